@@ -1,0 +1,71 @@
+# Every task a person does. `make help` lists them.
+.DEFAULT_GOAL := build
+SHELL := bash
+MAKEFLAGS += --no-builtin-rules
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LIBS := libcurl yaml-0.1 libcjson openssl sqlite3 libevent_core libevent_openssl
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
+BASE := -std=gnu17 -Ipkg $(WARN) -pthread $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
+
+RELEASE_CFLAGS := -O2 -g -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection=full -ftrivial-auto-var-init=zero -fPIE
+RELEASE_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+ASAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_LDFLAGS := -fsanitize=address,undefined
+
+PKG_SRCS := $(sort $(wildcard pkg/*/*.c))
+CMD_SRCS := $(sort $(wildcard cmd/buildhook/*.c))
+UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
+UNIT_TESTS := $(UNIT_SRCS:%.c=build/asan/%)
+HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
+
+.PHONY: help build asan unit clean
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build: build/buildhook ## the program, with release flags: build/buildhook
+
+asan: build/buildhook-asan ## the program under ASan and UBSan
+
+build/release/%.o: %.c Makefile | deps
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(RELEASE_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+
+build/asan/%.o: %.c Makefile | deps
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(ASAN_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+
+build/release/libbuildhook.a: $(PKG_SRCS:%.c=build/release/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+build/asan/libbuildhook.a: $(PKG_SRCS:%.c=build/asan/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+build/buildhook: $(CMD_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
+	$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+
+build/buildhook-asan: $(CMD_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
+	$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+
+$(UNIT_TESTS): build/asan/tests/unit/%: build/asan/tests/unit/%.o build/asan/libbuildhook.a
+	$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
+
+unit: $(UNIT_TESTS) ## unit tests under ASan and UBSan; make unit T=doc runs one folder
+	@hack/run-unit $(filter build/asan/tests/unit/$(T)%,$(UNIT_TESTS))
+
+clean: ## removes what was built (not the development cluster's program)
+	rm -rf build/release build/asan build/buildhook build/buildhook-asan
+
+.PHONY: deps
+deps:
+	@hack/deps
+
+-include $(shell find build/release build/asan -name '*.d' 2>/dev/null)

@@ -1,0 +1,343 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// What keeps objects and accounts in order. No controllers for pods and nodes: nothing runs here, and each
+// costs idle CPU.
+var controllerNames = []string{
+	"clusterrole-aggregation-controller",
+	"disruption-controller",
+	"garbage-collector-controller",
+	"namespace-controller",
+	"resourcequota-controller",
+	"root-ca-certificate-publisher-controller",
+	"serviceaccount-controller",
+	"serviceaccount-token-controller",
+	"statefulset-controller",
+}
+
+const readyTimeout = 120 * time.Second
+
+func kubeconfigPath(dir string) string { return filepath.Join(dir, "kubeconfig") }
+
+// startEtcd serves on a Unix socket in the working directory, named relative to it: no port to find, no one
+// else on the machine to keep out, and no limit on the length of the path of DIR.
+func startEtcd(dir string) (*embed.Etcd, error) {
+	client, peer := url.URL{Scheme: "unix", Host: "etcd.sock"}, url.URL{Scheme: "unix", Host: "etcd-peer.sock"}
+	cfg := embed.NewConfig()
+	cfg.Dir = filepath.Join(dir, "etcd")
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.UnsafeNoFsync = true // the data may go with the machine
+	cfg.LogLevel, cfg.LogOutputs = "warn", []string{filepath.Join(dir, "etcd.log")}
+	etcd, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-etcd.Server.ReadyNotify():
+		return etcd, nil
+	case err := <-etcd.Err():
+		return nil, err
+	case <-time.After(readyTimeout):
+		return nil, errors.New("etcd is not ready")
+	}
+}
+
+func apiserverArgs(port int) []string {
+	return []string{
+		"--etcd-servers=unix://etcd.sock",
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		"--secure-port=" + strconv.Itoa(port),
+		"--permit-port-sharing", // with reservePort
+		"--endpoint-reconciler-type=none",
+		"--tls-cert-file=pki/server.crt",
+		"--tls-private-key-file=pki/server.key",
+		"--client-ca-file=pki/ca.crt",
+		"--requestheader-client-ca-file=pki/front-ca.crt",
+		"--requestheader-allowed-names=front",
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file=pki/service-account.key",
+		"--service-account-signing-key-file=pki/service-account.key",
+		"--service-cluster-ip-range=10.0.0.0/24",
+		"--authorization-mode=RBAC",
+		"--allow-privileged=true",
+		"--profiling=false",
+	}
+}
+
+func controllerArgs() []string {
+	return []string{
+		"--kubeconfig=apiserver.kubeconfig",
+		"--controllers=" + strings.Join(controllerNames, ","),
+		"--leader-elect=false",
+		"--secure-port=0",
+		"--service-account-private-key-file=pki/service-account.key",
+		"--root-ca-file=pki/ca.crt",
+		"--profiling=false",
+	}
+}
+
+// reservePort keeps a port of the loopback for this process without listening on it; kube-apiserver, which
+// may share it, then has the same port after each restart. The one of the last run is taken if it is free.
+func reservePort(file string) (int, error) {
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	const soReusePort = 15 // package syscall lacks it
+	if err := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, soReusePort, 1); err != nil {
+		return 0, err
+	}
+	address := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	last, _ := os.ReadFile(file)
+	address.Port, _ = strconv.Atoi(strings.TrimSpace(string(last)))
+	if err := syscall.Bind(socket, address); err != nil {
+		address.Port = 0
+		if err := syscall.Bind(socket, address); err != nil {
+			return 0, err
+		}
+	}
+	bound, err := syscall.Getsockname(socket)
+	if err != nil {
+		return 0, err
+	}
+	port := bound.(*syscall.SockaddrInet4).Port
+	return port, os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o600)
+}
+
+// isReady asks the API server at the given kubeconfig. Its own /readyz does not wait for the namespaces that
+// it makes at its first start.
+func isReady(kubeconfig string) bool {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return false
+	}
+	tlsConfig, err := clientTLS(filepath.Join(filepath.Dir(kubeconfig), "pki"), "admin")
+	if err != nil {
+		return false
+	}
+	transport := &http.Transport{TLSClientConfig: tlsConfig, DisableKeepAlives: true}
+	client := &http.Client{Transport: transport, Timeout: 2 * time.Second}
+	for _, path := range []string{"/readyz", "/api/v1/namespaces/default"} {
+		answer, err := client.Get(config.Clusters["devcluster"].Server + path)
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return false
+		}
+	}
+	return true
+}
+
+// waitFor polls; false when ctx ends first.
+func waitFor(ctx context.Context, condition func() bool) bool {
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return true
+}
+
+// prepare makes DIR the working directory of this process, with everything the components need in it.
+func prepare(dir string) (port int, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, err
+	}
+	if err := lock(dir); err != nil {
+		return 0, err
+	}
+	if err := os.Chdir(dir); err != nil {
+		return 0, err
+	}
+	if err := ensurePKI(filepath.Join(dir, "pki")); err != nil {
+		return 0, err
+	}
+	if port, err = reservePort(filepath.Join(dir, "port")); err != nil {
+		return 0, err
+	}
+	server := fmt.Sprintf("https://127.0.0.1:%d", port)
+	return port, errors.Join(
+		writeKubeconfig(filepath.Join(dir, "apiserver.kubeconfig"), "pki", server),
+		writeKubeconfig(kubeconfigPath(dir), "pki", server))
+}
+
+// supervise runs the components until it is told to end. A kube-apiserver that ends later than at boot is a
+// test's doing and stays away until it is asked for; the controllers come back by themselves.
+func supervise(dir string, apiserver, controllers *process, exited <-chan *process) error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	ready := make(chan bool)
+	go func() {
+		ready <- waitFor(ctx, func() bool { return isReady("apiserver.kubeconfig") })
+	}()
+	restart := make(chan struct{})
+	booted := false
+	if err := apiserver.start(); err != nil {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case booted = <-ready:
+			if !booted {
+				return fmt.Errorf("kube-apiserver is not ready after %s, see %s", readyTimeout, dir)
+			}
+			fmt.Println(kubeconfigPath(dir))
+			err = controllers.start()
+		case <-restart:
+			err = controllers.start()
+		case p := <-exited:
+			fmt.Println(p.ended())
+			if !booted {
+				return fmt.Errorf("kube-apiserver did not start, see %s/kube-apiserver.log", dir)
+			}
+			if p == controllers {
+				time.AfterFunc(time.Second, func() { restart <- struct{}{} })
+			}
+		case s := <-signals:
+			switch s {
+			case syscall.SIGUSR1:
+				apiserver.terminate()
+			case syscall.SIGUSR2:
+				err = apiserver.start()
+			default:
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// up runs a cluster in this process and its children. kube-apiserver goes before its etcd.
+func up(dir string) error {
+	port, err := prepare(dir)
+	if err != nil {
+		return err
+	}
+	etcd, err := startEtcd(dir)
+	if err != nil {
+		return err
+	}
+	defer etcd.Close()
+	exited := make(chan *process)
+	controllers := &process{name: "kube-controller-manager", dir: dir, args: controllerArgs(), exited: exited}
+	apiserver := &process{name: "kube-apiserver", dir: dir, args: apiserverArgs(port), exited: exited}
+	err = supervise(dir, apiserver, controllers, exited)
+	for _, p := range []*process{controllers, apiserver} {
+		p.terminate()
+		for p.cmd != nil {
+			fmt.Println((<-exited).ended())
+		}
+	}
+	return err
+}
+
+// start leaves devcluster up behind in a session of its own.
+func start(dir string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if runningPID(dir) == 0 {
+		log, err := os.OpenFile(filepath.Join(dir, "devcluster.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command("/proc/self/exe", "up", "--dir", dir)
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		go func() {
+			_ = cmd.Wait()
+			cancel()
+		}()
+	}
+	if !waitFor(ctx, func() bool { return isReady(kubeconfigPath(dir)) }) {
+		return fmt.Errorf("the cluster did not start, see %s/*.log", dir)
+	}
+	fmt.Println(kubeconfigPath(dir))
+	return nil
+}
+
+func tell(dir string, s syscall.Signal) error {
+	pid := runningPID(dir)
+	if pid == 0 {
+		return fmt.Errorf("no cluster runs in %s", dir)
+	}
+	return syscall.Kill(pid, s)
+}
+
+func down(dir string) error {
+	if runningPID(dir) == 0 {
+		return nil
+	}
+	if err := tell(dir, syscall.SIGTERM); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if waitFor(ctx, func() bool { return runningPID(dir) == 0 }) {
+		return nil
+	}
+	return tell(dir, syscall.SIGKILL)
+}
+
+func stopAPIServer(dir string) error {
+	if err := tell(dir, syscall.SIGUSR1); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	waitFor(ctx, func() bool {
+		_, err := os.Stat(filepath.Join(dir, "kube-apiserver.pid"))
+		return err != nil
+	})
+	return nil
+}
+
+func startAPIServer(dir string) error {
+	if err := tell(dir, syscall.SIGUSR2); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if !waitFor(ctx, func() bool { return isReady(kubeconfigPath(dir)) }) {
+		return fmt.Errorf("kube-apiserver is not ready, see %s/kube-apiserver.log", dir)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+/*
+ * Borrowed text: a pointer and a length, not NUL-terminated, never owned. A zeroed struct is the empty string.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct str {
+	const char *p;
+	size_t n;
+};
+
+#define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
+/* For printf: "%.*s", STR_ARG(s) */
+#define STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
+
+/* NULL gives the empty string. */
+static inline struct str str_of(const char *s)
+{
+	return (struct str){s, s ? strlen(s) : 0};
+}
+
+static inline struct str str_range(const char *p, size_t n)
+{
+	return (struct str){p, n};
+}
+
+static inline bool str_empty(struct str s)
+{
+	return s.n == 0;
+}
+
+bool str_eq(struct str a, struct str b);
+/* ASCII case is ignored: header names and the like. */
+bool str_eq_nocase(struct str a, struct str b);
+bool str_starts(struct str s, struct str prefix);
+bool str_ends(struct str s, struct str suffix);
+/* Without PREFIX where S begins with it, else S. */
+struct str str_without_prefix(struct str s, struct str prefix);
+/* Without spaces and tabs at both ends. */
+struct str str_trim(struct str s);
+/* Position of C in S, or S.n. */
+size_t str_find_char(struct str s, char c);
+bool str_contains(struct str s, struct str needle);
+/*
+ * Takes the part of REST before the first SEP into *PART and leaves in REST what follows it. False when REST is
+ * used up. "a,,b" has three parts.
+ */
+bool str_next_part(struct str *rest, char sep, struct str *part);
+/* A decimal number without sign, space or leading zero, at most MAX. False, and *OUT untouched, otherwise. */
+bool str_parse_u64(struct str s, uint64_t max, uint64_t *out);
+/* An allocated, NUL-terminated copy. */
+char *str_dup(struct str s);
+
+/* True for valid UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+bool str_is_utf8(struct str s);
+/* The longest prefix of at most MAX bytes that ends at a character boundary. */
+struct str str_cut_utf8(struct str s, size_t max);

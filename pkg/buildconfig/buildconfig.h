@@ -1,0 +1,66 @@
+/*
+ * A BuildConfig as buildhook sees it: compact, immutable, made from the API server's document without ever trusting a type. What we do not need is not kept;
+ * what is wrong with it is said in `problem`. Pure.
+ */
+#pragma once
+
+#include "doc/json.h"
+
+#define BUILDCONFIG_ANNOTATION_PREFIX "buildhook.io/"
+/* Order and names of the TYPEs are hook.h's; this folder knows them as text. */
+#define BUILDCONFIG_HOOKS 4
+#define BUILDCONFIG_MAX_SECRETS 8
+
+enum buildconfig_secret_kind {
+	BUILDCONFIG_SECRET_REFERENCE, /* text: name of the Secret */
+	BUILDCONFIG_SECRET_INLINE,    /* text: the value */
+	BUILDCONFIG_SECRET_DEFAULT,   /* the trigger names none: text is "NAME-TYPE-webhook" */
+};
+
+struct buildconfig_secret {
+	enum buildconfig_secret_kind kind;
+	const char *text;
+};
+
+/* The webhook triggers of one TYPE. */
+struct buildconfig_hook {
+	bool exists;
+	bool allow_env;
+	unsigned char n_secrets;
+	const struct buildconfig_secret *secrets;
+	const char *problem; /* in words, "" when there is none: "12 secrets, at most 8 count" */
+};
+
+struct buildconfig_annotation {
+	const char *key;
+	const char *value;
+};
+
+/* One block of memory; all texts are "" where the document has nothing, never NULL. */
+struct buildconfig {
+	const char *namespace_, *name, *uid, *resource_version;
+	int64_t last_version;
+	bool is_ignored;  /* buildhook.io/ignore: "true" */
+	bool is_paused;   /* openshift.io/build-config.paused: "true" */
+	bool is_deleting; /* metadata.deletionTimestamp */
+	bool has_git;     /* spec.source.git */
+	const char *git_uri, *git_ref, *context_dir;
+	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
+	const char *refs, *paths, *repository, *rotate, *redeliver; /* our annotations */
+	bool skip_ci;
+	const char *problem; /* what is wrong with the whole, "" when nothing */
+	struct buildconfig_hook hooks[BUILDCONFIG_HOOKS];
+	/* Annotations that carry our prefix and are ours to write (status): what the object holds, for comparison. */
+	const struct buildconfig_annotation *status;
+	size_t n_status;
+};
+
+/* Never NULL. DOC may be anything. */
+struct buildconfig *buildconfig_parse(const cJSON *doc);
+void buildconfig_free(struct buildconfig *bc);
+/* "" without it. KEY with the prefix. */
+const char *buildconfig_status(const struct buildconfig *bc, const char *key);
+/* "github", "gitlab", "bitbucket", "generic". */
+extern const char *const buildconfig_type_names[BUILDCONFIG_HOOKS];
+/* The hook that needs this Secret, by name; false if none does. */
+bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret);

@@ -1,0 +1,24 @@
+/*
+ * YAML as Kubernetes reads it (sigs.k8s.io/yaml: YAML 1.1 scalars become JSON), on libyaml, behind limits: libyaml's time is
+ * quadratic in nesting, and aliases multiply. Used for kubeconfig files and for Generic payloads.
+ */
+#pragma once
+
+#include "doc/json.h"
+
+struct yaml_limits {
+	size_t max_bytes;
+	size_t max_depth;   /* nested collections */
+	size_t max_nodes;   /* after aliases are expanded */
+	size_t max_aliases;
+};
+
+/* For people's files: 1 MiB, depth 64, 100,000 nodes, 100 aliases. */
+extern const struct yaml_limits yaml_limits_file;
+/* For payloads: 64 KiB, depth 16, 4,096 nodes, 16 aliases. */
+extern const struct yaml_limits yaml_limits_payload;
+
+/*
+ * The first document of TEXT. An empty one gives null. ERR_INVALID names line and column; ERR_LIMIT names the limit.
+ */
+int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, struct err *err);

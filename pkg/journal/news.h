@@ -1,0 +1,31 @@
+/*
+ * Who waits for what becomes of a change: the receiver asks by the row's seq, the controller tells. In memory only.
+ */
+#pragma once
+
+#include "base/str.h"
+
+struct news;
+struct news_wait;
+
+enum news_kind {
+	NEWS_STARTED,    /* build and build_json are set */
+	NEWS_WAITING,    /* it cannot start now; reason says why. It will later */
+	NEWS_ENDED,      /* failed, superseded or ignored: reason */
+};
+
+struct news_item {
+	enum news_kind kind;
+	const char *build;
+	struct str build_json;
+	const char *reason; /* a reason word of buildconfig/verdict.h, or "" */
+	const char *message;
+};
+
+struct news *news_new(void);
+void news_free(struct news *news);
+/* FN is called once, from within news_tell(). */
+struct news_wait *news_wait(struct news *news, int64_t seq, void (*fn)(void *arg, const struct news_item *item), void *arg);
+void news_cancel(struct news_wait *wait);
+bool news_is_awaited(const struct news *news, int64_t seq);
+void news_tell(struct news *news, int64_t seq, const struct news_item *item);

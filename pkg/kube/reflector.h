@@ -1,0 +1,33 @@
+/*
+ * Keeps a store equal to the API server: list in pages, watch with bookmarks, resume, list again after 410; with client-go's rules for
+ * back-off. Dead connections are noticed in 45 s (TCP) or 150 s (a proxy that lives on). Neither list nor watch is ever held in memory as a whole: the
+ * objects are parsed one by one as their bytes come.
+ */
+#pragma once
+
+#include "kube/client.h"
+#include "kube/store.h"
+
+struct kube_reflector;
+struct metrics;
+
+struct kube_reflector_options {
+	struct kube_client *client;
+	struct clock *clock;
+	struct kube_store *store;
+	const char *path;      /* "/apis/build.openshift.io/v1/buildconfigs", or with namespaces/NS in it */
+	const char *selector;  /* label selector, or NULL */
+	const char *resource;  /* "buildconfigs", for metrics and logs */
+	struct metrics *metrics; /* or NULL */
+	/* Called when kube_reflector_is_synced() or the error changes. */
+	void (*on_state)(void *arg);
+	void *arg;
+};
+
+struct kube_reflector *kube_reflector_new(const struct kube_reflector_options *options);
+void kube_reflector_free(struct kube_reflector *reflector);
+bool kube_reflector_is_synced(const struct kube_reflector *reflector);
+/* Since the last sign of life of the watch (event, bookmark or start); -1 before the first. */
+int64_t kube_reflector_age_ms(const struct kube_reflector *reflector);
+/* Why it is not working just now, "" when it is. */
+const char *kube_reflector_error(const struct kube_reflector *reflector);

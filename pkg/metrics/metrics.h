@@ -1,0 +1,45 @@
+/*
+ * Counters, gauges and histograms, and their text in Prometheus' exposition format. Families are declared once as static data;
+ * their series are found by label values. Label values come from closed sets of ours, never from outside.
+ */
+#pragma once
+
+#include "base/buf.h"
+
+#define METRICS_MAX_LABELS 4
+
+enum metrics_kind { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
+
+struct metrics;
+struct metrics_series;
+
+struct metrics_family {
+	const char *name;
+	const char *help;
+	enum metrics_kind kind;
+	const char *labels[METRICS_MAX_LABELS]; /* names, NULL after the last */
+	const double *buckets;                  /* histogram: upper bounds, rising, without +Inf */
+	size_t n_buckets;
+};
+
+struct metrics *metrics_new(void);
+void metrics_free(struct metrics *metrics);
+
+/*
+ * The series of FAMILY with these label VALUES (as many as it has labels), made at the first call; lent until metrics_free().
+ * Callers on a hot path keep the pointer.
+ */
+struct metrics_series *metrics_get(struct metrics *metrics, const struct metrics_family *family, const char *const *values);
+void metrics_add(struct metrics_series *series, double amount);
+void metrics_set(struct metrics_series *series, double value);
+/* Histogram. */
+void metrics_observe(struct metrics_series *series, double value);
+
+/* Called before each rendering, to set what is read rather than counted. */
+void metrics_on_collect(struct metrics *metrics, void (*fn)(void *arg), void *arg);
+/* A family without series is shown with its HELP and TYPE only if it has no labels: then as 0. */
+void metrics_format(struct metrics *metrics, struct buf *out);
+
+/* Buckets for durations in seconds, from 1 ms to 60 s. */
+extern const double metrics_seconds[];
+extern const size_t metrics_n_seconds;
