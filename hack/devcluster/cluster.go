@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -38,15 +37,16 @@ const readyTimeout = 120 * time.Second
 func kubeconfigPath(dir string) string { return filepath.Join(dir, "kubeconfig") }
 
 // startEtcd serves on a Unix socket in the working directory, named relative to it: no port to find, no one
-// else on the machine to keep out, and no limit on the length of the path of DIR.
+// else on the machine to keep out, and no limit on the length of the path of DIR. etcd wants names like HOST:PORT.
 func startEtcd(dir string) (*embed.Etcd, error) {
-	client, peer := url.URL{Scheme: "unix", Host: "etcd.sock"}, url.URL{Scheme: "unix", Host: "etcd-peer.sock"}
+	client, peer := url.URL{Scheme: "unix", Host: "etcd:1"}, url.URL{Scheme: "unix", Host: "etcd:2"}
 	cfg := embed.NewConfig()
 	cfg.Dir = filepath.Join(dir, "etcd")
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	cfg.UnsafeNoFsync = true // the data may go with the machine
+	cfg.UnsafeNoFsync = true                                                   // the data may go with the machine
+	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // else each request is a warning
 	cfg.LogLevel, cfg.LogOutputs = "warn", []string{filepath.Join(dir, "etcd.log")}
 	etcd, err := embed.StartEtcd(cfg)
 	if err != nil {
@@ -64,7 +64,7 @@ func startEtcd(dir string) (*embed.Etcd, error) {
 
 func apiserverArgs(port int) []string {
 	return []string{
-		"--etcd-servers=unix://etcd.sock",
+		"--etcd-servers=unix://etcd:1",
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(port),
@@ -276,7 +276,7 @@ func start(dir string) error {
 		if err != nil {
 			return err
 		}
-		cmd := exec.Command("/proc/self/exe", "up", "--dir", dir)
+		cmd := again("up", "--dir", dir)
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := cmd.Start(); err != nil {

@@ -20,6 +20,13 @@ type process struct {
 	exited chan<- *process
 }
 
+// again is this very program, also when its file has been built anew since.
+func again(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Args[0] = "devcluster"
+	return cmd
+}
+
 func (p *process) pidFile() string {
 	return filepath.Join(p.dir, p.name+".pid")
 }
@@ -33,7 +40,7 @@ func (p *process) start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command("/proc/self/exe", append([]string{p.name}, p.args...)...)
+	cmd := again(append([]string{p.name}, p.args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
 	// A group of its own: Ctrl-C at a terminal reaches devcluster up alone, which then ends them in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -74,18 +81,18 @@ func lockedFile(dir string) string {
 
 // lock makes the caller the one devcluster up of dir, until its process ends.
 func lock(dir string) error {
-	file, err := os.OpenFile(lockedFile(dir), os.O_CREATE|os.O_RDWR, 0o600)
+	// Not an os.File: closing it, as the garbage collector would, gives the lock up.
+	fd, err := syscall.Open(lockedFile(dir), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
-	// Never closed: that would give the lock up.
-	if err := syscall.FcntlFlock(file.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}); err != nil {
+	if err := syscall.FcntlFlock(uintptr(fd), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}); err != nil {
 		return errRunning
 	}
-	if err := file.Truncate(0); err != nil {
+	if err := syscall.Ftruncate(fd, 0); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(file, os.Getpid())
+	_, err = syscall.Write(fd, []byte(strconv.Itoa(os.Getpid())+"\n"))
 	return err
 }
 

@@ -117,12 +117,15 @@ struct journal_update {
 /* STATUS as in journal_add_fn. FN may be NULL. A row that has ended is not changed any more. */
 void journal_write(struct journal *journal, const struct journal_update *update, void (*fn)(void *arg, int status), void *arg);
 
-/* Those of a BuildConfig (by uid) that have not ended, oldest first, at most MAX; calls FN for each, with a row lent until FN returns. Returns how many there were. */
-size_t journal_each_pending(struct journal *journal, const char *uid, size_t max,
+/*
+ * Those of a BuildConfig (by name: also rows of one with the same name that was deleted) that have not ended, oldest first, at most MAX; calls FN for each, with a
+ * row lent until FN returns. Returns how many there were.
+ */
+size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name, size_t max,
 			    void (*fn)(void *arg, const struct journal_change *change), void *arg);
-/* Distinct BuildConfigs with rows that have not ended. */
-void journal_each_pending_key(struct journal *journal,
-			      void (*fn)(void *arg, const char *namespace_, const char *name, const char *uid), void *arg);
+/* Distinct BuildConfigs (by name) with rows that have not ended. */
+void journal_each_pending_key(struct journal *journal, void (*fn)(void *arg, const char *namespace_, const char *name),
+			      void *arg);
 /* The newest row of this BuildConfig and ref that has started, 0 if none: seq. */
 int64_t journal_last_started(struct journal *journal, const char *uid, const char *ref);
 /* The newest deliveries, of one BuildConfig or of all (NAMESPACE_ NULL), newest first. */

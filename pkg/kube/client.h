@@ -48,6 +48,8 @@ struct kube_response {
 	int64_t retry_after_ms;
 	/* The answer's document, lent; NULL without one (also when on_bytes was set). */
 	const cJSON *doc;
+	/* The answer's bytes, lent; what is handed on to others is this and not a reprint of doc. Empty when on_bytes was set. */
+	struct str text;
 	/* No answer at all, or one that leaves open whether a write was carried out (timeout, cut connection, 5xx). */
 	bool is_uncertain;
 };
