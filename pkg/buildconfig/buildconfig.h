@@ -1,6 +1,7 @@
 /*
- * A BuildConfig as buildhook sees it: compact, immutable, made from the API server's document without ever trusting a type. What we do not need is not kept;
- * what is wrong with it is said in `problem`. Pure.
+ * A BuildConfig as buildhook sees it: compact, immutable, made from the API server's document
+ * without ever trusting a type. What we do not need is not kept; what is wrong with it is said in
+ * `problem`. Pure.
  */
 #pragma once
 
@@ -8,7 +9,7 @@
 
 #define BUILDCONFIG_ANNOTATION_PREFIX "buildhook.io/"
 /* Order and names of the TYPEs are hook.h's; this folder knows them as text. */
-#define BUILDCONFIG_HOOKS 4
+#define BUILDCONFIG_HOOKS       4
 #define BUILDCONFIG_MAX_SECRETS 8
 
 enum buildconfig_secret_kind {
@@ -44,15 +45,18 @@ struct buildconfig {
 	bool is_paused;   /* openshift.io/build-config.paused: "true" */
 	bool is_deleting; /* metadata.deletionTimestamp */
 	bool has_git;     /* spec.source.git */
+	bool skip_ci;     /* buildhook.io/skip-ci: "true" */
+	unsigned char n_status;
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
 	const char *refs, *paths, *repository, *rotate, *redeliver; /* our annotations */
-	bool skip_ci;
 	const char *problem; /* what is wrong with the whole, "" when nothing */
 	struct buildconfig_hook hooks[BUILDCONFIG_HOOKS];
-	/* Annotations that carry our prefix and are ours to write (status): what the object holds, for comparison. */
+	/*
+	 * What the object holds of the annotations that are ours to write (status.h), for
+	 * comparison. The keys are static; a value too long to be one of ours is "".
+	 */
 	const struct buildconfig_annotation *status;
-	size_t n_status;
 };
 
 /* Never NULL. DOC may be anything. */

@@ -1,5 +1,6 @@
 /*
- * Which change builds (CONTRACT: the rules of refs, paths, skip-ci and repository), and the words for why one does not. Pure.
+ * Which change builds (CONTRACT: the rules of refs, paths, skip-ci and repository), and the words
+ * for why one does not. Pure.
  */
 #pragma once
 
@@ -50,18 +51,22 @@ struct verdict {
 	enum reason reason;
 	/* One sentence that names both sides and what to do. */
 	char message[512];
-	/* The build is given this commit as revision (by buildhook.io/refs); otherwise the commit is of the BuildConfig's ref anyhow. */
+	/* Our side alone, for the status line behind the reason: "this BuildConfig builds master".
+	 * "" when it starts. */
+	char brief[160];
+	/* The build is given this commit as revision (by buildhook.io/refs); otherwise the commit
+	 * is of the BuildConfig's ref anyhow. */
 	bool use_commit_ref;
 	/* Worth telling although it builds: "the push came from another repository ...", or "". */
 	char hint[256];
 };
 
-void verdict_decide(struct verdict *out, const struct buildconfig *bc, const struct verdict_input *change,
-		    const struct verdict_options *options);
+void verdict_decide(struct verdict *out, const struct buildconfig *bc,
+		    const struct verdict_input *change, const struct verdict_options *options);
 /* "main" of "refs/heads/main", "v1" of "refs/tags/v1", else REF. */
 struct str ref_short(struct str ref);
 /*
- * Glob as in .gitignore's pathspecs: "*" and "?" do not cross a slash, "**" does, "[a-z]" sets, backslash escapes. Linear-ish: at most
- * len(pattern) * len(text) steps.
+ * Glob as in .gitignore's pathspecs: "*" and "?" do not cross a slash, "**" does, "[a-z]" sets,
+ * backslash escapes. Linear-ish: at most len(pattern) * len(text) steps.
  */
 bool glob_matches(struct str pattern, struct str text);
