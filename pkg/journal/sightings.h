@@ -19,7 +19,10 @@ struct sighting {
 	uint64_t ref_mismatches; /* since the last build */
 	char mismatch_ref[SIGHTINGS_LINE_BYTES]; /* short name of the newest mismatch */
 	char hint[SIGHTINGS_LINE_BYTES]; /* a hint of the newest delivery, "" without */
-	uint64_t changes;        /* counts every change of this entry */
+	uint64_t ignored;        /* deliveries that built nothing, since start */
+	char ignored_line[SIGHTINGS_LINE_BYTES]; /* the newest of them, as `last` */
+	/* Something was added since the status was last written; who adds it and finds this unset tells the controller. */
+	bool is_news;
 };
 
 struct sightings *sightings_new(void);

@@ -1,0 +1,339 @@
+#include "controller/build_body.h"
+
+#include "base/mem.h"
+
+#include "base/clock.h"
+#include "crypto/crypto.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MAX_NAME 253
+#define MAX_LABEL_VALUE 63
+
+void build_delivery_label(char *out, const struct journal_change *change)
+{
+	unsigned char digest[CRYPTO_SHA256_BYTES];
+	const struct str nul = STR("\0");
+	const struct str parts[] = {
+		str_of(change->uid),         nul, str_of(change->type), nul,
+		str_of(change->delivery_id), nul, str_of(change->ref),
+	};
+
+	crypto_sha256(digest, parts, sizeof(parts) / sizeof(parts[0]));
+	crypto_hex(out, digest, BUILD_DELIVERY_LABEL_CHARS / 2);
+}
+
+static uint32_t fnv1a(const char *s)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *s; s++)
+		hash = (hash ^ (unsigned char)*s) * 16777619U;
+	return hash;
+}
+
+void build_name(char *out, const char *name, int64_t number)
+{
+	char suffix[24];
+	int suffix_len = snprintf(suffix, sizeof(suffix), "%" PRId64, number);
+	int base_len = MAX_NAME - 10 - suffix_len;
+
+	if (strlen(name) + 1 + (size_t)suffix_len <= MAX_NAME)
+		(void)snprintf(out, BUILD_NAME_BYTES, "%s-%s", name, suffix);
+	else
+		(void)snprintf(out, BUILD_NAME_BYTES, "%.*s-%08" PRIx32 "-%s", base_len, name,
+			       fnv1a(name), suffix);
+}
+
+void build_label_value(char *out, const char *name)
+{
+	size_t n = strnlen(name, MAX_LABEL_VALUE);
+
+	while (n > 0 && !isalnum((unsigned char)name[n - 1]))
+		n--;
+	memcpy(out, name, n);
+	out[n] = 0;
+}
+
+static void put_person(cJSON *git, const char *key, const char *name, const char *email)
+{
+	cJSON *person;
+
+	if (!*name && !*email)
+		return;
+	person = json_put_object(git, key);
+	if (*name)
+		json_put_str(person, "name", name);
+	if (*email)
+		json_put_str(person, "email", email);
+}
+
+/* NULL without a commit: the build then takes what the BuildConfig's ref points at. */
+static cJSON *new_revision(const struct journal_change *change)
+{
+	cJSON *revision, *git;
+
+	if (!*change->commit)
+		return NULL;
+	revision = json_new_object();
+	json_put_str(revision, "type", "Git");
+	git = json_put_object(revision, "git");
+	json_put_str(git, "commit", change->commit);
+	put_person(git, "author", change->author_name, change->author_email);
+	put_person(git, "committer", change->committer_name, change->committer_email);
+	if (*change->message)
+		json_put_str(git, "message", change->message);
+	return revision;
+}
+
+static void put_revision(cJSON *object, const struct journal_change *change)
+{
+	cJSON *revision = new_revision(change);
+
+	if (revision)
+		json_put(object, "revision", revision);
+}
+
+/* The names are OpenShift's, as its clients show them. */
+static const struct cause {
+	const char *type, *message, *member;
+} causes[] = {
+	{"github", "GitHub WebHook", "githubWebHook"},
+	{"gitlab", "GitLab WebHook", "gitlabWebHook"},
+	{"bitbucket", "Bitbucket WebHook", "bitbucketWebHook"},
+	{"generic", "Generic WebHook", "genericWebHook"},
+};
+
+static void put_triggered_by(cJSON *object, const struct journal_change *change)
+{
+	cJSON *list = json_put_array(object, "triggeredBy");
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		cJSON *entry, *cause;
+
+		if (strcmp(causes[i].type, change->type) != 0)
+			continue;
+		entry = json_append(list, json_new_object());
+		json_put_str(entry, "message", causes[i].message);
+		cause = json_put_object(entry, causes[i].member);
+		put_revision(cause, change);
+		json_put_str(cause, "secret", "<secret>");
+	}
+}
+
+static void put_delivery_annotations(cJSON *annotations, const struct journal_change *change)
+{
+	char accepted[CLOCK_TEXT_BYTES];
+
+	clock_format_rfc3339(accepted, change->accepted_ms, true);
+	json_put_str(annotations, "buildhook.io/delivery-id", change->delivery_id);
+	json_put_str(annotations, "buildhook.io/provider", change->host);
+	json_put_str(annotations, BUILD_ACCEPTED_ANNOTATION, accepted);
+	if (*change->ref)
+		json_put_str(annotations, BUILD_REF_ANNOTATION, change->ref);
+	if (*change->warning)
+		json_put_str(annotations, "buildhook.io/warning", change->warning);
+}
+
+static cJSON *parse_extra(const char *json)
+{
+	CLEANUP(json_freep) cJSON *doc = NULL;
+
+	if (*json && json_parse(&doc, str_of(json), NULL) != 0)
+		return NULL;
+	return TAKE(doc);
+}
+
+static void put_copy(cJSON *to, const cJSON *from, const char *key)
+{
+	const cJSON *value = json_member(from, key);
+
+	if (value && !cJSON_IsNull(value))
+		json_put(to, key, json_copy(value));
+}
+
+/* Entries of the same name in LIST give way to those of ADDED, as in OpenShift's updateBuildEnv. */
+static void override_env(cJSON *owner, const char *key, const cJSON *added)
+{
+	cJSON *old = cJSON_DetachItemFromObjectCaseSensitive(owner, key);
+	cJSON *list = json_put_array(owner, key);
+	const cJSON *entry;
+
+	cJSON_ArrayForEach(entry, old)
+	{
+		const char *name = json_str_at(entry, "name");
+		const cJSON *other;
+		bool is_replaced = false;
+
+		cJSON_ArrayForEach(other, added)
+		{
+			const char *other_name = json_str_at(other, "name");
+
+			is_replaced |= name && other_name && strcmp(name, other_name) == 0;
+		}
+		if (!is_replaced)
+			json_append(list, json_copy(entry));
+	}
+	cJSON_ArrayForEach(entry, added) json_append(list, json_copy(entry));
+	cJSON_Delete(old);
+}
+
+static void put_env(cJSON *strategy, const struct journal_change *change)
+{
+	static const char *const kinds[] = {"dockerStrategy", "sourceStrategy", "customStrategy",
+					    "jenkinsPipelineStrategy"};
+	CLEANUP(json_freep) cJSON *env = parse_extra(change->env_json);
+
+	for (size_t i = 0; env && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		cJSON *kind = cJSON_GetObjectItemCaseSensitive(strategy, kinds[i]);
+
+		if (cJSON_IsObject(kind))
+			override_env(kind, "env", env);
+	}
+}
+
+static void put_docker_options(cJSON *strategy, const struct journal_change *change)
+{
+	CLEANUP(json_freep) cJSON *options = parse_extra(change->options_json);
+	cJSON *docker = cJSON_GetObjectItemCaseSensitive(strategy, "dockerStrategy");
+	const cJSON *args = json_member(options, "buildArgs");
+	const cJSON *no_cache = json_member(options, "noCache");
+
+	if (!cJSON_IsObject(docker))
+		return;
+	if (cJSON_GetArraySize(args) > 0)
+		override_env(docker, "buildArgs", args);
+	if (cJSON_IsBool(no_cache)) {
+		cJSON_DeleteItemFromObjectCaseSensitive(docker, "noCache");
+		json_put_bool(docker, "noCache", cJSON_IsTrue(no_cache));
+	}
+}
+
+/* Everything of the BuildConfig's common spec; triggers, run policy and history limits are the BuildConfig's own. */
+static void put_spec(cJSON *build, const cJSON *bc, const struct journal_change *change)
+{
+	static const char *const members[] = {"source",       "strategy",   "output",
+					      "resources",    "postCommit", "completionDeadlineSeconds",
+					      "nodeSelector", "mountTrustedCA"};
+	const cJSON *from = json_member(bc, "spec");
+	const char *account = json_str_at(from, "serviceAccount");
+	cJSON *spec = json_put_object(build, "spec");
+	cJSON *strategy;
+
+	json_put_str(spec, "serviceAccount", account && *account ? account : "builder");
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		put_copy(spec, from, members[i]);
+	put_revision(spec, change);
+	put_triggered_by(spec, change);
+	strategy = cJSON_GetObjectItemCaseSensitive(spec, "strategy");
+	put_env(strategy, change);
+	put_docker_options(strategy, change);
+}
+
+static void put_labels(cJSON *metadata, const cJSON *bc, const struct journal_change *change)
+{
+	const char *policy = json_str_at(bc, "spec/runPolicy");
+	cJSON *labels = json_copy(json_at(bc, "metadata/labels"));
+	char value[MAX_LABEL_VALUE + 1], delivery[BUILD_DELIVERY_LABEL_CHARS + 1];
+	const struct {
+		const char *key, *value;
+	} own[] = {
+		{"buildconfig", value},
+		{"openshift.io/build-config.name", value},
+		{"openshift.io/build.start-policy", policy ? policy : "Serial"},
+		{BUILD_DELIVERY_LABEL, delivery},
+	};
+
+	build_label_value(value, change->name);
+	build_delivery_label(delivery, change);
+	if (!cJSON_IsObject(labels)) {
+		cJSON_Delete(labels);
+		labels = json_new_object();
+	}
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		cJSON_DeleteItemFromObjectCaseSensitive(labels, own[i].key);
+		json_put_str(labels, own[i].key, own[i].value);
+	}
+	json_put(metadata, "labels", labels);
+}
+
+static void put_owner(cJSON *metadata, const struct journal_change *change)
+{
+	cJSON *owner = json_append(json_put_array(metadata, "ownerReferences"), json_new_object());
+
+	json_put_str(owner, "apiVersion", "build.openshift.io/v1");
+	json_put_str(owner, "kind", "BuildConfig");
+	json_put_str(owner, "name", change->name);
+	json_put_str(owner, "uid", change->uid);
+	json_put_bool(owner, "controller", true);
+}
+
+static void put_status(cJSON *build, const struct journal_change *change, int64_t wall_ms)
+{
+	cJSON *status = json_put_object(build, "status");
+	cJSON *condition, *config;
+	char at[CLOCK_TEXT_BYTES];
+
+	clock_format_rfc3339(at, wall_ms, false);
+	json_put_str(status, "phase", "New");
+	condition = json_append(json_put_array(status, "conditions"), json_new_object());
+	json_put_str(condition, "type", "New");
+	json_put_str(condition, "status", "True");
+	json_put_str(condition, "lastUpdateTime", at);
+	json_put_str(condition, "lastTransitionTime", at);
+	config = json_put_object(status, "config");
+	json_put_str(config, "kind", "BuildConfig");
+	json_put_str(config, "name", change->name);
+	json_put_str(config, "namespace", change->namespace_);
+}
+
+cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number, int64_t wall_ms)
+{
+	cJSON *build = json_new_object();
+	cJSON *metadata, *annotations;
+	char name[BUILD_NAME_BYTES], digits[24];
+
+	build_name(name, change->name, number);
+	(void)snprintf(digits, sizeof(digits), "%" PRId64, number);
+	json_put_str(build, "apiVersion", "build.openshift.io/v1");
+	json_put_str(build, "kind", "Build");
+	metadata = json_put_object(build, "metadata");
+	json_put_str(metadata, "name", name);
+	json_put_str(metadata, "namespace", change->namespace_);
+	put_labels(metadata, bc, change);
+	annotations = json_put_object(metadata, "annotations");
+	json_put_str(annotations, "openshift.io/build-config.name", change->name);
+	json_put_str(annotations, "openshift.io/build.number", digits);
+	put_delivery_annotations(annotations, change);
+	put_owner(metadata, change);
+	put_spec(build, bc, change);
+	put_status(build, change, wall_ms);
+	return build;
+}
+
+cJSON *build_request_body(const struct journal_change *change, int64_t last_version)
+{
+	cJSON *request = json_new_object();
+	cJSON *metadata, *env, *options;
+	char delivery[BUILD_DELIVERY_LABEL_CHARS + 1];
+
+	build_delivery_label(delivery, change);
+	json_put_str(request, "apiVersion", "build.openshift.io/v1");
+	json_put_str(request, "kind", "BuildRequest");
+	metadata = json_put_object(request, "metadata");
+	json_put_str(metadata, "name", change->name);
+	json_put_str(json_put_object(metadata, "labels"), BUILD_DELIVERY_LABEL, delivery);
+	put_delivery_annotations(json_put_object(metadata, "annotations"), change);
+	json_put_int(request, "lastVersion", last_version);
+	put_triggered_by(request, change);
+	put_revision(request, change);
+	env = parse_extra(change->env_json);
+	if (env)
+		json_put(request, "env", env);
+	options = parse_extra(change->options_json);
+	if (options)
+		json_put(request, "dockerStrategyOptions", options);
+	return request;
+}

@@ -1,0 +1,57 @@
+/*
+ * The reconciler. For one BuildConfig at a time it looks at what is (store, Secrets, journal), finds the single next thing that is needed (plan.h), does
+ * it, and comes back. It provisions Secrets, starts builds, writes status annotations and Events; it takes no HTTP requests.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "journal/journal.h"
+#include "journal/news.h"
+#include "journal/sightings.h"
+#include "kube/client.h"
+#include "kube/secrets.h"
+#include "kube/store.h"
+#include "metrics/metrics.h"
+#include "queue/queue.h"
+
+enum controller_backend { CONTROLLER_KUBERNETES, CONTROLLER_OPENSHIFT };
+
+/* Everything is borrowed and must outlive the controller. */
+struct controller_options {
+	struct clock *clock;
+	struct queue *queue;
+	struct kube_client *client;
+	struct kube_store *store; /* of struct buildconfig */
+	struct kube_secrets *secrets;
+	struct journal *journal;
+	struct news *news;
+	struct sightings *sightings;
+	struct metrics *metrics;
+	enum controller_backend backend;
+	const char *public_url; /* NULL: not known */
+	const char *instance;   /* for Events: the Pod's or host's name */
+	bool provision;
+	int64_t give_up_ms;
+	int64_t status_interval_ms;
+	int64_t resync_ms;
+	int64_t secret_ttl_ms;
+	unsigned build_burst;
+	double builds_per_minute; /* 0: no limit */
+};
+
+struct controller;
+
+struct controller *controller_new(const struct controller_options *options);
+/* Cancels what is under way: the journal still holds it. */
+void controller_free(struct controller *controller);
+
+/* Works on the keys that wait in the queue, as many as may be worked on at once. For the queue's on_ready. */
+void controller_run(void *controller);
+/* From the store. OLD and NEW_ are struct buildconfig or NULL. */
+void controller_on_change(struct controller *controller, const char *key, const void *old, const void *new_);
+/* The store is synced, or the API server answers again: everything that was waiting for that is looked at. */
+void controller_resume(struct controller *controller);
+/* Changes of other parts (sightings, Secrets found missing): the key is looked at soon. */
+void controller_poke(struct controller *controller, const char *key);
+/* Nothing is under way and nothing can be done now: for a clean end. */
+bool controller_is_idle(const struct controller *controller);

@@ -1,0 +1,214 @@
+/*
+ * Events on BuildConfigs (events.k8s.io/v1). A repeat within some minutes counts up the series of the first, as Kubernetes asks for, at most once a
+ * minute, instead of making another object.
+ */
+#include "base/log.h"
+#include "controller/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <utlist.h>
+
+#define SERIES_WINDOW_MS (10 * 60 * 1000)
+#define SERIES_INTERVAL_MS (60 * 1000)
+#define MAX_RECENT 256
+#define MAX_UNDERWAY 64
+#define NOTE_BYTES 512
+
+struct recent {
+	char *key; /* uid, reason and note */
+	char *path; /* of the Event */
+	int64_t first_ms, told_ms; /* monotonic */
+	uint64_t count;
+	bool is_stored;
+	UT_hash_handle hh;
+};
+
+struct sending {
+	struct event_log *log;
+	struct kube_call *call;
+	char *key;
+	struct sending *prev, *next;
+};
+
+struct event_log {
+	struct controller *controller;
+	struct recent *recent; /* in order of first_ms */
+	struct sending *sending;
+	size_t n_sending;
+};
+
+static void free_recent(struct event_log *log, struct recent *recent)
+{
+	HASH_DEL(log->recent, recent);
+	free(recent->key);
+	free(recent->path);
+	free(recent);
+}
+
+static void drop_old(struct event_log *log, int64_t now_ms)
+{
+	struct recent *recent, *next;
+
+	HASH_ITER(hh, log->recent, recent, next)
+	{
+		if (HASH_COUNT(log->recent) < MAX_RECENT && now_ms - recent->first_ms < SERIES_WINDOW_MS)
+			return;
+		free_recent(log, recent);
+	}
+}
+
+static void free_sending(struct sending *sending)
+{
+	DL_DELETE(sending->log->sending, sending);
+	sending->log->n_sending--;
+	free(sending->key);
+	free(sending);
+}
+
+static void on_sent(void *arg, const struct kube_response *response)
+{
+	struct sending *sending = arg;
+	struct recent *recent = NULL;
+
+	HASH_FIND_STR(sending->log->recent, sending->key, recent);
+	if (recent && response->err.code == ERR_OK)
+		recent->is_stored = true;
+	if (response->err.code != ERR_OK)
+		log_msg(LOG_WARN, "controller", "event was not recorded", LOG_FIELD("error", response->err.msg));
+	free_sending(sending);
+}
+
+static void put_micro_time(cJSON *object, const char *key, int64_t wall_ms)
+{
+	char ms[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 4];
+
+	clock_format_rfc3339(ms, wall_ms, true);
+	(void)snprintf(text, sizeof(text), "%.*s000Z", (int)strlen(ms) - 1, ms);
+	json_put_str(object, key, text);
+}
+
+static cJSON *new_event(const struct event_log *log, const struct buildconfig *bc, const char *name,
+			enum event_type type, const char *reason, const char *note)
+{
+	const struct controller_options *opt = &log->controller->opt;
+	cJSON *event = json_new_object();
+	cJSON *metadata = json_put_object(event, "metadata");
+	cJSON *regarding = json_put_object(event, "regarding");
+	CLEANUP(buf_release) struct buf clean = BUF_INIT(NOTE_BYTES * 4);
+
+	json_put_str(event, "apiVersion", "events.k8s.io/v1");
+	json_put_str(event, "kind", "Event");
+	json_put_str(metadata, "name", name);
+	json_put_str(metadata, "namespace", bc->namespace_);
+	json_put_str(regarding, "apiVersion", "build.openshift.io/v1");
+	json_put_str(regarding, "kind", "BuildConfig");
+	json_put_str(regarding, "namespace", bc->namespace_);
+	json_put_str(regarding, "name", bc->name);
+	json_put_str(regarding, "uid", bc->uid);
+	put_micro_time(event, "eventTime", clock_wall_ms(opt->clock));
+	json_put_str(event, "type", type == EVENT_WARNING ? "Warning" : "Normal");
+	json_put_str(event, "reason", reason);
+	json_put_str(event, "action", reason);
+	buf_put_clean(&clean, str_of(note), NOTE_BYTES);
+	json_put_text(event, "note", buf_str(&clean));
+	json_put_str(event, "reportingController", "buildhook.io/buildhook");
+	json_put_str(event, "reportingInstance", opt->instance && *opt->instance ? opt->instance : "buildhook");
+	return event;
+}
+
+static void send_doc(struct event_log *log, const char *key, enum kube_method method, const char *path, const cJSON *doc)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(16 * 1024);
+	struct sending *sending = mem_new(1, sizeof(*sending));
+
+	json_format(&body, doc);
+	sending->log = log;
+	sending->key = mem_strdup(key);
+	DL_APPEND(log->sending, sending);
+	log->n_sending++;
+	sending->call = kube_start(log->controller->opt.client,
+				   &(struct kube_request){.method = method,
+							  .path = path,
+							  .body = buf_str(&body),
+							  .metric_resource = "events"},
+				   on_sent, sending);
+}
+
+static void send_first(struct event_log *log, const char *key, const struct buildconfig *bc, enum event_type type,
+		       const char *reason, const char *note)
+{
+	struct recent *recent = mem_new(1, sizeof(*recent));
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
+	CLEANUP(json_freep) cJSON *event = NULL;
+	char name[KUBE_NAME_BYTES + 32];
+	uint64_t chance;
+
+	clock_random(log->controller->opt.clock, &chance, sizeof(chance));
+	/* An object name has at most 253 characters. */
+	(void)snprintf(name, sizeof(name), "%.230s.%016" PRIx64, bc->name, chance);
+	event = new_event(log, bc, name, type, reason, note);
+	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", bc->namespace_);
+	recent->key = mem_strdup(key);
+	recent->first_ms = recent->told_ms = clock_mono_ms(log->controller->opt.clock);
+	recent->count = 1;
+	HASH_ADD_KEYPTR(hh, log->recent, recent->key, strlen(recent->key), recent);
+	send_doc(log, key, KUBE_POST, path.data, event);
+	buf_printf(&path, "/%s", name);
+	recent->path = buf_take(&path);
+}
+
+static void send_repeat(struct event_log *log, struct recent *recent, int64_t now_ms)
+{
+	CLEANUP(json_freep) cJSON *patch = NULL;
+	cJSON *series;
+
+	recent->count++;
+	if (!recent->is_stored || now_ms - recent->told_ms < SERIES_INTERVAL_MS)
+		return;
+	recent->told_ms = now_ms;
+	patch = json_new_object();
+	series = json_put_object(patch, "series");
+	json_put_int(series, "count", (int64_t)recent->count);
+	put_micro_time(series, "lastObservedTime", clock_wall_ms(log->controller->opt.clock));
+	send_doc(log, recent->key, KUBE_MERGE_PATCH, recent->path, patch);
+}
+
+void event_send(struct controller *c, const struct buildconfig *bc, enum event_type type, const char *reason,
+		const char *note)
+{
+	struct event_log *log = c->events;
+	int64_t now_ms = clock_mono_ms(c->opt.clock);
+	CLEANUP(buf_release) struct buf key = BUF_INIT(4096);
+	struct recent *recent = NULL;
+
+	drop_old(log, now_ms);
+	if (log->n_sending >= MAX_UNDERWAY)
+		return;
+	buf_printf(&key, "%s %s %s", bc->uid, reason, note);
+	HASH_FIND_STR(log->recent, key.data, recent);
+	if (recent)
+		send_repeat(log, recent, now_ms);
+	else
+		send_first(log, key.data, bc, type, reason, note);
+}
+
+struct event_log *event_log_new(struct controller *controller)
+{
+	struct event_log *log = mem_new(1, sizeof(*log));
+
+	log->controller = controller;
+	return log;
+}
+
+void event_log_free(struct event_log *log)
+{
+	struct recent *recent, *next;
+
+	while (log->sending) {
+		kube_cancel(log->sending->call);
+		free_sending(log->sending);
+	}
+	HASH_ITER(hh, log->recent, recent, next) free_recent(log, recent);
+	free(log);
+}

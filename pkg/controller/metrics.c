@@ -1,0 +1,47 @@
+#include "controller/internal.h"
+
+static const struct metrics_family reconciles = {
+	.name = "controller_runtime_reconcile_total",
+	.help = "Reconciliations of a BuildConfig by result.",
+	.kind = METRICS_COUNTER,
+	.labels = {"controller", "result"},
+};
+static const struct metrics_family builds = {
+	.name = "buildhook_builds_started_total",
+	.help = "Builds started.",
+	.kind = METRICS_COUNTER,
+	.labels = {"provider"},
+};
+
+void controller_metrics_init(struct controller *c)
+{
+	static const char *const results[] = {"success", "error", "requeue"};
+	static struct metrics_family reconcile_seconds = {
+		.name = "controller_runtime_reconcile_time_seconds",
+		.help = "Time that an action of a reconciliation took.",
+		.kind = METRICS_HISTOGRAM,
+		.labels = {"controller"},
+		.buckets = metrics_seconds,
+	};
+
+	reconcile_seconds.n_buckets = metrics_n_seconds;
+	for (size_t i = 0; i < ARRAY_LEN(results); i++)
+		c->reconciles[i] = metrics_get(c->opt.metrics, &reconciles,
+					       (const char *const[]){"buildconfig", results[i]});
+	c->reconcile_seconds =
+		metrics_get(c->opt.metrics, &reconcile_seconds, (const char *const[]){"buildconfig"});
+}
+
+void controller_count_build(struct controller *c, const char *provider, int64_t took_ms)
+{
+	static struct metrics_family start_seconds = {
+		.name = "buildhook_start_seconds",
+		.help = "Time from the acceptance of a change to its Build.",
+		.kind = METRICS_HISTOGRAM,
+		.buckets = metrics_seconds,
+	};
+
+	start_seconds.n_buckets = metrics_n_seconds;
+	metrics_add(metrics_get(c->opt.metrics, &builds, (const char *const[]){provider}), 1);
+	metrics_observe(metrics_get(c->opt.metrics, &start_seconds, NULL), (double)took_ms / 1000);
+}

@@ -1,0 +1,164 @@
+#include "controller/internal.h"
+
+#include <stdio.h>
+
+/* Enough to find a successor of the oldest: with fewer waiting there is nothing to supersede in time. */
+#define MAX_LOOK_AHEAD 64
+#define MAX_TOLD 4096
+/* However many builds there are to start, status follows within this time. */
+#define MAX_STATUS_DELAY_MS 30000
+
+static bool is_owned(const struct kube_secret *secret, const struct buildconfig *bc)
+{
+	for (size_t i = 0; i < secret->n_owners; i++)
+		if (strcmp(secret->owners[i].uid, bc->uid) == 0)
+			return true;
+	return false;
+}
+
+static void add_secret(struct observed *seen, struct object *object, int type, const char *name)
+{
+	struct observed_secret *s;
+
+	for (size_t i = 0; i < seen->n_secrets; i++)
+		if (strcmp(seen->secrets[i].name, name) == 0)
+			return;
+	s = &seen->secrets[seen->n_secrets++];
+	s->name = name;
+	s->type = type;
+	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
+	s->is_owned = is_owned(s->secret, seen->bc);
+}
+
+static void observe_secrets(struct observed *seen, struct object *object)
+{
+	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
+		const struct buildconfig_hook *hook = &seen->bc->hooks[type];
+
+		for (size_t i = 0; hook->exists && i < hook->n_secrets; i++)
+			if (hook->secrets[i].kind != BUILDCONFIG_SECRET_INLINE)
+				add_secret(seen, object, type, hook->secrets[i].text);
+	}
+}
+
+struct pending {
+	struct observed *seen;
+	char *ref; /* of the oldest */
+	char *uid;
+};
+
+static void on_pending(void *arg, const struct journal_change *change)
+{
+	struct pending *pending = arg;
+	struct observed_change *head = &pending->seen->change;
+
+	if (pending->seen->n_changes++ == 0) {
+		head->seq = change->seq;
+		head->next_attempt_ms = change->next_attempt_ms;
+		head->is_uncertain = change->state == JOURNAL_STARTING && change->base_version >= 0;
+		pending->ref = mem_strdup(change->ref);
+		pending->uid = mem_strdup(change->uid);
+	} else if (strcmp(change->ref, pending->ref) == 0 && strcmp(change->uid, pending->uid) == 0) {
+		head->has_successor = true;
+	}
+}
+
+static void observe_changes(struct observed *seen, struct object *object)
+{
+	struct controller *c = object->controller;
+	struct pending pending = {.seen = seen};
+	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
+
+	object_split(object, namespace_, name);
+	(void)journal_each_pending(c->opt.journal, namespace_, name, MAX_LOOK_AHEAD, on_pending,
+				   &pending);
+	free(pending.ref);
+	free(pending.uid);
+	seen->token_wait_ms = flood_wait_ms(&object->flood, &c->limit, clock_mono_ms(c->opt.clock));
+}
+
+static int64_t until(int64_t at_ms, int64_t now_ms)
+{
+	return at_ms > now_ms ? at_ms - now_ms : 0;
+}
+
+static int64_t longer(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void observe_status(struct observation *out, struct object *object)
+{
+	struct controller *c = object->controller;
+	struct observed *seen = &out->seen;
+	int64_t now_ms = clock_mono_ms(c->opt.clock);
+	enum status_change change;
+	uint64_t fingerprint;
+
+	status_observe(&out->status, object, seen->bc, seen);
+	change = status_compare(&out->status, seen->bc);
+	fingerprint = status_fingerprint(&out->status, seen->bc);
+	seen->is_status_stale = change != STATUS_SAME && fingerprint != object->status_fingerprint;
+	if (!seen->is_status_stale) {
+		object->status_due_ms = 0;
+		return;
+	}
+	if (!object->status_due_ms)
+		object->status_due_ms = now_ms;
+	seen->is_status_overdue = now_ms - object->status_due_ms > MAX_STATUS_DELAY_MS;
+	if (object->status_ms)
+		seen->status_wait_ms = until(object->status_ms + (change == STATUS_REFUSED
+									  ? REFUSED_INTERVAL_MS
+									  : c->opt.status_interval_ms),
+					     now_ms);
+	seen->status_wait_ms = longer(seen->status_wait_ms, until(object->status_retry_ms, now_ms));
+	seen->status_wait_ms = longer(seen->status_wait_ms,
+				      flood_wait_ms(&c->status_flood, &c->status_limit, now_ms));
+}
+
+void observe(struct observation *out, struct object *object)
+{
+	struct controller *c = object->controller;
+	struct observed *seen = &out->seen;
+
+	seen->bc = object_buildconfig(object);
+	seen->wall_ms = clock_wall_ms(c->opt.clock);
+	seen->is_api_up = kube_client_is_up(c->opt.client);
+	seen->is_provisioning = c->opt.provision;
+	observe_changes(seen, object);
+	if (!seen->bc || seen->bc->is_deleting)
+		return;
+	seen->recheck_ms = object->recheck_ms;
+	seen->secret_wait_ms = until(object->secret_retry_ms, clock_mono_ms(c->opt.clock));
+	if (!seen->bc->is_ignored)
+		observe_secrets(seen, object);
+	observe_status(out, object);
+}
+
+void observation_release(struct observation *observation)
+{
+	status_release(&observation->status);
+}
+
+struct waiting {
+	struct news *news;
+	struct news_item item;
+};
+
+static void tell_one(void *arg, const struct journal_change *change)
+{
+	struct waiting *waiting = arg;
+
+	if (news_is_awaited(waiting->news, change->seq))
+		news_tell(waiting->news, change->seq, &waiting->item);
+}
+
+void tell_waiting(const struct object *object, const char *why)
+{
+	struct controller *c = object->controller;
+	struct waiting waiting = {c->opt.news, {.kind = NEWS_WAITING, .build = "", .reason = "", .message = why}};
+	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
+
+	object_split(object, namespace_, name);
+	(void)journal_each_pending(c->opt.journal, namespace_, name, MAX_TOLD, tell_one, &waiting);
+}

@@ -1,0 +1,102 @@
+#include "controller/plan.h"
+
+static void wait_at_most(struct action *next, int64_t wait_ms)
+{
+	if (next->wait_ms < 0 || wait_ms < next->wait_ms)
+		next->wait_ms = wait_ms;
+}
+
+/*
+ * Changes of one BuildConfig start in the order they came, so only the oldest is looked at. One that is over the flood limit and has a
+ * successor on its ref ends superseded; a start of unknown outcome is settled first, whatever the limits say.
+ */
+static bool plan_pending_build(const struct observed *seen, struct action *next)
+{
+	const struct observed_change *change = &seen->change;
+	int64_t backoff_ms = change->next_attempt_ms - seen->wall_ms;
+
+	if (seen->n_changes == 0)
+		return false;
+	if (seen->token_wait_ms > 0 && change->has_successor && !change->is_uncertain) {
+		next->kind = ACTION_SUPERSEDE;
+	} else if (!seen->is_api_up) {
+		next->waiting = "the API server does not answer";
+		return false;
+	} else if (backoff_ms > 0) {
+		next->waiting = "an earlier attempt failed and is tried again later";
+		wait_at_most(next, backoff_ms);
+		return false;
+	} else if (seen->token_wait_ms > 0 && !change->is_uncertain) {
+		next->waiting = "more builds than the limit were asked for";
+		wait_at_most(next, seen->token_wait_ms);
+		return false;
+	} else {
+		next->kind = ACTION_START_BUILD;
+	}
+	next->seq = change->seq;
+	return true;
+}
+
+static enum action_kind missing_in(const struct observed_secret *s, const struct observed *seen)
+{
+	const struct kube_secret *secret = s->secret;
+
+	if (secret->state == KUBE_SECRET_UNKNOWN || secret->fetched_ms < seen->recheck_ms)
+		return ACTION_FETCH_SECRET;
+	if (!seen->is_provisioning)
+		return ACTION_NONE;
+	if (secret->state == KUBE_SECRET_MISSING)
+		return ACTION_CREATE_SECRET;
+	if (secret->state != KUBE_SECRET_PRESENT || !secret->is_ours)
+		return ACTION_NONE;
+	if (!secret->has_key)
+		return ACTION_COMPLETE_SECRET;
+	return s->is_owned ? ACTION_NONE : ACTION_OWN_SECRET;
+}
+
+static bool plan_missing_secret(const struct observed *seen, struct action *next)
+{
+	for (size_t i = 0; i < seen->n_secrets; i++) {
+		enum action_kind kind = missing_in(&seen->secrets[i], seen);
+
+		if (kind == ACTION_NONE)
+			continue;
+		if (!seen->is_api_up)
+			return false;
+		if (seen->secret_wait_ms > 0) {
+			wait_at_most(next, seen->secret_wait_ms);
+			return false;
+		}
+		next->kind = kind;
+		next->secret = &seen->secrets[i];
+		return true;
+	}
+	return false;
+}
+
+static bool plan_status(const struct observed *seen, struct action *next)
+{
+	if (!seen->is_status_stale || !seen->is_api_up)
+		return false;
+	if (seen->status_wait_ms > 0) {
+		wait_at_most(next, seen->status_wait_ms);
+		return false;
+	}
+	next->kind = ACTION_WRITE_STATUS;
+	return true;
+}
+
+/*
+ * Rules in order of urgency: somebody waits for the answer to a delivery; deliveries need their secret; status tells of both.
+ * The first rule with something to do wins; the key comes back when that is done, so no rule looks beyond its own step.
+ * Status comes last because a write makes the compare-and-set of a build that is being started fail, but it must not starve.
+ */
+void plan(const struct observed *seen, struct action *next)
+{
+	*next = (struct action){.kind = ACTION_NONE, .waiting = "", .wait_ms = -1};
+	if (seen->is_status_overdue && plan_status(seen, next))
+		return;
+	if (plan_pending_build(seen, next) || plan_missing_secret(seen, next))
+		return;
+	(void)plan_status(seen, next);
+}

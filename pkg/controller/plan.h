@@ -1,0 +1,66 @@
+/*
+ * The reconciler's rules: from what is seen of one BuildConfig to the one thing to do next. Pure: all it knows is in
+ * struct observed, times included.
+ */
+#pragma once
+
+#include "buildconfig/buildconfig.h"
+#include "journal/journal.h"
+#include "kube/secrets.h"
+
+#define OBSERVED_MAX_SECRETS (BUILDCONFIG_HOOKS * BUILDCONFIG_MAX_SECRETS)
+
+struct observed_secret {
+	const char *name;
+	int type; /* index of the first hook that uses it */
+	const struct kube_secret *secret;
+	bool is_owned; /* carries an ownerReference to this BuildConfig */
+};
+
+/* The oldest change that has not ended. */
+struct observed_change {
+	int64_t seq;
+	int64_t next_attempt_ms; /* wall clock */
+	bool has_successor;      /* a newer change of the same ref waits */
+	bool is_uncertain;       /* a start was sent, and what came of it is not known */
+};
+
+struct observed {
+	const struct buildconfig *bc; /* NULL: there is none (any more) */
+	int64_t wall_ms;
+	bool is_api_up;
+	bool is_provisioning;
+	struct observed_secret secrets[OBSERVED_MAX_SECRETS];
+	size_t n_secrets;
+	int64_t secret_wait_ms; /* not before: the last attempt failed, or it is not this one's turn. 0: now */
+	int64_t recheck_ms;     /* monotonic: Secrets fetched before this are looked at again */
+	size_t n_changes;
+	struct observed_change change;
+	int64_t token_wait_ms; /* until the flood limit lets a build start; 0: now */
+	bool is_status_stale;  /* what the object shows is not what is to be shown */
+	bool is_status_overdue; /* and has not been for too long */
+	int64_t status_wait_ms; /* until status may be written; 0: now */
+};
+
+enum action_kind {
+	ACTION_NONE,
+	ACTION_FETCH_SECRET,
+	ACTION_CREATE_SECRET,
+	ACTION_COMPLETE_SECRET, /* ours, without the key */
+	ACTION_OWN_SECRET,      /* ours, not yet owned by this BuildConfig */
+	ACTION_START_BUILD,
+	ACTION_SUPERSEDE,       /* ends the change */
+	ACTION_WRITE_STATUS,
+};
+
+struct action {
+	enum action_kind kind;
+	const struct observed_secret *secret;
+	int64_t seq;
+	/* Changes are waiting, and why, for those who ask; "" when none has to. */
+	const char *waiting;
+	/* ACTION_NONE: when to look again; -1: when something changes. */
+	int64_t wait_ms;
+};
+
+void plan(const struct observed *seen, struct action *next);

@@ -1,0 +1,228 @@
+#include "base/log.h"
+#include "controller/internal.h"
+#include "crypto/crypto.h"
+
+#include <stdio.h>
+
+#define SECRET_BYTES 32
+#define RETRY_BASE_MS 1000
+#define RETRY_MAX_MS (5 * 60 * 1000)
+#define MAX_BODY (64 * 1024)
+
+struct secret_work {
+	struct work work;
+	enum action_kind kind;
+	int type;
+	char namespace_[KUBE_NAME_BYTES];
+	char name[KUBE_NAME_BYTES];
+};
+
+static void release(struct work *work)
+{
+	free(work);
+}
+
+static void put_owner(cJSON *list, const struct buildconfig *bc)
+{
+	cJSON *owner = json_append(list, json_new_object());
+
+	json_put_str(owner, "apiVersion", "build.openshift.io/v1");
+	json_put_str(owner, "kind", "BuildConfig");
+	json_put_str(owner, "name", bc->name);
+	json_put_str(owner, "uid", bc->uid);
+	/* true would need rights on the owner's finalizers where OwnerReferencesPermissionEnforcement is on. */
+	json_put_bool(owner, "blockOwnerDeletion", false);
+}
+
+static void put_new_value(cJSON *secret, struct controller *c)
+{
+	unsigned char bytes[SECRET_BYTES];
+	char hex[2 * SECRET_BYTES + 1];
+
+	clock_random(c->opt.clock, bytes, sizeof(bytes));
+	crypto_hex(hex, bytes, sizeof(bytes));
+	json_put_str(json_put_object(secret, "stringData"), KUBE_SECRET_KEY, hex);
+	explicit_bzero(bytes, sizeof(bytes));
+	explicit_bzero(hex, sizeof(hex));
+}
+
+static cJSON *new_secret(const struct secret_work *w, const struct buildconfig *bc)
+{
+	cJSON *secret = json_new_object();
+	cJSON *metadata;
+
+	json_put_str(secret, "apiVersion", "v1");
+	json_put_str(secret, "kind", "Secret");
+	json_put_str(secret, "type", "Opaque");
+	metadata = json_put_object(secret, "metadata");
+	json_put_str(metadata, "name", w->name);
+	json_put_str(metadata, "namespace", w->namespace_);
+	json_put_str(json_put_object(metadata, "labels"), KUBE_MANAGED_BY_LABEL, "buildhook");
+	put_owner(json_put_array(metadata, "ownerReferences"), bc);
+	put_new_value(secret, w->work.controller);
+	return secret;
+}
+
+/*
+ * A merge patch replaces lists whole, so the owners there were are listed again; the resourceVersion makes it fail if anything
+ * was changed meanwhile.
+ */
+static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *bc,
+			const struct kube_secret *old)
+{
+	cJSON *patch = json_new_object();
+	cJSON *metadata = json_put_object(patch, "metadata");
+	cJSON *owners;
+	bool is_owned = false;
+
+	json_put_str(metadata, "uid", old->uid);
+	json_put_str(metadata, "resourceVersion", old->resource_version);
+	owners = json_put_array(metadata, "ownerReferences");
+	for (size_t i = 0; i < old->n_owners; i++) {
+		const struct buildconfig other = {.name = old->owners[i].name, .uid = old->owners[i].uid};
+
+		put_owner(owners, &other);
+		is_owned |= strcmp(other.uid, bc->uid) == 0;
+	}
+	if (!is_owned)
+		put_owner(owners, bc);
+	if (w->kind == ACTION_COMPLETE_SECRET)
+		put_new_value(patch, w->work.controller);
+	return patch;
+}
+
+static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms)
+{
+	struct object *object = w->work.object;
+	struct clock *clock = w->work.controller->opt.clock;
+	int64_t wait_ms = backoff_ms(clock, ++object->secret_failures, RETRY_BASE_MS, RETRY_MAX_MS);
+
+	if (retry_after_ms > wait_ms)
+		wait_ms = retry_after_ms;
+	if (!object->trouble || strcmp(object->trouble, text) != 0)
+		log_msg(LOG_WARN, "controller", "webhook secret is not ready", LOG_FIELD("namespace", w->namespace_),
+			LOG_FIELD("secret", w->name), LOG_FIELD("error", text));
+	object_set_trouble(object, w->name, text);
+	object->secret_retry_ms = clock_mono_ms(clock) + wait_ms;
+	/* At once: the status tells of it. The Secret waits for its time. */
+	work_end(&w->work, RECONCILE_ERROR, 0);
+}
+
+static void succeed(struct secret_work *w)
+{
+	struct object *object = w->work.object;
+
+	object->secret_failures = 0;
+	object->secret_retry_ms = 0;
+	object_set_trouble(object, NULL, NULL);
+	work_end(&w->work, RECONCILE_SUCCESS, 0);
+}
+
+static void tell_created(const struct secret_work *w)
+{
+	const struct buildconfig *bc = object_buildconfig(w->work.object);
+	char note[512];
+
+	log_msg(LOG_INFO, "controller", "webhook secret created", LOG_FIELD("namespace", w->namespace_),
+		LOG_FIELD("secret", w->name));
+	if (!bc)
+		return;
+	(void)snprintf(note, sizeof(note), "created Secret %s with a new value for the %s webhook", w->name,
+		       buildconfig_type_names[w->type]);
+	event_send(w->work.controller, bc, EVENT_NORMAL, "WebhookSecretCreated", note);
+}
+
+/* What is known of the Secret was wrong: look again, soon. */
+static void look_again(struct secret_work *w)
+{
+	struct controller *c = w->work.controller;
+
+	kube_secrets_forget(c->opt.secrets, w->namespace_, w->name);
+	work_end(&w->work, RECONCILE_REQUEUE, 0);
+}
+
+static void on_written(void *arg, const struct kube_response *response)
+{
+	struct secret_work *w = arg;
+	struct controller *c = w->work.controller;
+	char text[800];
+
+	w->work.call = NULL;
+	switch (response->err.code) {
+	case ERR_OK:
+		kube_secrets_put_written(c->opt.secrets, response->doc);
+		if (w->kind != ACTION_OWN_SECRET)
+			tell_created(w);
+		succeed(w);
+		return;
+	case ERR_EXISTS:
+	case ERR_CONFLICT:
+		look_again(w);
+		return;
+	default:
+		(void)snprintf(text, sizeof(text), "cannot %s Secret %s: %s",
+			       w->kind == ACTION_CREATE_SECRET ? "create" : "update", w->name,
+			       response->err.msg);
+		if (response->is_uncertain)
+			kube_secrets_forget(c->opt.secrets, w->namespace_, w->name);
+		fail(w, text, response->retry_after_ms);
+	}
+}
+
+static void write_secret(struct secret_work *w, const struct buildconfig *bc,
+			 const struct kube_secret *old)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
+	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY);
+	CLEANUP(json_freep) cJSON *doc = NULL;
+	struct kube_request request = {.metric_resource = "secrets"};
+
+	buf_printf(&path, "/api/v1/namespaces/%s/secrets", w->namespace_);
+	if (w->kind == ACTION_CREATE_SECRET) {
+		request.method = KUBE_POST;
+		doc = new_secret(w, bc);
+	} else {
+		request.method = KUBE_MERGE_PATCH;
+		buf_printf(&path, "/%s", w->name);
+		doc = new_patch(w, bc, old);
+	}
+	buf_put_str(&path, STR("?fieldManager=buildhook"));
+	json_format(&body, doc);
+	request.path = path.data;
+	request.body = buf_str(&body);
+	work_call(&w->work, &request, on_written);
+	explicit_bzero(body.data, body.len);
+}
+
+static void on_fetched(void *arg, const struct kube_secret *secret, const struct err *error)
+{
+	(void)secret;
+	struct secret_work *w = arg;
+	char text[800];
+
+	w->work.lookup = NULL;
+	if (error->code == ERR_OK) {
+		/* Also when access was denied: that is an answer, and the status tells of it. */
+		succeed(w);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "cannot read Secret %s: %s", w->name, error->msg);
+	fail(w, text, 0);
+}
+
+void secret_act(struct object *object, const struct action *action)
+{
+	struct secret_work *w = mem_new(1, sizeof(*w));
+	const struct buildconfig *bc = object_buildconfig(object);
+
+	w->kind = action->kind;
+	w->type = action->secret->type;
+	object_split(object, w->namespace_, w->name);
+	(void)snprintf(w->name, sizeof(w->name), "%s", action->secret->name);
+	work_begin(&w->work, object, release);
+	if (w->kind == ACTION_FETCH_SECRET)
+		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_, w->name, 0,
+						    on_fetched, w);
+	else
+		write_secret(w, bc, action->secret->secret);
+}

@@ -1,0 +1,213 @@
+#include "base/log.h"
+#include "controller/internal.h"
+
+#include <stdio.h>
+
+#define RETRY_BASE_MS 1000
+#define RETRY_MAX_MS (5 * 60 * 1000)
+#define MAX_BODY (32 * 1024)
+
+struct status_work {
+	struct work work;
+	uint64_t fingerprint;
+	char namespace_[KUBE_NAME_BYTES];
+	char name[KUBE_NAME_BYTES];
+};
+
+static enum status_secret_state state_of(const struct kube_secret *secret)
+{
+	switch (secret->state) {
+	case KUBE_SECRET_PRESENT:
+		return secret->value.n > 0 ? STATUS_SECRET_USABLE : STATUS_SECRET_UNUSABLE;
+	case KUBE_SECRET_MISSING:
+		return STATUS_SECRET_MISSING;
+	case KUBE_SECRET_DENIED:
+		return STATUS_SECRET_DENIED;
+	case KUBE_SECRET_UNKNOWN:
+		break;
+	}
+	return STATUS_SECRET_UNKNOWN;
+}
+
+static void put_secret(struct status_secret *out, const struct object *object, const struct observed *seen,
+		       const char *name)
+{
+	for (size_t i = 0; i < seen->n_secrets; i++) {
+		const struct kube_secret *secret = seen->secrets[i].secret;
+
+		if (strcmp(seen->secrets[i].name, name) != 0)
+			continue;
+		out->state = state_of(secret);
+		out->problem = secret->problem;
+		if (object->trouble && strcmp(object->trouble_secret, name) == 0)
+			out->problem = object->trouble;
+	}
+}
+
+static void put_hook(struct status_hook *out, const struct object *object, const struct observed *seen, int type)
+{
+	const struct buildconfig_hook *hook = &seen->bc->hooks[type];
+	const struct sighting *sighting = sightings_find(object->controller->opt.sightings, seen->bc->uid,
+							 buildconfig_type_names[type]);
+
+	for (size_t i = 0; i < hook->n_secrets; i++) {
+		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
+			out->secrets[i].state = STATUS_SECRET_USABLE;
+		else
+			put_secret(&out->secrets[i], object, seen, hook->secrets[i].text);
+	}
+	if (!sighting)
+		return;
+	out->last_ms = sighting->last_ms;
+	out->last = sighting->last;
+	out->refused = sighting->refused;
+	out->refused_ms = sighting->refused_ms;
+	out->refused_why = sighting->refused_why;
+	out->ref_mismatches = sighting->ref_mismatches;
+	out->mismatch_ref = sighting->mismatch_ref;
+	out->hint = sighting->hint;
+}
+
+void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
+		    const struct observed *seen)
+{
+	const struct controller *c = object->controller;
+	struct status_input input = {
+		.public_url = c->opt.public_url,
+		.provision = c->opt.provision,
+		.now_ms = seen->wall_ms,
+	};
+
+	for (int type = 0; type < BUILDCONFIG_HOOKS; type++)
+		put_hook(&input.hooks[type], object, seen, type);
+	status_make(out, bc, &input);
+}
+
+static void release(struct work *work)
+{
+	free(work);
+}
+
+static void fail(struct status_work *w, const struct kube_response *response)
+{
+	struct object *object = w->work.object;
+	struct clock *clock = w->work.controller->opt.clock;
+	int64_t wait_ms = backoff_ms(clock, ++object->status_failures, RETRY_BASE_MS, RETRY_MAX_MS);
+
+	if (response->retry_after_ms > wait_ms)
+		wait_ms = response->retry_after_ms;
+	object->status_retry_ms = clock_mono_ms(clock) + wait_ms;
+	log_msg(LOG_WARN, "controller", "status was not written", LOG_FIELD("namespace", w->namespace_),
+		LOG_FIELD("name", w->name), LOG_FIELD("error", response->err.msg));
+	work_end(&w->work, RECONCILE_ERROR, 0);
+}
+
+/* 422 on the uid and 409 "no existing object": it is gone, or another of that name; the watch tells what there is. */
+static bool says_gone(const struct kube_response *response)
+{
+	return response->status == 404 || response->status == 409 || response->status == 422;
+}
+
+static void on_applied(void *arg, const struct kube_response *response)
+{
+	struct status_work *w = arg;
+	struct object *object = w->work.object;
+	struct controller *c = w->work.controller;
+
+	w->work.call = NULL;
+	if (response->err.code != ERR_OK && !says_gone(response)) {
+		fail(w, response);
+		return;
+	}
+	if (response->err.code == ERR_OK)
+		kube_store_put_written(c->opt.store, response->doc, clock_mono_ms(c->opt.clock));
+	object->status_failures = 0;
+	object->status_retry_ms = 0;
+	object->status_ms = clock_mono_ms(c->opt.clock);
+	object->status_due_ms = 0;
+	object->status_fingerprint = w->fingerprint;
+	work_end(&w->work, RECONCILE_SUCCESS, 0);
+}
+
+static const char *value_of(const struct status *status, const char *type, const char *fact)
+{
+	char key[64];
+
+	(void)snprintf(key, sizeof(key), "buildhook.io/%s-%s", type, fact);
+	for (size_t i = 0; i < status->n; i++)
+		if (strcmp(status->items[i].key, key) == 0)
+			return status->items[i].value;
+	return "";
+}
+
+/* One Event for each hook that cannot work, and anew after it could. */
+static void tell_not_ready(struct object *object, const struct buildconfig *bc, const struct status *status)
+{
+	bool is_ready = true;
+
+	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
+		const char *name = buildconfig_type_names[type];
+		const char *state = value_of(status, name, "state");
+		char note[400];
+
+		if (!str_starts(str_of(state), STR("NotReady: ")))
+			continue;
+		is_ready = false;
+		if (object->is_not_ready_told)
+			continue;
+		(void)snprintf(note, sizeof(note), "%s webhook: %s", name, state);
+		event_send(object->controller, bc, EVENT_WARNING, "WebhookNotReady", note);
+	}
+	object->is_not_ready_told = !is_ready;
+}
+
+/* What is added from here on is news again. */
+static void tell_events(struct object *object, const struct buildconfig *bc, const struct status *status)
+{
+	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
+		const char *name = buildconfig_type_names[type];
+		struct sighting *sighting = sightings_get(object->controller->opt.sightings, bc->uid, name);
+		char note[400];
+
+		if (!bc->hooks[type].exists)
+			continue;
+		sighting->is_news = false;
+		if (object->ignored_told[type] != (uint32_t)sighting->ignored) {
+			object->ignored_told[type] = (uint32_t)sighting->ignored;
+			(void)snprintf(note, sizeof(note), "%s webhook: %s", name, sighting->ignored_line);
+			event_send(object->controller, bc, EVENT_NORMAL, "WebhookIgnored", note);
+		}
+		if (object->refused_told[type] != (uint32_t)sighting->refused) {
+			object->refused_told[type] = (uint32_t)sighting->refused;
+			(void)snprintf(note, sizeof(note), "%s webhook: request refused: %s", name,
+				       sighting->refused_why);
+			event_send(object->controller, bc, EVENT_WARNING, "WebhookRefused", note);
+		}
+	}
+	tell_not_ready(object, bc, status);
+}
+
+void status_act(struct object *object, const struct buildconfig *bc, const struct status *status)
+{
+	struct controller *c = object->controller;
+	struct status_work *w = mem_new(1, sizeof(*w));
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
+	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY);
+	CLEANUP(json_freep) cJSON *doc = status_document(status, bc);
+
+	tell_events(object, bc, status);
+	object_split(object, w->namespace_, w->name);
+	w->fingerprint = status_fingerprint(status, bc);
+	flood_take(&c->status_flood, &c->status_limit, clock_mono_ms(c->opt.clock));
+	json_format(&body, doc);
+	buf_printf(&path,
+		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s?fieldManager=buildhook&force=true",
+		   w->namespace_, w->name);
+	work_begin(&w->work, object, release);
+	work_call(&w->work,
+		  &(struct kube_request){.method = KUBE_APPLY,
+					 .path = path.data,
+					 .body = buf_str(&body),
+					 .metric_resource = "buildconfigs"},
+		  on_applied);
+}
