@@ -1,0 +1,150 @@
+#include "crypto/crypto.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void free_hmac(struct crypto_hmac **hmac)
+{
+	crypto_hmac_free(*hmac);
+}
+
+/* The bytes in pieces of STEP. */
+static void hmac_hex(char out[CRYPTO_SHA256_HEX + 1], struct str key, struct str bytes, size_t step)
+{
+	CLEANUP(free_hmac) struct crypto_hmac *hmac = crypto_hmac_new(key);
+	unsigned char mac[CRYPTO_SHA256_BYTES];
+
+	for (size_t at = 0; at < bytes.n; at += step) {
+		size_t n = bytes.n - at < step ? bytes.n - at : step;
+
+		crypto_hmac_update(hmac, str_range(bytes.p + at, n));
+	}
+	crypto_hmac_final(hmac, mac);
+	crypto_hex(out, mac, sizeof(mac));
+}
+
+/* RFC 4231, and the example in GitHub's documentation on validating deliveries. */
+static void hmac_gives_the_published_values(void **state)
+{
+	static const char long_key[131] = {[0 ... 130] = '\xaa'};
+	const struct {
+		struct str key, text;
+		const char *mac;
+	} cases[] = {
+		{STR("It's a Secret to Everybody"), STR("Hello, World!"),
+		 "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
+		{STR("\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"
+		     "\x0b"),
+		 STR("Hi There"),
+		 "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+		{STR("Jefe"), STR("what do ya want for nothing?"),
+		 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+		{str_range(long_key, sizeof(long_key)),
+		 STR("Test Using Larger Than Block-Size Key - Hash Key First"),
+		 "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+		{{0}, STR(""), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		for (size_t step = 1; step < 60; step += 29) {
+			char mac[CRYPTO_SHA256_HEX + 1];
+
+			hmac_hex(mac, cases[i].key, cases[i].text, step);
+			assert_string_equal(mac, cases[i].mac);
+		}
+	}
+}
+
+static void hmac_may_be_dropped_unfinished(void **state)
+{
+	struct crypto_hmac *hmac = crypto_hmac_new(STR("key"));
+
+	(void)state;
+	crypto_hmac_update(hmac, STR("half a body"));
+	crypto_hmac_free(hmac);
+	crypto_hmac_free(NULL);
+}
+
+/* FIPS 180-4's examples, whole and in parts. */
+static void sha256_gives_the_published_values(void **state)
+{
+	const struct {
+		struct str parts[3];
+		size_t n;
+		const char *digest;
+	} cases[] = {
+		{{{0}}, 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+		{{STR("abc")},
+		 1,
+		 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		{{STR("a"), {0}, STR("bc")},
+		 3,
+		 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		{{STR("abcdbcdecdefdefgefghfghighijhijkijkl"), STR("jklmklmnlmnomnopnopq")},
+		 2,
+		 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned char digest[CRYPTO_SHA256_BYTES];
+		char hex[CRYPTO_SHA256_HEX + 1];
+
+		crypto_sha256(digest, cases[i].parts, cases[i].n);
+		crypto_hex(hex, digest, sizeof(digest));
+		assert_string_equal(hex, cases[i].digest);
+	}
+}
+
+static void only_the_same_bytes_are_equal(void **state)
+{
+	const struct {
+		struct str a, b;
+		bool equal;
+	} cases[] = {
+		{STR("secret"), STR("secret"), true},  {STR("secret"), STR("secreT"), false},
+		{STR("secret"), STR("Secret"), false}, {STR("secret"), STR("secret "), false},
+		{STR("secret"), STR("secre"), false},  {STR("secret"), {0}, false},
+		{{0}, STR("secret"), false},           {{0}, {0}, true},
+		{STR("a\0b"), STR("a\0c"), false},     {STR("a\0b"), STR("a\0b"), true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(crypto_equal(cases[i].a, cases[i].b), cases[i].equal);
+}
+
+static void random_bytes_fill_the_whole_and_differ(void **state)
+{
+	unsigned char a[64] = {0};
+	unsigned char b[64] = {0};
+	size_t zeros = 0;
+
+	(void)state;
+	crypto_random(NULL, a, sizeof(a));
+	crypto_random(NULL, b, sizeof(b));
+	assert_memory_not_equal(a, b, sizeof(a));
+	for (size_t i = 0; i < sizeof(a); i++)
+		zeros += a[i] == 0;
+	/* Eight zeros among 64 random bytes: once in 10^10 runs. */
+	assert_true(zeros < 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hmac_gives_the_published_values),
+		cmocka_unit_test(hmac_may_be_dropped_unfinished),
+		cmocka_unit_test(sha256_gives_the_published_values),
+		cmocka_unit_test(only_the_same_bytes_are_equal),
+		cmocka_unit_test(random_bytes_fill_the_whole_and_differ),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
