@@ -1,6 +1,9 @@
 /*
- * JSON documents of the API server, as cJSON trees: typed access by path that never trusts a type, and building. A parsed
- * document is never printed back (numbers above 2^53 would change): what is sent is built from scratch.
+ * JSON documents of the API server, as cJSON trees: typed access by path that never trusts a type,
+ * and building. A parsed document is never printed back (numbers above 2^53 would change): what is
+ * sent is built from scratch. Not for payloads from outside (doc/reader.h): a string ends at an
+ * escaped U+0000 here, which is let through, since one such string that some user wrote into one
+ * object must not keep a whole list from being read.
  */
 #pragma once
 
@@ -13,24 +16,28 @@
 /* For CLEANUP. */
 void json_freep(cJSON **doc);
 
-/* Strict: exactly one value and nothing after it. ERR_INVALID otherwise. */
+/* Exactly one value, nested at most 1,000 deep, and nothing after it. ERR_INVALID otherwise. */
 int json_parse(cJSON **out, struct str text, struct err *err);
 /* Appends the compact text of DOC. */
 void json_format(struct buf *out, const cJSON *doc);
 
 /*
- * The member at PATH ("metadata/name"; keys that hold a slash are found with json_member()), or NULL when there is none or
- * what is on the way is no object. Case-sensitive. DOC may be NULL.
+ * The member at PATH ("metadata/name"; keys that hold a slash are found with json_member()), or NULL
+ * when there is none or what is on the way is no object. "" is DOC itself. Case-sensitive. DOC may be
+ * NULL.
  */
 const cJSON *json_at(const cJSON *doc, const char *path);
 const cJSON *json_member(const cJSON *object, const char *key);
 /* NULL unless a string is there; lent by DOC. */
 const char *json_str_at(const cJSON *doc, const char *path);
-/* FALLBACK unless an integral number within +-2^53 is there. */
+/* FALLBACK unless an integral number between -2^53 and 2^53, both excluded, is there. */
 int64_t json_int_at(const cJSON *doc, const char *path, int64_t fallback);
 bool json_bool_at(const cJSON *doc, const char *path, bool fallback);
 
-/* Building. Each returns the thing added; a NULL value of a string is left out (returns NULL). Allocation failure aborts. */
+/*
+ * Building. Each returns the thing added; a string or text that is NULL is left out (returns NULL).
+ * Allocation failure aborts.
+ */
 cJSON *json_new_object(void);
 cJSON *json_new_array(void);
 cJSON *json_put_str(cJSON *object, const char *key, const char *value);
@@ -43,5 +50,8 @@ cJSON *json_put_object(cJSON *object, const char *key);
 cJSON *json_put_array(cJSON *object, const char *key);
 /* Takes CHILD over. */
 cJSON *json_append(cJSON *array, cJSON *child);
-/* A deep copy of DOC, to be put elsewhere. Only for documents without numbers above 2^53; NULL gives NULL. */
+/*
+ * A deep copy of DOC, to be put elsewhere. Only for documents without numbers above 2^53; NULL gives
+ * NULL.
+ */
 cJSON *json_copy(const cJSON *doc);
