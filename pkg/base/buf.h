@@ -1,7 +1,8 @@
 /*
- * A growing byte buffer with a maximum. Every buffer states its limit when it is made; what does not fit sets
- * `overflow`, keeps what was there before, and ignores all later appends, so that a chain of appends is checked once.
- * data is NUL-terminated whenever it is not NULL (the NUL is not part of len).
+ * A growing byte buffer with a maximum. Every buffer states its limit when it is made; what does
+ * not fit sets `overflow`, keeps what was there before, and ignores all later appends, so that a
+ * chain of appends is checked once. data is NUL-terminated whenever it is not NULL (the NUL is not
+ * part of len).
  */
 #pragma once
 
@@ -11,28 +12,33 @@ struct buf {
 	char *data;
 	size_t len;
 	size_t cap;
-	size_t limit;
+	size_t limit; /* of len */
 	bool overflow;
 };
 
-#define BUF_INIT(limit_bytes) {.limit = (limit_bytes)}
+#define BUF_INIT(limit_bytes)                                                                      \
+	{                                                                                          \
+		.limit = (limit_bytes)                                                             \
+	}
 
+/* Leaves an empty buffer with the same limit, which may be used again. */
 void buf_release(struct buf *b);
-/* Empties without giving the memory back. */
+/* Empties without giving the memory back. Ends an overflow, too. */
 void buf_clear(struct buf *b);
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, struct str s);
 void buf_put_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Drops the first N bytes. */
+/* Drops the first N bytes; N is at most len. */
 void buf_drop(struct buf *b, size_t n);
 struct str buf_str(const struct buf *b);
 /* Gives the NUL-terminated text to the caller (never NULL) and leaves the buffer empty. */
 char *buf_take(struct buf *b);
 
 /*
- * Text from outside, made fit for one line that people read: control characters (C0, DEL, C1), bidirectional controls and
- * bytes that are not UTF-8 become U+FFFD, and at most MAX_BYTES are taken, cut at a character boundary.
+ * Text from outside, made fit for one line that people read: control characters (C0, DEL, C1),
+ * bidirectional controls, line and paragraph separators and bytes that are not UTF-8 become U+FFFD
+ * each. At most MAX_BYTES are put (and so taken), cut at a character boundary.
  */
 void buf_put_clean(struct buf *b, struct str s, size_t max_bytes);
 /* As a JSON string with its quotes; S must be valid UTF-8. */

@@ -1,6 +1,6 @@
 /*
- * Time and chance: the wall clock, the monotonic clock, timers and random bytes. One of the two seams of the program:
- * tests put a simulated source here. A clock belongs to one thread.
+ * Time and chance: the wall clock, the monotonic clock, timers and random bytes. One of the two
+ * seams of the program: tests put a simulated source here. A clock belongs to one thread.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct timer;
 
 typedef void (*timer_fn)(void *arg);
 
-/* Embedded in its owner; a zeroed one is stopped. */
+/* Embedded in its owner, which stops it before it goes; a zeroed one is stopped. */
 struct timer {
 	timer_fn fn;
 	void *arg;
@@ -31,6 +31,7 @@ struct timer {
 };
 
 struct clock *clock_new(const struct clock_source *source);
+/* Timers that still run are stopped. */
 void clock_free(struct clock *clock);
 
 int64_t clock_mono_ms(const struct clock *clock);
@@ -39,14 +40,22 @@ void clock_random(struct clock *clock, void *out, size_t n);
 /* Uniform in [0, bound); BOUND > 0. For jitter. */
 uint64_t clock_random_below(struct clock *clock, uint64_t bound);
 
-/* Fires FN(ARG) once after DELAY_MS, never from within this call. A running timer is set anew. */
-void timer_start(struct clock *clock, struct timer *timer, int64_t delay_ms, timer_fn fn, void *arg);
+/*
+ * Fires FN(ARG) once after DELAY_MS (below 0 is 0), never from within this call. A running timer is
+ * set anew.
+ */
+void timer_start(struct clock *clock, struct timer *timer, int64_t delay_ms, timer_fn fn,
+		 void *arg);
+/* It does not fire any more, also where it is due already. Nothing happens to a stopped one. */
 void timer_stop(struct clock *clock, struct timer *timer);
 bool timer_running(const struct timer *timer);
 
 /* Milliseconds until the first timer is due (0: now), or -1 without a timer. */
 int64_t clock_next_ms(const struct clock *clock);
-/* Fires what is due. Timers started meanwhile wait for the next call. */
+/*
+ * Fires what is due, each timer stopped before its function is called. Timers started meanwhile
+ * wait for the next call.
+ */
 void clock_run(struct clock *clock);
 
 /* The real source's clocks (no random). */
@@ -54,7 +63,13 @@ int64_t clock_real_mono_ms(void *arg);
 int64_t clock_real_wall_ms(void *arg);
 
 #define CLOCK_TEXT_BYTES 32
-/* "2026-11-23T20:50:11Z", or with ".123" before the Z. OUT has CLOCK_TEXT_BYTES bytes. */
+/*
+ * "2026-11-23T20:50:11Z", or with ".123" before the Z. OUT has CLOCK_TEXT_BYTES bytes. Times
+ * outside the years 0 to 9999 are shown as the nearest within.
+ */
 void clock_format_rfc3339(char *out, int64_t wall_ms, bool with_ms);
-/* RFC 3339 with any offset and up to nine decimals. False, and *OUT untouched, when it is not that. */
+/*
+ * RFC 3339 with any offset and up to nine decimals, of which three count. False, and *OUT
+ * untouched, when it is not that.
+ */
 bool clock_parse_rfc3339(struct str s, int64_t *out_wall_ms);

@@ -1,36 +1,39 @@
 /*
- * Allocation that cannot fail, and ownership that releases itself. Running out of memory aborts: every untrusted
- * buffer has a bound, and a restart replays what was acknowledged.
+ * Allocation that cannot fail, and ownership that releases itself. Running out of memory aborts:
+ * every untrusted buffer has a bound, and a restart replays what was acknowledged.
  */
 #pragma once
 
 #include <stddef.h>
 
-/* The variable is released by FN(&variable) at the end of its scope. Every owned local is declared with it. */
+/* The variable is released by FN(&variable) at the end of its scope. Every owned local has it. */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* Hands the pointer over and leaves NULL behind, so that a CLEANUP has nothing to do. */
-#define TAKE(p)                       \
-	({                            \
-		__typeof__(p) taken_ = (p); \
-		(p) = NULL;           \
-		taken_;               \
+#define TAKE(p)                                                                                    \
+	({                                                                                         \
+		__typeof__(p) taken_ = (p);                                                        \
+		(p) = NULL;                                                                        \
+		taken_;                                                                            \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Zeroed memory for COUNT items of SIZE bytes; an overflow of the product aborts. */
+/* The struct around a member, from the member's address. */
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/* Zeroed memory for COUNT items of SIZE bytes, never NULL; an overflow of the product aborts. */
 void *mem_new(size_t count, size_t size);
-/* As realloc(3); the bytes added are not zeroed. */
+/* As realloc(3), never NULL; the bytes added are not zeroed. */
 void *mem_resize(void *p, size_t count, size_t size);
+/* NULL gives NULL. */
 char *mem_strdup(const char *s);
+/* The first N bytes of S, or all of it where it ends earlier. */
 char *mem_strndup(const char *s, size_t n);
 
-/* The struct around a member, from the member's address. */
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-
-/* For CLEANUP: frees the pointer that P points at. */
+/* For CLEANUP: P is the address of a pointer; frees what that points at and leaves NULL in it. */
 void mem_free(void *p);
-
-/* As mem_free(), after overwriting N bytes or the string: for secrets. */
+/* As mem_free(), after overwriting the first N bytes there: for secrets. */
 void mem_wipe(void *p, size_t n);
+/* For CLEANUP: as mem_wipe(), of a whole NUL-terminated string. */
+void mem_wipe_str(void *p);

@@ -1,5 +1,6 @@
 /*
- * Borrowed text: a pointer and a length, not NUL-terminated, never owned. A zeroed struct is the empty string.
+ * Borrowed text: a pointer and a length, not NUL-terminated, never owned. A zeroed struct is the
+ * empty string.
  */
 #pragma once
 
@@ -44,18 +45,27 @@ struct str str_without_prefix(struct str s, struct str prefix);
 struct str str_trim(struct str s);
 /* Position of C in S, or S.n. */
 size_t str_find_char(struct str s, char c);
+/* Every S contains the empty string. */
 bool str_contains(struct str s, struct str needle);
 /*
- * Takes the part of REST before the first SEP into *PART and leaves in REST what follows it. False when REST is
- * used up. "a,,b" has three parts.
+ * Takes the part of REST before the first SEP into *PART and leaves in REST what follows that SEP.
+ * False when REST is empty: "a,,b" has three parts, "a," has one, and "" has none.
  */
 bool str_next_part(struct str *rest, char sep, struct str *part);
-/* A decimal number without sign, space or leading zero, at most MAX. False, and *OUT untouched, otherwise. */
+/*
+ * A decimal number without sign, space or leading zero, at most MAX. False, and *OUT untouched,
+ * otherwise.
+ */
 bool str_parse_u64(struct str s, uint64_t max, uint64_t *out);
 /* An allocated, NUL-terminated copy. */
 char *str_dup(struct str s);
 
-/* True for valid UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+/*
+ * The character that S begins with into *OUT; returns how many bytes it has, or 0 when S is empty
+ * or does not begin with valid UTF-8.
+ */
+size_t str_decode_utf8(struct str s, uint32_t *out);
+/* Valid as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool str_is_utf8(struct str s);
 /* The longest prefix of at most MAX bytes that ends at a character boundary. */
 struct str str_cut_utf8(struct str s, size_t max);

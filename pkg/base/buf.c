@@ -1,0 +1,162 @@
+#include "base/buf.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FIRST_CAP = 64 };
+
+void buf_release(struct buf *b)
+{
+	size_t limit = b->limit;
+
+	free(b->data);
+	*b = (struct buf){.limit = limit};
+}
+
+void buf_clear(struct buf *b)
+{
+	b->len = 0;
+	b->overflow = false;
+	if (b->data)
+		b->data[0] = '\0';
+}
+
+/* Room for N more bytes and a NUL. False, with overflow set, where the limit forbids it. */
+static bool reserve(struct buf *b, size_t n)
+{
+	size_t cap = b->cap ? b->cap : FIRST_CAP;
+
+	if (b->overflow || n > b->limit - b->len) {
+		b->overflow = true;
+		return false;
+	}
+	if (b->len + n < b->cap)
+		return true;
+	while (cap <= b->len + n)
+		cap = cap > b->limit / 2 ? b->limit + 1 : cap * 2;
+	b->data = mem_resize(b->data, cap, 1);
+	b->cap = cap;
+	return true;
+}
+
+void buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (!reserve(b, n))
+		return;
+	if (n)
+		memcpy(b->data + b->len, p, n);
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+
+void buf_put_str(struct buf *b, struct str s)
+{
+	buf_put(b, s.p, s.n);
+}
+
+void buf_put_char(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list args, again;
+	int n = 0;
+
+	va_start(args, fmt);
+	va_copy(again, args);
+	n = vsnprintf(NULL, 0, fmt, args);
+	assert(n >= 0);
+	if (reserve(b, (size_t)n)) {
+		(void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+		b->len += (size_t)n;
+	}
+	va_end(again);
+	va_end(args);
+}
+
+void buf_drop(struct buf *b, size_t n)
+{
+	assert(n <= b->len);
+	if (n == 0)
+		return;
+	b->len -= n;
+	memmove(b->data, b->data + n, b->len + 1);
+}
+
+struct str buf_str(const struct buf *b)
+{
+	return str_range(b->data, b->len);
+}
+
+char *buf_take(struct buf *b)
+{
+	char *text = b->data ? TAKE(b->data) : mem_new(1, 1);
+
+	buf_release(b);
+	return text;
+}
+
+/*
+ * What can end a line, move the cursor or turn the reading direction: C0, DEL and C1; ALM, LRM and
+ * RLM; line and paragraph separator; embeddings and overrides; isolates.
+ */
+static bool is_unfit(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C || c == 0x200E || c == 0x200F ||
+	       (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+void buf_put_clean(struct buf *b, struct str s, size_t max_bytes)
+{
+	static const struct str replacement = {"\xEF\xBF\xBD", 3};
+	size_t n = 0;
+
+	while (s.n) {
+		uint32_t c = 0;
+		size_t taken = str_decode_utf8(s, &c);
+		struct str piece = taken && !is_unfit(c) ? str_range(s.p, taken) : replacement;
+
+		n += piece.n;
+		if (n > max_bytes)
+			return;
+		buf_put_str(b, piece);
+		s = str_range(s.p + (taken ? taken : 1), s.n - (taken ? taken : 1));
+	}
+}
+
+static void put_json_escape(struct buf *b, char c)
+{
+	static const char named[] = "\"\\\b\f\n\r\t";
+	static const char letters[] = "\"\\bfnrt";
+	const char *at = c ? strchr(named, c) : NULL;
+
+	if (at)
+		buf_printf(b, "\\%c", letters[at - named]);
+	else
+		buf_printf(b, "\\u%04x", (unsigned)c);
+}
+
+void buf_put_json(struct buf *b, struct str s)
+{
+	size_t from = 0;
+
+	buf_put_char(b, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		buf_put(b, s.p + from, i - from);
+		put_json_escape(b, s.p[i]);
+		from = i + 1;
+	}
+	if (s.n)
+		buf_put(b, s.p + from, s.n - from);
+	buf_put_char(b, '"');
+}

@@ -1,0 +1,127 @@
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * A pipe takes PIPE_BUF bytes or fewer whole or not at all, and as soon as it polls writable it has
+ * room for them: such a write never waits. (pipe(7))
+ */
+enum { MAX_RECORD = PIPE_BUF };
+
+static enum log_level min_level = LOG_INFO;
+static enum log_format record_format = LOG_TEXT;
+static atomic_uint_least64_t dropped;
+/* The last record was written in part: the next begins on a line of its own. */
+static atomic_bool torn;
+
+void log_init(enum log_level level, enum log_format format)
+{
+	min_level = level;
+	record_format = format;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level >= min_level;
+}
+
+uint64_t log_dropped(void)
+{
+	return atomic_load(&dropped);
+}
+
+static void put_json_value(struct buf *out, const char *key, struct str value)
+{
+	buf_printf(out, "%s\"%s\":", out->len ? "," : "{", key);
+	buf_put_json(out, value);
+}
+
+static bool is_plain_word(struct str value)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (value.p[i] == ' ' || value.p[i] == '"' || value.p[i] == '=' ||
+		    value.p[i] == '\\')
+			return false;
+	return value.n > 0;
+}
+
+static void put_text_value(struct buf *out, const char *key, struct str value)
+{
+	buf_printf(out, "%s%s=", out->len ? " " : "", key);
+	if (is_plain_word(value))
+		buf_put_str(out, value);
+	else
+		buf_put_json(out, value);
+}
+
+static void put_value(struct buf *record, const char *key, struct str value)
+{
+	static const size_t cuts[] = {LOG_MAX_VALUE, LOG_MAX_VALUE / 4, LOG_MAX_VALUE / 16};
+	size_t before = record->len;
+
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		CLEANUP(buf_release) struct buf clean = BUF_INIT(LOG_MAX_VALUE);
+
+		buf_put_clean(&clean, value, cuts[i]);
+		if (record_format == LOG_JSON)
+			put_json_value(record, key, buf_str(&clean));
+		else
+			put_text_value(record, key, buf_str(&clean));
+		if (!record->overflow)
+			return;
+		record->len = before;
+		record->overflow = false;
+	}
+}
+
+/* True if it is with the reader, whole. */
+static bool write_record(struct str record)
+{
+	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
+	/* A socket takes a flag for this one write; a pipe's O_NONBLOCK would be its other
+	 * writers', too. */
+	ssize_t n = send(err.fd, record.p, record.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	while (n < 0 && (errno == ENOTSOCK || errno == EINTR)) {
+		if (poll(&err, 1, 0) < 1 || !(err.revents & POLLOUT))
+			return false;
+		n = write(err.fd, record.p, record.n);
+	}
+	if (n > 0 && (size_t)n < record.n)
+		atomic_store(&torn, true);
+	return n == (ssize_t)record.n;
+}
+
+void log_write(enum log_level level, const char *logger, const char *message,
+	       const struct log_field *fields, size_t n_fields)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	CLEANUP(buf_release) struct buf record = BUF_INIT(MAX_RECORD - sizeof("\n}\n") + 1);
+	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_RECORD);
+	char time[CLOCK_TEXT_BYTES];
+
+	clock_format_rfc3339(time, clock_real_wall_ms(NULL), true);
+	put_value(&record, "time", str_of(time));
+	put_value(&record, "level", str_of(levels[level]));
+	put_value(&record, "logger", str_of(logger));
+	put_value(&record, "message", str_of(message));
+	for (size_t i = 0; i < n_fields; i++)
+		if (!str_empty(fields[i].value))
+			put_value(&record, fields[i].key, fields[i].value);
+
+	if (atomic_exchange(&torn, false))
+		buf_put_char(&line, '\n');
+	buf_put_str(&line, buf_str(&record));
+	buf_put_str(&line, record_format == LOG_JSON ? STR("}\n") : STR("\n"));
+	if (!write_record(buf_str(&line)))
+		atomic_fetch_add(&dropped, 1);
+}
