@@ -1,8 +1,9 @@
 /*
- * Requests to the API server on the event loop, over libcurl. The transport behind it is the second seam of the program: tests
- * put an API server in memory there.
+ * Requests to the API server on the event loop, over libcurl. The transport behind it is the second
+ * seam of the program: tests put an API server in memory there.
  *
- * A call's function is called exactly once, never from within the call that started it; freeing the call cancels it.
+ * A call's function is called exactly once, never from within the call that started it; freeing the
+ * call cancels it.
  */
 #pragma once
 
@@ -11,7 +12,9 @@
 #include "kube/config.h"
 
 struct loop;
+struct metrics;
 struct kube_call;
+struct kube_client;
 struct kube_transport;
 
 enum kube_method { KUBE_GET, KUBE_POST, KUBE_PUT, KUBE_DELETE, KUBE_MERGE_PATCH, KUBE_APPLY };
@@ -20,85 +23,115 @@ struct kube_request {
 	enum kube_method method;
 	/* Path and query below the server's address: "/api/v1/namespaces/x/secrets/y". Copied. */
 	const char *path;
-	/* KUBE_APPLY sends it as application/apply-patch+yaml (JSON is YAML). Copied. */
+	/* KUBE_APPLY sends it as application/apply-patch+yaml (JSON is YAML). Copied, and wiped
+	 * after use. */
 	struct str body;
-	const char *accept;   /* NULL: application/json */
-	int64_t timeout_ms;   /* 0: 30 s. The whole of it; for a watch (on_bytes set) none but the caller's own timers */
-	size_t max_bytes;     /* of the answer; 0: 8 MiB. Over it: ERR_LIMIT */
+	/* A text that outlives the call, or NULL: application/json. */
+	const char *accept;
+	/* 0: 30 s. The whole of it; a watch has none but the caller's own timers. */
+	int64_t timeout_ms;
+	/* Of an answer that is collected; 0: 8 MiB. Over it: ERR_LIMIT. */
+	size_t max_bytes;
 	/*
-	 * Set: the body of a 200 is not collected but handed over as it comes (list and watch), on a connection of its own when is_watch. Errors are
-	 * collected as ever (at most 64 KiB).
+	 * Set (list and watch): the body of a 200 is not collected but handed over as it comes.
+	 * Errors are collected as ever (at most 64 KiB).
 	 */
 	void (*on_bytes)(void *arg, struct str bytes);
+	/* It goes on until somebody ends it: a connection of its own, no timeout. */
 	bool is_watch;
-	const char *metric_resource; /* closed set, for rest_client_*: "buildconfigs", "secrets", ... */
+	/* Closed set, for rest_client_*: "buildconfigs", "secrets", ... Outlives the call. */
+	const char *metric_resource;
 };
 
 struct kube_response {
 	/* 0 when no HTTP answer came (then err says why: ERR_UNAVAILABLE), or its status. */
 	int status;
 	/*
-	 * 2xx: ERR_OK. 400, 422: INVALID. 401, 403: DENIED. 404: NOTFOUND. 409: EXISTS for reason AlreadyExists, else CONFLICT. 410:
-	 * EXPIRED. 429: LIMIT. 408, 5xx, or no JSON where JSON was to be: UNAVAILABLE. Message: the Status's message.
+	 * 2xx: ERR_OK. 400, 422 and the like: INVALID. 401, 403: DENIED. 404: NOTFOUND. 409: EXISTS
+	 * for reason AlreadyExists, else CONFLICT. 410: EXPIRED. 429: LIMIT. 408, 5xx, a 2xx or 4xx
+	 * that the API server cannot have written (HTML of a router), and a body that broke off:
+	 * UNAVAILABLE. Message: the Status's.
 	 */
 	struct err err;
 	/* The Status's `reason`, "" without one. */
 	char reason[64];
-	/* From Retry-After (seconds or a date) or the Status's details; -1 without. Clamped to 0..5 min. */
+	/* From Retry-After (seconds or a date) or the Status's details; -1 without. Clamped to 0..5
+	 * min. */
 	int64_t retry_after_ms;
-	/* The answer's document, lent; NULL without one (also when on_bytes was set). */
+	/* The answer's document, lent; NULL without one (also when on_bytes took it). */
 	const cJSON *doc;
-	/* The answer's bytes, lent; what is handed on to others is this and not a reprint of doc. Empty when on_bytes was set. */
+	/*
+	 * The answer's bytes, lent; what is handed on to others is this and not a reprint of doc.
+	 * Empty when on_bytes took them.
+	 */
 	struct str text;
-	/* No answer at all, or one that leaves open whether a write was carried out (timeout, cut connection, 5xx). */
+	/*
+	 * It is open whether a write was carried out: timeout, cut connection, 5xx. False where the
+	 * request is known not to have left (connection refused, TLS failed).
+	 */
 	bool is_uncertain;
 };
 
 typedef void (*kube_response_fn)(void *arg, const struct kube_response *response);
 
-struct kube_client;
-
 /* Production: libcurl. CONFIG is borrowed and must outlive the client. */
-int kube_client_new(struct kube_client **out, struct loop *loop, const struct kube_config *config, struct err *err);
-/* Over another transport (tests). */
-struct kube_client *kube_client_new_over(struct clock *clock, const struct kube_transport *transport);
-/* Cancels all calls. */
+int kube_client_new(struct kube_client **out, struct loop *loop, const struct kube_config *config,
+		    struct err *err);
+/* Over another transport (tests). TRANSPORT is copied, its ctx borrowed. */
+struct kube_client *kube_client_new_over(struct clock *clock,
+					 const struct kube_transport *transport);
+/* Cancels all calls. Not from within a call's function. */
 void kube_client_free(struct kube_client *client);
+/* From here on requests are counted as rest_client_*, with HOST as label of that name. Both are
+ * borrowed. */
+void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics, const char *host);
 
-struct kube_call *kube_start(struct kube_client *client, const struct kube_request *request, kube_response_fn fn, void *arg);
-/* Cancels; NULL is fine. Called by the client itself after the call's function has returned: a finished call must not be cancelled. */
+struct kube_call *kube_start(struct kube_client *client, const struct kube_request *request,
+			     kube_response_fn fn, void *arg);
+/*
+ * Cancels; NULL is fine. Once the call's function has been called the call is gone: it must not be
+ * cancelled any more. May be called from within on_bytes.
+ */
 void kube_cancel(struct kube_call *call);
 
 /*
- * True while the API server answers: the last request got an HTTP answer other than 401 and 5xx, and none has been waiting for one for over 10 s.
- * False before the first answer.
+ * True while the API server answers: the last news was an HTTP answer other than 401 and 5xx. A
+ * request that fails, or that has waited for 10 s while no other was answered, is news that it does
+ * not. False before the first answer.
  */
 bool kube_client_is_up(const struct kube_client *client);
 /* FN(ARG) whenever kube_client_is_up() changes; at most 4 listeners. */
 void kube_client_on_change(struct kube_client *client, void (*fn)(void *arg), void *arg);
 
-struct metrics;
 /*
- * The seam. start() sends and later calls exactly one of: kube_transport_done() with what came; cancel() forgets a call.
+ * The seam. start() sends, and later, never from within start(), kube_transport_done() is called
+ * once with what came; cancel() forgets a call.
  */
 struct kube_transport_answer {
-	int status;              /* 0: none */
+	int status; /* 0: none */
 	struct str content_type;
-	struct str retry_after;  /* the header's text */
+	struct str retry_after; /* the header's text */
 	struct str body;
-	struct err err;          /* when status is 0, or the body broke off */
-	bool is_cut;             /* the body broke off */
+	struct err err; /* when status is 0, or the body broke off */
+	bool is_cut;    /* the body broke off */
+	bool is_unsent; /* status is 0, and no byte of the request has left */
 };
 
 struct kube_transport {
 	void *ctx;
-	/* REQUEST (with its texts) lives until done or cancel. Returns the transport's own handle. */
+	/*
+	 * REQUEST (with its texts, its defaults filled in) lives until done or cancel. Returns the
+	 * transport's own handle.
+	 */
 	void *(*start)(void *ctx, struct kube_call *call, const struct kube_request *request);
 	void (*cancel)(void *ctx, void *handle);
+	/* Called by kube_client_free() after all calls are cancelled; may be NULL. */
+	void (*free)(void *ctx);
 };
 
-/* Body bytes of a 200 when on_bytes is set. */
+/* Body bytes of a 200 when on_bytes is set. The call may be cancelled by this. */
 void kube_transport_bytes(struct kube_call *call, struct str bytes);
+/* The call is gone when this returns. */
 void kube_transport_done(struct kube_call *call, const struct kube_transport_answer *answer);
 
 /* Query and path parts are percent-encoded by this; S is appended to OUT. */

@@ -1,6 +1,7 @@
 /*
- * Where the API server is and how to prove who we are: from a kubeconfig file or from a Pod's mounted files. What is read here is
- * checked here, so that a wrong file is one clear line at start.
+ * Where the API server is and how to prove who we are: from a kubeconfig file or from a Pod's
+ * mounted files. What is read here is checked here, so that a wrong file is one clear line at
+ * start.
  */
 #pragma once
 
@@ -8,22 +9,24 @@
 #include "base/err.h"
 
 struct kube_config {
-	char *server;         /* "https://host:port[/prefix]", no slash at the end */
-	char *namespace_;     /* the context's, or the Pod's; "default" if neither says */
+	char *server;          /* "https://host:port[/prefix]", no slash at the end */
+	char *namespace_;      /* the context's, or the Pod's; "default" if neither says */
 	char *tls_server_name; /* NULL: the server's host */
-	bool insecure;        /* insecure-skip-tls-verify */
-	char *proxy_url;      /* NULL: the environment's HTTPS_PROXY and NO_PROXY */
+	bool insecure;         /* insecure-skip-tls-verify */
+	char *proxy_url;       /* NULL: the environment's HTTPS_PROXY and NO_PROXY */
 	/* PEM from the file's *-data members; NULL where a file is named or nothing is given. */
 	struct buf ca_pem, cert_pem, key_pem;
-	/* Paths, made absolute against the kubeconfig's folder; NULL where data is given. Read again when they change. */
+	/* Paths, made absolute against the kubeconfig's folder; NULL where data is given. Read
+	 * again when they change. */
 	char *ca_file, *cert_file, *key_file;
 	char *token;      /* inline; wiped at release */
 	char *token_file; /* read again every minute, and at once after a 401 */
 	char *username, *password;
-	/* An exec credential plug-in: the command and its arguments and environment (NULL-terminated), or NULL. Commands for people may run it. */
+	/* An exec credential plug-in: the command and its arguments and environment
+	 * (NULL-terminated), or NULL. Commands for people may run it. */
 	char **exec_argv;
 	char **exec_env;
-	char *source;     /* for messages: "/root/.kube/config, context dev" or "in-cluster" */
+	char *source; /* for messages: "/root/.kube/config, context dev" or "in-cluster" */
 };
 
 struct kube_config_options {
@@ -33,10 +36,12 @@ struct kube_config_options {
 };
 
 /*
- * --kubeconfig; else in-cluster where KUBERNETES_SERVICE_HOST is set and the token file exists; else $KUBECONFIG (a list of
- * files, merged as kubectl does: the first to set a value wins); else ~/.kube/config. ERR_INVALID or ERR_NOTFOUND with one line that says what to change.
+ * --kubeconfig; else in-cluster where KUBERNETES_SERVICE_HOST is set and the token file exists;
+ * else $KUBECONFIG (a list of files, merged as kubectl does: the first to set a value wins); else
+ * ~/.kube/config. ERR_INVALID or ERR_NOTFOUND with one line that says what to change.
  */
-int kube_config_load(struct kube_config **out, const struct kube_config_options *options, struct err *err);
+int kube_config_load(struct kube_config **out, const struct kube_config_options *options,
+		     struct err *err);
 void kube_config_free(struct kube_config *config);
 /* For CLEANUP. */
 void kube_config_freep(struct kube_config **config);

@@ -1,7 +1,8 @@
 /*
- * Keeps a store equal to the API server: list in pages, watch with bookmarks, resume, list again after 410; with client-go's rules for
- * back-off. Dead connections are noticed in 45 s (TCP) or 150 s (a proxy that lives on). Neither list nor watch is ever held in memory as a whole: the
- * objects are parsed one by one as their bytes come.
+ * Keeps a store equal to the API server: list in pages, watch with bookmarks, resume, list again
+ * after 410; with client-go's rules for back-off. Dead connections are noticed in 45 s (TCP) or 150
+ * s (a proxy that lives on). Neither list nor watch is ever held in memory as a whole: the objects
+ * are parsed one by one as their bytes come.
  */
 #pragma once
 
@@ -15,9 +16,10 @@ struct kube_reflector_options {
 	struct kube_client *client;
 	struct clock *clock;
 	struct kube_store *store;
-	const char *path;      /* "/apis/build.openshift.io/v1/buildconfigs", or with namespaces/NS in it */
-	const char *selector;  /* label selector, or NULL */
-	const char *resource;  /* "buildconfigs", for metrics and logs */
+	const char
+		*path; /* "/apis/build.openshift.io/v1/buildconfigs", or with namespaces/NS in it */
+	const char *selector;    /* label selector, or NULL */
+	const char *resource;    /* "buildconfigs", for metrics and logs */
 	struct metrics *metrics; /* or NULL */
 	/* Called when kube_reflector_is_synced() or the error changes. */
 	void (*on_state)(void *arg);

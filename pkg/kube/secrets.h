@@ -1,24 +1,25 @@
 /*
- * Secrets by name: each is fetched when somebody asks for it, kept for a while, and never listed or watched. While the API server cannot be asked what was
- * fetched goes on counting; only a definite 404 or 403 ends it. Values are wiped when they go.
+ * Secrets by name: each is fetched when somebody asks for it, kept for a while, and never listed or
+ * watched. While the API server cannot be asked what was fetched goes on counting; only a definite
+ * 404 or 403 ends it. Values are wiped when they go.
  */
 #pragma once
 
 #include "kube/client.h"
 
-#define KUBE_SECRET_KEY "WebHookSecretKey"
+#define KUBE_SECRET_KEY          "WebHookSecretKey"
 #define KUBE_SECRET_PREVIOUS_KEY "WebHookSecretKey.previous"
-#define KUBE_MANAGED_BY_LABEL "app.kubernetes.io/managed-by"
+#define KUBE_MANAGED_BY_LABEL    "app.kubernetes.io/managed-by"
 /* Longer values are no webhook secrets; they are treated as unusable. */
 #define KUBE_SECRET_MAX_BYTES 4096
 
 struct kube_secrets;
 
 enum kube_secret_state {
-	KUBE_SECRET_UNKNOWN,     /* not fetched yet, or could not be asked for ever since */
+	KUBE_SECRET_UNKNOWN, /* not fetched yet, or could not be asked for ever since */
 	KUBE_SECRET_PRESENT,
-	KUBE_SECRET_MISSING,     /* 404 */
-	KUBE_SECRET_DENIED,      /* 403 */
+	KUBE_SECRET_MISSING, /* 404 */
+	KUBE_SECRET_DENIED,  /* 403 */
 };
 
 struct kube_secret_owner {
@@ -28,21 +29,40 @@ struct kube_secret_owner {
 
 struct kube_secret {
 	enum kube_secret_state state;
-	int64_t fetched_ms;      /* monotonic, of the answer that state is based on */
-	bool is_fresh;           /* fetched less than the TTL ago */
+	int64_t fetched_ms; /* monotonic, of the answer that state is based on */
+	bool is_fresh;      /* fetched less than the TTL ago */
 	/* Where PRESENT: */
 	const char *uid;
 	const char *resource_version;
-	bool is_ours;            /* label app.kubernetes.io/managed-by: buildhook */
-	bool has_key;            /* the key is there; its value may still be empty or unusable */
-	struct str value;        /* without one trailing newline; empty if there is no usable one */
-	struct str previous;     /* as value, of WebHookSecretKey.previous; only where is_ours */
-	int64_t previous_until_ms; /* wall clock, from annotation buildhook.io/previous-until; 0 without */
-	const char *rotated_for; /* annotation buildhook.io/rotated, or "" */
+	bool is_ours;        /* label app.kubernetes.io/managed-by: buildhook */
+	bool has_key;        /* the key is there; its value may still be empty or unusable */
+	struct str value;    /* without one trailing newline; empty if there is no usable one */
+	struct str previous; /* as value, of WebHookSecretKey.previous; only where is_ours */
+	int64_t previous_until_ms; /* wall clock, from annotation buildhook.io/previous-until; 0
+				      without */
+	const char *rotated_for;   /* annotation buildhook.io/rotated, or "" */
 	const struct kube_secret_owner *owners; /* ownerReferences of kind BuildConfig */
 	size_t n_owners;
-	const char *problem;     /* why value is empty, in words; "" otherwise */
+	const char *problem; /* why value is empty, in words; "" otherwise */
 };
+
+/*
+ * It was made for an object of this NAME that was deleted and made again: an owner has the name,
+ * none the UID. Such a value does not count; the garbage collector removes the Secret or the
+ * reference.
+ */
+static inline bool kube_secret_is_former(const struct kube_secret *secret, const char *name,
+					 const char *uid)
+{
+	bool has_name = false;
+
+	for (size_t i = 0; i < secret->n_owners; i++) {
+		if (strcmp(secret->owners[i].uid, uid) == 0)
+			return false;
+		has_name |= strcmp(secret->owners[i].name, name) == 0;
+	}
+	return has_name;
+}
 
 struct kube_secrets_options {
 	struct kube_client *client;
@@ -55,18 +75,23 @@ struct kube_secrets *kube_secrets_new(const struct kube_secrets_options *options
 void kube_secrets_free(struct kube_secrets *secrets);
 
 /* What is known now, without asking. Lent until the return to the loop. Never NULL. */
-const struct kube_secret *kube_secrets_peek(struct kube_secrets *secrets, const char *namespace_, const char *name);
+const struct kube_secret *kube_secrets_peek(struct kube_secrets *secrets, const char *namespace_,
+					    const char *name);
 
 struct kube_secret_lookup;
-/* ERROR: ERR_OK when SECRET was fetched now or is fresh (state tells what it is), else why it could not be asked for; SECRET is then what was known before. */
-typedef void (*kube_secret_fn)(void *arg, const struct kube_secret *secret, const struct err *error);
+/* ERROR: ERR_OK when SECRET was fetched now or is fresh (state tells what it is), else why it could
+ * not be asked for; SECRET is then what was known before. */
+typedef void (*kube_secret_fn)(void *arg, const struct kube_secret *secret,
+			       const struct err *error);
 
 /*
- * Fetches unless what is known is younger than MAX_AGE_MS (and never within 1 s of the last fetch of it). Several lookups of one Secret share a
- * request. FN is called once, never from within this call; freeing the lookup cancels it.
+ * Fetches unless what is known is younger than MAX_AGE_MS (and never within 1 s of the last fetch
+ * of it). Several lookups of one Secret share a request. FN is called once, never from within this
+ * call; freeing the lookup cancels it.
  */
-struct kube_secret_lookup *kube_secrets_fetch(struct kube_secrets *secrets, const char *namespace_, const char *name,
-					      int64_t max_age_ms, kube_secret_fn fn, void *arg);
+struct kube_secret_lookup *kube_secrets_fetch(struct kube_secrets *secrets, const char *namespace_,
+					      const char *name, int64_t max_age_ms,
+					      kube_secret_fn fn, void *arg);
 void kube_secrets_cancel(struct kube_secret_lookup *lookup);
 
 /* The answer (a Secret) to a write of ours enters the cache at once. */

@@ -1,6 +1,7 @@
 /*
- * The last known state of all objects of one kind, by "namespace/name". What an object looks like is the owner's business: it
- * parses the API server's document into its own compact, immutable form, and only that is kept.
+ * The last known state of all objects of one kind, by "namespace/name". What an object looks like
+ * is the owner's business: it parses the API server's document into its own compact, immutable
+ * form, and only that is kept.
  */
 #pragma once
 
@@ -9,10 +10,12 @@
 struct kube_store;
 
 struct kube_store_type {
-	/* A form of its own of DOC (object of one kind), never NULL: what cannot be understood becomes an object that says so. */
+	/* A form of its own of DOC (object of one kind), never NULL: what cannot be understood
+	 * becomes an object that says so. */
 	void *(*parse)(void *arg, const cJSON *doc);
 	void (*free)(void *object);
-	/* Called after an object was put (OLD or NEW may be NULL). Both are lent until the function returns. */
+	/* Called after an object was put (OLD or NEW may be NULL). Both are lent until the function
+	 * returns. */
 	void (*on_change)(void *arg, const char *key, const void *old, const void *new_);
 	void *arg;
 };
@@ -20,22 +23,26 @@ struct kube_store_type {
 struct kube_store *kube_store_new(const struct kube_store_type *type);
 void kube_store_free(struct kube_store *store);
 
-/* NULL when there is none. Lent until the object changes: do not keep it over a return to the loop. */
+/* NULL when there is none. Lent until the object changes: do not keep it over a return to the loop.
+ */
 const void *kube_store_find(const struct kube_store *store, const char *key);
 /* The object's resourceVersion, "" when there is none. */
 const char *kube_store_version(const struct kube_store *store, const char *key);
 size_t kube_store_count(const struct kube_store *store);
-void kube_store_each(const struct kube_store *store, void (*fn)(void *arg, const char *key, const void *object), void *arg);
+void kube_store_each(const struct kube_store *store,
+		     void (*fn)(void *arg, const char *key, const void *object), void *arg);
 
 /*
- * From the reflector: an ADDED or MODIFIED object. Unchanged resourceVersion: nothing happens. After kube_store_put_written(), events are left out until the written
- * version comes by, so that a late event does not undo our own write (for at most 60 s, by NOW_MS).
+ * From the reflector: an ADDED or MODIFIED object. Unchanged resourceVersion: nothing happens.
+ * After kube_store_put_written(), events are left out until the written version comes by, so that a
+ * late event does not undo our own write (for at most 60 s, by NOW_MS).
  */
 void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 /* The answer to a write of ours: it counts at once. */
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 void kube_store_remove(struct kube_store *store, const char *key);
-/* A full list begins and ends: what was not put in between is removed. Nothing is removed if it is abandoned (another begin). */
+/* A full list begins and ends: what was not put in between is removed. Nothing is removed if it is
+ * abandoned (another begin). */
 void kube_store_begin_list(struct kube_store *store);
 void kube_store_end_list(struct kube_store *store);
 /* True once a full list has ended. */

@@ -1,0 +1,18 @@
+/*
+ * What an answer of the API server, or of something that stands in front of it, means. Pure: the
+ * same bytes mean the same, whoever brought them.
+ */
+#pragma once
+
+#include "kube/client.h"
+
+/*
+ * Fills OUT. DOC is the parsed body, or NULL. WANTS_DOC: a 2xx has to be a JSON document, else it
+ * is no answer of the API server's. NOW_MS (wall clock) is what a date in Retry-After is compared
+ * with.
+ */
+void answer_read(struct kube_response *out, const struct kube_transport_answer *answer,
+		 const cJSON *doc, bool wants_doc, int64_t now_ms);
+
+/* Milliseconds (0 to 5 min) that a Retry-After header asks for, or -1. */
+int64_t answer_retry_after(struct str text, int64_t now_ms);

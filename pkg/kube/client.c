@@ -1,0 +1,231 @@
+#include "kube/client.h"
+
+#include "base/mem.h"
+#include "kube/answer.h"
+#include "kube/client_metrics.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+#define DEFAULT_TIMEOUT_MS 30000
+#define DEFAULT_MAX_BYTES  ((size_t)8 * 1024 * 1024)
+#define SLOW_MS            10000
+#define MAX_LISTENERS      4
+
+struct kube_call {
+	struct kube_client *client;
+	struct kube_request request;
+	char *path; /* request.path */
+	char *body; /* request.body.p */
+	kube_response_fn fn;
+	void *arg;
+	void *handle; /* the transport's */
+	struct timer timer;
+	int64_t started_ms;
+	bool is_starting;
+	struct kube_call *prev, *next;
+};
+
+struct listener {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct kube_client {
+	struct clock *clock;
+	struct kube_transport transport;
+	struct kube_call *calls;
+	int64_t last_answer_ms;
+	bool is_up;
+	struct listener listeners[MAX_LISTENERS];
+	size_t n_listeners;
+	struct client_metrics metrics;
+};
+
+static void set_up(struct kube_client *client, bool is_up)
+{
+	if (client->is_up == is_up)
+		return;
+	client->is_up = is_up;
+	for (size_t i = 0; i < client->n_listeners; i++)
+		client->listeners[i].fn(client->listeners[i].arg);
+}
+
+static void call_free(struct kube_call *call)
+{
+	timer_stop(call->client->clock, &call->timer);
+	mem_wipe(&call->body, call->request.body.n);
+	mem_free(&call->path);
+	mem_free(&call);
+}
+
+/* The call leaves the client before its function is called, so that this may start and cancel what
+ * it likes. */
+static void finish(struct kube_call *call, const struct kube_transport_answer *answer,
+		   const struct kube_response *response)
+{
+	struct kube_client *client = call->client;
+	int64_t now_ms = clock_mono_ms(client->clock);
+
+	assert(!call->is_starting);
+	DL_DELETE(client->calls, call);
+	timer_stop(client->clock, &call->timer);
+	client_metrics_count(&client->metrics, &call->request, answer->status,
+			     now_ms - call->started_ms);
+	/* How a stream ends says little of the server: what began it did, and the next request
+	 * will. */
+	if (answer->status == 0 || (answer->is_cut && !call->request.is_watch)) {
+		set_up(client, false);
+	} else if (!answer->is_cut) {
+		client->last_answer_ms = now_ms;
+		set_up(client, answer->status != 401 && answer->status < 500);
+	}
+	call->fn(call->arg, response);
+	call_free(call);
+}
+
+void kube_transport_done(struct kube_call *call, const struct kube_transport_answer *answer)
+{
+	CLEANUP(json_freep) cJSON *doc = NULL;
+	struct kube_response response;
+	bool wants_doc = !call->request.on_bytes;
+
+	if (answer->status > 0 && !answer->is_cut && !str_empty(answer->body))
+		(void)json_parse(&doc, answer->body, NULL);
+	answer_read(&response, answer, doc, wants_doc, clock_wall_ms(call->client->clock));
+	finish(call, answer, &response);
+}
+
+void kube_transport_bytes(struct kube_call *call, struct str bytes)
+{
+	struct kube_client *client = call->client;
+
+	assert(call->request.on_bytes);
+	client->last_answer_ms = clock_mono_ms(client->clock);
+	set_up(client, true);
+	call->request.on_bytes(call->arg, bytes);
+}
+
+static void on_timeout(void *arg)
+{
+	struct kube_call *call = arg;
+	struct kube_transport_answer answer = {0};
+	struct kube_response response;
+
+	call->client->transport.cancel(call->client->transport.ctx, call->handle);
+	err_set(&answer.err, ERR_UNAVAILABLE, "no answer from the API server within %lld ms",
+		(long long)call->request.timeout_ms);
+	answer_read(&response, &answer, NULL, false, 0);
+	finish(call, &answer, &response);
+}
+
+static void on_slow(void *arg)
+{
+	struct kube_call *call = arg;
+	struct kube_client *client = call->client;
+
+	timer_start(client->clock, &call->timer, call->request.timeout_ms - SLOW_MS, on_timeout,
+		    call);
+	if (client->last_answer_ms <= call->started_ms)
+		set_up(client, false);
+}
+
+static void start_timer(struct kube_call *call)
+{
+	struct clock *clock = call->client->clock;
+
+	if (call->request.is_watch)
+		return;
+	if (call->request.timeout_ms > SLOW_MS)
+		timer_start(clock, &call->timer, SLOW_MS, on_slow, call);
+	else
+		timer_start(clock, &call->timer, call->request.timeout_ms, on_timeout, call);
+}
+
+struct kube_call *kube_start(struct kube_client *client, const struct kube_request *request,
+			     kube_response_fn fn, void *arg)
+{
+	struct kube_call *call = mem_new(1, sizeof(*call));
+
+	assert(request->path && request->path[0] == '/');
+	assert(!request->is_watch || request->on_bytes);
+	call->client = client;
+	call->request = *request;
+	call->fn = fn;
+	call->arg = arg;
+	call->started_ms = clock_mono_ms(client->clock);
+	call->request.path = call->path = mem_strdup(request->path);
+	call->body = str_dup(request->body);
+	call->request.body.p = call->body;
+	if (!request->accept)
+		call->request.accept = "application/json";
+	if (request->timeout_ms <= 0)
+		call->request.timeout_ms = DEFAULT_TIMEOUT_MS;
+	if (request->max_bytes == 0)
+		call->request.max_bytes = DEFAULT_MAX_BYTES;
+	DL_APPEND(client->calls, call);
+	start_timer(call);
+	call->is_starting = true;
+	call->handle = client->transport.start(client->transport.ctx, call, &call->request);
+	call->is_starting = false;
+	return call;
+}
+
+void kube_cancel(struct kube_call *call)
+{
+	if (!call)
+		return;
+	DL_DELETE(call->client->calls, call);
+	call->client->transport.cancel(call->client->transport.ctx, call->handle);
+	call_free(call);
+}
+
+struct kube_client *kube_client_new_over(struct clock *clock,
+					 const struct kube_transport *transport)
+{
+	struct kube_client *client = mem_new(1, sizeof(*client));
+
+	client->clock = clock;
+	client->transport = *transport;
+	return client;
+}
+
+void kube_client_free(struct kube_client *client)
+{
+	if (!client)
+		return;
+	while (client->calls)
+		kube_cancel(client->calls);
+	if (client->transport.free)
+		client->transport.free(client->transport.ctx);
+	mem_free(&client);
+}
+
+void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics, const char *host)
+{
+	client->metrics = (struct client_metrics){.metrics = metrics, .host = host};
+}
+
+bool kube_client_is_up(const struct kube_client *client)
+{
+	return client->is_up;
+}
+
+void kube_client_on_change(struct kube_client *client, void (*fn)(void *arg), void *arg)
+{
+	assert(client->n_listeners < MAX_LISTENERS);
+	client->listeners[client->n_listeners++] = (struct listener){fn, arg};
+}
+
+void kube_put_escaped(struct buf *out, struct str s)
+{
+	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					 "0123456789-._~";
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] && strchr(unreserved, s.p[i]))
+			buf_put_char(out, s.p[i]);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)s.p[i]);
+	}
+}

@@ -1,0 +1,169 @@
+#include "kube/endpoint.h"
+
+#include "base/mem.h"
+#include "kube/proxy.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+/* The parts of the server's address, as libcurl owns them. */
+struct parts {
+	char *scheme;
+	char *host; /* IPv6 in brackets */
+	char *port;
+	char *path;
+};
+
+static void release_parts(struct parts *parts)
+{
+	curl_free(parts->scheme);
+	curl_free(parts->host);
+	curl_free(parts->port);
+	curl_free(parts->path);
+}
+
+static void cleanup_url(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static bool get(CURLU *url, CURLUPart part, char **out, unsigned int flags)
+{
+	return curl_url_get(url, part, out, flags) == CURLUE_OK;
+}
+
+static bool has(CURLU *url, CURLUPart part)
+{
+	char *text = NULL;
+	bool found = get(url, part, &text, 0);
+
+	curl_free(text);
+	return found;
+}
+
+static int split_server(struct parts *out, const char *server, struct err *err)
+{
+	CLEANUP(cleanup_url) CURLU *url = curl_url();
+	CLEANUP(buf_release) struct buf shown = BUF_INIT(512);
+
+	if (!url)
+		abort();
+	buf_put_clean(&shown, str_of(server), 100);
+	if (curl_url_set(url, CURLUPART_URL, server, 0) != CURLUE_OK ||
+	    !get(url, CURLUPART_SCHEME, &out->scheme, 0) ||
+	    !get(url, CURLUPART_HOST, &out->host, 0) ||
+	    !get(url, CURLUPART_PORT, &out->port, CURLU_DEFAULT_PORT) ||
+	    !get(url, CURLUPART_PATH, &out->path, 0))
+		return err_set(err, ERR_INVALID,
+			       "server \"%s\" is no address; expected https://HOST:PORT",
+			       buf_str(&shown).n ? shown.data : "");
+	if (strcmp(out->scheme, "https") != 0 && strcmp(out->scheme, "http") != 0)
+		return err_set(err, ERR_INVALID, "server \"%s\" has to begin with https://",
+			       shown.data);
+	/* Not shown: a password may be in it. */
+	if (has(url, CURLUPART_USER) || has(url, CURLUPART_PASSWORD) || has(url, CURLUPART_QUERY) ||
+	    has(url, CURLUPART_FRAGMENT))
+		return err_set(err, ERR_INVALID,
+			       "the server's address has a user, query or fragment; expected "
+			       "https://HOST:PORT");
+	return 0;
+}
+
+static const char *env_of(const char *upper, const char *lower)
+{
+	const char *value = getenv(upper);
+
+	if (!value || !*value)
+		value = getenv(lower);
+	return value ? value : "";
+}
+
+/* Go's socks5 leaves looking up the name to the proxy, which libcurl calls socks5h. */
+static char *proxy_for_curl(const char *url)
+{
+	static const char socks5[] = "socks5://";
+	CLEANUP(buf_release) struct buf out = BUF_INIT(4096);
+
+	if (strncmp(url, socks5, strlen(socks5)) != 0)
+		return mem_strdup(url);
+	buf_printf(&out, "socks5h://%s", url + strlen(socks5));
+	return buf_take(&out);
+}
+
+static char *find_proxy(const struct kube_config *config, const struct parts *parts)
+{
+	bool is_https = strcmp(parts->scheme, "https") == 0;
+	struct str host = str_of(parts->host);
+	const char *url = NULL;
+
+	if (config->proxy_url)
+		return proxy_for_curl(config->proxy_url);
+	if (host.p[0] == '[')
+		host = str_range(host.p + 1, host.n - 2);
+	url = is_https ? env_of("HTTPS_PROXY", "https_proxy") : env_of("HTTP_PROXY", "http_proxy");
+	if (!*url ||
+	    proxy_is_bypassed(str_of(env_of("NO_PROXY", "no_proxy")), host, str_of(parts->port)))
+		return mem_strdup("");
+	return proxy_for_curl(url);
+}
+
+static char *join(const char *a, const char *b, const char *c, const char *d)
+{
+	CLEANUP(buf_release) struct buf out = BUF_INIT(8192);
+
+	buf_printf(&out, "%s%s%s%s", a, b, c, d);
+	return buf_take(&out);
+}
+
+/*
+ * libcurl checks the certificate for the URL's host, so with a tls-server-name that is what the URL
+ * has; where to connect and the Host field are said apart.
+ */
+static void set_server_name(struct endpoint *out, const char *name, const struct parts *parts)
+{
+	CLEANUP(mem_free) char *target = join("::", parts->host, ":", parts->port);
+
+	out->connect_to = curl_slist_append(NULL, target);
+	if (!out->connect_to)
+		abort();
+	out->host_field = join("Host: ", parts->host, ":", parts->port);
+	mem_free(&out->base);
+	out->base = join("https://", name, ":", parts->port);
+}
+
+int endpoint_init(struct endpoint *out, const struct kube_config *config, struct err *err)
+{
+	CLEANUP(release_parts) struct parts parts = {0};
+	int rc = split_server(&parts, config->server, err);
+	size_t n_path = 0;
+
+	if (rc < 0)
+		return rc;
+	*out = (struct endpoint){.insecure = config->insecure};
+	out->protocol = strcmp(parts.scheme, "http") == 0 ? "http" : "https";
+	out->host = join(parts.host, ":", parts.port, "");
+	out->base = join(out->protocol, "://", out->host, "");
+	if (config->tls_server_name && strcmp(out->protocol, "https") == 0)
+		set_server_name(out, config->tls_server_name, &parts);
+	n_path = strlen(parts.path);
+	while (n_path > 0 && parts.path[n_path - 1] == '/')
+		parts.path[--n_path] = '\0';
+	if (n_path > 0) {
+		char *base = join(out->base, parts.path, "", "");
+
+		mem_free(&out->base);
+		out->base = base;
+	}
+	out->proxy = find_proxy(config, &parts);
+	return 0;
+}
+
+void endpoint_release(struct endpoint *endpoint)
+{
+	mem_free(&endpoint->base);
+	mem_free(&endpoint->host);
+	mem_free(&endpoint->host_field);
+	mem_free(&endpoint->proxy);
+	curl_slist_free_all(endpoint->connect_to);
+	endpoint->connect_to = NULL;
+}

@@ -1,0 +1,53 @@
+#include "kube/file.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static int code_of(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+		return ERR_NOTFOUND;
+	case EACCES:
+	case EPERM:
+		return ERR_DENIED;
+	default:
+		return ERR_INVALID;
+	}
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+int file_read(struct buf *out, const char *path, struct err *err)
+{
+	/* Not blocking: a FIFO put there by mistake must not stop the loop. */
+	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char chunk[4096];
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return err_set(err, code_of(errno), "%s: %s", path, strerror(errno));
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0 && !out->overflow)
+		buf_put(out, chunk, (size_t)n);
+	explicit_bzero(chunk, sizeof(chunk));
+	if (n < 0)
+		return err_set(err, code_of(errno), "%s: %s", path, strerror(errno));
+	if (out->overflow)
+		return err_set(err, ERR_LIMIT, "%s: longer than %zu bytes", path, out->limit);
+	return 0;
+}
+
+void file_wipe(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->cap);
+	buf_release(b);
+}

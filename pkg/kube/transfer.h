@@ -1,0 +1,39 @@
+/*
+ * One request as a libcurl transfer: its options, its bytes, and what came of it. The loop around
+ * it is transport_curl.c's.
+ */
+#pragma once
+
+#include "kube/client.h"
+#include "kube/credentials.h"
+#include "kube/endpoint.h"
+
+#include <curl/curl.h>
+
+struct transfer {
+	struct kube_call *call; /* NULL: cancelled */
+	const struct kube_request *request;
+	void *owner; /* the transport */
+	CURL *easy;
+	struct curl_slist *fields;
+	struct buf body;
+	size_t n_sent;       /* of the request's body */
+	uint64_t generation; /* of the credentials that were sent */
+	bool is_repeated;
+	bool is_added; /* to its multi handle */
+	bool is_over_limit;
+	char error[CURL_ERROR_SIZE];
+	struct transfer *prev, *next;
+};
+
+/* EASY is taken over: fresh or reset. */
+struct transfer *transfer_new(struct kube_call *call, const struct kube_request *request,
+			      CURL *easy);
+/* Sets all options anew; the bytes of an earlier try are dropped. */
+void transfer_prepare(struct transfer *transfer, const struct endpoint *endpoint,
+		      const struct credentials *credentials);
+/* ANSWER's texts are lent by TRANSFER. */
+void transfer_read_answer(struct transfer *transfer, CURLcode result,
+			  const struct endpoint *endpoint, struct kube_transport_answer *answer);
+/* The easy handle stays the caller's if it was taken out before. */
+void transfer_free(struct transfer *transfer);
