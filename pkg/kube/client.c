@@ -123,9 +123,10 @@ static void on_slow(void *arg)
 {
 	struct kube_call *call = arg;
 	struct kube_client *client = call->client;
+	int64_t waited_ms = clock_mono_ms(client->clock) - call->started_ms;
+	int64_t left_ms = call->request.timeout_ms - waited_ms;
 
-	timer_start(client->clock, &call->timer, call->request.timeout_ms - SLOW_MS, on_timeout,
-		    call);
+	timer_start(client->clock, &call->timer, left_ms > 0 ? left_ms : 0, on_timeout, call);
 	if (client->last_answer_ms <= call->started_ms)
 		set_up(client, false);
 }
