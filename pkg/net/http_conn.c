@@ -1,0 +1,394 @@
+#include "net/http_conn.h"
+
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+
+enum { NEVER = -1 };
+
+static bool has_output(const struct http_conn *conn)
+{
+	return conn->output_sent < conn->output.len;
+}
+
+static bool is_paused(const struct http_conn *conn)
+{
+	return conn->request && conn->request->is_paused;
+}
+
+bool http_conn_takes_input(const struct http_conn *conn)
+{
+	if (conn->is_dead || has_output(conn) || is_paused(conn))
+		return false;
+	if (conn->state == HTTP_LINGER)
+		return conn->drop_bytes > 0;
+	return conn->state == HTTP_HEAD || conn->state == HTTP_BODY || conn->state == HTTP_DROP;
+}
+
+void http_conn_enter(struct http_conn *conn, enum http_state state)
+{
+	conn->state = state;
+	conn->since_ms = clock_mono_ms(conn->server->clock);
+}
+
+static void release_input(struct http_conn *conn)
+{
+	buf_release(&conn->input);
+	conn->input_used = 0;
+}
+
+static void release_output(struct http_conn *conn)
+{
+	buf_release(&conn->output);
+	conn->output_sent = 0;
+}
+
+static void unlink_conn(struct http_conn *conn)
+{
+	if (conn->next)
+		conn->next->prev = conn->prev;
+	if (conn->prev)
+		conn->prev->next = conn->next;
+	else
+		conn->server->conns = conn->next;
+	if (conn->is_refused)
+		conn->server->n_refused--;
+	else
+		conn->server->n_conns--;
+}
+
+void http_conn_free(struct http_conn *conn)
+{
+	assert(!conn->is_busy);
+	conn->is_busy = true;
+	http_request_abort(conn);
+	timer_stop(conn->server->clock, &conn->timer);
+	loop_watch_free(conn->watch);
+	http_stream_release(&conn->stream);
+	release_input(conn);
+	release_output(conn);
+	conn->server->held_bytes -= conn->held_bytes;
+	unlink_conn(conn);
+	free(conn);
+}
+
+void http_conn_fail(struct http_conn *conn)
+{
+	conn->is_dead = true;
+}
+
+/* The answer is out. */
+static void finish_output(struct http_conn *conn)
+{
+	release_output(conn);
+	http_conn_enter(conn, (enum http_state)conn->state);
+	if (conn->state != HTTP_LINGER)
+		return;
+	http_stream_finish(&conn->stream);
+	conn->drop_bytes = HTTP_LINGER_MAX_BYTES;
+	if (!conn->needs_linger)
+		http_conn_fail(conn);
+}
+
+void http_conn_send_reply(struct http_conn *conn, enum http_state state)
+{
+	struct str bytes = buf_str(&conn->server->reply);
+	assert(!has_output(conn) && !conn->server->reply.overflow);
+	conn->state = state;
+	ssize_t n = http_stream_write(&conn->stream, bytes.p, bytes.n);
+	if (n == (ssize_t)bytes.n) {
+		finish_output(conn);
+	} else if (n == HTTP_STREAM_FAILED) {
+		http_conn_fail(conn);
+	} else {
+		size_t sent = n > 0 ? (size_t)n : 0;
+		http_conn_enter(conn, state);
+		conn->output.limit = bytes.n;
+		buf_put(&conn->output, bytes.p + sent, bytes.n - sent);
+	}
+}
+
+static void flush(struct http_conn *conn)
+{
+	ssize_t n = http_stream_write(&conn->stream, conn->output.data + conn->output_sent,
+				      conn->output.len - conn->output_sent);
+	if (n == HTTP_STREAM_FAILED) {
+		http_conn_fail(conn);
+		return;
+	}
+	conn->output_sent += n > 0 ? (size_t)n : 0;
+	if (!has_output(conn))
+		finish_output(conn);
+}
+
+static void shake_hands(struct http_conn *conn)
+{
+	int result = http_stream_handshake(&conn->stream);
+	if (result == 1) {
+		http_conn_enter(conn, HTTP_HEAD);
+	} else if (result == HTTP_STREAM_FAILED) {
+		char peer[INET6_ADDRSTRLEN];
+		http_conn_format_peer(conn, peer);
+		http_tls_note_failure(conn->server->tls, str_of(peer));
+		http_conn_fail(conn);
+	}
+}
+
+/*
+ * The peer says no more. A request that is not whole will never be; what was answered, or waits for
+ * its answer, is not read from, so it does not come here.
+ */
+static void end_input(struct http_conn *conn)
+{
+	if (conn->request)
+		http_request_refuse(conn, 400, "the connection was closed within the request");
+	else
+		http_conn_fail(conn);
+}
+
+static void keep_input(struct http_conn *conn, const char *p, size_t n)
+{
+	if (n == 0 || conn->is_dead || conn->state == HTTP_LINGER)
+		return;
+	conn->input.limit = HTTP_SCRATCH_BYTES;
+	buf_put(&conn->input, p, n);
+	if (http_conn_takes_input(conn))
+		http_conn_kick(conn);
+}
+
+static void read_socket(struct http_conn *conn)
+{
+	char *scratch = conn->server->scratch;
+	ssize_t n = http_stream_read(&conn->stream, scratch, http_request_room(conn));
+	if (n > 0) {
+		size_t used = http_request_consume(conn, scratch, (size_t)n);
+		keep_input(conn, scratch + used, (size_t)n - used);
+		if (http_stream_has_pending(&conn->stream) && http_conn_takes_input(conn))
+			http_conn_kick(conn);
+	} else if (n == HTTP_STREAM_END) {
+		end_input(conn);
+	} else if (n == HTTP_STREAM_FAILED) {
+		http_conn_fail(conn);
+	}
+}
+
+/* Input that was read before its turn. */
+static void read_kept(struct http_conn *conn)
+{
+	char *p = conn->input.data + conn->input_used;
+	size_t n = conn->input.len - conn->input_used;
+	conn->input_used += http_request_consume(conn, p, n);
+	if (conn->input_used == conn->input.len)
+		release_input(conn);
+	bool has_more = conn->input.len > 0 || http_stream_has_pending(&conn->stream);
+	if (has_more && http_conn_takes_input(conn))
+		http_conn_kick(conn);
+}
+
+/* Something came that is not read now. Is it only the news that the peer is gone? */
+static void park(struct http_conn *conn)
+{
+	if (http_stream_is_broken(&conn->stream))
+		http_conn_fail(conn);
+	else
+		conn->is_parked = http_stream_is_readable(&conn->stream);
+}
+
+/* One turn: what the socket or the clock gave the occasion for. */
+static void take_turn(struct http_conn *conn, bool is_readable)
+{
+	conn->has_answered = false;
+	if (has_output(conn))
+		flush(conn);
+	else if (conn->state == HTTP_HANDSHAKE)
+		shake_hands(conn);
+	if (conn->is_dead || conn->state == HTTP_HANDSHAKE)
+		return;
+	http_request_go_on(conn);
+	if (!http_conn_takes_input(conn)) {
+		if (is_readable && !conn->is_dead && !has_output(conn))
+			park(conn);
+	} else if (conn->input.len > 0) {
+		read_kept(conn);
+	} else {
+		read_socket(conn);
+	}
+}
+
+static int wanted_events(const struct http_conn *conn)
+{
+	if (has_output(conn))
+		return LOOP_WRITE;
+	int write = conn->stream.wants_write ? LOOP_WRITE : 0;
+	if (conn->state == HTTP_HANDSHAKE)
+		return write ? write : LOOP_READ;
+	if (http_conn_takes_input(conn))
+		return LOOP_READ | write;
+	return conn->is_parked || conn->state == HTTP_LINGER ? 0 : LOOP_READ;
+}
+
+/* When the present state has lasted too long, or NEVER. */
+static int64_t deadline_ms(const struct http_conn *conn)
+{
+	const struct http_server *server = conn->server;
+	const struct http_limits *limits = &server->limits;
+	if (has_output(conn))
+		return conn->since_ms + limits->write_ms;
+	switch ((enum http_state)conn->state) {
+	case HTTP_HANDSHAKE:
+		return conn->since_ms + limits->handshake_ms;
+	case HTTP_HEAD:
+		if (conn->request)
+			return conn->since_ms + limits->head_ms;
+		return conn->since_ms +
+		       (server->is_draining ? HTTP_DRAIN_IDLE_MS : limits->idle_ms);
+	case HTTP_BODY:
+		if (!is_paused(conn))
+			return conn->since_ms + http_request_body_ms(conn->request, limits);
+		return NEVER;
+	case HTTP_DROP:
+		return conn->since_ms + limits->body_base_ms;
+	case HTTP_LINGER:
+		return conn->since_ms + HTTP_LINGER_MS;
+	case HTTP_ANSWER:
+		return NEVER;
+	}
+	return NEVER;
+}
+
+/* A head that trickles in leaves nothing unread that could reset the answer: its connection need
+ * not linger. */
+static void expire(struct http_conn *conn)
+{
+	bool is_head = conn->state == HTTP_HEAD;
+	if (has_output(conn) || !conn->request) {
+		if (is_head)
+			http_stream_finish(&conn->stream);
+		http_conn_fail(conn);
+		return;
+	}
+	http_request_refuse(conn, 408, "the request took too long");
+	if (is_head && !has_output(conn))
+		http_conn_fail(conn);
+}
+
+/* What is set aside for this connection, in the account of all. */
+static void count_held(struct http_conn *conn)
+{
+	struct http_server *server = conn->server;
+	size_t head = conn->request ? conn->request->head.cap : 0;
+	size_t held = head + conn->input.cap + conn->output.cap;
+	server->held_bytes += held - conn->held_bytes;
+	conn->held_bytes = held;
+	if (server->held_bytes <= HTTP_HELD_MAX_BYTES || held <= HTTP_HELD_SMALL_BYTES)
+		return;
+	conn->is_busy = true;
+	if (has_output(conn))
+		http_conn_fail(conn);
+	else if (conn->state == HTTP_HEAD || conn->state == HTTP_BODY)
+		http_request_refuse(conn, 503, "too many requests at once");
+	conn->is_busy = false;
+}
+
+static void on_timer(void *arg);
+
+/* A timer that is too early costs less, once, than one set anew for each request. */
+static void set_timer(struct http_conn *conn)
+{
+	if (conn->is_kicked)
+		return;
+	struct clock *clock = conn->server->clock;
+	int64_t due_ms = deadline_ms(conn);
+	if (due_ms == NEVER && conn->is_parked)
+		due_ms = clock_mono_ms(clock) + HTTP_PEER_CHECK_MS;
+	if (due_ms == NEVER || (timer_running(&conn->timer) && conn->timer.due_ms <= due_ms))
+		return;
+	int64_t delay_ms = due_ms - clock_mono_ms(clock);
+	timer_start(clock, &conn->timer, delay_ms > 0 ? delay_ms : 0, on_timer, conn);
+}
+
+void http_conn_settle(struct http_conn *conn)
+{
+	if (conn->is_busy)
+		return;
+	if (!conn->is_dead)
+		count_held(conn);
+	if (conn->is_dead) {
+		http_conn_free(conn);
+		return;
+	}
+	if (http_conn_takes_input(conn))
+		conn->is_parked = false;
+	loop_watch_change(conn->watch, wanted_events(conn));
+	set_timer(conn);
+}
+
+static void on_timer(void *arg)
+{
+	struct http_conn *conn = arg;
+	int64_t due_ms = deadline_ms(conn);
+	conn->is_busy = true;
+	if (conn->is_kicked) {
+		conn->is_kicked = false;
+		take_turn(conn, false);
+	} else if (due_ms == NEVER) {
+		if (conn->is_parked && http_stream_is_broken(&conn->stream))
+			http_conn_fail(conn);
+	} else if (due_ms <= clock_mono_ms(conn->server->clock)) {
+		expire(conn);
+	}
+	conn->is_busy = false;
+	http_conn_settle(conn);
+}
+
+static void on_ready(void *arg, int what)
+{
+	struct http_conn *conn = arg;
+	conn->is_busy = true;
+	take_turn(conn, what & LOOP_READ);
+	conn->is_busy = false;
+	http_conn_settle(conn);
+}
+
+void http_conn_kick(struct http_conn *conn)
+{
+	conn->is_kicked = true;
+	timer_start(conn->server->clock, &conn->timer, 0, on_timer, conn);
+}
+
+void http_conn_format_peer(const struct http_conn *conn, char *out)
+{
+	const void *address = &conn->peer.in.sin_addr;
+	int family = conn->peer.any.sa_family;
+	if (family == AF_INET6) {
+		address = &conn->peer.in6.sin6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(&conn->peer.in6.sin6_addr)) {
+			address = &conn->peer.in6.sin6_addr.s6_addr[12];
+			family = AF_INET;
+		}
+	}
+	out[0] = '\0';
+	(void)inet_ntop(family, address, out, INET6_ADDRSTRLEN);
+}
+
+struct http_conn *http_conn_new(struct http_server *server, const struct http_stream *stream,
+				const struct sockaddr *peer)
+{
+	struct http_conn *conn = mem_new(1, sizeof(*conn));
+	conn->server = server;
+	conn->stream = *stream;
+	if (peer->sa_family == AF_INET)
+		memcpy(&conn->peer, peer, sizeof(conn->peer.in));
+	else if (peer->sa_family == AF_INET6)
+		memcpy(&conn->peer, peer, sizeof(conn->peer.in6));
+	conn->watch = loop_watch_fd(server->loop, stream->fd, 0, on_ready, conn);
+	conn->next = server->conns;
+	if (conn->next)
+		conn->next->prev = conn;
+	server->conns = conn;
+	server->n_conns++;
+	http_conn_enter(conn, stream->ssl ? HTTP_HANDSHAKE : HTTP_HEAD);
+	return conn;
+}

@@ -1,0 +1,150 @@
+/*
+ * What the files of the HTTP server share: the server, its connections, and the one request that a
+ * connection can have. http_conn.c moves bytes and watches the time, http_request.c is the exchange
+ * itself, http_server.c listens.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "net/http.h"
+#include "net/http_parse.h"
+#include "net/http_reply.h"
+#include "net/http_stream.h"
+#include "net/http_tls.h"
+
+#include <netinet/in.h>
+
+enum {
+	HTTP_SCRATCH_BYTES = 64 << 10,
+	/* Of what is read at once where some of it may have to be kept: a head, chunks. */
+	HTTP_KEEPABLE_BYTES = 16 << 10,
+	/* Kept in all connections together (heads, and input that waits its turn); above it those
+	   that hold much are ended. */
+	HTTP_HELD_MAX_BYTES = 16 << 20,
+	HTTP_HELD_SMALL_BYTES = 4 << 10,
+	/* A body that nobody wants is read to its end up to this size; above it a new connection is
+	   cheaper. */
+	HTTP_DROP_MAX_BYTES = 64 << 10,
+	HTTP_LINGER_MAX_BYTES = 256 << 10,
+	HTTP_LINGER_MS = 1000,
+	HTTP_DRAIN_IDLE_MS = 500,
+	HTTP_PEER_CHECK_MS = 1000,
+};
+
+struct http_server {
+	struct loop *loop;
+	struct clock *clock;
+	struct http_limits limits;
+	struct http_head_limits head_limits;
+	struct http_handler handler;
+	http_error_body_fn error_body;
+	struct http_tls *tls; /* NULL: plain */
+	char *address;
+	int listener; /* -1 while draining */
+	struct loop_watch *listen_watch;
+	struct timer accept_again;
+	struct http_conn *conns;
+	size_t n_conns;   /* without N_REFUSED */
+	size_t n_refused; /* over the limit: these are told so, and linger */
+	size_t held_bytes;
+	bool is_draining;
+	char *scratch;    /* HTTP_SCRATCH_BYTES: every read goes here first */
+	struct buf reply; /* every answer is formatted here */
+	int64_t date_s;
+	char date[HTTP_DATE_BYTES];
+};
+
+enum http_state {
+	HTTP_HANDSHAKE,
+	HTTP_HEAD, /* between requests, or within a head */
+	HTTP_BODY,
+	HTTP_ANSWER, /* the request is complete, its answer is the handler's to give */
+	HTTP_DROP,   /* answered; the rest of the body is read for nothing */
+	HTTP_LINGER, /* answered for the last time; what still comes is read so that no RST
+			overtakes the answer */
+};
+
+/* STATE is what follows when OUTPUT is written; nothing is read before. */
+struct http_conn {
+	struct http_server *server;
+	struct http_conn *prev;
+	struct http_conn *next;
+	struct http_stream stream;
+	struct loop_watch *watch;
+	struct timer timer;
+	struct http_request *request; /* from its first byte to its answer */
+	struct buf input;             /* read, but not its turn yet */
+	size_t input_used;
+	struct buf output; /* what the socket did not take at once */
+	size_t output_sent;
+	size_t held_bytes;   /* this connection's share of the server's */
+	uint64_t drop_bytes; /* HTTP_DROP: to come; HTTP_LINGER: to be read at most */
+	int64_t since_ms;    /* when the present state began; within HTTP_HEAD the first byte */
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} peer;
+	uint8_t state; /* enum http_state */
+	bool is_refused;
+	bool is_busy; /* its own code is on the stack: is_dead instead of freeing */
+	bool is_dead;
+	bool is_kicked;    /* TIMER is set to go on at once */
+	bool is_parked;    /* the socket has something, and it is not its turn */
+	bool has_answered; /* in this turn: one request a turn, so that no client keeps the loop */
+	bool needs_linger;
+};
+
+struct http_request {
+	struct http_conn *conn;
+	void *user;
+	struct http_head head;
+	struct http_chunks chunks;
+	uint64_t left; /* of a body with a length */
+	uint64_t read; /* of any body */
+	int64_t paused_ms;
+	bool is_handed; /* the handler knows of it */
+	bool is_paused;
+	bool is_whole; /* the body is read to its end */
+	bool owes_continue;
+	char peer[INET6_ADDRSTRLEN];
+};
+
+/* Takes STREAM. Nothing happens before it is settled. */
+struct http_conn *http_conn_new(struct http_server *server, const struct http_stream *stream,
+				const struct sockaddr *peer);
+/* At once, with on_abort; never from within one of the connection's own callbacks. */
+void http_conn_free(struct http_conn *conn);
+/* As soon as nothing of it is on the stack. */
+void http_conn_fail(struct http_conn *conn);
+/* The connection's turn comes again without the socket's help. Calls nothing itself. */
+void http_conn_kick(struct http_conn *conn);
+/* Sends the server's REPLY buffer and goes to STATE. */
+void http_conn_send_reply(struct http_conn *conn, enum http_state state);
+/* Ends a callback of the connection, or a call from outside: frees it, or sets what it waits for.
+ */
+void http_conn_settle(struct http_conn *conn);
+void http_conn_enter(struct http_conn *conn, enum http_state state);
+/* OUT has INET6_ADDRSTRLEN bytes. */
+void http_conn_format_peer(const struct http_conn *conn, char *out);
+bool http_conn_takes_input(const struct http_conn *conn);
+
+/* How much of what the socket has may be read at once. */
+size_t http_request_room(const struct http_conn *conn);
+/* Goes on as far as the N bytes at P lead, which may be changed. Returns how many were used; at
+ * most one request is begun. */
+size_t http_request_consume(struct http_conn *conn, char *p, size_t n);
+/* Goes on with a body after a pause. */
+void http_request_go_on(struct http_conn *conn);
+/* Answers with an error of this layer's own, and closes. */
+void http_request_refuse(struct http_conn *conn, int status, const char *problem);
+/* Formats such an error into the server's REPLY buffer. */
+void http_format_error(struct http_server *server, int status, const char *problem,
+		       bool leaves_body_out);
+/* The request, if there is one, ends without an answer. */
+void http_request_abort(struct http_conn *conn);
+/* Milliseconds after the body began at which it is too slow. */
+int64_t http_request_body_ms(const struct http_request *request, const struct http_limits *limits);
+
+/* A listening socket; *OUT_TEXT (owned) is where it listens. */
+int http_listen(int *out_fd, char **out_text, const char *address, struct err *err);

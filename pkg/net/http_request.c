@@ -1,0 +1,331 @@
+#include "net/http_conn.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool has_body(const struct http_request *request)
+{
+	return request->head.is_chunked || request->head.content_length > 0;
+}
+
+static void free_request(struct http_conn *conn)
+{
+	struct http_request *request = TAKE(conn->request);
+	http_head_release(&request->head);
+	free(request);
+}
+
+void http_request_abort(struct http_conn *conn)
+{
+	struct http_request *request = conn->request;
+	if (!request)
+		return;
+	struct http_handler *handler = &conn->server->handler;
+	if (request->is_handed)
+		handler->on_abort(handler->arg, request);
+	assert(conn->request == request);
+	free_request(conn);
+}
+
+static struct str current_date(struct http_server *server)
+{
+	int64_t now_s = clock_wall_ms(server->clock) / 1000;
+	if (now_s != server->date_s) {
+		server->date_s = now_s;
+		http_format_date(server->date, now_s);
+	}
+	return str_of(server->date);
+}
+
+/*
+ * Date belongs in every answer (RFC 9110, 6.6.1) but one: refusals of a proof are the same bytes,
+ * whatever the cause and whenever they are sent.
+ */
+static void format_reply(struct http_server *server, struct http_reply *reply)
+{
+	if (reply->status != 401)
+		reply->date = current_date(server);
+	buf_clear(&server->reply);
+	http_format_reply(&server->reply, reply);
+}
+
+void http_format_error(struct http_server *server, int status, const char *problem,
+		       bool leaves_body_out)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(4096);
+	const char *type = server->error_body(&body, status, problem);
+	const struct http_header headers[] = {
+		{STR("Content-Type"), str_of(type)},
+		{STR("Retry-After"), STR("5")},
+	};
+	struct http_reply reply = {
+		.status = status,
+		.headers = headers,
+		.n_headers = status == 503 ? 2 : 1,
+		.body = buf_str(&body),
+		.leaves_body_out = leaves_body_out,
+		.ends_connection = true,
+	};
+	format_reply(server, &reply);
+}
+
+static bool is_head_method(const struct http_request *request)
+{
+	return request->head.has_request_line &&
+	       str_eq(http_head_method(&request->head), STR("HEAD"));
+}
+
+void http_request_refuse(struct http_conn *conn, int status, const char *problem)
+{
+	bool leaves_body_out = conn->request && is_head_method(conn->request);
+	http_request_abort(conn);
+	http_format_error(conn->server, status, problem, leaves_body_out);
+	conn->has_answered = true;
+	conn->needs_linger = true;
+	http_conn_send_reply(conn, HTTP_LINGER);
+}
+
+/* Few bytes, and the socket's buffer is empty: whoever does not take them has gone. */
+static void send_continue(struct http_conn *conn)
+{
+	const struct str bytes = STR("HTTP/1.1 100 Continue\r\n\r\n");
+	conn->request->owes_continue = false;
+	if (http_stream_write(&conn->stream, bytes.p, bytes.n) != (ssize_t)bytes.n)
+		http_conn_fail(conn);
+}
+
+void http_request_go_on(struct http_conn *conn)
+{
+	struct http_request *request = conn->request;
+	if (conn->is_dead || conn->state != HTTP_BODY || request->is_paused)
+		return;
+	if (request->owes_continue)
+		send_continue(conn);
+	if (conn->is_dead || !request->is_whole)
+		return;
+	http_conn_enter(conn, HTTP_ANSWER);
+	conn->server->handler.on_end(conn->server->handler.arg, request);
+}
+
+/*
+ * The handler speaks first: a path that is not known is told before an expectation or a length that
+ * cannot be met. What it leaves open then is refused here.
+ */
+static void begin(struct http_conn *conn)
+{
+	struct http_server *server = conn->server;
+	struct http_request *request = conn->request;
+	const struct http_head *head = &request->head;
+	request->left = head->content_length;
+	request->chunks.limit = server->limits.max_body_bytes;
+	request->is_whole = !has_body(request);
+	request->owes_continue = head->expects_continue && has_body(request);
+	request->is_handed = true;
+	http_conn_enter(conn, HTTP_BODY);
+	server->handler.on_head(server->handler.arg, request);
+	if (conn->request != request)
+		return;
+	if (head->expects_other)
+		http_request_refuse(conn, 417, "an expectation other than 100-continue");
+	else if (head->content_length > server->limits.max_body_bytes)
+		http_request_refuse(conn, 413, "body too large");
+	else
+		http_request_go_on(conn);
+}
+
+static size_t read_head(struct http_conn *conn, const char *p, size_t n)
+{
+	if (!conn->request) {
+		conn->request = mem_new(1, sizeof(*conn->request));
+		conn->request->conn = conn;
+		http_conn_enter(conn, HTTP_HEAD);
+	}
+	struct http_head *head = &conn->request->head;
+	size_t used;
+	int result = http_head_read(head, &conn->server->head_limits, p, n, &used);
+	if (result == HTTP_DONE)
+		begin(conn);
+	else if (result != HTTP_MORE)
+		http_request_refuse(conn, result, head->problem);
+	return used;
+}
+
+static size_t read_body(struct http_conn *conn, char *p, size_t n)
+{
+	struct http_request *request = conn->request;
+	size_t used, n_body;
+	if (request->head.is_chunked) {
+		int result = http_chunks_read(&request->chunks, p, n, &used, &n_body);
+		if (result != HTTP_MORE && result != HTTP_DONE) {
+			http_request_refuse(conn, result, request->chunks.problem);
+			return used;
+		}
+		request->is_whole = result == HTTP_DONE;
+	} else {
+		n_body = used = (size_t)least(n, request->left);
+		request->left -= n_body;
+		request->is_whole = request->left == 0;
+	}
+	request->read += n_body;
+	if (n_body > 0) {
+		struct http_handler *handler = &conn->server->handler;
+		handler->on_body(handler->arg, request, str_range(p, n_body));
+	}
+	if (conn->request == request)
+		http_request_go_on(conn);
+	return used;
+}
+
+static size_t drop(struct http_conn *conn, size_t n)
+{
+	size_t used = (size_t)least(n, conn->drop_bytes);
+	conn->drop_bytes -= used;
+	if (conn->state == HTTP_DROP && conn->drop_bytes == 0)
+		http_conn_enter(conn, HTTP_HEAD);
+	return used;
+}
+
+size_t http_request_room(const struct http_conn *conn)
+{
+	const struct http_request *request = conn->request;
+	if (conn->state == HTTP_BODY && !request->head.is_chunked)
+		return (size_t)least(request->left, HTTP_SCRATCH_BYTES);
+	if (conn->state == HTTP_DROP || conn->state == HTTP_LINGER)
+		return (size_t)least(conn->drop_bytes, HTTP_SCRATCH_BYTES);
+	return HTTP_KEEPABLE_BYTES;
+}
+
+size_t http_request_consume(struct http_conn *conn, char *p, size_t n)
+{
+	size_t used = 0;
+	while (used < n && !conn->has_answered && http_conn_takes_input(conn)) {
+		if (conn->state == HTTP_HEAD)
+			used += read_head(conn, p + used, n - used);
+		else if (conn->state == HTTP_BODY)
+			used += read_body(conn, p + used, n - used);
+		else
+			used += drop(conn, n - used);
+	}
+	return used;
+}
+
+/* CONTRACT: the base and a second for each 64 KiB of what the body is or has become, and at least 1
+ * KiB/s after the base. */
+int64_t http_request_body_ms(const struct http_request *request, const struct http_limits *limits)
+{
+	uint64_t size = request->head.is_chunked ? request->read : request->head.content_length;
+	int64_t whole_ms = limits->body_base_ms + (int64_t)(size * 1000 >> 16);
+	int64_t rate_ms = (int64_t)(request->read * 1000 >> 10);
+	if (rate_ms < limits->body_base_ms)
+		rate_ms = limits->body_base_ms;
+	return whole_ms < rate_ms ? whole_ms : rate_ms;
+}
+
+/* Of the body, still to come: UINT64_MAX when nobody knows how much, or whether it comes at all. */
+static uint64_t unread_bytes(const struct http_request *request)
+{
+	if (request->is_whole)
+		return 0;
+	return request->head.is_chunked || request->owes_continue ? UINT64_MAX : request->left;
+}
+
+void http_respond(struct http_request *request, int status, const struct http_header *headers,
+		  size_t n_headers, struct str body)
+{
+	struct http_conn *conn = request->conn;
+	assert(conn->request == request && request->is_handed);
+	uint64_t unread = unread_bytes(request);
+	bool peer_ends = request->head.is_http10 || request->head.wants_close;
+	bool ends = peer_ends || conn->server->is_draining || unread > HTTP_DROP_MAX_BYTES;
+	struct http_reply reply = {
+		.status = status,
+		.headers = headers,
+		.n_headers = n_headers,
+		.body = body,
+		.leaves_body_out = is_head_method(request),
+		.ends_connection = ends,
+	};
+	format_reply(conn->server, &reply);
+	free_request(conn);
+	conn->has_answered = true;
+	conn->drop_bytes = unread;
+	conn->needs_linger = !peer_ends || unread > 0 || conn->input.len > 0;
+	if (conn->is_dead)
+		return;
+	http_conn_send_reply(conn, ends ? HTTP_LINGER : unread > 0 ? HTTP_DROP : HTTP_HEAD);
+	if (!conn->is_busy && (conn->input.len > 0 || http_stream_has_pending(&conn->stream)))
+		http_conn_kick(conn);
+	http_conn_settle(conn);
+}
+
+void http_pause(struct http_request *request)
+{
+	if (request->is_paused)
+		return;
+	request->is_paused = true;
+	request->paused_ms = clock_mono_ms(request->conn->server->clock);
+	http_conn_settle(request->conn);
+}
+
+void http_resume(struct http_request *request)
+{
+	struct http_conn *conn = request->conn;
+	if (!request->is_paused)
+		return;
+	request->is_paused = false;
+	conn->since_ms += clock_mono_ms(conn->server->clock) - request->paused_ms;
+	http_conn_kick(conn);
+	http_conn_settle(conn);
+}
+
+struct str http_method(const struct http_request *request)
+{
+	return http_head_method(&request->head);
+}
+
+struct str http_path(const struct http_request *request)
+{
+	return http_head_path(&request->head);
+}
+
+struct str http_query(const struct http_request *request)
+{
+	return http_head_query(&request->head);
+}
+
+struct str http_header(const struct http_request *request, const char *name, size_t *n)
+{
+	return http_head_find(&request->head, name, n);
+}
+
+int64_t http_content_length(const struct http_request *request)
+{
+	if (request->head.is_chunked)
+		return -1;
+	return (int64_t)least(request->head.content_length, INT64_MAX);
+}
+
+struct str http_peer(const struct http_request *request)
+{
+	struct http_request *cache = request->conn->request;
+	if (!cache->peer[0])
+		http_conn_format_peer(cache->conn, cache->peer);
+	return str_of(cache->peer);
+}
+
+void http_set_user(struct http_request *request, void *user)
+{
+	request->user = user;
+}
+
+void *http_user(const struct http_request *request)
+{
+	return request->user;
+}
