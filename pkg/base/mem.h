@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdlib.h>
 
 /* The variable is released by FN(&variable) at the end of its scope. Every owned local has it. */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))

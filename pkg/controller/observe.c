@@ -28,6 +28,9 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 	s->type = type;
 	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
 	s->is_owned = is_owned(s->secret, seen->bc);
+	s->is_former = kube_secret_is_former(s->secret, seen->bc->name, seen->bc->uid);
+	if (s->is_former && s->secret->fetched_ms + FORMER_INTERVAL_MS <= clock_mono_ms(object->controller->opt.clock))
+		seen->recheck_ms = s->secret->fetched_ms + 1;
 }
 
 static void observe_secrets(struct observed *seen, struct object *object)

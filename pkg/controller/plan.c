@@ -49,6 +49,8 @@ static enum action_kind missing_in(const struct observed_secret *s, const struct
 		return ACTION_CREATE_SECRET;
 	if (secret->state != KUBE_SECRET_PRESENT || !secret->is_ours)
 		return ACTION_NONE;
+	if (s->is_former)
+		return ACTION_NONE;
 	if (!secret->has_key)
 		return ACTION_COMPLETE_SECRET;
 	return s->is_owned ? ACTION_NONE : ACTION_OWN_SECRET;
@@ -59,6 +61,8 @@ static bool plan_missing_secret(const struct observed *seen, struct action *next
 	for (size_t i = 0; i < seen->n_secrets; i++) {
 		enum action_kind kind = missing_in(&seen->secrets[i], seen);
 
+		if (seen->secrets[i].is_former)
+			wait_at_most(next, FORMER_INTERVAL_MS);
 		if (kind == ACTION_NONE)
 			continue;
 		if (!seen->is_api_up)

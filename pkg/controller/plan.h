@@ -8,6 +8,8 @@
 #include "journal/journal.h"
 #include "kube/secrets.h"
 
+/* How often a Secret of a deleted BuildConfig of the same name is looked at. */
+#define FORMER_INTERVAL_MS 2000
 #define OBSERVED_MAX_SECRETS (BUILDCONFIG_HOOKS * BUILDCONFIG_MAX_SECRETS)
 
 struct observed_secret {
@@ -15,6 +17,7 @@ struct observed_secret {
 	int type; /* index of the first hook that uses it */
 	const struct kube_secret *secret;
 	bool is_owned; /* carries an ownerReference to this BuildConfig */
+	bool is_former; /* of a deleted BuildConfig of this name: the garbage collector is about to take it */
 };
 
 /* The oldest change that has not ended. */

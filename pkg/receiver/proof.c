@@ -1,0 +1,326 @@
+/*
+ * Who sent it? The hook's Secrets are fetched where they are not fresh, before the body is read. A proof that fails is tried once more with Secrets that
+ * were fetched anew, so that a changed secret works at its next delivery.
+ */
+#include "receiver/exchange.h"
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+
+#include <stdio.h>
+
+/* From the last byte of the body to a 401, whatever its cause: it tells nobody what there is. */
+#define REFUSAL_MS 500
+#define MAX_SECRET_BYTES 4096
+
+static const struct buildconfig_hook *find_hook(const struct exchange *x)
+{
+	const struct buildconfig *bc = exchange_buildconfig(x);
+
+	if (!bc || bc->is_ignored || bc->is_deleting || !bc->hooks[x->route.type].exists)
+		return NULL;
+	return &bc->hooks[x->route.type];
+}
+
+static void drop_secrets(struct exchange *x)
+{
+	for (size_t i = 0; i < x->n_secrets; i++) {
+		mem_wipe((void *)x->secrets[i].p, x->secrets[i].n);
+		free((void *)x->secrets[i].p);
+	}
+	x->n_secrets = 0;
+}
+
+static void keep_secret(struct exchange *x, struct str value)
+{
+	if (value.n > 0 && x->n_secrets < ARRAY_LEN(x->secrets))
+		x->secrets[x->n_secrets++] = str_range(str_dup(value), value.n);
+}
+
+static void keep_reference(struct exchange *x, const struct buildconfig *bc, const char *name)
+{
+	struct receiver *r = x->receiver;
+	const struct kube_secret *secret = kube_secrets_peek(r->opt.secrets, bc->namespace_, name);
+
+	if (secret->state == KUBE_SECRET_UNKNOWN)
+		x->cannot_ask = true;
+	/* Found missing by a delivery: the reconciler makes it again. */
+	if (secret->state == KUBE_SECRET_MISSING)
+		queue_add(r->opt.queue, x->key);
+	if (secret->state != KUBE_SECRET_PRESENT || kube_secret_is_former(secret, bc->name, bc->uid))
+		return;
+	keep_secret(x, secret->value);
+	if (secret->previous_until_ms > clock_wall_ms(r->opt.clock))
+		keep_secret(x, secret->previous);
+}
+
+static void collect_secrets(struct exchange *x)
+{
+	const struct buildconfig_hook *hook = find_hook(x);
+	const struct buildconfig *bc = exchange_buildconfig(x);
+
+	drop_secrets(x);
+	x->cannot_ask = false;
+	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
+		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
+			keep_secret(x, str_of(hook->secrets[i].text));
+		else
+			keep_reference(x, bc, hook->secrets[i].text);
+	}
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is ever decoded. */
+static struct str decode_secret(struct str s, char out[MAX_SECRET_BYTES])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n && n < MAX_SECRET_BYTES; i++) {
+		int high = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1;
+		int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+
+		if (low >= 0) {
+			out[n++] = (char)(high * 16 + low);
+			i += 2;
+		} else {
+			out[n++] = s.p[i];
+		}
+	}
+	return str_range(out, n);
+}
+
+/* Every secret is compared. */
+static bool is_in_path(const struct exchange *x)
+{
+	char text[MAX_SECRET_BYTES];
+	struct str given = decode_secret(x->route.secret, text);
+	bool is_equal = false;
+
+	if (x->route.kind != ROUTE_OPENSHIFT)
+		return false;
+	for (size_t i = 0; i < x->n_secrets; i++)
+		is_equal |= crypto_equal(x->secrets[i], given);
+	mem_wipe(text, given.n);
+	return is_equal;
+}
+
+static struct str find_header(const void *arg, const char *name, size_t *n)
+{
+	return http_header(arg, name, n);
+}
+
+static void start_reading(struct exchange *x)
+{
+	const struct buildconfig_hook *hook = find_hook(x);
+	struct hook_request request = {
+		.type = x->route.type,
+		.header = find_header,
+		.header_arg = x->request,
+		.secrets = x->secrets,
+		.n_secrets = x->n_secrets,
+		.now_ms = clock_wall_ms(x->receiver->opt.clock),
+		.allow_env = hook && hook->allow_env,
+	};
+
+	hook_delivery_free(x->delivery);
+	collect_secrets(x);
+	request.n_secrets = x->n_secrets;
+	x->is_path_proven = is_in_path(x);
+	request.is_path_proven = x->is_path_proven;
+	x->delivery = hook_delivery_new(&request);
+	if (x->is_kept)
+		hook_delivery_feed(x->delivery, buf_str(&x->kept));
+}
+
+static bool holds(struct exchange *x)
+{
+	bool is_proven = hook_delivery_holds(x->delivery);
+
+	return x->is_known && is_proven && (x->route.kind == ROUTE_HOOK || x->is_path_proven);
+}
+
+static void on_refusal_due(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (x->cannot_ask)
+		exchange_unavailable(x, "the secret cannot be checked now, because the API server does not answer; "
+					"send the delivery again");
+	else
+		exchange_refuse(x);
+}
+
+static const char *refusal_of(const struct exchange *x)
+{
+	if (x->n_secrets == 0)
+		return "the webhook has no usable secret";
+	if (x->route.kind == ROUTE_OPENSHIFT && !x->is_path_proven)
+		return "the secret in the URL is not the webhook's";
+	return hook_delivery_refusal(x->delivery);
+}
+
+static void note_refusal(struct exchange *x)
+{
+	const struct buildconfig *bc = exchange_buildconfig(x);
+	struct sighting *sighting;
+
+	log_msg(x->is_known ? LOG_INFO : LOG_DEBUG, "receiver", "delivery refused",
+		LOG_FIELD("name", x->key), LOG_FIELD("provider", hook_type_name(x->route.type)),
+		LOG_FIELD("error", x->is_known ? refusal_of(x) : "no such webhook"));
+	if (!bc || !x->is_known || x->cannot_ask)
+		return;
+	sighting = sightings_get(x->receiver->opt.sightings, bc->uid, hook_type_name(x->route.type));
+	sighting->refused++;
+	sighting->refused_ms = clock_wall_ms(x->receiver->opt.clock);
+	(void)snprintf(sighting->refused_why, sizeof(sighting->refused_why), "%s", refusal_of(x));
+	if (!sighting->is_news)
+		queue_add(x->receiver->opt.queue, x->key);
+	sighting->is_news = true;
+}
+
+static void refuse(struct exchange *x)
+{
+	struct clock *clock = x->receiver->opt.clock;
+	int64_t wait_ms = x->body_end_ms + REFUSAL_MS - clock_mono_ms(clock);
+
+	/* Known or not: while nobody can be asked, "no" would be a guess. */
+	x->cannot_ask |= !kube_client_is_up(x->receiver->opt.client);
+	note_refusal(x);
+	timer_start(clock, &x->timer, wait_ms > 0 ? wait_ms : 0, on_refusal_due, x);
+}
+
+static void fetch_secrets(struct exchange *x, int64_t max_age_ms);
+
+static void decide(struct exchange *x)
+{
+	if (holds(x)) {
+		admit(x);
+		return;
+	}
+	if (hook_delivery_is_unsigned_ping(x->delivery) && x->route.kind == ROUTE_HOOK) {
+		exchange_answer(x, 200, REASON_PING, "the webhook's address is right");
+		return;
+	}
+	if (x->is_known && !x->is_refetched && x->is_kept) {
+		x->is_refetched = true;
+		fetch_secrets(x, 0);
+		return;
+	}
+	refuse(x);
+}
+
+static void on_secrets(struct exchange *x)
+{
+	start_reading(x);
+	if (x->is_complete)
+		decide(x);
+	else
+		http_resume(x->request);
+}
+
+static void on_secret(void *arg, const struct kube_secret *secret, const struct err *error)
+{
+	struct lookup *lookup = arg;
+	struct exchange *x = lookup->exchange;
+
+	(void)secret;
+	(void)error; /* what was known goes on counting */
+	lookup->handle = NULL;
+	if (--x->n_lookups == 0)
+		on_secrets(x);
+}
+
+/* Goes on in on_secrets(), at once where nothing has to be asked. */
+static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
+{
+	struct receiver *r = x->receiver;
+	const struct buildconfig_hook *hook = find_hook(x);
+	const struct buildconfig *bc = exchange_buildconfig(x);
+
+	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
+		const struct buildconfig_secret *s = &hook->secrets[i];
+		const struct kube_secret *known;
+
+		if (s->kind == BUILDCONFIG_SECRET_INLINE)
+			continue;
+		known = kube_secrets_peek(r->opt.secrets, bc->namespace_, s->text);
+		if (max_age_ms > 0 && known->state != KUBE_SECRET_UNKNOWN &&
+		    clock_mono_ms(r->opt.clock) - known->fetched_ms < max_age_ms)
+			continue;
+		x->lookups[i].exchange = x;
+		x->lookups[i].handle = kube_secrets_fetch(r->opt.secrets, bc->namespace_, s->text, max_age_ms,
+							  on_secret, &x->lookups[i]);
+		x->n_lookups++;
+	}
+	if (x->n_lookups == 0)
+		on_secrets(x);
+	else if (!x->is_complete)
+		http_pause(x->request);
+}
+
+/*
+ * What fits is kept to be proved anew, within a budget for all. The reservation is the same for a hook that does not exist.
+ */
+static bool reserve(struct exchange *x)
+{
+	int64_t length = http_content_length(x->request);
+	bool is_kept = length <= MAX_KEPT_BYTES;
+	uint64_t want = length < 0 ? MAX_KEPT_BYTES : is_kept ? (uint64_t)length : 0;
+
+	if (x->receiver->reserved + want > x->receiver->opt.max_buffer_bytes)
+		return false;
+	x->reserved = want;
+	x->receiver->reserved += want;
+	x->is_kept = is_kept;
+	x->kept = (struct buf)BUF_INIT(MAX_KEPT_BYTES);
+	return true;
+}
+
+void proof_begin(struct exchange *x)
+{
+	if (!reserve(x)) {
+		exchange_unavailable(x, "too many deliveries are being received; send it again later");
+		return;
+	}
+	x->is_known = find_hook(x) != NULL;
+	/* A body too large to be proved twice is proved with fresh Secrets. */
+	x->is_refetched = !x->is_kept;
+	fetch_secrets(x, x->is_kept ? x->receiver->opt.secret_ttl_ms : 1);
+}
+
+void proof_feed(struct exchange *x, struct str bytes)
+{
+	hook_delivery_feed(x->delivery, bytes);
+	if (!x->is_kept)
+		return;
+	buf_put_str(&x->kept, bytes);
+	if (x->kept.overflow) {
+		buf_release(&x->kept);
+		x->is_kept = false;
+	}
+}
+
+void proof_end(struct exchange *x)
+{
+	x->is_complete = true;
+	x->body_end_ms = clock_mono_ms(x->receiver->opt.clock);
+	decide(x);
+}
+
+void proof_release(struct exchange *x)
+{
+	for (size_t i = 0; i < ARRAY_LEN(x->lookups); i++)
+		kube_secrets_cancel(x->lookups[i].handle);
+	hook_delivery_free(x->delivery);
+	drop_secrets(x);
+	buf_release(&x->kept);
+	x->receiver->reserved -= x->reserved;
+	timer_stop(x->receiver->opt.clock, &x->timer);
+}

@@ -1,0 +1,45 @@
+/*
+ * From a request to its answer: route, prove, decode, decide, store, and wait for what becomes of it. It starts no builds: what is to be
+ * built goes into the journal, and the BuildConfig's key into the work queue.
+ */
+#pragma once
+
+#include "buildconfig/verdict.h"
+#include "journal/journal.h"
+#include "journal/news.h"
+#include "journal/sightings.h"
+#include "kube/client.h"
+#include "kube/secrets.h"
+#include "kube/store.h"
+#include "metrics/metrics.h"
+#include "net/http.h"
+#include "queue/queue.h"
+
+/* Everything is borrowed and must outlive the receiver. */
+struct receiver_options {
+	struct clock *clock;
+	struct kube_client *client;
+	struct kube_store *store; /* of struct buildconfig */
+	struct kube_secrets *secrets;
+	struct journal *journal;
+	struct news *news;
+	struct sightings *sightings;
+	struct queue *queue;
+	struct metrics *metrics;
+	struct verdict_options verdict;
+	uint64_t max_buffer_bytes; /* --max-buffer: of all requests together */
+	int64_t secret_ttl_ms;
+	int64_t start_timeout_ms;
+};
+
+struct receiver;
+
+struct receiver *receiver_new(const struct receiver_options *options);
+/* Only after the server that uses its handler is gone. */
+void receiver_free(struct receiver *receiver);
+/* For http_options. */
+struct http_handler receiver_handler(struct receiver *receiver);
+/* Deliveries from here on are answered 503. */
+void receiver_drain(struct receiver *receiver);
+/* Deliveries that have not been answered yet. */
+size_t receiver_in_flight(const struct receiver *receiver);

@@ -1,0 +1,179 @@
+/* What became of the changes that were stored: the builds, as far as they start in time. */
+#include "receiver/exchange.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+static const struct change *find_told(const struct exchange *x, enum news_kind kind)
+{
+	for (size_t i = 0; i < x->n_changes; i++)
+		if (!x->changes[i].is_duplicate && x->changes[i].is_told && x->changes[i].told == kind)
+			return &x->changes[i];
+	return NULL;
+}
+
+static bool has_json(const struct exchange *x)
+{
+	for (size_t i = 0; i < x->n_changes; i++)
+		if (x->changes[i].json)
+			return true;
+	return false;
+}
+
+static bool is_waiting(const struct exchange *x)
+{
+	for (size_t i = 0; i < x->n_changes; i++)
+		if (!x->changes[i].is_duplicate && !x->changes[i].is_told)
+			return true;
+	return false;
+}
+
+static void log_end(const struct exchange *x, const char *reason, const char *build)
+{
+	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD("name", x->key),
+		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
+		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("reason", reason), LOG_FIELD("build", build));
+}
+
+/* The other builds of a push that moved several refs, and what the payload's reader had to leave out. */
+static void put_warning(struct buf *out, const struct exchange *x, const struct change *shown)
+{
+	for (size_t i = 0; i < x->n_changes; i++) {
+		const struct change *change = &x->changes[i];
+
+		if (change != shown && change->is_told && change->told == NEWS_STARTED)
+			buf_printf(out, "%s%s", out->len ? ", " : "also started: ", change->build);
+		if (change != shown && !change->is_duplicate && (!change->is_told || change->told == NEWS_WAITING))
+			buf_printf(out, "%sa build of %s waits", out->len ? "; " : "", change->from->ref);
+	}
+	if (x->event->warning)
+		buf_printf(out, "%s%s", out->len ? "; " : "", x->event->warning);
+}
+
+static void answer_started(struct exchange *x, const struct change *change, struct str json)
+{
+	CLEANUP(buf_release) struct buf warning = BUF_INIT(ANSWER_MAX_BYTES);
+	char message[400];
+
+	put_warning(&warning, x, change);
+	log_end(x, "", change->build);
+	if (json.n > 0) {
+		exchange_answer_build(x, json, warning.len ? warning.data : "");
+		return;
+	}
+	(void)snprintf(message, sizeof(message), "build %s was started", change->build);
+	exchange_answer(x, 200, REASON_NONE, message);
+}
+
+static void answer_queued(struct exchange *x, const char *why)
+{
+	char message[700];
+
+	(void)snprintf(message, sizeof(message), "the delivery is stored, and its build starts later%s%s",
+		       *why ? ": " : "", why);
+	log_end(x, reason_name(REASON_QUEUED), "");
+	exchange_answer(x, 202, REASON_QUEUED, message);
+}
+
+static void answer_duplicate(struct exchange *x, const struct change *change)
+{
+	const char *build = change->build;
+	char message[900];
+
+	if (*build)
+		(void)snprintf(message, sizeof(message),
+			       "this delivery was received before and started build %s; to build again: oc start-build %.*s",
+			       build, STR_ARG(x->route.name));
+	else
+		(void)snprintf(message, sizeof(message),
+			       "this delivery was received before, and its build has not started yet; to build again: "
+			       "oc start-build %.*s",
+			       STR_ARG(x->route.name));
+	log_end(x, reason_name(REASON_DUPLICATE), build);
+	exchange_answer(x, 200, REASON_DUPLICATE, message);
+}
+
+static enum reason reason_of(const struct news_item *item)
+{
+	for (enum reason reason = REASON_NONE; reason < REASONS; reason++)
+		if (strcmp(reason_name(reason), item->reason) == 0)
+			return reason;
+	return REASON_FAILED;
+}
+
+/* All is known, or time is up. JSON is that of the build told last. */
+static void answer(struct exchange *x, const struct change *last, struct str json)
+{
+	const struct change *started = find_told(x, NEWS_STARTED);
+	const struct change *ended = find_told(x, NEWS_ENDED);
+	const struct change *waiting = find_told(x, NEWS_WAITING);
+
+	if (started) {
+		answer_started(x, started, started == last ? json : str_of(started->json));
+	} else if (waiting || is_waiting(x)) {
+		answer_queued(x, waiting ? waiting->message : "");
+	} else if (ended) {
+		log_end(x, reason_name(ended->reason), "");
+		exchange_answer(x, 200, ended->reason, ended->message);
+	} else {
+		answer_duplicate(x, &x->changes[0]);
+	}
+}
+
+static void on_timeout(void *arg)
+{
+	answer(arg, NULL, (struct str){0});
+}
+
+static void on_news(void *arg, const struct news_item *item)
+{
+	struct change *change = arg;
+	struct exchange *x = change->exchange;
+
+	change->wait = NULL;
+	change->is_told = true;
+	change->told = item->kind;
+	change->reason = item->kind == NEWS_ENDED ? reason_of(item) : REASON_NONE;
+	(void)snprintf(change->build, sizeof(change->build), "%s", item->build);
+	(void)snprintf(change->message, sizeof(change->message), "%s", item->message);
+	if (!is_waiting(x))
+		answer(x, change, item->build_json);
+	else if (item->kind == NEWS_STARTED && !has_json(x))
+		change->json = str_dup(item->build_json);
+}
+
+void wait_for_builds(struct exchange *x, const struct journal_add_result *results, size_t n)
+{
+	struct receiver *r = x->receiver;
+
+	for (size_t i = 0; i < n; i++) {
+		struct change *change = &x->changes[i];
+
+		change->exchange = x;
+		change->seq = results[i].seq;
+		change->is_duplicate = results[i].added == JOURNAL_DUPLICATE;
+		(void)snprintf(change->build, sizeof(change->build), "%s", results[i].build);
+		if (change->is_duplicate)
+			continue;
+		admit_note(x, change->from, REASON_QUEUED, NULL, NULL);
+		change->wait = news_wait(r->opt.news, change->seq, on_news, change);
+	}
+	if (!is_waiting(x)) {
+		answer(x, NULL, (struct str){0});
+		return;
+	}
+	queue_add(r->opt.queue, x->key);
+	timer_start(r->opt.clock, &x->timer, r->opt.start_timeout_ms, on_timeout, x);
+}
+
+void wait_release(struct exchange *x)
+{
+	if (x->ticket)
+		journal_forget(x->receiver->opt.journal, x->ticket);
+	for (size_t i = 0; i < x->n_changes; i++) {
+		news_cancel(x->changes[i].wait);
+		free(x->changes[i].json);
+	}
+	free(x->changes);
+}
