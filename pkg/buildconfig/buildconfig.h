@@ -11,6 +11,11 @@
 /* Order and names of the TYPEs are hook.h's; this folder knows them as text. */
 #define BUILDCONFIG_HOOKS       4
 #define BUILDCONFIG_MAX_SECRETS 8
+/* The annotations that are ours to write: BUILDCONFIG_FACTS for each hook, then the hint. */
+#define BUILDCONFIG_FACTS       5
+#define BUILDCONFIG_STATUS_KEYS (BUILDCONFIG_HOOKS * BUILDCONFIG_FACTS + 1)
+/* Of a name in Kubernetes. */
+#define BUILDCONFIG_MAX_NAME 253
 
 enum buildconfig_secret_kind {
 	BUILDCONFIG_SECRET_REFERENCE, /* text: name of the Secret */
@@ -66,5 +71,21 @@ void buildconfig_free(struct buildconfig *bc);
 const char *buildconfig_status(const struct buildconfig *bc, const char *key);
 /* "github", "gitlab", "bitbucket", "generic". */
 extern const char *const buildconfig_type_names[BUILDCONFIG_HOOKS];
+enum buildconfig_fact {
+	BUILDCONFIG_FACT_STATE,
+	BUILDCONFIG_FACT_URL,
+	BUILDCONFIG_FACT_SECRET,
+	BUILDCONFIG_FACT_LAST,
+	BUILDCONFIG_FACT_REFUSED,
+};
+/* "buildhook.io/github-state" at [TYPE * BUILDCONFIG_FACTS + FACT], ..., "buildhook.io/hint" last.
+ */
+extern const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS];
 /* The hook that needs this Secret, by name; false if none does. */
 bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret);
+/*
+ * "NAME-SUFFIX", or where that is too long for a name: a part of NAME, a hash of all of it, and
+ * SUFFIX (at most 200 bytes), as OpenShift shortens the names of Builds.
+ */
+void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name,
+			    const char *suffix);

@@ -12,12 +12,12 @@
 
 #include "buildconfig/verdict.h"
 
-/* Of a value, all of it: texts from outside are cleaned, and cut at a character boundary. Addresses
- * are ours and longer. */
+/*
+ * Of a value, all of it: texts from outside are cleaned, and cut at a character boundary. Addresses
+ * are ours and longer.
+ */
 #define STATUS_VALUE_BYTES 200
 #define STATUS_URL_BYTES   1024
-/* Five for each hook, and the hint. */
-#define STATUS_MAX (5 * BUILDCONFIG_HOOKS + 1)
 
 enum status_secret_state {
 	STATUS_SECRET_UNKNOWN, /* not asked for yet */
@@ -27,12 +27,11 @@ enum status_secret_state {
 	STATUS_SECRET_UNUSABLE, /* it has no value that counts */
 };
 
-/* One of a hook's secrets as it was found. Inline ones are usable by themselves and not looked at.
- */
+/* One of a hook's secrets as it was found. Inline ones are usable and not looked at. */
 struct status_secret {
 	enum status_secret_state state;
-	/* What is wrong and what to do, in words, where the caller knows better than the state
-	 * alone ("create Secret x: 403 ..."); NULL or "" else. */
+	/* What is wrong in words, where the caller knows more than the state says ("create Secret
+	 * x: 403 forbidden"); NULL or "" else. */
 	const char *problem;
 };
 
@@ -66,7 +65,7 @@ struct status_annotation {
 
 /* What the object should hold of ours, in a fixed order. */
 struct status {
-	struct status_annotation items[STATUS_MAX];
+	struct status_annotation items[BUILDCONFIG_STATUS_KEYS];
 	size_t n;
 };
 

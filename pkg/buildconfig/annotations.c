@@ -1,0 +1,97 @@
+#include "buildconfig/draft.h"
+
+#include "base/mem.h"
+#include "buildconfig/status.h"
+
+#include <stddef.h>
+
+#define PAUSED_KEY        "openshift.io/build-config.paused"
+#define MAX_RULE_BYTES    4096
+#define MAX_REQUEST_BYTES 1024
+
+/* What users say: as text, or as "true". */
+static const struct option {
+	const char *key;
+	size_t offset;    /* in struct buildconfig */
+	size_t max_bytes; /* 0: "true" counts, and nothing else */
+} options[] = {
+	{BUILDCONFIG_ANNOTATION_PREFIX "ignore", offsetof(struct buildconfig, is_ignored), 0},
+	{BUILDCONFIG_ANNOTATION_PREFIX "skip-ci", offsetof(struct buildconfig, skip_ci), 0},
+	{BUILDCONFIG_ANNOTATION_PREFIX "refs", offsetof(struct buildconfig, refs), MAX_RULE_BYTES},
+	{BUILDCONFIG_ANNOTATION_PREFIX "paths", offsetof(struct buildconfig, paths),
+	 MAX_RULE_BYTES},
+	{BUILDCONFIG_ANNOTATION_PREFIX "repository", offsetof(struct buildconfig, repository),
+	 MAX_REQUEST_BYTES},
+	{BUILDCONFIG_ANNOTATION_PREFIX "rotate", offsetof(struct buildconfig, rotate),
+	 MAX_REQUEST_BYTES},
+	{BUILDCONFIG_ANNOTATION_PREFIX "redeliver", offsetof(struct buildconfig, redeliver),
+	 MAX_REQUEST_BYTES},
+};
+
+static void read_option(struct draft *draft, const struct option *option, const char *value)
+{
+	char *field = (char *)&draft->bc + option->offset;
+	if (option->max_bytes == 0) {
+		bool is_true = strcmp(value, "true") == 0;
+		*(bool *)field = is_true;
+		if (!is_true && strcmp(value, "false") != 0)
+			draft_add_problem(draft->problem, "annotation %s counts only as \"true\"",
+					  option->key);
+	} else if (strlen(value) > option->max_bytes) {
+		draft_add_problem(draft->problem, "annotation %s is longer than %zu bytes",
+				  option->key, option->max_bytes);
+	} else {
+		*(const char **)field = value;
+	}
+}
+
+static bool find_option(struct draft *draft, const char *key, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (strcmp(options[i].key, key) == 0) {
+			read_option(draft, &options[i], value);
+			return true;
+		}
+	return false;
+}
+
+static bool find_status(const char *values[BUILDCONFIG_STATUS_KEYS], const char *key,
+			const char *value)
+{
+	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
+		if (strcmp(buildconfig_status_keys[i], key) == 0) {
+			/* Something longer is not of ours, and different from all that is. */
+			values[i] = strlen(value) <= STATUS_URL_BYTES ? value : "";
+			return true;
+		}
+	return false;
+}
+
+void draft_read_annotations(struct draft *draft, const cJSON *annotations)
+{
+	struct buildconfig *bc = &draft->bc;
+	const char *values[BUILDCONFIG_STATUS_KEYS] = {0};
+	char quoted[DRAFT_QUOTE_BYTES];
+	const cJSON *item = NULL;
+	cJSON_ArrayForEach (item, annotations) {
+		const char *value = cJSON_GetStringValue(item);
+		struct str key = str_of(item->string);
+		if (!value || find_option(draft, item->string, value))
+			continue;
+		if (str_eq(key, STR(PAUSED_KEY)))
+			bc->is_paused =
+				str_eq_nocase(str_of(value), STR("true")); /* as OpenShift */
+		else if (str_starts(key, STR(BUILDCONFIG_ANNOTATION_PREFIX)) &&
+			 !find_status(values, item->string, value))
+			draft_add_problem(draft->problem, "annotation %s is not known",
+					  draft_quote(quoted, item->string));
+	}
+	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
+		if (values[i])
+			draft->status[bc->n_status++] = (struct buildconfig_annotation){
+				buildconfig_status_keys[i], values[i]};
+	if (bc->repository && *bc->repository && strcmp(bc->repository, "match") != 0)
+		draft_add_problem(draft->problem,
+				  "annotation %srepository counts only as \"match\"",
+				  BUILDCONFIG_ANNOTATION_PREFIX);
+}

@@ -1,0 +1,199 @@
+#include "buildconfig/buildconfig.h"
+
+#include "base/mem.h"
+#include "buildconfig/draft.h"
+
+#include <stdio.h>
+
+#define MAX_REF_BYTES  1024
+#define MAX_URI_BYTES  2048
+#define MAX_META_BYTES BUILDCONFIG_MAX_NAME
+
+const char *const buildconfig_type_names[BUILDCONFIG_HOOKS] = {
+	"github",
+	"gitlab",
+	"bitbucket",
+	"generic",
+};
+
+#define FACT_KEYS(type)                                                                            \
+	BUILDCONFIG_ANNOTATION_PREFIX type "-state", BUILDCONFIG_ANNOTATION_PREFIX type "-url",    \
+		BUILDCONFIG_ANNOTATION_PREFIX type "-secret",                                      \
+		BUILDCONFIG_ANNOTATION_PREFIX type "-last",                                        \
+		BUILDCONFIG_ANNOTATION_PREFIX type "-refused"
+
+const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS] = {
+	FACT_KEYS("github"),
+	FACT_KEYS("gitlab"),
+	FACT_KEYS("bitbucket"),
+	FACT_KEYS("generic"),
+	BUILDCONFIG_ANNOTATION_PREFIX "hint",
+};
+
+/* "spec/source" as people write it: "spec.source". */
+static const char *dotted(char out[DRAFT_QUOTE_BYTES], const char *path)
+{
+	snprintf(out, DRAFT_QUOTE_BYTES, "%s", path);
+	for (char *slash = out; (slash = strchr(slash, '/'));)
+		*slash = '.';
+	return out;
+}
+
+/* "" when it is not there, is no text or is too long; the last two are problems. */
+static const char *read_text(struct draft *draft, const cJSON *doc, const char *path, size_t max)
+{
+	const cJSON *item = json_at(doc, path);
+	char shown[DRAFT_QUOTE_BYTES];
+	if (!item || cJSON_IsNull(item))
+		return "";
+	if (!cJSON_IsString(item)) {
+		draft_add_problem(draft->problem, "%s is %s, not text", dotted(shown, path),
+				  draft_type_name(item));
+		return "";
+	}
+	if (strlen(item->valuestring) > max) {
+		draft_add_problem(draft->problem, "%s is longer than %zu bytes",
+				  dotted(shown, path), max);
+		return "";
+	}
+	return item->valuestring;
+}
+
+/* True where an object is; something else but null is a problem. */
+static bool has_object(struct draft *draft, const cJSON *doc, const char *path)
+{
+	const cJSON *item = json_at(doc, path);
+	char shown[DRAFT_QUOTE_BYTES];
+	if (!item || cJSON_IsNull(item))
+		return false;
+	if (!cJSON_IsObject(item))
+		draft_add_problem(draft->problem, "%s is %s, not an object", dotted(shown, path),
+				  draft_type_name(item));
+	return cJSON_IsObject(item);
+}
+
+static void read_meta(struct draft *draft, const cJSON *doc)
+{
+	struct buildconfig *bc = &draft->bc;
+	bc->namespace_ = read_text(draft, doc, "metadata/namespace", MAX_META_BYTES);
+	bc->name = read_text(draft, doc, "metadata/name", MAX_META_BYTES);
+	bc->uid = read_text(draft, doc, "metadata/uid", MAX_META_BYTES);
+	bc->resource_version = read_text(draft, doc, "metadata/resourceVersion", MAX_META_BYTES);
+	bc->is_deleting = json_str_at(doc, "metadata/deletionTimestamp") != NULL;
+	int64_t last_version = json_int_at(doc, "status/lastVersion", 0);
+	bc->last_version = last_version > 0 ? last_version : 0;
+}
+
+static void read_source(struct draft *draft, const cJSON *doc)
+{
+	struct buildconfig *bc = &draft->bc;
+	if (!has_object(draft, doc, "spec/source"))
+		return;
+	bc->context_dir = read_text(draft, doc, "spec/source/contextDir", MAX_REF_BYTES);
+	bc->has_git = has_object(draft, doc, "spec/source/git");
+	if (!bc->has_git)
+		return;
+	bc->git_uri = read_text(draft, doc, "spec/source/git/uri", MAX_URI_BYTES);
+	bc->git_ref = read_text(draft, doc, "spec/source/git/ref", MAX_REF_BYTES);
+}
+
+/* The type may be left out beside its member, as OpenShift allows. */
+static void read_strategy(struct draft *draft, const cJSON *doc)
+{
+	static const struct {
+		const char *type;
+		const char *path;
+	} strategies[] = {
+		{"Docker", "spec/strategy/dockerStrategy"},
+		{"Source", "spec/strategy/sourceStrategy"},
+		{"Custom", "spec/strategy/customStrategy"},
+		{"JenkinsPipeline", "spec/strategy/jenkinsPipelineStrategy"},
+	};
+	const char *type = read_text(draft, doc, "spec/strategy/type", MAX_META_BYTES);
+	for (size_t i = 0; i < ARRAY_LEN(strategies); i++) {
+		bool is_named = strcmp(type, strategies[i].type) == 0;
+		if (is_named || (!*type && cJSON_IsObject(json_at(doc, strategies[i].path)))) {
+			draft->bc.strategy = strategies[i].type;
+			return;
+		}
+	}
+	if (*type) {
+		char quoted[DRAFT_QUOTE_BYTES];
+		draft_add_problem(draft->problem, "spec.strategy.type %s is not known",
+				  draft_quote(quoted, type));
+	}
+}
+
+struct buildconfig *buildconfig_parse(const cJSON *doc)
+{
+	struct draft draft = {0};
+	read_meta(&draft, doc);
+	if (has_object(&draft, doc, "metadata/annotations"))
+		draft_read_annotations(&draft, json_at(doc, "metadata/annotations"));
+	if (!has_object(&draft, doc, "spec"))
+		draft_add_problem(draft.problem, "it has no spec");
+	read_source(&draft, doc);
+	read_strategy(&draft, doc);
+	draft_read_triggers(&draft, json_at(doc, "spec/triggers"));
+	return draft_pack(&draft);
+}
+
+void buildconfig_free(struct buildconfig *bc)
+{
+	if (!bc)
+		return;
+	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+		for (size_t j = 0; j < bc->hooks[i].n_secrets; j++) {
+			const struct buildconfig_secret *secret = &bc->hooks[i].secrets[j];
+			if (secret->kind == BUILDCONFIG_SECRET_INLINE)
+				explicit_bzero((char *)secret->text, strlen(secret->text));
+		}
+	mem_free(&bc);
+}
+
+const char *buildconfig_status(const struct buildconfig *bc, const char *key)
+{
+	for (size_t i = 0; i < bc->n_status; i++)
+		if (strcmp(bc->status[i].key, key) == 0)
+			return bc->status[i].value;
+	return "";
+}
+
+bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret)
+{
+	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+		for (size_t j = 0; j < bc->hooks[i].n_secrets; j++) {
+			const struct buildconfig_secret *own = &bc->hooks[i].secrets[j];
+			if (own->kind != BUILDCONFIG_SECRET_INLINE &&
+			    strcmp(own->text, secret) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* FNV-1a, 32 bits. */
+static uint32_t hash_text(const char *text)
+{
+	uint32_t hash = 2166136261u;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	return hash;
+}
+
+void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name,
+			    const char *suffix)
+{
+	const size_t hash_bytes = strlen("-01234567-");
+	size_t suffix_bytes = strnlen(suffix, 200);
+	size_t name_bytes = strlen(name);
+	if (name_bytes + 1 + suffix_bytes <= BUILDCONFIG_MAX_NAME) {
+		snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%s-%s", name, suffix);
+		return;
+	}
+	name_bytes = BUILDCONFIG_MAX_NAME - hash_bytes - suffix_bytes;
+	/* Each part of a name between dots begins and ends with a letter or digit. */
+	while (name_bytes > 0 && (name[name_bytes - 1] == '.' || name[name_bytes - 1] == '-'))
+		name_bytes--;
+	snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%.*s-%08x-%.*s", (int)name_bytes, name,
+		 hash_text(name), (int)suffix_bytes, suffix);
+}

@@ -1,0 +1,22 @@
+/*
+ * Which refs a BuildConfig builds, whoever says so. A branch and a tag of one name are different
+ * things; what does not begin with "refs/" is a branch. Pure.
+ */
+#pragma once
+
+#include "buildconfig/verdict.h"
+
+struct refs {
+	struct str list;     /* of globs, or empty: */
+	struct str names[2]; /* refs; the second may be empty */
+	const char *source;  /* who says so, for people: "spec.source.git.ref" */
+};
+
+struct refs refs_wanted(const struct buildconfig *bc, struct str payload_default,
+			const struct verdict_options *options);
+bool refs_match(const struct refs *refs, struct str ref);
+/* Something other than branches is asked for. */
+bool refs_name_tags(const struct refs *refs);
+bool ref_is_tag(struct str ref);
+/* "main", "main and master" or the list; cut. */
+void refs_format(struct buf *out, const struct refs *refs, size_t max_bytes);

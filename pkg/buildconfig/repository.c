@@ -1,0 +1,133 @@
+#include "buildconfig/repository.h"
+
+#include "base/mem.h"
+
+enum protocol {
+	PROTOCOL_HTTP,
+	PROTOCOL_SSH,
+	PROTOCOL_OTHER,
+};
+
+/* Parts of an address, lent by it. */
+struct address {
+	enum protocol protocol;
+	struct str host; /* empty: a path on a disk */
+	struct str port; /* empty: the protocol's own */
+	struct str path; /* without a slash at either end and ".git" */
+};
+
+static const struct {
+	struct str scheme;
+	enum protocol protocol;
+	struct str port;
+} schemes[] = {
+	{STR("https://"), PROTOCOL_HTTP, STR("443")}, {STR("http://"), PROTOCOL_HTTP, STR("80")},
+	{STR("ssh://"), PROTOCOL_SSH, STR("22")},     {STR("git+ssh://"), PROTOCOL_SSH, STR("22")},
+	{STR("git://"), PROTOCOL_OTHER, STR("9418")},
+};
+
+static struct str drop(struct str s, size_t n)
+{
+	return str_range(s.p + n, s.n - n);
+}
+
+/* What comes after the last C, or all of it. */
+static struct str after_last(struct str s, char c)
+{
+	size_t at = s.n;
+	while (at > 0 && s.p[at - 1] != c)
+		at--;
+	return drop(s, at);
+}
+
+static struct str clean_path(struct str path)
+{
+	path.n = str_find_char(path, '#');
+	path.n = str_find_char(path, '?');
+	while (path.n > 0 && path.p[0] == '/')
+		path = drop(path, 1);
+	while (path.n > 0 && path.p[path.n - 1] == '/')
+		path.n--;
+	if (str_ends(path, STR(".git")))
+		path.n -= 4;
+	return path;
+}
+
+/* "user:word@[::1]:8443": the host keeps its brackets. */
+static void read_authority(struct address *out, struct str authority)
+{
+	struct str rest = after_last(authority, '@');
+	size_t host_bytes = str_find_char(rest, ':');
+	if (rest.n > 0 && rest.p[0] == '[')
+		host_bytes = str_find_char(rest, ']') + (str_find_char(rest, ']') < rest.n);
+	out->host = str_range(rest.p, host_bytes);
+	if (host_bytes < rest.n)
+		out->port = drop(rest, host_bytes + 1);
+	if (str_ends(out->host, STR(".")))
+		out->host.n--;
+}
+
+/* "git@host:path". A slash before the colon makes it a path, as for git. */
+static void read_scp_like(struct address *out, struct str text)
+{
+	struct str rest = after_last(str_range(text.p, str_find_char(text, '/')), '@');
+	struct str address = drop(text, (size_t)(rest.p - text.p));
+	size_t colon = str_find_char(address, ':');
+	out->protocol = PROTOCOL_SSH;
+	if (colon >= str_find_char(address, '/')) {
+		out->path = clean_path(text);
+		return;
+	}
+	out->host = str_range(address.p, colon);
+	out->path = clean_path(drop(address, colon + 1));
+}
+
+static struct address read_address(struct str text)
+{
+	struct address out = {.protocol = PROTOCOL_OTHER};
+	text = str_trim(text);
+	if (str_empty(text))
+		return out;
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		struct str scheme = schemes[i].scheme;
+		if (text.n < scheme.n || !str_eq_nocase(str_range(text.p, scheme.n), scheme))
+			continue;
+		struct str rest = drop(text, scheme.n);
+		size_t slash = str_find_char(rest, '/');
+		out.protocol = schemes[i].protocol;
+		read_authority(&out, str_range(rest.p, slash));
+		if (str_eq(out.port, schemes[i].port))
+			out.port = STR("");
+		out.path = clean_path(drop(rest, slash));
+		return out;
+	}
+	read_scp_like(&out, text);
+	return out;
+}
+
+/*
+ * Hosts serve one repository on different ports for different protocols; within one protocol
+ * another port is another host.
+ */
+bool repository_is_same(struct str a, struct str b)
+{
+	struct address one = read_address(a), other = read_address(b);
+	if (!str_eq_nocase(one.host, other.host) || !str_eq(one.path, other.path))
+		return false;
+	return one.protocol != other.protocol || str_eq(one.port, other.port);
+}
+
+void repository_format(struct buf *out, struct str address, size_t max_bytes)
+{
+	struct address parts = read_address(address);
+	size_t before = out->len;
+	buf_put_clean(out, parts.host, max_bytes / 2);
+	if (parts.port.n > 0) {
+		buf_put_char(out, ':');
+		buf_put_clean(out, parts.port, 5);
+	}
+	if (parts.host.n > 0)
+		buf_put_char(out, '/');
+	size_t used = out->len - before;
+	buf_put_clean(out, parts.path, used < max_bytes ? max_bytes - used : 0);
+}

@@ -1,0 +1,194 @@
+#include "buildconfig/draft.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+/* A Secret's value has the same bound. */
+#define MAX_INLINE_BYTES 4096
+
+#define GENERIC 3
+
+/* OpenShift still takes the lower-case names of the two types that it had first. */
+static const struct {
+	const char *name;
+	size_t type;
+} trigger_types[] = {
+	{"GitHub", 0},        {"GitLab", 1}, {"Bitbucket", 2},
+	{"Generic", GENERIC}, {"github", 0}, {"generic", GENERIC},
+};
+
+static bool find_type(const char *name, size_t *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(trigger_types); i++)
+		if (strcmp(trigger_types[i].name, name) == 0) {
+			*out = trigger_types[i].type;
+			return true;
+		}
+	return false;
+}
+
+/* The member of an entry of spec.triggers that makes a hook. */
+struct trigger {
+	struct draft *draft;
+	size_t type;
+	const char *path;  /* "spec.triggers[3].github" */
+	bool names_secret; /* rightly or wrongly: then none is made for it */
+};
+
+static void add_problem(struct trigger *trigger, const char *field, const char *what)
+{
+	draft_add_problem(trigger->draft->hook_problems[trigger->type], "%s%s %s", trigger->path,
+			  field, what);
+}
+
+static void add_wrong_type(struct trigger *trigger, const char *field, const cJSON *item,
+			   const char *expected)
+{
+	char what[64];
+	snprintf(what, sizeof(what), "is %s, not %s", draft_type_name(item), expected);
+	add_problem(trigger, field, what);
+}
+
+/* Two triggers may name the same one. */
+static void add_secret(struct trigger *trigger, enum buildconfig_secret_kind kind, const char *text)
+{
+	struct draft *draft = trigger->draft;
+	struct buildconfig_hook *hook = &draft->bc.hooks[trigger->type];
+	struct buildconfig_secret *secrets = draft->secrets[trigger->type];
+	for (size_t i = 0; i < hook->n_secrets; i++)
+		if (secrets[i].kind == kind && strcmp(secrets[i].text, text) == 0)
+			return;
+	draft->n_secrets_seen[trigger->type]++;
+	if (hook->n_secrets < BUILDCONFIG_MAX_SECRETS)
+		secrets[hook->n_secrets++] = (struct buildconfig_secret){kind, text};
+}
+
+static bool is_absent(const cJSON *item)
+{
+	return !item || cJSON_IsNull(item) || (cJSON_IsString(item) && !*item->valuestring);
+}
+
+/* What the API server takes for a name; it becomes part of a URL. */
+static bool is_name(const char *text)
+{
+	static const char ends[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	static const char all[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t n = strlen(text);
+	return n > 0 && n <= BUILDCONFIG_MAX_NAME && strspn(text, all) == n &&
+	       strchr(ends, text[0]) && strchr(ends, text[n - 1]) && !strstr(text, "..");
+}
+
+static void read_reference(struct trigger *trigger, const cJSON *reference)
+{
+	const cJSON *name = json_member(reference, "name");
+	if (is_absent(reference))
+		return;
+	trigger->names_secret = !cJSON_IsObject(reference) || !is_absent(name);
+	if (!cJSON_IsObject(reference))
+		add_wrong_type(trigger, ".secretReference", reference, "an object");
+	else if (!is_absent(name) && !cJSON_IsString(name))
+		add_wrong_type(trigger, ".secretReference.name", name, "text");
+	else if (!is_absent(name) && !is_name(name->valuestring))
+		add_problem(trigger, ".secretReference.name", "is no name that a Secret can have");
+	else if (!is_absent(name))
+		add_secret(trigger, BUILDCONFIG_SECRET_REFERENCE, name->valuestring);
+}
+
+/* One newline at its end is not part of it: draft_pack() takes it off. */
+static void read_inline(struct trigger *trigger, const cJSON *secret)
+{
+	if (is_absent(secret))
+		return;
+	trigger->names_secret = true;
+	if (!cJSON_IsString(secret))
+		add_wrong_type(trigger, ".secret", secret, "text");
+	else if (strlen(secret->valuestring) > MAX_INLINE_BYTES)
+		add_problem(trigger, ".secret", "is longer than 4096 bytes");
+	else if (strcmp(secret->valuestring, "\n") == 0)
+		add_problem(trigger, ".secret", "is an empty line");
+	else
+		add_secret(trigger, BUILDCONFIG_SECRET_INLINE, secret->valuestring);
+}
+
+static void add_default(struct trigger *trigger)
+{
+	char suffix[32];
+	char *name = trigger->draft->default_names[trigger->type];
+	snprintf(suffix, sizeof(suffix), "%s-webhook", buildconfig_type_names[trigger->type]);
+	buildconfig_child_name(name, trigger->draft->bc.name, suffix);
+	add_secret(trigger, BUILDCONFIG_SECRET_DEFAULT, name);
+}
+
+/*
+ * Which of several triggers proved a delivery is not known where its variables are read; so they
+ * count only where every one of them allows them.
+ */
+static void read_allow_env(struct trigger *trigger, const cJSON *allow, bool is_first)
+{
+	struct buildconfig_hook *hook = &trigger->draft->bc.hooks[trigger->type];
+	bool is_allowed = cJSON_IsTrue(allow);
+	if (allow && !cJSON_IsBool(allow) && !cJSON_IsNull(allow))
+		add_problem(trigger, ".allowEnv", "is neither true nor false");
+	if (!is_first && hook->allow_env != is_allowed)
+		add_problem(trigger, ".allowEnv", "differs from another trigger's: false counts");
+	hook->allow_env = is_allowed && (is_first || hook->allow_env);
+}
+
+static void read_hook(struct trigger *trigger, const cJSON *member)
+{
+	struct buildconfig_hook *hook = &trigger->draft->bc.hooks[trigger->type];
+	bool is_first = !hook->exists;
+	hook->exists = true;
+	read_reference(trigger, json_member(member, "secretReference"));
+	read_inline(trigger, json_member(member, "secret"));
+	if (!trigger->names_secret)
+		add_default(trigger);
+	if (trigger->type == GENERIC)
+		read_allow_env(trigger, json_member(member, "allowEnv"), is_first);
+}
+
+/* Types that are no webhooks, and those of a later version, are none of our business. */
+static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
+{
+	size_t type = 0;
+	const char *type_name = json_str_at(entry, "type");
+	if (!type_name) {
+		draft_add_problem(draft->problem, "spec.triggers[%zu] has no type", index);
+		return;
+	}
+	if (!find_type(type_name, &type))
+		return;
+	const char *member_name = buildconfig_type_names[type];
+	const cJSON *member = json_member(entry, member_name);
+	if (!cJSON_IsObject(member)) {
+		draft_add_problem(draft->problem,
+				  "spec.triggers[%zu] has type %s, but %s object \"%s\"", index,
+				  type_name, member ? "an unusable" : "no", member_name);
+		return;
+	}
+	char path[48];
+	snprintf(path, sizeof(path), "spec.triggers[%zu].%s", index, member_name);
+	struct trigger trigger = {.draft = draft, .type = type, .path = path};
+	read_hook(&trigger, member);
+}
+
+void draft_read_triggers(struct draft *draft, const cJSON *triggers)
+{
+	if (!triggers || cJSON_IsNull(triggers))
+		return;
+	if (!cJSON_IsArray(triggers)) {
+		draft_add_problem(draft->problem, "spec.triggers is %s, not a list",
+				  draft_type_name(triggers));
+		return;
+	}
+	size_t index = 0;
+	const cJSON *entry = NULL;
+	cJSON_ArrayForEach (entry, triggers) {
+		read_trigger(draft, entry, index++);
+	}
+	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+		if (draft->n_secrets_seen[i] > BUILDCONFIG_MAX_SECRETS)
+			draft_add_problem(draft->hook_problems[i], "%zu secrets, at most %d count",
+					  draft->n_secrets_seen[i], BUILDCONFIG_MAX_SECRETS);
+}
