@@ -113,7 +113,7 @@ void timer_start(struct clock *clock, struct timer *timer, int64_t delay_ms, tim
 	timer_stop(clock, timer);
 	if (clock->n == clock->cap) {
 		clock->cap = clock->cap ? clock->cap * 2 : 16;
-		clock->heap = mem_resize(clock->heap, clock->cap, sizeof(*clock->heap));
+		clock->heap = mem_resize(clock->heap, clock->cap, sizeof(struct timer *));
 	}
 	timer->fn = fn;
 	timer->arg = arg;

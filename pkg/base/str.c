@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 
-
 bool str_eq(struct str a, struct str b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

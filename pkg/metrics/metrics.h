@@ -1,6 +1,7 @@
 /*
- * Counters, gauges and histograms, and their text in Prometheus' exposition format. Families are declared once as static data;
- * their series are found by label values. Label values come from closed sets of ours, never from outside.
+ * Counters, gauges and histograms, and their text in Prometheus' exposition format. Families are
+ * declared once as static data; their series are found by label values. Label values come from
+ * closed sets of ours, never from outside. For one thread.
  */
 #pragma once
 
@@ -26,10 +27,11 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
 /*
- * The series of FAMILY with these label VALUES (as many as it has labels), made at the first call; lent until metrics_free().
- * Callers on a hot path keep the pointer.
+ * The series of FAMILY with these label VALUES (as many as it has labels), made at the first call
+ * and then 0; lent until metrics_free(). Callers on a hot path keep the pointer.
  */
-struct metrics_series *metrics_get(struct metrics *metrics, const struct metrics_family *family, const char *const *values);
+struct metrics_series *metrics_get(struct metrics *metrics, const struct metrics_family *family,
+				   const char *const *values);
 void metrics_add(struct metrics_series *series, double amount);
 void metrics_set(struct metrics_series *series, double value);
 /* Histogram. */
@@ -37,7 +39,10 @@ void metrics_observe(struct metrics_series *series, double value);
 
 /* Called before each rendering, to set what is read rather than counted. */
 void metrics_on_collect(struct metrics *metrics, void (*fn)(void *arg), void *arg);
-/* A family without series is shown with its HELP and TYPE only if it has no labels: then as 0. */
+/*
+ * Sorted by name, then by label values. A family is there from its first metrics_get() on: who has
+ * one without labels gets it at start, so that it is shown as 0.
+ */
 void metrics_format(struct metrics *metrics, struct buf *out);
 
 /* Buckets for durations in seconds, from 1 ms to 60 s. */
