@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -34,20 +35,22 @@ var controllerNames = []string{
 
 const readyTimeout = 120 * time.Second
 
+func serverURL(port int) string { return fmt.Sprintf("https://127.0.0.1:%d", port) }
+
 func kubeconfigPath(dir string) string { return filepath.Join(dir, "kubeconfig") }
 
 // startEtcd serves on a Unix socket in the working directory, named relative to it: no port to find, no one
 // else on the machine to keep out, and no limit on the length of the path of DIR. etcd wants names like HOST:PORT.
-func startEtcd(dir string) (*embed.Etcd, error) {
+func startEtcd() (*embed.Etcd, error) {
 	client, peer := url.URL{Scheme: "unix", Host: "etcd:1"}, url.URL{Scheme: "unix", Host: "etcd:2"}
 	cfg := embed.NewConfig()
-	cfg.Dir = filepath.Join(dir, "etcd")
+	cfg.Dir = "etcd"
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.UnsafeNoFsync = true                                                   // the data may go with the machine
 	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // else each request is a warning
-	cfg.LogLevel, cfg.LogOutputs = "warn", []string{filepath.Join(dir, "etcd.log")}
+	cfg.LogLevel, cfg.LogOutputs = "warn", []string{"etcd.log"}
 	etcd, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, err
@@ -83,6 +86,8 @@ func apiserverArgs(port int) []string {
 		"--service-account-signing-key-file=pki/service-account.key",
 		"--service-cluster-ip-range=10.0.0.0/24",
 		"--authorization-mode=RBAC",
+		// As OpenShift has it: blockOwnerDeletion needs rights on the owner's finalizers.
+		"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
 		"--allow-privileged=true",
 		"--profiling=false",
 	}
@@ -128,6 +133,19 @@ func reservePort(file string) (int, error) {
 	return port, os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o600)
 }
 
+// listenAgain takes the port of the last run if it is free.
+func listenAgain(file string) (net.Listener, error) {
+	last, _ := os.ReadFile(file)
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strings.TrimSpace(string(last)))
+	if err != nil {
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, err
+		}
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	return listener, os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o600)
+}
+
 // isReady asks the API server at the given kubeconfig. Its own /readyz does not wait for the namespaces that
 // it makes at its first start.
 func isReady(kubeconfig string) bool {
@@ -166,39 +184,70 @@ func waitFor(ctx context.Context, condition func() bool) bool {
 	return true
 }
 
-// prepare makes DIR the working directory of this process, with everything the components need in it.
-func prepare(dir string) (port int, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, err
+// prepare makes DIR the working directory of this process, with everything the components need in it. The front, if
+// there is to be one, listens from the start, so that its port is known; it serves later.
+func prepare(o options) (port int, listener net.Listener, err error) {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return 0, nil, err
 	}
-	if err := lock(dir); err != nil {
-		return 0, err
+	if err := lock(o.dir); err != nil {
+		return 0, nil, err
 	}
-	if err := os.Chdir(dir); err != nil {
-		return 0, err
+	if err := os.Chdir(o.dir); err != nil {
+		return 0, nil, err
 	}
-	if err := ensurePKI(filepath.Join(dir, "pki")); err != nil {
-		return 0, err
+	if err := ensurePKI("pki"); err != nil {
+		return 0, nil, err
 	}
-	if port, err = reservePort(filepath.Join(dir, "port")); err != nil {
-		return 0, err
+	if port, err = reservePort("port"); err != nil {
+		return 0, nil, err
 	}
-	server := fmt.Sprintf("https://127.0.0.1:%d", port)
-	return port, errors.Join(
-		writeKubeconfig(filepath.Join(dir, "apiserver.kubeconfig"), "pki", server),
-		writeKubeconfig(kubeconfigPath(dir), "pki", server))
+	if err := writeKubeconfig("apiserver.kubeconfig", "pki", serverURL(port)); err != nil {
+		return 0, nil, err
+	}
+	if !o.openshift && !o.faults {
+		return port, nil, writeKubeconfig("kubeconfig", "pki", serverURL(port))
+	}
+	if listener, err = listenAgain("front-port"); err != nil {
+		return 0, nil, err
+	}
+	return port, listener, writeKubeconfig("kubeconfig", "pki", serverURL(listener.Addr().(*net.TCPAddr).Port))
+}
+
+// startFront comes when the API server is ready.
+func startFront(o options, listener net.Listener, upstream string) error {
+	if listener == nil {
+		return nil
+	}
+	front, err := newFront("pki", upstream)
+	if err != nil {
+		return err
+	}
+	if o.openshift {
+		if front.openshift, err = newOpenshift(front, "apiserver.kubeconfig"); err != nil {
+			return err
+		}
+		if err := front.openshift.start(o.crds); err != nil {
+			return err
+		}
+	}
+	return front.serve(listener)
 }
 
 // supervise runs the components until it is told to end. A kube-apiserver that ends later than at boot is a
 // test's doing and stays away until it is asked for; the controllers come back by themselves.
-func supervise(dir string, apiserver, controllers *process, exited <-chan *process) error {
+func supervise(dir string, apiserver, controllers *process, exited <-chan *process, whenReady func() error) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	ready := make(chan bool)
+	ready := make(chan error)
 	go func() {
-		ready <- waitFor(ctx, func() bool { return isReady("apiserver.kubeconfig") })
+		if !waitFor(ctx, func() bool { return isReady("apiserver.kubeconfig") }) {
+			ready <- fmt.Errorf("kube-apiserver is not ready after %s, see %s/kube-apiserver.log", readyTimeout, dir)
+			return
+		}
+		ready <- whenReady()
 	}()
 	restart := make(chan struct{})
 	booted := false
@@ -208,10 +257,11 @@ func supervise(dir string, apiserver, controllers *process, exited <-chan *proce
 	for {
 		var err error
 		select {
-		case booted = <-ready:
-			if !booted {
-				return fmt.Errorf("kube-apiserver is not ready after %s, see %s", readyTimeout, dir)
+		case err = <-ready:
+			if err != nil {
+				return err
 			}
+			booted = true
 			fmt.Println(kubeconfigPath(dir))
 			err = controllers.start()
 		case <-restart:
@@ -241,20 +291,22 @@ func supervise(dir string, apiserver, controllers *process, exited <-chan *proce
 }
 
 // up runs a cluster in this process and its children. kube-apiserver goes before its etcd.
-func up(dir string) error {
-	port, err := prepare(dir)
+func up(o options) error {
+	port, listener, err := prepare(o)
 	if err != nil {
 		return err
 	}
-	etcd, err := startEtcd(dir)
+	etcd, err := startEtcd()
 	if err != nil {
 		return err
 	}
 	defer etcd.Close()
 	exited := make(chan *process)
-	controllers := &process{name: "kube-controller-manager", dir: dir, args: controllerArgs(), exited: exited}
-	apiserver := &process{name: "kube-apiserver", dir: dir, args: apiserverArgs(port), exited: exited}
-	err = supervise(dir, apiserver, controllers, exited)
+	controllers := &process{name: "kube-controller-manager", dir: o.dir, args: controllerArgs(), exited: exited}
+	apiserver := &process{name: "kube-apiserver", dir: o.dir, args: apiserverArgs(port), exited: exited}
+	err = supervise(o.dir, apiserver, controllers, exited, func() error {
+		return startFront(o, listener, serverURL(port))
+	})
 	for _, p := range []*process{controllers, apiserver} {
 		p.terminate()
 		for p.cmd != nil {
@@ -265,18 +317,19 @@ func up(dir string) error {
 }
 
 // start leaves devcluster up behind in a session of its own.
-func start(dir string) error {
+func start(o options) error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return err
 	}
-	if runningPID(dir) == 0 {
-		log, err := os.OpenFile(filepath.Join(dir, "devcluster.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if runningPID(o.dir) == 0 {
+		log, err := os.OpenFile(filepath.Join(o.dir, "devcluster.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
 			return err
 		}
-		cmd := again("up", "--dir", dir)
+		cmd := again("up", "--dir", o.dir, "--crds", o.crds,
+			fmt.Sprintf("--openshift=%t", o.openshift), fmt.Sprintf("--faults=%t", o.faults))
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := cmd.Start(); err != nil {
@@ -287,10 +340,10 @@ func start(dir string) error {
 			cancel()
 		}()
 	}
-	if !waitFor(ctx, func() bool { return isReady(kubeconfigPath(dir)) }) {
-		return fmt.Errorf("the cluster did not start, see %s/*.log", dir)
+	if !waitFor(ctx, func() bool { return isReady(kubeconfigPath(o.dir)) }) {
+		return fmt.Errorf("the cluster did not start, see %s/*.log", o.dir)
 	}
-	fmt.Println(kubeconfigPath(dir))
+	fmt.Println(kubeconfigPath(o.dir))
 	return nil
 }
 
@@ -302,7 +355,8 @@ func tell(dir string, s syscall.Signal) error {
 	return syscall.Kill(pid, s)
 }
 
-func down(dir string) error {
+func down(o options) error {
+	dir := o.dir
 	if runningPID(dir) == 0 {
 		return nil
 	}
@@ -317,7 +371,8 @@ func down(dir string) error {
 	return tell(dir, syscall.SIGKILL)
 }
 
-func stopAPIServer(dir string) error {
+func stopAPIServer(o options) error {
+	dir := o.dir
 	if err := tell(dir, syscall.SIGUSR1); err != nil {
 		return err
 	}
@@ -330,7 +385,8 @@ func stopAPIServer(dir string) error {
 	return nil
 }
 
-func startAPIServer(dir string) error {
+func startAPIServer(o options) error {
+	dir := o.dir
 	if err := tell(dir, syscall.SIGUSR2); err != nil {
 		return err
 	}

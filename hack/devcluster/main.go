@@ -21,13 +21,26 @@ import (
 
 const usage = `usage: devcluster COMMAND --dir DIR
 
-  up               run a cluster in the foreground, until SIGTERM or SIGINT
-  start            run one in the background; prints the path of its kubeconfig when it is ready
+  up [--openshift|--faults]
+                   run a cluster in the foreground, until SIGTERM or SIGINT
+  start [--openshift|--faults]
+                   run one in the background; prints the path of its kubeconfig when it is ready
   down             end it; its data stays in DIR
   apiserver-stop   end its kube-apiserver only: an outage
   apiserver-start  start that again, on the same port and data
   kubectl ...      kubectl (also under the program name kubectl)
+
+  --openshift      with OpenShift's face (CRDs included), and a front that can make requests fail
+  --faults         with that front alone
+  --crds DIR       where --openshift finds the definitions (default: manifests/crds of this checkout)
 `
+
+type options struct {
+	dir       string
+	openshift bool
+	faults    bool
+	crds      string
+}
 
 // Kubernetes' components keep flags, feature gates and metrics in globals, so each runs in a process of its
 // own: devcluster starts itself under these names.
@@ -37,7 +50,7 @@ var components = map[string]func() *cobra.Command{
 	"kubectl":                 kubectl.NewDefaultKubectlCommand,
 }
 
-var commands = map[string]func(dir string) error{
+var commands = map[string]func(options) error{
 	"up":              up,
 	"start":           start,
 	"down":            down,
@@ -61,18 +74,33 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet(args[1], flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
-	dir := flags.String("dir", "", "")
+	var o options
+	flags.StringVar(&o.dir, "dir", "", "")
+	flags.BoolVar(&o.openshift, "openshift", false, "")
+	flags.BoolVar(&o.faults, "faults", false, "")
+	flags.StringVar(&o.crds, "crds", "", "")
 	if err := flags.Parse(args[2:]); err != nil {
 		return err
 	}
-	if *dir == "" || flags.NArg() > 0 {
-		return fmt.Errorf("expected --dir DIR and nothing else\n%s", usage)
+	if o.dir == "" || flags.NArg() > 0 {
+		return fmt.Errorf("expected --dir DIR and options\n%s", usage)
 	}
-	abs, err := filepath.Abs(*dir)
+	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	return command(abs)
+	if o.crds == "" {
+		o.crds = filepath.Join(filepath.Dir(program), "../manifests/crds") // of build/devcluster
+	}
+	o.dir, err = filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	o.crds, err = filepath.Abs(o.crds)
+	if err != nil {
+		return err
+	}
+	return command(o)
 }
 
 func main() {

@@ -70,7 +70,8 @@ func (p *process) terminate() {
 	cmd := p.cmd
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	_ = cmd.Process.Signal(syscall.SIGCONT) // a test may have stopped it
-	time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
+	// kube-apiserver waits for its watchers. Its data is not its own, so nothing is lost.
+	time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Kill() })
 }
 
 var errRunning = errors.New("a cluster runs in this directory already")
