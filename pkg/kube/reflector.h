@@ -18,6 +18,7 @@ struct kube_reflector_options {
 	struct kube_store *store;
 	const char
 		*path; /* "/apis/build.openshift.io/v1/buildconfigs", or with namespaces/NS in it */
+	const char *scope;       /* the namespace in path, or NULL: for the store's lists */
 	const char *selector;    /* label selector, or NULL */
 	const char *resource;    /* "buildconfigs", for metrics and logs */
 	struct metrics *metrics; /* or NULL */

@@ -18,6 +18,7 @@ struct kube_store_type {
 	 * returns. */
 	void (*on_change)(void *arg, const char *key, const void *old, const void *new_);
 	void *arg;
+	size_t n_scopes; /* lists that make it complete: 1, or the number of namespaces */
 };
 
 struct kube_store *kube_store_new(const struct kube_store_type *type);
@@ -41,9 +42,11 @@ void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 /* The answer to a write of ours: it counts at once. */
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 void kube_store_remove(struct kube_store *store, const char *key);
-/* A full list begins and ends: what was not put in between is removed. Nothing is removed if it is
- * abandoned (another begin). */
-void kube_store_begin_list(struct kube_store *store);
-void kube_store_end_list(struct kube_store *store);
-/* True once a full list has ended. */
+/*
+ * A full list of one scope begins and ends: what is in the scope and was not put in between is removed. Nothing is removed if it is abandoned
+ * (another begin of the scope). SCOPE is a namespace, or NULL for all of them; a store has either one list of all or one for each of some namespaces.
+ */
+void kube_store_begin_list(struct kube_store *store, const char *scope);
+void kube_store_end_list(struct kube_store *store, const char *scope);
+/* True once a full list of each of the type's n_scopes scopes has ended. */
 bool kube_store_is_synced(const struct kube_store *store);
