@@ -119,12 +119,14 @@ static void init_source(struct source *source, const char *path, struct str text
 	buf_put_str(&source->text, text);
 }
 
-int credentials_new(struct credentials **out, const struct kube_config *config, struct err *err)
+int credentials_new(struct credentials **out, const struct kube_config *config, int64_t now_ms,
+		    struct err *err)
 {
 	CLEANUP(credentials_freep) struct credentials *c = mem_new(1, sizeof(*c));
 	int rc = 0;
 
 	c->config = config;
+	c->read_ms = now_ms;
 	init_source(&c->ca, config->ca_file, buf_str(&config->ca_pem));
 	init_source(&c->cert, config->cert_file, buf_str(&config->cert_pem));
 	init_source(&c->key, config->key_file, buf_str(&config->key_pem));

@@ -9,8 +9,10 @@
 
 struct credentials;
 
-/* Reads everything once: ERR_INVALID or ERR_NOTFOUND names the file. CONFIG is borrowed. */
-int credentials_new(struct credentials **out, const struct kube_config *config, struct err *err);
+/* Reads everything once: ERR_INVALID or ERR_NOTFOUND names the file. CONFIG is borrowed. NOW_MS is
+ * monotonic. */
+int credentials_new(struct credentials **out, const struct kube_config *config, int64_t now_ms,
+		    struct err *err);
 void credentials_free(struct credentials *credentials);
 /* For CLEANUP. */
 void credentials_freep(struct credentials **credentials);

@@ -43,8 +43,10 @@ void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 void kube_store_remove(struct kube_store *store, const char *key);
 /*
- * A full list of one scope begins and ends: what is in the scope and was not put in between is removed. Nothing is removed if it is abandoned
- * (another begin of the scope). SCOPE is a namespace, or NULL for all of them; a store has either one list of all or one for each of some namespaces.
+ * A full list of one scope begins and ends: what is in the scope and was not put in between is
+ * removed. Nothing is removed if it is abandoned (another begin of the scope). SCOPE is a
+ * namespace, or NULL for all of them; a store has either one list of all or one for each of some
+ * namespaces.
  */
 void kube_store_begin_list(struct kube_store *store, const char *scope);
 void kube_store_end_list(struct kube_store *store, const char *scope);

@@ -55,10 +55,14 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 static size_t on_read(char *out, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
-	struct str body = transfer->request->body;
+	struct str body;
 	size_t room = size * n;
-	size_t left = body.n - transfer->n_sent;
+	size_t left = 0;
 
+	if (!transfer->call)
+		return CURL_READFUNC_ABORT;
+	body = transfer->request->body;
+	left = body.n - transfer->n_sent;
 	if (left < room)
 		room = left;
 	if (room > 0)

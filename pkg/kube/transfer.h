@@ -11,9 +11,9 @@
 #include <curl/curl.h>
 
 struct transfer {
-	struct kube_call *call; /* NULL: cancelled */
+	struct kube_call *call; /* NULL: cancelled, and then there is no request any more */
 	const struct kube_request *request;
-	void *owner; /* the transport */
+	CURLM *multi; /* that it belongs to */
 	CURL *easy;
 	struct curl_slist *fields;
 	struct buf body;

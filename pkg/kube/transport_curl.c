@@ -45,11 +45,6 @@ static void check(CURLMcode code)
 		abort();
 }
 
-static struct pool *pool_of(struct transport *transport, const struct transfer *transfer)
-{
-	return &transport->pools[transfer->request->is_watch ? POOL_WATCH : POOL_SHORT];
-}
-
 static CURL *take_handle(struct transport *transport)
 {
 	CURL *easy =
@@ -72,17 +67,16 @@ static void keep_handle(struct transport *transport, struct transfer *transfer)
 	transport->idle[transport->n_idle++] = TAKE(transfer->easy);
 }
 
-static void remove_transfer(struct transport *transport, struct transfer *transfer)
+static void remove_transfer(struct transfer *transfer)
 {
 	if (transfer->is_added)
-		check(curl_multi_remove_handle(pool_of(transport, transfer)->multi,
-					       transfer->easy));
+		check(curl_multi_remove_handle(transfer->multi, transfer->easy));
 	transfer->is_added = false;
 }
 
 static void drop_transfer(struct transport *transport, struct transfer *transfer)
 {
-	remove_transfer(transport, transfer);
+	remove_transfer(transfer);
 	DL_DELETE(transport->transfers, transfer);
 	transfer_free(transfer);
 }
@@ -92,7 +86,7 @@ static void add_transfer(struct transport *transport, struct transfer *transfer)
 	credentials_poll(transport->credentials, clock_mono_ms(loop_clock(transport->loop)));
 	transfer_prepare(transfer, &transport->endpoint, transport->credentials);
 	transfer->is_added = true;
-	check(curl_multi_add_handle(pool_of(transport, transfer)->multi, transfer->easy));
+	check(curl_multi_add_handle(transfer->multi, transfer->easy));
 }
 
 /*
@@ -110,7 +104,7 @@ static bool repeat(struct transport *transport, struct transfer *transfer,
 	if (credentials_generation(transport->credentials) == transfer->generation)
 		return false;
 	transfer->is_repeated = true;
-	remove_transfer(transport, transfer);
+	remove_transfer(transfer);
 	add_transfer(transport, transfer);
 	return true;
 }
@@ -123,7 +117,7 @@ static void finish(struct transport *transport, struct transfer *transfer, CURLc
 	transfer_read_answer(transfer, result, &transport->endpoint, &answer);
 	if (repeat(transport, transfer, &answer))
 		return;
-	remove_transfer(transport, transfer);
+	remove_transfer(transfer);
 	DL_DELETE(transport->transfers, transfer);
 	kube_transport_done(call, &answer);
 	if (result == CURLE_OK)
@@ -234,6 +228,7 @@ static void *start(void *ctx, struct kube_call *call, const struct kube_request 
 	struct transport *transport = ctx;
 	struct transfer *transfer = transfer_new(call, request, take_handle(transport));
 
+	transfer->multi = transport->pools[request->is_watch ? POOL_WATCH : POOL_SHORT].multi;
 	DL_APPEND(transport->transfers, transfer);
 	if (transport->is_inside)
 		transport->has_deferred = true;
@@ -297,7 +292,7 @@ int transport_curl_new(struct kube_transport *out, struct loop *loop,
 	CLEANUP(credentials_freep) struct credentials *credentials = NULL;
 	CLEANUP(endpoint_release) struct endpoint endpoint = {0};
 	struct transport *transport = NULL;
-	int rc = credentials_new(&credentials, config, err);
+	int rc = credentials_new(&credentials, config, clock_mono_ms(loop_clock(loop)), err);
 
 	if (rc == 0)
 		rc = endpoint_init(&endpoint, config, err);
