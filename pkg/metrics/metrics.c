@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <utlist.h>
 
-enum { MAX_KEY_BYTES = 1024 };
+/* A series is found by its family's address, then each label value with its NUL. */
+enum { FAMILY_BYTES = sizeof(const void *), MAX_KEY_BYTES = 1024 };
 
 const double metrics_seconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 				  0.5,   1,      2.5,   5,    10,    30,   60};
@@ -58,11 +59,10 @@ void metrics_free(struct metrics *metrics)
 	free(metrics);
 }
 
-/* The family's address, then each value with its NUL. */
 static void put_key(struct buf *key, const struct metrics_family *family, const char *const *values)
 {
 	buf_clear(key);
-	buf_put(key, &family, sizeof(family)); /* NOLINT(bugprone-sizeof-expression): its address */
+	buf_put(key, &family, FAMILY_BYTES);
 	for (size_t i = 0; i < METRICS_MAX_LABELS && family->labels[i]; i++)
 		buf_put(key, values[i], strlen(values[i]) + 1);
 	assert(!key->overflow);
@@ -74,7 +74,7 @@ static struct metrics_series *make_series(const struct metrics_family *family, s
 
 	series->family = family;
 	series->key = str_dup(key);
-	series->values = series->key + sizeof(family); /* NOLINT(bugprone-sizeof-expression) */
+	series->values = series->key + FAMILY_BYTES;
 	if (family->kind == METRICS_HISTOGRAM)
 		series->counts = mem_new(family->n_buckets + 1, sizeof(*series->counts));
 	return series;
