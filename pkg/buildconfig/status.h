@@ -4,9 +4,10 @@
  * list that the object should hold, whether that differs from what it does hold, and the document
  * of the server-side apply. When to write is the caller's business.
  *
- * Several replicas write the same keys. Lines that stem from deliveries begin with their time, the
- * newest wins, and ties have an order of their own; so two replicas that look at the same object
- * never undo each other's writes.
+ * Several replicas write the same keys. Lines that stem from deliveries begin with their time: the
+ * newest wins, and of two within a second the one that was not written yet (is_news). So replicas
+ * that look at the same object do not undo each other's writes, and what an earlier process has
+ * written stays until there is something newer.
  */
 #pragma once
 
@@ -39,6 +40,7 @@ struct status_secret {
 struct status_hook {
 	/* Of bc->hooks[i].secrets, in that order. */
 	struct status_secret secrets[BUILDCONFIG_MAX_SECRETS];
+	bool is_news;     /* what follows has not been written to the object yet */
 	int64_t last_ms;  /* wall clock of the newest delivery; 0 without */
 	const char *last; /* its line, of status_format_last() */
 	uint64_t refused; /* requests since start */
@@ -67,6 +69,8 @@ struct status_annotation {
 struct status {
 	struct status_annotation items[BUILDCONFIG_STATUS_KEYS];
 	size_t n;
+	bool is_complete; /* false: a Secret has not been asked for, and the state is left as it is
+			   */
 };
 
 /* An ignored BuildConfig (buildhook.io/ignore) should hold nothing. OUT is overwritten. */
@@ -84,9 +88,9 @@ enum status_change {
 /* What an apply would change on the object that BC was made from. */
 enum status_change status_compare(const struct status *status, const struct buildconfig *bc);
 /*
- * Of both sides of the comparison. An apply cannot take away a key that somebody else wrote too (an
- * exported file applied again): where the object still differs after an apply with this
- * fingerprint, doing it again changes nothing.
+ * Of what an apply would do. It cannot take away a key that somebody else wrote too (an exported
+ * file that was applied again): where the object still differs after an apply, and this is what it
+ * was before, applying again changes nothing.
  */
 uint64_t status_fingerprint(const struct status *status, const struct buildconfig *bc);
 /* The body of the server-side apply: names, uid and the annotations alone. The caller's. */

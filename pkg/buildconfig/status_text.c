@@ -1,0 +1,246 @@
+#include "buildconfig/status_text.h"
+
+#include "base/mem.h"
+#include "buildconfig/refs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Of a name or ref within a line, so that what follows it is still seen. */
+#define MAX_PART_BYTES 60
+#define MAX_WHO_BYTES  40
+#define COMMIT_BYTES   7
+
+static void put_name(struct buf *out, struct str name)
+{
+	buf_put_char(out, '"');
+	buf_put_clean(out, name, MAX_PART_BYTES);
+	buf_put_char(out, '"');
+}
+
+static enum status_secret_state state_of(const struct buildconfig_hook *hook,
+					 const struct status_hook *seen, size_t i)
+{
+	bool is_inline = hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE;
+	return is_inline ? STATUS_SECRET_USABLE : seen->secrets[i].state;
+}
+
+/* What is wrong with a Secret, and what to do. */
+static void put_secret_problem(struct buf *out, const char *name, const struct status_secret *seen,
+			       bool provision)
+{
+	buf_put_str(out, STR("Secret "));
+	put_name(out, str_of(name));
+	if (seen->problem && *seen->problem) {
+		buf_put_str(out, STR(": "));
+		buf_put_clean(out, str_of(seen->problem), STATUS_VALUE_BYTES);
+	} else if (seen->state == STATUS_SECRET_MISSING) {
+		buf_put_str(out, provision ? STR(" does not exist, buildhook is about to make it")
+					   : STR(" does not exist: create it with key "
+						 "WebHookSecretKey"));
+	} else if (seen->state == STATUS_SECRET_DENIED) {
+		buf_put_str(out, STR(" may not be read: grant buildhook's ServiceAccount get on "
+				     "Secrets in this namespace"));
+	} else {
+		buf_put_str(out, STR(" has no usable value: put one into its key "
+				     "WebHookSecretKey"));
+	}
+}
+
+/* The first secret that does not work, or n_secrets. */
+static size_t find_bad(const struct buildconfig_hook *hook, const struct status_hook *seen)
+{
+	size_t i = 0;
+	while (i < hook->n_secrets && (state_of(hook, seen, i) == STATUS_SECRET_USABLE ||
+				       state_of(hook, seen, i) == STATUS_SECRET_UNKNOWN))
+		i++;
+	return i;
+}
+
+static bool has_secret(const struct buildconfig_hook *hook, const struct status_hook *seen,
+		       enum status_secret_state state)
+{
+	for (size_t i = 0; i < hook->n_secrets; i++)
+		if (state_of(hook, seen, i) == state)
+			return true;
+	return false;
+}
+
+bool status_put_state(struct buf *out, const struct buildconfig *bc,
+		      const struct status_input *input, size_t type)
+{
+	const struct buildconfig_hook *hook = &bc->hooks[type];
+	const struct status_hook *seen = &input->hooks[type];
+	size_t bad = find_bad(hook, seen);
+	if (has_secret(hook, seen, STATUS_SECRET_USABLE)) {
+		buf_put_str(out, STR("Ready"));
+		return true;
+	}
+	if (has_secret(hook, seen, STATUS_SECRET_UNKNOWN))
+		return false;
+	buf_put_str(out, STR("NotReady: "));
+	if (bad < hook->n_secrets)
+		put_secret_problem(out, hook->secrets[bad].text, &seen->secrets[bad],
+				   input->provision);
+	else
+		buf_put_str(out, str_of(hook->problem));
+	return true;
+}
+
+void status_put_url(struct buf *out, const struct buildconfig *bc, const char *public_url,
+		    size_t type)
+{
+	struct str base = str_of(public_url);
+	while (str_ends(base, STR("/")))
+		base.n--;
+	buf_put_str(out, base);
+	buf_printf(out, "/hooks/%s/%s/%s", bc->namespace_, bc->name, buildconfig_type_names[type]);
+}
+
+void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook)
+{
+	for (size_t i = 0; i < hook->n_secrets; i++) {
+		if (i > 0)
+			buf_put_str(out, STR(", "));
+		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
+			buf_put_str(out, STR("(inline)"));
+		else
+			buf_put_str(out, str_of(hook->secrets[i].text));
+	}
+}
+
+void status_put_refused(struct buf *out, const struct status_hook *hook)
+{
+	buf_printf(out, "%" PRIu64 " since start, last: ", hook->refused);
+	buf_put_clean(out, str_of(hook->refused_why), STATUS_VALUE_BYTES);
+}
+
+static bool put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
+			 const struct status_hook *seen, bool provision)
+{
+	size_t bad = find_bad(hook, seen);
+	/* Where nothing works the state says it. */
+	if (!hook->exists || !has_secret(hook, seen, STATUS_SECRET_USABLE))
+		return false;
+	if (*hook->problem)
+		buf_printf(out, STATUS_FIX "%s", hook->problem);
+	else if (bad < hook->n_secrets) {
+		buf_put_str(out, STR(STATUS_FIX));
+		put_secret_problem(out, hook->secrets[bad].text, &seen->secrets[bad], provision);
+	}
+	return out->len > 0;
+}
+
+bool status_put_fix(struct buf *out, const struct buildconfig *bc, const struct status_input *input)
+{
+	if (*bc->problem) {
+		buf_printf(out, STATUS_FIX "%s", bc->problem);
+		return true;
+	}
+	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+		if (put_hook_fix(out, &bc->hooks[i], &input->hooks[i], input->provision))
+			return true;
+	return false;
+}
+
+/* Ends the hint about mismatches: it changes with the rule that it tells of. */
+static void put_wanted(struct buf *out, const struct buildconfig *bc)
+{
+	struct str refs = str_trim(str_of(bc->refs));
+	struct str ref = str_trim(str_of(bc->git_ref));
+	buf_put_str(out, STR(" ignored: this BuildConfig builds "));
+	if (refs.n == 0 && ref.n == 0)
+		buf_put_str(out, STR("the default branch"));
+	else
+		put_name(out, refs.n > 0 ? refs : str_without_prefix(ref, STR("refs/heads/")));
+	buf_put_str(out, refs.n > 0 ? STR(". Set annotation buildhook.io/refs.")
+				    : STR(". Set spec.source.git.ref."));
+}
+
+bool status_is_outdated(struct str hint, const struct buildconfig *bc)
+{
+	CLEANUP(buf_release) struct buf end = BUF_INIT(STATUS_URL_BYTES);
+	put_wanted(&end, bc);
+	return str_starts(hint, STR(STATUS_FIX)) ||
+	       (str_contains(hint, STR(" ignored: this BuildConfig builds ")) &&
+		!str_ends(hint, buf_str(&end)));
+}
+
+/* Where the rule was mended since, there is nothing to tell. */
+static void put_mismatch(struct buf *out, const struct buildconfig *bc,
+			 const struct status_hook *hook)
+{
+	struct refs refs = refs_wanted(bc, STR(""), NULL);
+	bool is_one = hook->ref_mismatches == 1;
+	if (refs_match(&refs, str_of(hook->mismatch_ref)))
+		return;
+	buf_printf(out, "%" PRIu64 " %s to ", hook->ref_mismatches, is_one ? "push" : "pushes");
+	put_name(out, str_of(hook->mismatch_ref));
+	buf_put_str(out, is_one ? STR(" was") : STR(" were"));
+	put_wanted(out, bc);
+}
+
+void status_put_hint(struct buf *out, const struct buildconfig *bc,
+		     const struct status_input *input)
+{
+	const struct status_hook *newest = NULL;
+	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+		const struct status_hook *hook = &input->hooks[i];
+		bool tells = hook->ref_mismatches > 0 || (hook->hint && *hook->hint);
+		if (bc->hooks[i].exists && tells && (!newest || hook->last_ms > newest->last_ms))
+			newest = hook;
+	}
+	if (newest && newest->ref_mismatches > 0)
+		put_mismatch(out, bc, newest);
+	else if (newest)
+		buf_put_clean(out, str_of(newest->hint), STATUS_VALUE_BYTES);
+}
+
+static void put_ref(struct buf *out, struct str ref)
+{
+	if (str_empty(ref))
+		return;
+	buf_put_str(out, str_starts(ref, STR("refs/tags/")) ? STR(" tag ") : STR(" "));
+	buf_put_clean(out, ref_short(ref), MAX_PART_BYTES);
+}
+
+static void put_outcome(struct buf *out, const struct status_line *line)
+{
+	bool is_waiting = line->reason == REASON_QUEUED || line->reason == REASON_NONE;
+	if (line->reason == REASON_PING)
+		return;
+	buf_put_str(out, STR(" -> "));
+	if (line->reason == REASON_NONE && line->build && *line->build) {
+		buf_put_clean(out, str_of(line->build), BUILDCONFIG_MAX_NAME);
+		return;
+	}
+	if (is_waiting)
+		buf_put_str(out, STR("waiting"));
+	else if (line->reason == REASON_FAILED)
+		buf_put_str(out, STR("failed"));
+	else
+		buf_printf(out, "ignored: %s", reason_name(line->reason));
+	if (line->why && *line->why) {
+		buf_put_str(out, STR(", "));
+		buf_put_clean(out, str_of(line->why), STATUS_VALUE_BYTES);
+	}
+}
+
+void status_format_last(char *out, size_t size, const struct status_line *line)
+{
+	CLEANUP(buf_release) struct buf b = BUF_INIT(2 * STATUS_URL_BYTES);
+	struct str event = line->is_delete ? STR("delete") : str_of(line->event);
+	buf_put_clean(&b, event, MAX_WHO_BYTES);
+	put_ref(&b, str_of(line->ref));
+	if (!str_empty(str_of(line->commit)) && !line->is_delete) {
+		buf_put_char(&b, ' ');
+		buf_put_clean(&b, str_cut_utf8(str_of(line->commit), COMMIT_BYTES), COMMIT_BYTES);
+	}
+	if (line->who && *line->who) {
+		buf_put_str(&b, STR(" by "));
+		buf_put_clean(&b, str_of(line->who), MAX_WHO_BYTES);
+	}
+	put_outcome(&b, line);
+	struct str text = str_cut_utf8(buf_str(&b), size - 1);
+	snprintf(out, size, "%.*s", STR_ARG(text));
+}
