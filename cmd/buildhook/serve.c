@@ -1,0 +1,66 @@
+/* `buildhook serve`: wires the parts together, and takes them apart again. */
+#include "admin.h"
+#include "command.h"
+#include "options.h"
+#include "server.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/crypto.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int usage_error(const struct err *err)
+{
+	(void)fprintf(stderr, "buildhook serve: %s\n", err->msg);
+	return EXIT_USAGE;
+}
+
+static void start_log(const struct serve_options *o)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	enum log_format format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_JSON;
+	enum log_level level = LOG_INFO;
+
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (strcmp(levels[i], o->log_level) == 0)
+			level = (enum log_level)i;
+	if (o->log_format)
+		format = strcmp(o->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT;
+	log_init(level, format);
+}
+
+/* Secrets are in memory. */
+static void forbid_core_dumps(void)
+{
+	const struct rlimit none = {0, 0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+int command_serve(int argc, char **argv)
+{
+	struct serve_options options;
+	struct err err = {0};
+	struct server *server = NULL;
+	int status;
+
+	if (serve_options_parse(&options, argc, argv, &err) != 0)
+		return usage_error(&err);
+	if (options.help) {
+		serve_options_print_help();
+		return EXIT_OK;
+	}
+	forbid_core_dumps();
+	start_log(&options);
+	status = server_new(&server, &options, &err);
+	if (status != 0) {
+		(void)fprintf(stderr, "buildhook serve: %s\n", err.msg);
+		return status;
+	}
+	status = server_run(server);
+	server_free(server);
+	return status;
+}

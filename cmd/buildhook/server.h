@@ -1,0 +1,12 @@
+/* The running program: all parts of `buildhook serve` and what ties them. */
+#pragma once
+
+#include "options.h"
+
+struct server;
+
+/* OPTIONS are borrowed. Returns 0 or the exit status, with one line in ERR. */
+int server_new(struct server **out, const struct serve_options *options, struct err *err);
+/* Until a signal or a failure; returns the exit status. */
+int server_run(struct server *server);
+void server_free(struct server *server);
