@@ -49,13 +49,13 @@ int json_parse(cJSON **out, struct str text, struct err *err)
 	doc = cJSON_ParseWithLengthOpts(text.p, text.n, &at, false);
 	if (!doc)
 		return err_set(err, ERR_INVALID, "not a JSON document: byte %zu",
-			       (size_t)(at - text.p));
+			       (size_t)(at - text.p) + 1);
 	while (at < text.p + text.n && is_space(*at))
 		at++;
 	if (at != text.p + text.n)
 		return err_set(err, ERR_INVALID,
 			       "expected the end of the JSON document at byte %zu",
-			       (size_t)(at - text.p));
+			       (size_t)(at - text.p) + 1);
 	*out = TAKE(doc);
 	return 0;
 }

@@ -1,0 +1,289 @@
+#include "doc/reader.h"
+
+#include "base/mem.h"
+#include "doc/reader_scan.h"
+#include "doc/reader_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void reader_keep(struct reader *r, const char *p, size_t n)
+{
+	size_t room = r->limit + 1 - r->text_n;
+
+	if (n > room)
+		n = room;
+	memcpy(r->text + r->text_n, p, n);
+	r->text_n += n;
+}
+
+void reader_keep_run(struct reader *r, const char *p)
+{
+	if (r->is_kept && r->begin)
+		reader_keep(r, r->begin, (size_t)(p - r->begin));
+}
+
+void reader_begin_text(struct reader *r, const char *p, bool is_kept, size_t limit)
+{
+	r->is_kept = is_kept;
+	r->limit = limit;
+	r->begin = p;
+	r->text_n = 0;
+}
+
+struct str reader_end_text(struct reader *r, const char *p)
+{
+	r->is_kept = false;
+	if (r->text_n == 0)
+		return str_range(r->begin, (size_t)(p - r->begin));
+	reader_keep(r, r->begin, (size_t)(p - r->begin));
+	return str_range(r->text, r->text_n);
+}
+
+/* TEXT is longer than MAX by at least a byte, which tells whether a character ends there. */
+static struct str cut(enum reader_type type, struct str text, size_t max)
+{
+	while (type == READER_STRING && max > 0 && ((unsigned char)text.p[max] & 0xc0) == 0x80)
+		max--;
+	return str_range(text.p, max);
+}
+
+void reader_emit(struct reader *r, const struct reader_node *node, enum reader_type type,
+		 struct str text)
+{
+	struct reader_value value = {.type = type, .text = text};
+
+	if (!node || !node->field)
+		return;
+	if (text.n > node->field->max_bytes) {
+		value.text = cut(type, text, node->field->max_bytes);
+		value.is_cut = true;
+	}
+	r->fn(r->arg, node->field->field, &value);
+}
+
+void reader_end_value(struct reader *r)
+{
+	r->state = r->depth > 0 ? AFTER_VALUE : AFTER_DOCUMENT;
+}
+
+static const char *open_container(struct reader *r, const char *p)
+{
+	const struct reader_node *node = r->value;
+	bool is_object = *p == '{';
+
+	if (r->depth == READER_MAX_DEPTH)
+		return reader_fail(r, p, "nested deeper than %d", READER_MAX_DEPTH);
+	reader_emit(r, node, is_object ? READER_OBJECT : READER_ARRAY, (struct str){0});
+	r->depth++;
+	r->is_object[r->depth] = is_object;
+	r->container[r->depth] = node;
+	r->seen[r->depth] = 0;
+	r->value = node ? node->element : NULL;
+	r->state = is_object ? AT_FIRST_KEY : AT_FIRST_ELEMENT;
+	return p + 1;
+}
+
+static const char *close_container(struct reader *r, const char *p)
+{
+	reader_emit(r, r->container[r->depth], READER_END, (struct str){0});
+	r->depth--;
+	reader_end_value(r);
+	return p + 1;
+}
+
+static const char *open_key(struct reader *r, const char *p)
+{
+	const struct reader_node *object = r->container[r->depth];
+
+	if (*p != '"')
+		return reader_unexpected(r, p);
+	r->is_key = true;
+	r->value = NULL;
+	reader_begin_text(r, p + 1, object && object->members, r->paths.longest_key);
+	r->state = IN_STRING;
+	return p + 1;
+}
+
+static const char *close_key(struct reader *r, const char *p)
+{
+	r->state = AT_COLON;
+	if (!r->is_kept)
+		return p + 1;
+	r->value = reader_paths_find(r->container[r->depth], reader_end_text(r, p));
+	if (!r->value)
+		return p + 1;
+	if (r->seen[r->depth] & (uint64_t)1 << r->value->index)
+		return reader_fail(r, p, "the key \"%.*s\" a second time", STR_ARG(r->value->key));
+	r->seen[r->depth] |= (uint64_t)1 << r->value->index;
+	return p + 1;
+}
+
+static const char *open_string(struct reader *r, const char *p)
+{
+	bool is_wanted = r->value && r->value->field;
+
+	r->is_key = false;
+	reader_begin_text(r, p + 1, is_wanted, is_wanted ? r->value->field->max_bytes : 0);
+	r->state = IN_STRING;
+	return p + 1;
+}
+
+static const char *close_string(struct reader *r, const char *p)
+{
+	if (r->is_kept)
+		reader_emit(r, r->value, READER_STRING, reader_end_text(r, p));
+	reader_end_value(r);
+	return p + 1;
+}
+
+static const char *read_string(struct reader *r, const char *p, const char *end)
+{
+	p = reader_find_special(p, end);
+	if (p == end)
+		return p;
+	if (*p != '"')
+		return reader_read_special(r, p, end);
+	return r->is_key ? close_key(r, p) : close_string(r, p);
+}
+
+static const char *begin_value(struct reader *r, const char *p, const char *end)
+{
+	if (*p == '"')
+		return open_string(r, p);
+	if (*p == '{' || *p == '[')
+		return open_container(r, p);
+	return reader_begin_scalar(r, p, end);
+}
+
+static const char *read_after_value(struct reader *r, const char *p)
+{
+	bool is_object = r->is_object[r->depth];
+
+	if (*p == (is_object ? '}' : ']'))
+		return close_container(r, p);
+	if (*p != ',')
+		return reader_unexpected(r, p);
+	if (!is_object)
+		r->value = r->container[r->depth] ? r->container[r->depth]->element : NULL;
+	r->state = is_object ? AT_KEY : AT_VALUE;
+	return p + 1;
+}
+
+static const char *read_between(struct reader *r, const char *p, const char *end)
+{
+	switch (r->state) {
+	case AT_FIRST_KEY:
+		return *p == '}' ? close_container(r, p) : open_key(r, p);
+	case AT_KEY:
+		return open_key(r, p);
+	case AT_COLON:
+		if (*p != ':')
+			return reader_unexpected(r, p);
+		r->state = AT_VALUE;
+		return p + 1;
+	case AT_FIRST_ELEMENT:
+		return *p == ']' ? close_container(r, p) : begin_value(r, p, end);
+	case AT_VALUE:
+		return begin_value(r, p, end);
+	case AFTER_VALUE:
+		return read_after_value(r, p);
+	default:
+		return reader_unexpected(r, p);
+	}
+}
+
+static const char *read_within(struct reader *r, const char *p, const char *end)
+{
+	if (r->state == IN_STRING)
+		return read_string(r, p, end);
+	if (r->state == IN_LITERAL || r->state == IN_NUMBER)
+		return reader_read_scalar(r, p, end);
+	return reader_read_within_string(r, p, end);
+}
+
+/* Returns END, or NULL after an error. */
+static const char *read_chunk(struct reader *r, const char *p, const char *end)
+{
+	while (p && p < end) {
+		if (r->state > AFTER_DOCUMENT)
+			p = read_within(r, p, end);
+		else if ((p = reader_skip_space(p, end)) < end)
+			p = read_between(r, p, end);
+	}
+	return p;
+}
+
+int reader_feed(struct reader *reader, struct str bytes, struct err *err)
+{
+	const char *end = NULL;
+
+	if (reader->err.code)
+		return err_set(err, reader->err.code, "%s", reader->err.msg);
+	if (str_empty(bytes))
+		return 0;
+	reader->chunk = bytes.p;
+	if (reader->begin)
+		reader->begin = bytes.p;
+	end = read_chunk(reader, bytes.p, bytes.p + bytes.n);
+	if (!end)
+		return err_set(err, reader->err.code, "%s", reader->err.msg);
+	reader_keep_run(reader, end);
+	reader->n_before += bytes.n;
+	return 0;
+}
+
+int reader_finish(struct reader *reader, struct err *err)
+{
+	struct reader *r = reader;
+
+	if (!r->err.code) {
+		r->chunk = r->begin = "";
+		if (r->state == IN_NUMBER)
+			(void)reader_end_number(r, r->begin);
+		if (r->state != AFTER_DOCUMENT)
+			(void)reader_fail(r, r->chunk, "expected %s, found the end",
+					  reader_expectation(r));
+	}
+	return r->err.code ? err_set(err, r->err.code, "%s", r->err.msg) : 0;
+}
+
+struct reader *reader_new(const struct reader_field *fields, size_t n_fields, reader_fn fn,
+			  void *arg)
+{
+	struct reader *reader = mem_new(1, sizeof(*reader));
+
+	reader->fn = fn;
+	reader->arg = arg;
+	reader_paths_init(&reader->paths, fields, n_fields);
+	reader->value = &reader->paths.nodes[0];
+	reader->text = mem_new(reader->paths.longest_key + reader->paths.longest_text + 1, 1);
+	return reader;
+}
+
+void reader_free(struct reader *reader)
+{
+	if (!reader)
+		return;
+	reader_paths_release(&reader->paths);
+	free(reader->text);
+	free(reader);
+}
+
+void reader_freep(struct reader **reader)
+{
+	reader_free(*reader);
+	*reader = NULL;
+}
+
+const char *reader_type_name(enum reader_type type)
+{
+	static const char *const names[] = {
+		[READER_NULL] = "null",       [READER_FALSE] = "false",
+		[READER_TRUE] = "true",       [READER_NUMBER] = "a number",
+		[READER_STRING] = "a string", [READER_OBJECT] = "an object",
+		[READER_ARRAY] = "an array",  [READER_END] = "an end",
+	};
+
+	return names[type];
+}

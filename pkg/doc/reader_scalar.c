@@ -1,0 +1,120 @@
+#include "doc/reader_state.h"
+
+#include <assert.h>
+
+static const char *const literals[] = {
+	[READER_NULL] = "null",
+	[READER_FALSE] = "false",
+	[READER_TRUE] = "true",
+};
+
+static const char *read_literal(struct reader *r, const char *p, const char *end)
+{
+	const char *text = literals[r->literal];
+
+	for (; p < end && text[r->literal_n]; p++, r->literal_n++) {
+		if (*p != text[r->literal_n])
+			return reader_unexpected(r, p);
+	}
+	if (text[r->literal_n])
+		return p;
+	reader_emit(r, r->value, r->literal, (struct str){0});
+	reader_end_value(r);
+	return p;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* The state after one more character, or -1 where C is no part of the number. RFC 8259, section 6.
+ */
+static int next_number_state(enum reader_number_state state, char c)
+{
+	bool has_e = c == 'e' || c == 'E';
+
+	switch (state) {
+	case AFTER_MINUS:
+		return c == '0' ? AFTER_ZERO : is_digit(c) ? IN_INTEGER : -1;
+	case IN_INTEGER:
+		return is_digit(c) ? IN_INTEGER : c == '.' ? AFTER_POINT : has_e ? AFTER_E : -1;
+	case AFTER_ZERO:
+		return c == '.' ? AFTER_POINT : has_e ? AFTER_E : -1;
+	case AFTER_POINT:
+		return is_digit(c) ? IN_FRACTION : -1;
+	case IN_FRACTION:
+		return is_digit(c) ? IN_FRACTION : has_e ? AFTER_E : -1;
+	case AFTER_E:
+		return c == '+' || c == '-' ? AFTER_E_SIGN : is_digit(c) ? IN_EXPONENT : -1;
+	case AFTER_E_SIGN:
+	case IN_EXPONENT:
+		return is_digit(c) ? IN_EXPONENT : -1;
+	}
+	return -1;
+}
+
+bool reader_end_number(struct reader *r, const char *p)
+{
+	bool is_complete = r->number == IN_INTEGER || r->number == AFTER_ZERO ||
+			   r->number == IN_FRACTION || r->number == IN_EXPONENT;
+
+	if (!is_complete)
+		return false;
+	if (r->is_kept)
+		reader_emit(r, r->value, READER_NUMBER, reader_end_text(r, p));
+	reader_end_value(r);
+	return true;
+}
+
+static const char *read_number(struct reader *r, const char *p, const char *end)
+{
+	for (; p < end; p++) {
+		int next = next_number_state(r->number, *p);
+
+		if (next < 0)
+			return reader_end_number(r, p) ? p : reader_unexpected(r, p);
+		r->number = (enum reader_number_state)next;
+	}
+	return p;
+}
+
+static const char *begin_literal(struct reader *r, const char *p, const char *end,
+				 enum reader_type literal)
+{
+	r->state = IN_LITERAL;
+	r->literal = literal;
+	r->literal_n = 0;
+	return read_literal(r, p, end);
+}
+
+static const char *begin_number(struct reader *r, const char *p, const char *end)
+{
+	bool is_wanted = r->value && r->value->field;
+
+	reader_begin_text(r, p, is_wanted, is_wanted ? r->value->field->max_bytes : 0);
+	r->state = IN_NUMBER;
+	r->number = *p == '-' ? AFTER_MINUS : *p == '0' ? AFTER_ZERO : IN_INTEGER;
+	return read_number(r, p + 1, end);
+}
+
+const char *reader_begin_scalar(struct reader *r, const char *p, const char *end)
+{
+	switch (*p) {
+	case 't':
+		return begin_literal(r, p, end, READER_TRUE);
+	case 'f':
+		return begin_literal(r, p, end, READER_FALSE);
+	case 'n':
+		return begin_literal(r, p, end, READER_NULL);
+	default:
+		return is_digit(*p) || *p == '-' ? begin_number(r, p, end)
+						 : reader_unexpected(r, p);
+	}
+}
+
+const char *reader_read_scalar(struct reader *r, const char *p, const char *end)
+{
+	assert(r->state == IN_LITERAL || r->state == IN_NUMBER);
+	return r->state == IN_LITERAL ? read_literal(r, p, end) : read_number(r, p, end);
+}
