@@ -84,6 +84,8 @@ struct hook_event {
 	char delivery_id[HOOK_MAX_ID_BYTES + 1]; /* "" when the host sent none */
 	struct hook_change *changes;
 	size_t n_changes;
+	/* Generic's git.refs: only the first change whose ref the BuildConfig builds counts. */
+	bool is_first_match_only;
 	char *pusher;        /* login or name of who pushed */
 	char *default_branch; /* short name */
 	/* Addresses of the repository that the payload names (clone, ssh, html), at most 4. */

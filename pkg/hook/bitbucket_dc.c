@@ -1,0 +1,81 @@
+#include "hook/push.h"
+
+#include "hook/ref.h"
+
+/*
+ * Each change names its ref in full, and toHash is zeros after a DELETE. Who wrote the commits is
+ * said by newer versions alone, beside the changes: toCommit is the newest, commits a list of a
+ * few. (Atlassian docs, "Event payload" of Bitbucket Data Center, push.)
+ */
+static void add_change(struct hook_decode *d, const struct hook_field *field)
+{
+	struct hook_draft *draft = &d->draft;
+	bool is_delete = str_eq(str_of(draft->type), STR("DELETE")) ||
+			 hook_id_is_zero(str_of(draft->commit.id));
+	struct hook_change *change = NULL;
+
+	if (!draft->ref && !draft->ref_id)
+		return hook_decode_lack(d, field, "expected a full ref in ref/id");
+	if (!is_delete && !draft->commit.id)
+		return hook_decode_lack(d, field, "expected a commit in toHash");
+	change = hook_decode_add_change(d);
+	if (!change)
+		return;
+	change->ref = draft->ref ? TAKE(draft->ref) : TAKE(draft->ref_id);
+	change->is_delete = is_delete;
+	change->commit = is_delete ? NULL : TAKE(draft->commit.id);
+}
+
+static void read_change(struct hook_decode *d, const struct hook_field *field,
+			const struct reader_value *value)
+{
+	if (value->type == READER_END)
+		add_change(d, field);
+	else if (value->type != READER_OBJECT)
+		hook_decode_refuse(d, field, value, "a change of a ref");
+	hook_draft_release(&d->draft);
+}
+
+static const struct hook_field fields[] = {
+	{"/changes", hook_read_list, 0, 0},
+	{"/changes/*", read_change, 0, 0},
+	HOOK_REF("/changes/*/ref/id", draft.ref),
+	HOOK_REF("/changes/*/refId", draft.ref_id),
+	HOOK_ID("/changes/*/toHash", draft.commit.id),
+	HOOK_NAME("/changes/*/type", draft.type),
+	HOOK_ID("/toCommit/id", push.head.id),
+	HOOK_PERSON("/toCommit/author", push.head.author, "emailAddress"),
+	HOOK_PERSON("/toCommit/committer", push.head.committer, "emailAddress"),
+	HOOK_MESSAGE("/toCommit/message", push.head.message),
+	{"/commits/*", hook_read_commit, 0, 0},
+	HOOK_TEXT("/commits/*/id", commit.id),
+	HOOK_PERSON("/commits/*/author", commit.author, "emailAddress"),
+	HOOK_PERSON("/commits/*/committer", commit.committer, "emailAddress"),
+	HOOK_MESSAGE("/commits/*/message", commit.message),
+	{"/repository/links/clone/*/href", hook_read_repository, 0, HOOK_MAX_URL_BYTES},
+	HOOK_TEXT("/actor/name", pusher),
+	HOOK_TEXT("/actor/displayName", sender),
+};
+
+/* toHash of an annotated tag is the tag object, toCommit the commit behind it. */
+static void peel_tag(const struct hook_decode *d)
+{
+	struct hook_change *change = d->event->changes;
+
+	if (d->event->n_changes != 1 || change->is_delete || !d->push.head.id ||
+	    !hook_ref_is_tag(str_of(change->ref)) || hook_id_is_zero(str_of(d->push.head.id)))
+		return;
+	mem_free(&change->commit);
+	change->commit = mem_strdup(d->push.head.id);
+}
+
+static int finish(struct hook_decode *d, struct err *err)
+{
+	peel_tag(d);
+	for (size_t i = 0; i < d->event->n_changes; i++)
+		if (!d->event->changes[i].is_delete)
+			hook_describe_from_list(&d->event->changes[i], d);
+	return hook_require_list(d, "/changes", err);
+}
+
+const struct hook_decoder hook_bitbucket_dc = {fields, ARRAY_LEN(fields), finish};

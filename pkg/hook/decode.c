@@ -1,0 +1,269 @@
+#include "hook/decode.h"
+
+#include "hook/ref.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Of what was found, in an error. */
+#define QUOTED_BYTES 60
+
+static void release_person(struct hook_person *person)
+{
+	mem_free(&person->name);
+	mem_free(&person->email);
+}
+
+void hook_commit_release(struct hook_commit *commit)
+{
+	mem_free(&commit->id);
+	release_person(&commit->author);
+	release_person(&commit->committer);
+	mem_free(&commit->message);
+}
+
+static void release_push(struct hook_push *push)
+{
+	mem_free(&push->ref);
+	mem_free(&push->before);
+	mem_free(&push->after);
+	mem_free(&push->checkout);
+	hook_commit_release(&push->head);
+}
+
+void hook_draft_release(struct hook_draft *draft)
+{
+	mem_free(&draft->ref);
+	mem_free(&draft->type);
+	mem_free(&draft->old_ref);
+	mem_free(&draft->old_type);
+	mem_free(&draft->ref_id);
+	mem_free(&draft->raw_author);
+	hook_commit_release(&draft->commit);
+	*draft = (struct hook_draft){0};
+}
+
+static void on_value(void *arg, int field, const struct reader_value *value)
+{
+	struct hook_decode *d = arg;
+	const struct hook_field *wanted = &d->decoder->fields[field];
+
+	wanted->set(d, wanted, value);
+}
+
+void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
+		      struct hook_event *event)
+{
+	assert(decoder->n_fields <= READER_MAX_FIELDS);
+	d->decoder = decoder;
+	d->event = event;
+	d->files.limit = HOOK_MAX_FILES_BYTES;
+	d->warning.limit = HOOK_MAX_WARNING_BYTES;
+	for (size_t i = 0; i < decoder->n_fields; i++)
+		d->reader_fields[i] = (struct reader_field){
+			.path = decoder->fields[i].path,
+			.field = (int)i,
+			.max_bytes = decoder->fields[i].max_bytes,
+		};
+	d->reader = reader_new(d->reader_fields, decoder->n_fields, on_value, d);
+}
+
+void hook_decode_release(struct hook_decode *d)
+{
+	reader_freep(&d->reader);
+	mem_free(&d->pusher);
+	mem_free(&d->sender);
+	mem_free(&d->default_branch);
+	release_push(&d->push);
+	hook_commit_release(&d->commit);
+	for (size_t i = 0; i < d->n_commits; i++)
+		hook_commit_release(&d->commits[i]);
+	buf_release(&d->files);
+	hook_draft_release(&d->draft);
+	mem_free(&d->env.name);
+	mem_free(&d->env.value);
+	json_freep(&d->env_list.items);
+	json_freep(&d->build_args.items);
+	buf_release(&d->warning);
+}
+
+void hook_decode_feed(struct hook_decode *d, struct str bytes)
+{
+	struct err err = {0};
+
+	if (d->problem.code)
+		return;
+	/* What a callback found came before what stopped the reader. */
+	if (reader_feed(d->reader, bytes, &err) && !d->problem.code)
+		d->problem = err;
+}
+
+/* "refs/heads/" is not part of a default branch's name; one host might yet send it. */
+static void give_names(struct hook_decode *d)
+{
+	struct str branch = str_of(d->default_branch);
+
+	branch = str_without_prefix(branch, STR("refs/heads/"));
+	d->event->default_branch = str_empty(branch) ? NULL : str_dup(branch);
+	d->event->pusher = d->pusher ? TAKE(d->pusher) : TAKE(d->sender);
+}
+
+int hook_decode_finish(struct hook_decode *d, struct err *err)
+{
+	if (!d->problem.code)
+		(void)reader_finish(d->reader, &d->problem);
+	if (!d->problem.code)
+		(void)d->decoder->finish(d, &d->problem);
+	if (d->problem.code)
+		return err_set(err, d->problem.code, "%s", d->problem.msg);
+	give_names(d);
+	return 0;
+}
+
+static void put_found(struct buf *text, const struct reader_value *value)
+{
+	if (value->type == READER_STRING) {
+		buf_put_char(text, '"');
+		buf_put_clean(text, value->text, QUOTED_BYTES);
+		buf_put_str(text, value->is_cut || value->text.n > QUOTED_BYTES ? STR("...\"")
+										: STR("\""));
+	} else if (value->type == READER_NUMBER) {
+		buf_put_str(text, STR("the number "));
+		buf_put_clean(text, value->text, QUOTED_BYTES);
+	} else {
+		buf_put_str(text, str_of(reader_type_name(value->type)));
+	}
+}
+
+void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
+			const struct reader_value *value, const char *expected)
+{
+	CLEANUP(buf_release) struct buf found = BUF_INIT(256);
+
+	if (d->problem.code)
+		return;
+	put_found(&found, value);
+	err_set(&d->problem, ERR_INVALID, "at %s: found %s, expected %s", field->path, found.data,
+		expected);
+}
+
+void hook_decode_lack(struct hook_decode *d, const struct hook_field *field, const char *what)
+{
+	if (!d->problem.code)
+		err_set(&d->problem, ERR_INVALID, "at %s: %s", field->path, what);
+}
+
+static void set_text(struct hook_decode *d, const struct hook_field *field, struct str text)
+{
+	char **slot = (char **)((char *)d + field->at);
+
+	mem_free(slot);
+	*slot = str_dup(text);
+}
+
+void hook_read_text(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value)
+{
+	if (value->type == READER_STRING && !str_empty(value->text))
+		set_text(d, field, value->text);
+}
+
+void hook_read_name(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value)
+{
+	if (value->type == READER_NULL)
+		return;
+	if (value->type != READER_STRING || value->is_cut)
+		hook_decode_refuse(d, field, value, "a string");
+	else
+		set_text(d, field, value->text);
+}
+
+void hook_read_ref(struct hook_decode *d, const struct hook_field *field,
+		   const struct reader_value *value)
+{
+	if (value->type != READER_STRING || value->is_cut || !hook_ref_is_valid(value->text))
+		hook_decode_refuse(d, field, value, "a full ref like \"refs/heads/main\"");
+	else
+		set_text(d, field, value->text);
+}
+
+void hook_read_id(struct hook_decode *d, const struct hook_field *field,
+		  const struct reader_value *value)
+{
+	if (value->type == READER_NULL)
+		return;
+	if (value->type != READER_STRING || !hook_id_is_valid(value->text))
+		hook_decode_refuse(d, field, value, "a commit: 40 or 64 lower-case hex digits");
+	else
+		set_text(d, field, value->text);
+}
+
+void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value)
+{
+	bool *slot = (bool *)((char *)d + field->at);
+
+	if (value->type != READER_NULL && value->type != READER_TRUE && value->type != READER_FALSE)
+		hook_decode_refuse(d, field, value, "true or false");
+	*slot = value->type == READER_TRUE;
+}
+
+void hook_read_list(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value)
+{
+	if (value->type == READER_ARRAY)
+		d->has_list = true;
+	else if (value->type != READER_END)
+		hook_decode_refuse(d, field, value, "a list of changes");
+}
+
+int hook_require_list(const struct hook_decode *d, const char *path, struct err *err)
+{
+	if (d->has_list)
+		return 0;
+	return err_set(err, ERR_INVALID, "at %s: found nothing, expected a list of changes", path);
+}
+
+void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
+			  const struct reader_value *value)
+{
+	char **repositories = d->event->repositories;
+
+	(void)field;
+	if (value->type != READER_STRING || value->is_cut || str_empty(value->text))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(d->event->repositories); i++)
+		if (!repositories[i]) {
+			repositories[i] = str_dup(value->text);
+			return;
+		}
+}
+
+struct hook_change *hook_decode_add_change(struct hook_decode *d)
+{
+	struct hook_event *event = d->event;
+
+	if (event->n_changes == HOOK_MAX_CHANGES) {
+		if (!d->problem.code)
+			err_set(&d->problem, ERR_LIMIT, "more than %d changes of refs at once",
+				HOOK_MAX_CHANGES);
+		return NULL;
+	}
+	event->changes = mem_resize(event->changes, event->n_changes + 1, sizeof(*event->changes));
+	event->changes[event->n_changes] = (struct hook_change){0};
+	return &event->changes[event->n_changes++];
+}
+
+static void copy_person(struct hook_person *out, const struct hook_person *person)
+{
+	out->name = mem_strdup(person->name);
+	out->email = mem_strdup(person->email);
+}
+
+void hook_change_describe(struct hook_change *change, const struct hook_commit *commit)
+{
+	copy_person(&change->author, &commit->author);
+	copy_person(&change->committer, &commit->committer);
+	change->message = mem_strdup(commit->message);
+}

@@ -1,0 +1,193 @@
+/*
+ * What the decoders of the hosts share. A decoder is a table of the fields that are wanted of a
+ * payload, each with what is done to its value as it passes by, and a function that makes the
+ * event's changes of what was kept, after the last byte.
+ *
+ * Fields come in document order, which no host promises: nothing may depend on it. Null counts as
+ * absent. A value that decides what is built (a ref, a commit) and is not what it must be makes the
+ * payload unreadable; where it only describes (a name, a message), a wrong type counts as absent.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "doc/json.h"
+#include "doc/reader.h"
+#include "hook/hook.h"
+
+#define HOOK_MAX_TEXT_BYTES 255
+#define HOOK_MAX_URL_BYTES  2048
+#define HOOK_MAX_FILE_BYTES 4096
+/* Commits of a list that are kept until it is known which is the head. GitLab lists 20. */
+#define HOOK_MAX_COMMITS       64
+#define HOOK_MAX_WARNING_BYTES 512
+
+struct hook_decode;
+struct hook_field;
+typedef void (*hook_field_fn)(struct hook_decode *d, const struct hook_field *field,
+			      const struct reader_value *value);
+
+struct hook_field {
+	const char *path; /* as in struct reader_field */
+	hook_field_fn set;
+	size_t at; /* offset in struct hook_decode of what SET fills, for the functions below */
+	uint32_t max_bytes;
+};
+
+struct hook_decoder {
+	const struct hook_field *fields;
+	size_t n_fields;
+	/* ERR_INVALID or ERR_LIMIT: what is missing or contradicts itself. */
+	int (*finish)(struct hook_decode *d, struct err *err);
+};
+
+extern const struct hook_decoder hook_github, hook_gitea, hook_gitlab, hook_bitbucket_cloud,
+	hook_bitbucket_dc, hook_generic;
+
+/* A commit as a payload describes it. */
+struct hook_commit {
+	char *id;
+	struct hook_person author, committer;
+	char *message;
+};
+
+/* A delivery that names one ref. */
+struct hook_push {
+	char *ref, *before, *after;
+	char *checkout; /* the commit behind an annotated tag, where the host names it */
+	bool is_deleted, is_forced;
+	struct hook_commit head;
+	bool has_total;
+	uint64_t total_commits, n_commits;
+	bool lacks_files; /* of at least one commit */
+};
+
+/* An element of a list of changes, as far as it is read. */
+struct hook_draft {
+	char *ref;                /* full, or as the host writes it */
+	char *type;               /* of the ref or of the change, the host's word */
+	char *old_ref, *old_type; /* before it was renamed or deleted */
+	char *ref_id;             /* the ref once more, beside the object that describes it */
+	bool has_new, has_old;
+	char *raw_author; /* "Name <mail>" */
+	struct hook_commit commit;
+};
+
+/* An environment variable of a Generic payload, as far as it is read. */
+struct hook_env {
+	char *name, *value;
+	bool is_cut, has_value_from;
+};
+
+/* A list of such variables, checked. */
+struct hook_env_list {
+	cJSON *items; /* NULL until there is one */
+	size_t bytes;
+};
+
+struct hook_decode {
+	const struct hook_decoder *decoder;
+	struct hook_event *event;
+	struct reader *reader;
+	struct reader_field reader_fields[READER_MAX_FIELDS];
+	struct err problem; /* the first one; code 0: none */
+	bool allow_env;     /* Generic */
+
+	char *pusher, *sender, *default_branch;
+
+	struct hook_push push;
+	struct hook_commit commit; /* of a list, the one that is being read */
+	bool commit_has_files;
+	struct hook_commit commits[HOOK_MAX_COMMITS];
+	size_t n_commits;
+	struct buf files;
+
+	struct hook_draft draft;
+	bool has_list; /* of changes */
+
+	bool has_git;
+	struct hook_env env;
+	struct hook_env_list env_list, build_args;
+	bool has_options, has_no_cache, no_cache;
+	struct buf warning;
+};
+
+/* DECODER, EVENT and what D is embedded in must not move while D lives. */
+void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
+		      struct hook_event *event);
+void hook_decode_release(struct hook_decode *d);
+void hook_decode_feed(struct hook_decode *d, struct str bytes);
+int hook_decode_finish(struct hook_decode *d, struct err *err);
+
+/*
+ * The payload cannot be read: FIELD's value is not EXPECTED, which goes on after "expected ". The
+ * first such problem is the one that is told.
+ */
+void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
+			const struct reader_value *value, const char *expected);
+
+/* As above, of an object that does not fit together as a whole. */
+void hook_decode_lack(struct hook_decode *d, const struct hook_field *field, const char *what);
+
+/* Functions for the tables. Those for text fill a char *. */
+void hook_read_text(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value);
+/* As hook_read_text(); any other type but null makes the payload unreadable. */
+void hook_read_name(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value);
+/* A full and valid ref. */
+void hook_read_ref(struct hook_decode *d, const struct hook_field *field,
+		   const struct reader_value *value);
+/* Object id in lower-case hex, or null. */
+void hook_read_id(struct hook_decode *d, const struct hook_field *field,
+		  const struct reader_value *value);
+/* Fills a bool. */
+void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value);
+/* The list of changes itself. */
+void hook_read_list(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value);
+int hook_require_list(const struct hook_decode *d, const char *path, struct err *err);
+/* Puts an address into the event's repositories. */
+void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
+			  const struct reader_value *value);
+
+#define HOOK_AT(member) offsetof(struct hook_decode, member)
+#define HOOK_TEXT(path, member)                                                                    \
+	{                                                                                          \
+		path, hook_read_text, HOOK_AT(member), HOOK_MAX_TEXT_BYTES                         \
+	}
+#define HOOK_NAME(path, member)                                                                    \
+	{                                                                                          \
+		path, hook_read_name, HOOK_AT(member), HOOK_MAX_REF_BYTES                          \
+	}
+#define HOOK_REF(path, member)                                                                     \
+	{                                                                                          \
+		path, hook_read_ref, HOOK_AT(member), HOOK_MAX_REF_BYTES                           \
+	}
+#define HOOK_ID(path, member)                                                                      \
+	{                                                                                          \
+		path, hook_read_id, HOOK_AT(member), HOOK_MAX_TEXT_BYTES                           \
+	}
+#define HOOK_FLAG(path, member)                                                                    \
+	{                                                                                          \
+		path, hook_read_flag, HOOK_AT(member), 0                                           \
+	}
+#define HOOK_MESSAGE(path, member)                                                                 \
+	{                                                                                          \
+		path, hook_read_text, HOOK_AT(member), HOOK_MAX_MESSAGE_BYTES                      \
+	}
+#define HOOK_REPOSITORY(path)                                                                      \
+	{                                                                                          \
+		path, hook_read_repository, 0, HOOK_MAX_URL_BYTES                                  \
+	}
+#define HOOK_PERSON(path, member, mail)                                                            \
+	HOOK_TEXT(path "/name", member.name), HOOK_TEXT(path "/" mail, member.email)
+
+/* Free what is held, and leave it empty. */
+void hook_commit_release(struct hook_commit *commit);
+void hook_draft_release(struct hook_draft *draft);
+/* The next of the event's changes, empty; NULL, with the problem noted, after HOOK_MAX_CHANGES. */
+struct hook_change *hook_decode_add_change(struct hook_decode *d);
+/* Copies author, committer and message: two refs may point at one commit. */
+void hook_change_describe(struct hook_change *change, const struct hook_commit *commit);

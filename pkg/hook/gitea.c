@@ -1,0 +1,51 @@
+#include "hook/push.h"
+
+#include "hook/ref.h"
+
+/*
+ * GitHub's form without created, deleted and forced: a ref that is new or gone shows in before and
+ * after. The commits are the newest few, and total_commits says how many there are; Gogs has
+ * neither total_commits nor head_commit. (Gitea's source, services/webhook and modules/structs;
+ * Gogs docs, "Webhooks".)
+ */
+static const struct hook_field fields[] = {
+	HOOK_REF("/ref", push.ref),
+	HOOK_TEXT("/before", push.before),
+	HOOK_ID("/after", push.after),
+	HOOK_ID("/head_commit/id", push.head.id),
+	HOOK_PERSON("/head_commit/author", push.head.author, "email"),
+	HOOK_PERSON("/head_commit/committer", push.head.committer, "email"),
+	HOOK_MESSAGE("/head_commit/message", push.head.message),
+	{"/commits/*", hook_read_commit, 0, 0},
+	HOOK_TEXT("/commits/*/id", commit.id),
+	HOOK_PERSON("/commits/*/author", commit.author, "email"),
+	HOOK_PERSON("/commits/*/committer", commit.committer, "email"),
+	HOOK_MESSAGE("/commits/*/message", commit.message),
+	HOOK_COMMIT_FILES("/commits/*/added"),
+	HOOK_COMMIT_FILES("/commits/*/modified"),
+	HOOK_COMMIT_FILES("/commits/*/removed"),
+	{"/total_commits", hook_read_total, 0, HOOK_MAX_TEXT_BYTES},
+	HOOK_REPOSITORY("/repository/clone_url"),
+	HOOK_REPOSITORY("/repository/ssh_url"),
+	HOOK_REPOSITORY("/repository/html_url"),
+	HOOK_NAME("/repository/default_branch", default_branch),
+	HOOK_TEXT("/pusher/login", pusher),
+	HOOK_TEXT("/sender/login", sender),
+};
+
+/*
+ * For a new branch Gitea lists the newest commits of its history, whoever pushed them and however
+ * many there are, so that list is not of this push.
+ */
+static int finish(struct hook_decode *d, struct err *err)
+{
+	const struct hook_push *push = &d->push;
+	bool is_tag = hook_ref_is_tag(str_of(push->ref));
+	bool is_new = hook_id_is_zero(str_of(push->before));
+	bool lists_all = !is_new && push->has_total && push->total_commits == push->n_commits;
+
+	return hook_push_finish(d, is_tag && push->head.id ? push->head.id : push->after, lists_all,
+				err);
+}
+
+const struct hook_decoder hook_gitea = {fields, ARRAY_LEN(fields), finish};

@@ -1,0 +1,203 @@
+#include "hook/hook.h"
+
+#include "hook/decode.h"
+#include "hook/envelope.h"
+#include "hook/form.h"
+#include "hook/verify.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct hook_delivery {
+	struct hook_envelope envelope;
+	struct hook_verify verify;
+	struct hook_form form;
+	bool is_read; /* decode is set up, and the body goes there */
+	struct hook_decode decode;
+	struct hook_event event;
+};
+
+static const char *const type_names[HOOK_TYPES] = {
+	[HOOK_GITHUB] = "github",
+	[HOOK_GITLAB] = "gitlab",
+	[HOOK_BITBUCKET] = "bitbucket",
+	[HOOK_GENERIC] = "generic",
+};
+
+static const struct {
+	const char *name;
+	const struct hook_decoder *decoder;
+} hosts[HOOK_HOSTS] = {
+	[HOOK_HOST_UNKNOWN] = {"unknown", NULL},
+	[HOOK_HOST_GITHUB] = {"github", &hook_github},
+	[HOOK_HOST_GITEA] = {"gitea", &hook_gitea},
+	[HOOK_HOST_FORGEJO] = {"forgejo", &hook_gitea},
+	[HOOK_HOST_GOGS] = {"gogs", &hook_gitea},
+	[HOOK_HOST_GITLAB] = {"gitlab", &hook_gitlab},
+	[HOOK_HOST_BITBUCKET_CLOUD] = {"bitbucket", &hook_bitbucket_cloud},
+	[HOOK_HOST_BITBUCKET_DC] = {"bitbucket-dc", &hook_bitbucket_dc},
+	[HOOK_HOST_GENERIC] = {"generic", NULL},
+};
+
+bool hook_type_parse(struct str text, enum hook_type *out)
+{
+	for (int i = 0; i < HOOK_TYPES; i++)
+		if (str_eq(text, str_of(type_names[i]))) {
+			*out = (enum hook_type)i;
+			return true;
+		}
+	return false;
+}
+
+const char *hook_type_name(enum hook_type type)
+{
+	return type_names[type];
+}
+
+const char *hook_host_name(enum hook_host host)
+{
+	return hosts[host].name;
+}
+
+static void on_payload(void *arg, struct str piece)
+{
+	struct hook_delivery *delivery = arg;
+
+	hook_verify_feed_payload(&delivery->verify, piece);
+	if (delivery->is_read)
+		hook_decode_feed(&delivery->decode, piece);
+}
+
+/* Not where headers alone decide: the sender knows as much, and we are spared the work. */
+static bool is_worth_reading(const struct hook_delivery *delivery)
+{
+	const struct hook_envelope *envelope = &delivery->envelope;
+
+	return hosts[envelope->host].decoder && envelope->kind == HOOK_PUSH &&
+	       !delivery->verify.is_hopeless && !envelope->event_problem.code &&
+	       !envelope->media_problem.code;
+}
+
+struct hook_delivery *hook_delivery_new(const struct hook_request *request)
+{
+	struct hook_delivery *delivery = mem_new(1, sizeof(*delivery));
+
+	hook_envelope_read(&delivery->envelope, request);
+	hook_verify_init(&delivery->verify, request, &delivery->envelope);
+	hook_form_init(&delivery->form, on_payload, delivery);
+	delivery->is_read = is_worth_reading(delivery);
+	if (delivery->is_read)
+		hook_decode_init(&delivery->decode, hosts[delivery->envelope.host].decoder,
+				 &delivery->event);
+	return delivery;
+}
+
+static void release_person(struct hook_person *person)
+{
+	mem_free(&person->name);
+	mem_free(&person->email);
+}
+
+static void release_changes(struct hook_event *event)
+{
+	for (size_t i = 0; i < event->n_changes; i++) {
+		struct hook_change *change = &event->changes[i];
+
+		mem_free(&change->ref);
+		mem_free(&change->commit);
+		release_person(&change->author);
+		release_person(&change->committer);
+		mem_free(&change->message);
+	}
+	mem_free(&event->changes);
+	event->n_changes = 0;
+}
+
+static void release_event(struct hook_event *event)
+{
+	release_changes(event);
+	mem_free(&event->pusher);
+	mem_free(&event->default_branch);
+	for (size_t i = 0; i < ARRAY_LEN(event->repositories); i++)
+		mem_free(&event->repositories[i]);
+	mem_free(&event->files);
+	mem_free(&event->env_json);
+	mem_free(&event->options_json);
+	mem_free(&event->warning);
+}
+
+void hook_delivery_free(struct hook_delivery *delivery)
+{
+	if (!delivery)
+		return;
+	hook_verify_release(&delivery->verify);
+	if (delivery->is_read)
+		hook_decode_release(&delivery->decode);
+	release_event(&delivery->event);
+	free(delivery);
+}
+
+void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes)
+{
+	hook_verify_feed(&delivery->verify, bytes);
+	if (delivery->envelope.media == HOOK_MEDIA_FORM)
+		hook_form_feed(&delivery->form, bytes);
+	else if (delivery->is_read)
+		hook_decode_feed(&delivery->decode, bytes);
+}
+
+bool hook_delivery_holds(struct hook_delivery *delivery)
+{
+	return hook_verify_holds(&delivery->verify);
+}
+
+const char *hook_delivery_refusal(const struct hook_delivery *delivery)
+{
+	return delivery->verify.refusal ? delivery->verify.refusal : "";
+}
+
+bool hook_delivery_is_unsigned_ping(const struct hook_delivery *delivery)
+{
+	return delivery->envelope.is_unsigned_ping;
+}
+
+enum hook_host hook_delivery_host(const struct hook_delivery *delivery)
+{
+	return delivery->envelope.host;
+}
+
+static int read_body(struct hook_delivery *delivery, struct err *err)
+{
+	if (delivery->envelope.media == HOOK_MEDIA_FORM) {
+		int failed = hook_form_finish(&delivery->form, err);
+
+		if (failed)
+			return failed;
+	}
+	if (delivery->is_read && hook_decode_finish(&delivery->decode, err))
+		return err_wrap(err, "payload");
+	return 0;
+}
+
+int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
+			 struct err *err)
+{
+	const struct hook_envelope *envelope = &delivery->envelope;
+	const struct err *const problems[] = {&envelope->event_problem, &envelope->media_problem};
+	struct hook_event *event = &delivery->event;
+	int failed = 0;
+
+	assert(delivery->verify.is_done && !delivery->verify.refusal);
+	for (size_t i = 0; i < ARRAY_LEN(problems); i++)
+		if (problems[i]->code)
+			return err_set(err, problems[i]->code, "%s", problems[i]->msg);
+	failed = read_body(delivery, err);
+	if (failed)
+		return failed;
+	event->host = envelope->host;
+	event->kind = envelope->kind;
+	memcpy(event->name, envelope->name, sizeof(event->name));
+	memcpy(event->delivery_id, envelope->delivery_id, sizeof(event->delivery_id));
+	*out = event;
+	return 0;
+}

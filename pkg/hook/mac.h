@@ -1,0 +1,35 @@
+/*
+ * The HMAC-SHA256 of a body under each of a hook's secrets, as the bytes come, and whether one of
+ * them is one of the signatures that were sent. Takes the same time whatever the secrets are.
+ */
+#pragma once
+
+#include "crypto/crypto.h"
+#include "hook/hook.h"
+
+/* Standard Webhooks lets a header carry several while keys are changed. */
+#define HOOK_MAX_SIGNATURES 8
+/* Of a signing token, decoded. */
+#define HOOK_MAX_KEY_BYTES 256
+
+struct hook_mac {
+	size_t n_sent;
+	unsigned char sent[HOOK_MAX_SIGNATURES][CRYPTO_SHA256_BYTES];
+	size_t n; /* keys; 0: not started */
+	/* A key that never matches is computed with all the same, so that it does not show. */
+	bool counts[HOOK_MAX_SECRETS];
+	struct crypto_hmac *body[HOOK_MAX_SECRETS];
+	struct crypto_hmac *payload[HOOK_MAX_SECRETS]; /* of a form, decoded; NULL else */
+};
+
+/* The key that SECRET stands for, in SPACE or in SECRET itself; empty when it stands for none. */
+typedef struct str (*hook_key_fn)(struct str secret, unsigned char space[HOOK_MAX_KEY_BYTES]);
+
+/* Both digests of a form count: hosts differ in what they sign. */
+void hook_mac_start(struct hook_mac *mac, const struct hook_request *request, hook_key_fn key_of,
+		    bool is_form);
+void hook_mac_release(struct hook_mac *mac);
+void hook_mac_feed(struct hook_mac *mac, struct str bytes);
+void hook_mac_feed_payload(struct hook_mac *mac, struct str bytes);
+/* Once. */
+bool hook_mac_matches(struct hook_mac *mac);

@@ -1,0 +1,54 @@
+#include "hook/ref.h"
+
+/* git-check-ref-format(1), rules 4, 5 and 10. Bytes from 0x80 on are Git's to allow. */
+static bool is_forbidden(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f || memchr(" ~^:?*[\\", c, 8) != NULL;
+}
+
+/* Rules 1 and 6: no empty part, none that begins with a dot or ends with ".lock". */
+static bool is_part_valid(struct str part)
+{
+	return !str_empty(part) && part.p[0] != '.' && !str_ends(part, STR(".lock"));
+}
+
+bool hook_ref_is_valid(struct str ref)
+{
+	struct str rest = str_without_prefix(ref, STR("refs/"));
+	struct str part;
+
+	if (rest.n == ref.n || str_empty(rest) || str_ends(rest, STR("/")) ||
+	    str_ends(rest, STR(".")) || str_contains(rest, STR("..")) ||
+	    str_contains(rest, STR("@{")))
+		return false;
+	for (size_t i = 0; i < rest.n; i++)
+		if (is_forbidden(rest.p[i]))
+			return false;
+	while (str_next_part(&rest, '/', &part))
+		if (!is_part_valid(part))
+			return false;
+	return true;
+}
+
+bool hook_ref_is_tag(struct str ref)
+{
+	return str_starts(ref, STR("refs/tags/"));
+}
+
+bool hook_id_is_valid(struct str id)
+{
+	if (id.n != 40 && id.n != 64)
+		return false;
+	for (size_t i = 0; i < id.n; i++)
+		if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f')))
+			return false;
+	return true;
+}
+
+bool hook_id_is_zero(struct str id)
+{
+	for (size_t i = 0; i < id.n; i++)
+		if (id.p[i] != '0')
+			return false;
+	return hook_id_is_valid(id);
+}
