@@ -112,11 +112,34 @@ static int read_all(struct credentials *c, struct err *err)
 	return rc;
 }
 
-static void init_source(struct source *source, const char *path, struct str text)
+/* TEXT, where there is one, is of the configuration itself. */
+static int init_source(struct source *source, const char *path, struct str text, const char *name,
+		       int (*check)(struct str text, struct err *err), struct err *err)
 {
 	source->path = path;
 	source->text.limit = MAX_PEM_BYTES;
 	buf_put_str(&source->text, text);
+	if (!path && !str_empty(text) && check(text, err) < 0)
+		return err_wrap(err, "%s", name);
+	return 0;
+}
+
+static int init_sources(struct credentials *c, struct err *err)
+{
+	const struct kube_config *config = c->config;
+	int rc = init_source(&c->ca, config->ca_file, buf_str(&config->ca_pem),
+			     "certificate-authority-data", check_cert, err);
+
+	if (rc == 0)
+		rc = init_source(&c->cert, config->cert_file, buf_str(&config->cert_pem),
+				 "client-certificate-data", check_cert, err);
+	if (rc == 0)
+		rc = init_source(&c->key, config->key_file, buf_str(&config->key_pem),
+				 "client-key-data", check_key, err);
+	if (rc == 0)
+		rc = init_source(&c->token, config->token_file, str_of(config->token), "token",
+				 check_token, err);
+	return rc;
 }
 
 int credentials_new(struct credentials **out, const struct kube_config *config, int64_t now_ms,
@@ -127,11 +150,9 @@ int credentials_new(struct credentials **out, const struct kube_config *config, 
 
 	c->config = config;
 	c->read_ms = now_ms;
-	init_source(&c->ca, config->ca_file, buf_str(&config->ca_pem));
-	init_source(&c->cert, config->cert_file, buf_str(&config->cert_pem));
-	init_source(&c->key, config->key_file, buf_str(&config->key_pem));
-	init_source(&c->token, config->token_file, str_of(config->token));
-	rc = read_all(c, err);
+	rc = init_sources(c, err);
+	if (rc == 0)
+		rc = read_all(c, err);
 	if (rc < 0)
 		return rc;
 	*out = TAKE(c);
