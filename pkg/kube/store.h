@@ -10,18 +10,23 @@
 struct kube_store;
 
 struct kube_store_type {
-	/* A form of its own of DOC (object of one kind), never NULL: what cannot be understood
-	 * becomes an object that says so. */
+	/*
+	 * A form of its own of DOC (object of one kind), never NULL: what cannot be understood
+	 * becomes an object that says so.
+	 */
 	void *(*parse)(void *arg, const cJSON *doc);
 	void (*free)(void *object);
-	/* Called after an object was put (OLD or NEW may be NULL). Both are lent until the function
-	 * returns. */
+	/*
+	 * Called after an object was put or removed (OLD or NEW may be NULL). Both are lent until
+	 * the function returns. It must not change the store.
+	 */
 	void (*on_change)(void *arg, const char *key, const void *old, const void *new_);
 	void *arg;
-	size_t n_scopes; /* lists that make it complete: 1, or the number of namespaces */
 };
 
+/* TYPE is copied. */
 struct kube_store *kube_store_new(const struct kube_store_type *type);
+/* Without on_change. */
 void kube_store_free(struct kube_store *store);
 
 /* NULL when there is none. Lent until the object changes: do not keep it over a return to the loop.
@@ -30,25 +35,27 @@ const void *kube_store_find(const struct kube_store *store, const char *key);
 /* The object's resourceVersion, "" when there is none. */
 const char *kube_store_version(const struct kube_store *store, const char *key);
 size_t kube_store_count(const struct kube_store *store);
+/* FN must not change the store. */
 void kube_store_each(const struct kube_store *store,
 		     void (*fn)(void *arg, const char *key, const void *object), void *arg);
 
 /*
  * From the reflector: an ADDED or MODIFIED object. Unchanged resourceVersion: nothing happens.
- * After kube_store_put_written(), events are left out until the written version comes by, so that a
- * late event does not undo our own write (for at most 60 s, by NOW_MS).
+ * After kube_store_put_written() events are held back until the written version comes by, so that a
+ * late event does not undo our own write; if it has not come by 60 s later (a list jumped over it),
+ * the newest of them counts.
  */
 void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 /* The answer to a write of ours: it counts at once. */
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms);
+/* From the reflector: a DELETED object. Held back like any other event. */
 void kube_store_remove(struct kube_store *store, const char *key);
-/*
- * A full list of one scope begins and ends: what is in the scope and was not put in between is
- * removed. Nothing is removed if it is abandoned (another begin of the scope). SCOPE is a
- * namespace, or NULL for all of them; a store has either one list of all or one for each of some
- * namespaces.
- */
-void kube_store_begin_list(struct kube_store *store, const char *scope);
-void kube_store_end_list(struct kube_store *store, const char *scope);
-/* True once a full list of each of the type's n_scopes scopes has ended. */
+/* What was held back for 60 s counts. To be called every now and then; NOW_MS is monotonic, as
+ * everywhere here. */
+void kube_store_settle(struct kube_store *store, int64_t now_ms);
+/* A full list begins and ends: what was not put in between is removed. Nothing is removed if it is
+ * abandoned (another begin). */
+void kube_store_begin_list(struct kube_store *store);
+void kube_store_end_list(struct kube_store *store);
+/* True once a full list has ended. */
 bool kube_store_is_synced(const struct kube_store *store);

@@ -1,0 +1,303 @@
+#include "kube/store.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+#include <utlist.h>
+
+#define HOLD_MS       60000
+#define MAX_KEY_BYTES 1024
+
+/* Our own write is ahead of the events. */
+struct ahead {
+	struct entry *entry;
+	char *written; /* the version that ends it */
+	int64_t until_ms;
+	/* The newest event meanwhile: an object, or its removal. */
+	bool has_late;
+	void *late; /* NULL: removed */
+	char *late_version;
+	struct ahead *prev, *next;
+};
+
+struct entry {
+	UT_hash_handle hh;
+	void *object;
+	char *version;
+	struct ahead *ahead; /* NULL nearly always */
+	uint32_t seen;       /* the list that it was last in */
+	char key[];
+};
+
+struct kube_store {
+	struct kube_store_type type;
+	struct entry *entries;
+	struct ahead *aheads;
+	uint32_t list;
+	bool is_synced;
+};
+
+static struct entry *find_entry(const struct kube_store *store, const char *key)
+{
+	struct entry *entry = NULL;
+
+	HASH_FIND(hh, store->entries, key, strlen(key), entry);
+	return entry;
+}
+
+static void forget_late(const struct kube_store *store, struct ahead *ahead)
+{
+	if (ahead->late)
+		store->type.free(ahead->late);
+	ahead->late = NULL;
+	ahead->has_late = false;
+	mem_free(&ahead->late_version);
+}
+
+static void end_ahead(struct kube_store *store, struct entry *entry)
+{
+	struct ahead *ahead = TAKE(entry->ahead);
+
+	if (!ahead)
+		return;
+	forget_late(store, ahead);
+	DL_DELETE(store->aheads, ahead);
+	mem_free(&ahead->written);
+	mem_free(&ahead);
+}
+
+static void free_entry(struct kube_store *store, struct entry *entry)
+{
+	end_ahead(store, entry);
+	HASH_DELETE(hh, store->entries, entry);
+	if (entry->object)
+		store->type.free(entry->object);
+	mem_free(&entry->version);
+	mem_free(&entry);
+}
+
+static struct entry *add_entry(struct kube_store *store, const char *key)
+{
+	size_t n = strlen(key);
+	struct entry *entry = mem_new(1, sizeof(*entry) + n + 1);
+
+	memcpy(entry->key, key, n + 1);
+	HASH_ADD_KEYPTR(hh, store->entries, entry->key, n, entry);
+	return entry;
+}
+
+/* Takes OBJECT and VERSION over. */
+static void set_object(struct kube_store *store, struct entry *entry, void *object, char *version)
+{
+	void *old = entry->object;
+
+	entry->object = object;
+	mem_free(&entry->version);
+	entry->version = version;
+	if (store->type.on_change)
+		store->type.on_change(store->type.arg, entry->key, old, object);
+	if (old)
+		store->type.free(old);
+}
+
+static void remove_entry(struct kube_store *store, struct entry *entry)
+{
+	void *old = TAKE(entry->object);
+	CLEANUP(mem_free) char *key = mem_strdup(entry->key);
+
+	free_entry(store, entry);
+	if (store->type.on_change)
+		store->type.on_change(store->type.arg, key, old, NULL);
+	store->type.free(old);
+}
+
+static void hold_back(struct kube_store *store, struct ahead *ahead, void *object, char *version)
+{
+	forget_late(store, ahead);
+	ahead->has_late = true;
+	ahead->late = object;
+	ahead->late_version = version;
+}
+
+static const char *version_of(const cJSON *doc)
+{
+	const char *version = json_str_at(doc, "metadata/resourceVersion");
+
+	return version ? version : "";
+}
+
+/* False for a document without a name. */
+static bool put_key(struct buf *out, const cJSON *doc)
+{
+	const char *namespace_ = json_str_at(doc, "metadata/namespace");
+	const char *name = json_str_at(doc, "metadata/name");
+
+	if (!name || !*name)
+		return false;
+	if (namespace_ && *namespace_)
+		buf_printf(out, "%s/", namespace_);
+	buf_put_str(out, str_of(name));
+	return !out->overflow;
+}
+
+static bool has_version(const struct entry *entry, const char *version)
+{
+	return *version && entry->version && strcmp(entry->version, version) == 0;
+}
+
+void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms)
+{
+	CLEANUP(buf_release) struct buf key = BUF_INIT(MAX_KEY_BYTES);
+	const char *version = version_of(doc);
+	struct entry *entry = NULL;
+	void *object = NULL;
+
+	kube_store_settle(store, now_ms);
+	if (!put_key(&key, doc))
+		return;
+	entry = find_entry(store, key.data);
+	if (!entry)
+		entry = add_entry(store, key.data);
+	entry->seen = store->list;
+	if (entry->ahead && strcmp(entry->ahead->written, version) == 0)
+		end_ahead(store, entry);
+	if (has_version(entry, version))
+		return;
+	object = store->type.parse(store->type.arg, doc);
+	if (entry->ahead)
+		hold_back(store, entry->ahead, object, mem_strdup(version));
+	else
+		set_object(store, entry, object, mem_strdup(version));
+}
+
+void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms)
+{
+	CLEANUP(buf_release) struct buf key = BUF_INIT(MAX_KEY_BYTES);
+	const char *version = version_of(doc);
+	struct entry *entry = NULL;
+
+	if (!put_key(&key, doc))
+		return;
+	entry = find_entry(store, key.data);
+	if (!entry)
+		entry = add_entry(store, key.data);
+	entry->seen = store->list;
+	if (has_version(entry, version))
+		return;
+	end_ahead(store, entry);
+	entry->ahead = mem_new(1, sizeof(*entry->ahead));
+	entry->ahead->entry = entry;
+	entry->ahead->written = mem_strdup(version);
+	entry->ahead->until_ms = now_ms + HOLD_MS;
+	DL_APPEND(store->aheads, entry->ahead);
+	set_object(store, entry, store->type.parse(store->type.arg, doc), mem_strdup(version));
+}
+
+static void remove_or_hold(struct kube_store *store, struct entry *entry)
+{
+	if (entry->ahead)
+		hold_back(store, entry->ahead, NULL, NULL);
+	else
+		remove_entry(store, entry);
+}
+
+void kube_store_remove(struct kube_store *store, const char *key)
+{
+	struct entry *entry = find_entry(store, key);
+
+	if (entry)
+		remove_or_hold(store, entry);
+}
+
+void kube_store_settle(struct kube_store *store, int64_t now_ms)
+{
+	/* Written last is waited for longest, so the list is in the order of its ends. */
+	while (store->aheads && store->aheads->until_ms <= now_ms) {
+		struct ahead *ahead = store->aheads;
+		struct entry *entry = ahead->entry;
+		bool has_late = ahead->has_late;
+		void *late = TAKE(ahead->late);
+		char *version = TAKE(ahead->late_version);
+
+		end_ahead(store, entry);
+		if (late)
+			set_object(store, entry, late, version);
+		else if (has_late)
+			remove_entry(store, entry);
+	}
+}
+
+void kube_store_begin_list(struct kube_store *store)
+{
+	store->list++;
+}
+
+void kube_store_end_list(struct kube_store *store)
+{
+	struct entry *entry = NULL;
+	struct entry *next = NULL;
+
+	HASH_ITER (hh, store->entries, entry, next) {
+		if (entry->seen != store->list)
+			remove_or_hold(store, entry);
+	}
+	store->is_synced = true;
+}
+
+bool kube_store_is_synced(const struct kube_store *store)
+{
+	return store->is_synced;
+}
+
+const void *kube_store_find(const struct kube_store *store, const char *key)
+{
+	const struct entry *entry = find_entry(store, key);
+
+	return entry ? entry->object : NULL;
+}
+
+const char *kube_store_version(const struct kube_store *store, const char *key)
+{
+	const struct entry *entry = find_entry(store, key);
+
+	return entry ? entry->version : "";
+}
+
+size_t kube_store_count(const struct kube_store *store)
+{
+	return HASH_COUNT(store->entries);
+}
+
+void kube_store_each(const struct kube_store *store,
+		     void (*fn)(void *arg, const char *key, const void *object), void *arg)
+{
+	const struct entry *entry = NULL;
+	const struct entry *next = NULL;
+
+	HASH_ITER (hh, store->entries, entry, next)
+		fn(arg, entry->key, entry->object);
+}
+
+struct kube_store *kube_store_new(const struct kube_store_type *type)
+{
+	struct kube_store *store = mem_new(1, sizeof(*store));
+
+	store->type = *type;
+	return store;
+}
+
+void kube_store_free(struct kube_store *store)
+{
+	struct entry *entry = NULL;
+	struct entry *next = NULL;
+
+	if (!store)
+		return;
+	HASH_ITER (hh, store->entries, entry, next)
+		free_entry(store, entry);
+	mem_free(&store);
+}
