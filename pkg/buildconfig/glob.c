@@ -224,11 +224,16 @@ bool glob_matches(struct str pattern, struct str text)
 	return glob_matches_within(pattern, text, &budget);
 }
 
+static bool is_separator(char c)
+{
+	return c == ',' || c == '\n' || c == '\r';
+}
+
 bool glob_next(struct str *list, struct str *glob)
 {
 	while (list->n > 0) {
 		size_t end = 0;
-		while (end < list->n && !strchr(",\r\n", list->p[end]))
+		while (end < list->n && !is_separator(list->p[end]))
 			end += list->p[end] == '\\' && end + 1 < list->n ? 2 : 1;
 		*glob = str_trim(str_range(list->p, end));
 		end += end < list->n;

@@ -3,7 +3,7 @@
 #include "buildconfig/glob.h"
 
 /* Characters compared for one push: a few milliseconds. */
-#define MAX_STEPS (4 * 1024 * 1024)
+#define MAX_STEPS (2 * 1024 * 1024)
 
 static struct str drop(struct str s, size_t n)
 {
@@ -42,12 +42,12 @@ static bool counts(struct str list, struct str context_dir, struct str file, siz
 {
 	struct str glob = {0};
 	bool is_first = true, is_in = false;
+	*budget -= list.n < *budget ? list.n : *budget;
 	while (glob_next(&list, &glob)) {
 		bool is_exclusion = glob_is_exclusion(&glob);
 		if (is_first)
 			is_in = is_exclusion;
 		is_first = false;
-		*budget -= glob.n < *budget ? glob.n : *budget;
 		if (is_in == is_exclusion && matches(glob, context_dir, file, budget))
 			is_in = !is_exclusion;
 	}

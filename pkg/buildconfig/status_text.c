@@ -171,8 +171,9 @@ static void put_mismatch(struct buf *out, const struct buildconfig *bc,
 			 const struct status_hook *hook)
 {
 	struct refs refs = refs_wanted(bc, STR(""), NULL);
+	bool is_set = *bc->refs || *bc->git_ref;
 	bool is_one = hook->ref_mismatches == 1;
-	if (refs_match(&refs, str_of(hook->mismatch_ref)))
+	if (is_set && refs_match(&refs, str_of(hook->mismatch_ref)))
 		return;
 	buf_printf(out, "%" PRIu64 " %s to ", hook->ref_mismatches, is_one ? "push" : "pushes");
 	put_name(out, str_of(hook->mismatch_ref));

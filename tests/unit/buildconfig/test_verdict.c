@@ -1,0 +1,627 @@
+#include "buildconfig/verdict.h"
+
+#include "fixture.h"
+
+#define GIT(more)       "'source':{'git':{'uri':'https://git.example.com/acme/cart.git'" more "}}"
+#define REF(ref)        GIT(",'ref':'" ref "'")
+#define ANN(key, value) "'buildhook.io/" key "':'" value "'"
+
+struct push {
+	const char *ref;
+	const char *default_branch;
+	const char *message;
+	const char *files; /* with "," for the NULs, and behind the last one too */
+	const char *repository;
+	bool lists_not_all_files;
+	bool is_delete;
+	bool is_generic;
+};
+
+static void decide(struct verdict *out, const struct buildconfig *bc, const struct push *push,
+		   const char *fixed_branch)
+{
+	CLEANUP(mem_free) char *files = mem_strdup(push->files ? push->files : "");
+	struct verdict_options options = {.default_branch = fixed_branch};
+	struct verdict_input input = {
+		.is_generic = push->is_generic,
+		.ref = str_of(push->ref),
+		.is_delete = push->is_delete,
+		.message = str_of(push->message),
+		.default_branch = str_of(push->default_branch),
+		.repositories = &push->repository,
+		.n_repositories = push->repository ? 1 : 0,
+		.files = str_of(files),
+		.have_all_files = push->files && !push->lists_not_all_files,
+	};
+
+	for (size_t i = 0; i < input.files.n; i++)
+		files[i] = files[i] == ',' ? '\0' : files[i];
+	verdict_decide(out, bc, &input, fixed_branch ? &options : NULL);
+}
+
+struct decision {
+	const char *spec;
+	const char *annotations;
+	struct push push;
+	enum reason reason;
+	const char *says; /* a part of the message */
+};
+
+static void check(const struct decision *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct verdict verdict;
+		BC bc = make_bc(table[i].spec, table[i].annotations);
+
+		decide(&verdict, bc, &table[i].push, NULL);
+		if (verdict.reason != table[i].reason ||
+		    (table[i].says && !strstr(verdict.message, table[i].says)))
+			fail_msg("%zu: %s %s %s: %s, %s", i, table[i].spec, table[i].annotations,
+				 table[i].push.ref, reason_name(verdict.reason), verdict.message);
+		assert_true(verdict.reason == REASON_NONE || *verdict.brief);
+	}
+}
+
+static void the_ref_of_the_source_builds(void **state)
+{
+	static const struct decision table[] = {
+		{REF("main"), "", {.ref = "refs/heads/main"}, REASON_NONE, NULL},
+		{REF("refs/heads/main"), "", {.ref = "refs/heads/main"}, REASON_NONE, NULL},
+		{REF("refs/heads/main"), "", {.ref = "main"}, REASON_NONE, NULL},
+		{REF("feature/x"), "", {.ref = "refs/heads/feature/x"}, REASON_NONE, NULL},
+		{REF("x"), "", {.ref = "refs/heads/feature/x"}, REASON_REF_MISMATCH, NULL},
+		{REF("master"),
+		 "",
+		 {.ref = "refs/heads/main"},
+		 REASON_REF_MISMATCH,
+		 "pushed refs/heads/main; this BuildConfig builds master (spec.source.git.ref)"},
+		{REF("main"), "", {.ref = "refs/heads/Main"}, REASON_REF_MISMATCH, NULL},
+		{REF("refs/tags/v1"), "", {.ref = "refs/tags/v1"}, REASON_NONE, NULL},
+		{REF("refs/tags/v1"),
+		 "",
+		 {.ref = "refs/tags/v2"},
+		 REASON_REF_MISMATCH,
+		 "builds refs/tags/v1"},
+		{REF("refs/tags/v1"), "", {.ref = "refs/heads/v1"}, REASON_REF_MISMATCH, NULL},
+		{REF("refs/tags/v1"),
+		 "",
+		 {.ref = "refs/heads/refs/tags/v1"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+		{REF("v1"), "", {.ref = "refs/tags/v1"}, REASON_TAG_IGNORED, "pushed refs/tags/v1"},
+		{REF("main"),
+		 "",
+		 {.ref = "refs/tags/main"},
+		 REASON_TAG_IGNORED,
+		 "buildhook.io/refs"},
+		{REF("main"), "", {.ref = "refs/pull/3/head"}, REASON_REF_MISMATCH, NULL},
+		{REF("main"), "", {.ref = ""}, REASON_REF_MISMATCH, NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void without_a_ref_the_default_branch_builds(void **state)
+{
+	static const struct decision table[] = {
+		{GIT(), "", {.ref = "refs/heads/dev", .default_branch = "dev"}, REASON_NONE, NULL},
+		{GIT(),
+		 "",
+		 {.ref = "refs/heads/main", .default_branch = "dev"},
+		 REASON_REF_MISMATCH,
+		 "builds dev (the repository's default branch"},
+		{GIT(), "", {.ref = "refs/heads/main"}, REASON_NONE, NULL},
+		{GIT(), "", {.ref = "refs/heads/master"}, REASON_NONE, NULL},
+		{GIT(),
+		 "",
+		 {.ref = "refs/heads/dev"},
+		 REASON_REF_MISMATCH,
+		 "builds main and master ("},
+		{GIT(), "", {.ref = "refs/tags/main"}, REASON_TAG_IGNORED, NULL},
+	};
+	struct verdict verdict;
+	BC open = make_bc(GIT(), "");
+	BC set = make_bc(REF("main"), "");
+	const struct push dev = {.ref = "refs/heads/dev", .default_branch = "main"};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+	decide(&verdict, open, &dev, "dev");
+	assert_int_equal(verdict.reason, REASON_NONE);
+	decide(&verdict, set, &dev, "dev");
+	assert_int_equal(verdict.reason, REASON_REF_MISMATCH);
+}
+
+static void the_refs_annotation_replaces_the_rule(void **state)
+{
+	static const struct decision table[] = {
+		{REF("main"),
+		 ANN("refs", "dev"),
+		 {.ref = "refs/heads/main"},
+		 REASON_REF_MISMATCH,
+		 "builds dev (annotation buildhook.io/refs)"},
+		{REF("main"),
+		 ANN("refs", "dev,release/*"),
+		 {.ref = "refs/heads/release/1"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "release/*"),
+		 {.ref = "refs/heads/release/1/x"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "release/**"),
+		 {.ref = "refs/heads/release/1/x"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "refs/heads/r*"),
+		 {.ref = "refs/heads/rc"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "refs/tags/v*"),
+		 {.ref = "refs/tags/v1"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "refs/tags/v*"),
+		 {.ref = "refs/tags/x1"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "refs/tags/v*"),
+		 {.ref = "refs/heads/v1"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "main, refs/tags/v*"),
+		 {.ref = "refs/heads/main"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"), ANN("refs", "v*"), {.ref = "refs/tags/v1"}, REASON_TAG_IGNORED, NULL},
+		{REF("main"), ANN("refs", "**"), {.ref = "refs/tags/v1"}, REASON_TAG_IGNORED, NULL},
+		{REF("main"), ANN("refs", "refs/**"), {.ref = "refs/tags/v1"}, REASON_NONE, NULL},
+		{REF("main"),
+		 ANN("refs", "**,!wip/**"),
+		 {.ref = "refs/heads/wip/x"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+		{REF("main"), ANN("refs", "!wip/**"), {.ref = "refs/heads/dev"}, REASON_NONE, NULL},
+		{REF("main"),
+		 ANN("refs", "!wip/**"),
+		 {.ref = "refs/tags/v1"},
+		 REASON_TAG_IGNORED,
+		 NULL},
+		{REF("main"), ANN("refs", " "), {.ref = "refs/heads/main"}, REASON_NONE, NULL},
+		{REF("main"),
+		 ANN("refs", ","),
+		 {.ref = "refs/heads/main"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+	};
+	struct verdict verdict;
+	BC by_list = make_bc(REF("main"), ANN("refs", "*"));
+	BC by_ref = make_bc(REF("main"), "");
+	const struct push push = {.ref = "refs/heads/main"};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+	decide(&verdict, by_list, &push, NULL);
+	assert_true(verdict.use_commit_ref);
+	decide(&verdict, by_ref, &push, NULL);
+	assert_false(verdict.use_commit_ref);
+}
+
+static void deleted_refs_start_no_build(void **state)
+{
+	static const struct decision table[] = {
+		{REF("main"),
+		 "",
+		 {.ref = "refs/heads/main", .is_delete = true},
+		 REASON_REF_DELETED,
+		 "refs/heads/main was deleted"},
+		{REF("main"),
+		 "",
+		 {.ref = "refs/heads/x", .is_delete = true},
+		 REASON_REF_DELETED,
+		 NULL},
+		{REF("main"),
+		 ANN("refs", "refs/tags/*"),
+		 {.ref = "refs/tags/v1", .is_delete = true},
+		 REASON_REF_DELETED,
+		 NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void paths_are_compared_where_all_are_known(void **state)
+{
+	static const struct decision table[] = {
+		{REF("main"),
+		 ANN("paths", "src/**"),
+		 {.ref = "main", .files = "src/a.c,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src/**"),
+		 {.ref = "main", .files = "README.md,docs/a,"},
+		 REASON_PATHS_UNCHANGED,
+		 "src/** (annotation buildhook.io/paths)"},
+		{REF("main"),
+		 ANN("paths", "src/**"),
+		 {.ref = "main", .files = "README.md,src/a.c,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"), ANN("paths", "src/**"), {.ref = "main"}, REASON_NONE, NULL},
+		{REF("main"),
+		 ANN("paths", "src/**"),
+		 {.ref = "main", .files = ""},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src/**"),
+		 {.ref = "main", .files = "a,", .lists_not_all_files = true},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "!docs/**"),
+		 {.ref = "main", .files = "docs/a,docs/b,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "!docs/**"),
+		 {.ref = "main", .files = "docs/a,x,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src/**,!**/*.md"),
+		 {.ref = "main", .files = "src/a.md,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src/**,!**/*.md"),
+		 {.ref = "main", .files = "src/a.md,src/a.c,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src/**,!src/gen/**,src/gen/keep"),
+		 {.ref = "main", .files = "src/gen/keep,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src"),
+		 {.ref = "main", .files = "src/a/b,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src/"),
+		 {.ref = "main", .files = "src/a/b,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "/src/**"),
+		 {.ref = "main", .files = "src/a/b,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "src"),
+		 {.ref = "main", .files = "srcs/a,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "docs/*"),
+		 {.ref = "main", .files = "docs/a/b,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "\xC3\xA4/*"),
+		 {.ref = "main", .files = "\xC3\xA4/b,"},
+		 REASON_NONE,
+		 NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void context_dir_stands_for_the_folder_that_is_built(void **state)
+{
+#define IN(dir) "'source':{'contextDir':'" dir "','git':{'uri':'u','ref':'main'}}"
+	static const struct decision table[] = {
+		{IN("app"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "app/a,"},
+		 REASON_NONE,
+		 NULL},
+		{IN("app"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "apple/a,lib/b,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+		{IN("/app/"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "app/x/y,"},
+		 REASON_NONE,
+		 NULL},
+		{IN("./app"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "app/x/y,"},
+		 REASON_NONE,
+		 NULL},
+		{IN("."),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "x,"},
+		 REASON_NONE,
+		 NULL},
+		{IN("/"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "x,"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "x,"},
+		 REASON_NONE,
+		 NULL},
+		{IN("a*"),
+		 ANN("paths", "contextDir"),
+		 {.ref = "main", .files = "abc/x,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+		{IN("app"),
+		 ANN("paths", "contextDir,lib/**"),
+		 {.ref = "main", .files = "lib/x,"},
+		 REASON_NONE,
+		 NULL},
+		{IN("app"),
+		 ANN("paths", "contextDir,!**/*.md"),
+		 {.ref = "main", .files = "app/x.md,"},
+		 REASON_PATHS_UNCHANGED,
+		 NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void so_many_files_that_comparing_takes_long_build(void **state)
+{
+	CLEANUP(buf_release) struct buf files = BUF_INIT(64 * 1024);
+	CLEANUP(buf_release) struct buf annotation = BUF_INIT(8192);
+	struct push push = {.ref = "main"};
+	struct verdict verdict;
+
+	(void)state;
+	while (files.len + 2 < files.limit)
+		buf_put_str(&files, STR("a,"));
+	buf_put_str(&annotation, STR("'buildhook.io/paths':'"));
+	for (int i = 0; i < 1000; i++)
+		buf_put_str(&annotation, STR("b*,"));
+	buf_put_char(&annotation, '\'');
+	BC bc = make_bc(REF("main"), annotation.data);
+	push.files = files.data;
+	decide(&verdict, bc, &push, NULL);
+	assert_int_equal(verdict.reason, REASON_NONE);
+}
+
+static void skip_marks_count_where_they_are_asked_for(void **state)
+{
+	static const struct decision table[] = {
+		{REF("main"),
+		 ANN("skip-ci", "true"),
+		 {.ref = "main", .message = "fix [skip ci]"},
+		 REASON_SKIP_CI,
+		 "buildhook.io/skip-ci"},
+		{REF("main"),
+		 ANN("skip-ci", "true"),
+		 {.ref = "main", .message = "fix\n\n[CI Skip]\n"},
+		 REASON_SKIP_CI,
+		 NULL},
+		{REF("main"),
+		 ANN("skip-ci", "true"),
+		 {.ref = "main", .message = "[no ci]"},
+		 REASON_SKIP_CI,
+		 NULL},
+		{REF("main"),
+		 ANN("skip-ci", "true"),
+		 {.ref = "main", .message = "[x] [skip ci"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("skip-ci", "true"),
+		 {.ref = "main", .message = "skip ci"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"), ANN("skip-ci", "true"), {.ref = "main"}, REASON_NONE, NULL},
+		{REF("main"), "", {.ref = "main", .message = "[skip ci]"}, REASON_NONE, NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void another_repository_is_refused_only_where_a_match_is_asked_for(void **state)
+{
+	static const struct decision table[] = {
+		{REF("main"),
+		 ANN("repository", "match"),
+		 {.ref = "main", .repository = "git@git.example.com:acme/cart.git"},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("repository", "match"),
+		 {.ref = "main", .repository = "https://git.example.com/eve/cart"},
+		 REASON_REPOSITORY_MISMATCH,
+		 "pushed to git.example.com/eve/cart; this BuildConfig builds "
+		 "git.example.com/acme/cart"},
+		{REF("main"),
+		 ANN("repository", "match"),
+		 {.ref = "main"},
+		 REASON_REPOSITORY_MISMATCH,
+		 "does not name"},
+		{REF("main"),
+		 ANN("repository", "match"),
+		 {.ref = "main", .is_generic = true},
+		 REASON_NONE,
+		 NULL},
+		{REF("main"),
+		 ANN("repository", "match"),
+		 {.ref = "main", .is_generic = true, .repository = "https://x/y"},
+		 REASON_REPOSITORY_MISMATCH,
+		 NULL},
+		{REF("main"),
+		 "",
+		 {.ref = "main", .repository = "https://git.example.com/eve/cart"},
+		 REASON_NONE,
+		 NULL},
+	};
+	struct verdict verdict;
+	BC bc = make_bc(REF("main"), "");
+	const struct push other = {.ref = "main",
+				   .repository = "https://u:secret@git.example.com/eve/cart"};
+	const struct push same = {.ref = "main", .repository = "https://git.example.com/acme/cart"};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+	decide(&verdict, bc, &other, NULL);
+	assert_string_equal(verdict.hint, "a push came from git.example.com/eve/cart, but "
+					  "spec.source.git.uri is git.example.com/acme/cart");
+	decide(&verdict, bc, &same, NULL);
+	assert_string_equal(verdict.hint, "");
+}
+
+static void without_a_git_source_only_generic_builds(void **state)
+{
+	static const struct decision table[] = {
+		{"'source':{'type':'Binary'}",
+		 "",
+		 {.ref = "refs/heads/main"},
+		 REASON_NO_GIT_SOURCE,
+		 "spec.source.git"},
+		{"", "", {.ref = "refs/heads/main"}, REASON_NO_GIT_SOURCE, NULL},
+		{"", "", {.is_generic = true}, REASON_NONE, NULL},
+		{"", "", {.is_generic = true, .ref = "refs/heads/x"}, REASON_NONE, NULL},
+		{"",
+		 "'openshift.io/build-config.paused':'true'",
+		 {.is_generic = true},
+		 REASON_PAUSED,
+		 NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void generic_without_a_ref_builds_the_source(void **state)
+{
+	static const struct decision table[] = {
+		{REF("dev"), "", {.is_generic = true}, REASON_NONE, NULL},
+		{REF("dev"), ANN("refs", "x"), {.is_generic = true}, REASON_NONE, NULL},
+		{REF("dev"),
+		 "",
+		 {.is_generic = true, .ref = "refs/heads/main"},
+		 REASON_REF_MISMATCH,
+		 NULL},
+		{REF("dev"), "", {.is_generic = true, .ref = "refs/heads/dev"}, REASON_NONE, NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void paused_is_told_of_what_would_have_been_built(void **state)
+{
+#define PAUSED "'openshift.io/build-config.paused':'true'"
+	static const struct decision table[] = {
+		{REF("main"),
+		 PAUSED,
+		 {.ref = "refs/heads/main"},
+		 REASON_PAUSED,
+		 "openshift.io/build-config.paused"},
+		{REF("main"), PAUSED, {.ref = "refs/heads/x"}, REASON_REF_MISMATCH, NULL},
+		{REF("main"),
+		 PAUSED,
+		 {.ref = "refs/heads/main", .is_delete = true},
+		 REASON_REF_DELETED,
+		 NULL},
+	};
+
+	(void)state;
+	check(table, ARRAY_LEN(table));
+}
+
+static void hostile_texts_stay_on_one_bounded_line(void **state)
+{
+	char ref[1100] = "refs/heads/", annotation[1200];
+	struct push push = {.ref = ref};
+	struct verdict verdict;
+
+	(void)state;
+	for (size_t i = strlen(ref); i + 3 < sizeof(ref); i += 2)
+		memcpy(ref + i, i % 4 ? "\x1B[" : "\xC3\xA9", 3);
+	(void)snprintf(annotation, sizeof(annotation), "'buildhook.io/refs':'%0999d\xC3\xA9'", 0);
+	BC bc = make_bc(REF("main"), annotation);
+	decide(&verdict, bc, &push, NULL);
+	assert_int_equal(verdict.reason, REASON_REF_MISMATCH);
+	assert_true(str_is_utf8(str_of(verdict.message)) && str_is_utf8(str_of(verdict.brief)));
+	assert_null(strchr(verdict.message, '\x1B'));
+	assert_non_null(strstr(verdict.message, "To build this push, set that annotation"));
+}
+
+static void note_rule(void *arg, const char *rule, enum reason reason, const char *message)
+{
+	struct buf *out = arg;
+
+	buf_printf(out, "%s=%s%s ", rule, reason_name(reason), *message ? "+" : "");
+}
+
+static void explain_goes_on_behind_the_first_no(void **state)
+{
+	CLEANUP(buf_release) struct buf told = BUF_INIT(1024);
+	BC bc = make_bc(REF("main"), PAUSED "," ANN("skip-ci", "true"));
+	const struct verdict_input change = {.ref = STR("refs/heads/x"),
+					     .message = STR("[skip ci]")};
+
+	(void)state;
+	verdict_explain(bc, &change, NULL, note_rule, &told);
+	assert_string_equal(told.data, "source= repository= deleted= ref=RefMismatch+ paths= "
+				       "skip-ci=SkipCI+ paused=Paused+ ");
+}
+
+static void short_names_lose_their_folder(void **state)
+{
+	(void)state;
+	assert_true(str_eq(ref_short(STR("refs/heads/main")), STR("main")));
+	assert_true(str_eq(ref_short(STR("refs/tags/v1")), STR("v1")));
+	assert_true(str_eq(ref_short(STR("refs/heads/refs/tags/v1")), STR("refs/tags/v1")));
+	assert_true(str_eq(ref_short(STR("refs/pull/1/head")), STR("refs/pull/1/head")));
+	assert_true(str_eq(ref_short(STR("main")), STR("main")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_ref_of_the_source_builds),
+		cmocka_unit_test(without_a_ref_the_default_branch_builds),
+		cmocka_unit_test(the_refs_annotation_replaces_the_rule),
+		cmocka_unit_test(deleted_refs_start_no_build),
+		cmocka_unit_test(paths_are_compared_where_all_are_known),
+		cmocka_unit_test(context_dir_stands_for_the_folder_that_is_built),
+		cmocka_unit_test(so_many_files_that_comparing_takes_long_build),
+		cmocka_unit_test(skip_marks_count_where_they_are_asked_for),
+		cmocka_unit_test(another_repository_is_refused_only_where_a_match_is_asked_for),
+		cmocka_unit_test(without_a_git_source_only_generic_builds),
+		cmocka_unit_test(generic_without_a_ref_builds_the_source),
+		cmocka_unit_test(paused_is_told_of_what_would_have_been_built),
+		cmocka_unit_test(hostile_texts_stay_on_one_bounded_line),
+		cmocka_unit_test(explain_goes_on_behind_the_first_no),
+		cmocka_unit_test(short_names_lose_their_folder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
