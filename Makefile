@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := build
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules
+# make V=1 shows the commands.
+Q := $(if $(V),,@)
+say = @echo "  $(1) $@"
 
 CC ?= gcc
 ifeq ($(origin CC),default)
@@ -34,32 +37,67 @@ build: build/buildhook ## the program, with release flags: build/buildhook
 asan: build/buildhook-asan ## the program under ASan and UBSan
 
 build/release/%.o: %.c Makefile | deps
+	$(call say,cc)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(RELEASE_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+	$(Q)$(CC) $(BASE) $(RELEASE_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
 
 build/asan/%.o: %.c Makefile | deps
+	$(call say,cc)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(ASAN_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+	$(Q)$(CC) $(BASE) $(ASAN_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
 
 build/release/libbuildhook.a: $(PKG_SRCS:%.c=build/release/%.o)
+	$(call say,ar)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 build/asan/libbuildhook.a: $(PKG_SRCS:%.c=build/asan/%.o)
+	$(call say,ar)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 build/buildhook: $(CMD_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
-	$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+	$(call say,ld)
+	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
 
 build/buildhook-asan: $(CMD_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
-	$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+	$(call say,ld)
+	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
 
 $(UNIT_TESTS): build/asan/tests/unit/%: build/asan/tests/unit/%.o build/asan/libbuildhook.a
-	$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
 
 unit: $(UNIT_TESTS) ## unit tests under ASan and UBSan; make unit T=doc runs one folder
 	@hack/run-unit $(filter build/asan/tests/unit/$(T)%,$(UNIT_TESTS))
+
+.PHONY: run down cluster cluster-down e2e test lint
+run: build ## the main job, shown on a development cluster of its own; stays up
+	@hack/deps run
+	@hack/cluster build
+	@hack/run up
+
+down: ## ends what `make run` started
+	@hack/run down
+
+cluster: ## a development cluster; its last line is the path of its kubeconfig. OPENSHIFT=1: with OpenShift's face
+	@hack/deps run
+	@hack/cluster up $(if $(OPENSHIFT),--openshift)
+
+cluster-down: ## ends the development clusters
+	@hack/cluster down
+	@hack/cluster down --openshift
+
+lint: ## layers, headers alone, format, clang-tidy, -fanalyzer
+	@hack/deps test
+	@hack/lint
+
+e2e: build/buildhook-asan build/buildhook ## the real program against the real API server; make e2e T=test_main_job.py
+	@hack/deps test
+	@hack/cluster build
+	@hack/run-e2e $(T)
+
+test: ## all tests
+	@hack/test
 
 clean: ## removes what was built (not the development cluster's program)
 	rm -rf build/release build/asan build/buildhook build/buildhook-asan

@@ -336,8 +336,7 @@ static void make_parts(struct server *s)
 	s->store = kube_store_new(&(struct kube_store_type){.parse = parse_buildconfig,
 							    .free = free_buildconfig,
 							    .on_change = on_buildconfig,
-							    .arg = s,
-							    .n_scopes = o->namespaces.n ? o->namespaces.n : 1});
+							    .arg = s});
 	s->secrets = kube_secrets_new(&(struct kube_secrets_options){
 		.client = s->client, .clock = s->clock, .ttl_ms = o->secret_ttl_ms});
 	s->news = news_new();

@@ -211,6 +211,31 @@ static void put_docker_options(cJSON *strategy, const struct journal_change *cha
 	}
 }
 
+/* The discriminators that OpenShift fills in where a BuildConfig leaves them out; the columns of `oc get builds` show them. */
+static void put_type(cJSON *object, const char *const *members, const char *const *types, size_t n)
+{
+	if (!cJSON_IsObject(object) || json_str_at(object, "type"))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (cJSON_IsObject(json_member(object, members[i]))) {
+			json_put_str(object, "type", types[i]);
+			return;
+		}
+}
+
+static void put_types(cJSON *spec)
+{
+	static const char *const strategies[] = {"dockerStrategy", "sourceStrategy", "customStrategy",
+						 "jenkinsPipelineStrategy"};
+	static const char *const strategy_types[] = {"Docker", "Source", "Custom", "JenkinsPipeline"};
+	static const char *const sources[] = {"git", "dockerfile"};
+	static const char *const source_types[] = {"Git", "Dockerfile"};
+
+	put_type(cJSON_GetObjectItemCaseSensitive(spec, "strategy"), strategies, strategy_types,
+		 ARRAY_LEN(strategies));
+	put_type(cJSON_GetObjectItemCaseSensitive(spec, "source"), sources, source_types, ARRAY_LEN(sources));
+}
+
 /* Everything of the BuildConfig's common spec; triggers, run policy and history limits are the BuildConfig's own. */
 static void put_spec(cJSON *build, const cJSON *bc, const struct journal_change *change)
 {
@@ -227,6 +252,7 @@ static void put_spec(cJSON *build, const cJSON *bc, const struct journal_change 
 		put_copy(spec, from, members[i]);
 	put_revision(spec, change);
 	put_triggered_by(spec, change);
+	put_types(spec);
 	strategy = cJSON_GetObjectItemCaseSensitive(spec, "strategy");
 	put_env(strategy, change);
 	put_docker_options(strategy, change);

@@ -1,0 +1,246 @@
+"""What the tests share: a real cluster, the real program, and a Git host that signs as the real ones do."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import uuid
+
+import yaml
+from kubernetes import client, config
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEVCLUSTER = ROOT / "build" / "devcluster"
+BUILDHOOK = pathlib.Path(os.environ.get("BUILDHOOK", ROOT / "build" / "buildhook-asan"))
+GROUP, VERSION = "build.openshift.io", "v1"
+SECRET_KEY = "WebHookSecretKey"
+
+
+def wait_for(what, probe, timeout=20.0, interval=0.05):
+    """The first true result of PROBE; fails after TIMEOUT seconds with WHAT it waited for."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = probe()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(interval)
+
+
+class Cluster:
+    """A development cluster of its own, with the CRDs and buildhook's manifests applied."""
+
+    def __init__(self, directory, openshift=False):
+        self.dir = pathlib.Path(directory)
+        self.openshift = openshift
+        flags = ["--openshift"] if openshift else []
+        subprocess.run([DEVCLUSTER, "start", "--dir", self.dir, *flags], check=True, stdout=subprocess.PIPE)
+        self.kubeconfig = self.dir / "kubeconfig"
+        self.api = config.new_client_from_config(str(self.kubeconfig))
+        self.core = client.CoreV1Api(self.api)
+        self.custom = client.CustomObjectsApi(self.api)
+        if not openshift:
+            self.kubectl("apply", "--server-side", "-k", ROOT / "manifests" / "crds")
+        self.kubectl("apply", "--server-side", "-k", ROOT / "manifests")
+        if not openshift:
+            self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+    def kubectl(self, *args, stdin=None, check=True):
+        command = [DEVCLUSTER, "kubectl", "--kubeconfig", self.kubeconfig, *args]
+        done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+        assert not check or done.returncode == 0, f"kubectl {args}: {done.stderr}"
+        return done.stdout
+
+    def down(self):
+        subprocess.run([DEVCLUSTER, "down", "--dir", self.dir], check=True)
+
+    def stop_apiserver(self):
+        subprocess.run([DEVCLUSTER, "apiserver-stop", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
+
+    def start_apiserver(self):
+        subprocess.run([DEVCLUSTER, "apiserver-start", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
+
+    def service_account_kubeconfig(self, path):
+        """A kubeconfig of buildhook's ServiceAccount: exactly the rights of the manifests."""
+        token = self.kubectl("create", "token", "buildhook", "-n", "buildhook", "--duration=24h").strip()
+        admin = yaml.safe_load(self.kubeconfig.read_text())
+        admin["users"] = [{"name": "buildhook", "user": {"token": token}}]
+        admin["contexts"] = [{"name": "buildhook", "context": {"cluster": admin["clusters"][0]["name"], "user": "buildhook"}}]
+        admin["current-context"] = "buildhook"
+        path.write_text(yaml.safe_dump(admin))
+        path.chmod(0o600)
+        return path
+
+    def namespace(self, prefix="t"):
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        self.core.create_namespace({"metadata": {"name": name}})
+        return name
+
+    def create(self, namespace, body):
+        return self.custom.create_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs", body)
+
+    def get(self, namespace, name):
+        return self.custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs", name)
+
+    def patch(self, namespace, name, body):
+        return self.custom.patch_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs", name, body)
+
+    def delete(self, namespace, name):
+        return self.custom.delete_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs", name)
+
+    def builds(self, namespace):
+        items = self.custom.list_namespaced_custom_object(GROUP, VERSION, namespace, "builds")["items"]
+        return sorted(items, key=lambda b: int(b["metadata"]["annotations"]["openshift.io/build.number"]))
+
+    def annotation(self, namespace, name, key):
+        annotations = self.get(namespace, name)["metadata"].get("annotations") or {}
+        return annotations.get("buildhook.io/" + key, "")
+
+    def secret_value(self, namespace, name):
+        data = self.core.read_namespaced_secret(name, namespace).data or {}
+        return base64.b64decode(data[SECRET_KEY]).decode()
+
+    def has_secret(self, namespace, name):
+        try:
+            self.core.read_namespaced_secret(name, namespace)
+            return True
+        except client.ApiException as error:
+            assert error.status == 404
+            return False
+
+    def events(self, namespace, reason):
+        items = client.EventsV1Api(self.api).list_namespaced_event(namespace).items
+        return [e for e in items if e.reason == reason]
+
+
+def buildconfig(name, triggers=None, ref="main", annotations=None, strategy=None):
+    """A BuildConfig as a user writes it, with a GitHub trigger unless told otherwise."""
+    if triggers is None:
+        triggers = [{"type": "GitHub", "github": {"secretReference": {"name": f"{name}-hook"}}}]
+    git = {"uri": f"https://git.example.com/shop/{name}.git"}
+    if ref:
+        git["ref"] = ref
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "BuildConfig",
+        "metadata": {"name": name, "annotations": annotations or {}},
+        "spec": {
+            "source": {"type": "Git", "git": git},
+            "strategy": strategy or {"type": "Docker", "dockerStrategy": {}},
+            "output": {"to": {"kind": "ImageStreamTag", "name": f"{name}:latest"}},
+            "triggers": triggers,
+        },
+    }
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Buildhook:
+    """The real program, run as its own ServiceAccount."""
+
+    def __init__(self, kubeconfig, directory, *flags, env=None):
+        self.dir = pathlib.Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.command = [
+            str(BUILDHOOK), "serve", "--kubeconfig", str(kubeconfig), "--data-dir", str(self.dir / "journal"),
+            "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", *flags,
+        ]
+        self.env = {**os.environ, **(env or {})}
+        self.log_path = self.dir / "log"
+        self.start()
+
+    def start(self, wait_ready=True):
+        offset = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL, env=self.env)
+        listening = wait_for("the log to say where it listens", lambda: self._find_listening(offset))
+        self.address = listening["receiver"]
+        self.admin = listening["admin"]
+        if wait_ready:
+            wait_for("/readyz", self.is_ready)
+
+    def _find_listening(self, offset):
+        assert self.process.poll() is None, f"buildhook ended: {self.log_path.read_text()[offset:]}"
+        for line in self.log_path.read_text()[offset:].splitlines():
+            if line.startswith("{") and '"listening"' in line:
+                return json.loads(line)
+        return None
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def admin_get(self, path):
+        connection = http.client.HTTPConnection(self.admin, timeout=10)
+        connection.request("GET", path)
+        return Answer(connection.getresponse())
+
+    def is_ready(self, query=""):
+        try:
+            return self.admin_get("/readyz" + query).status == 200
+        except OSError:
+            return False
+
+    def request(self, path, body=b"", headers=None, method="POST"):
+        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection.request(method, path, body=body, headers=headers or {})
+        return Answer(connection.getresponse())
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is not None:
+            return self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=25)
+
+    def check_log(self):
+        """No sanitizer had anything to say."""
+        text = self.log()
+        assert not re.search("Sanitizer|runtime error:", text), text[-8000:]
+
+
+def github_payload(ref="refs/heads/main", commit=None, repository="https://git.example.com/shop/cart.git", **changes):
+    """GitHub's own example of a push, adapted."""
+    payload = json.loads((ROOT / "tests" / "data" / "payloads" / "github-push.json").read_text())
+    commit = commit or hashlib.sha1(uuid.uuid4().bytes).hexdigest()
+    payload["ref"] = ref
+    payload["after"] = commit
+    payload["head_commit"]["id"] = commit
+    payload["repository"]["clone_url"] = repository
+    payload.update(changes)
+    return payload
+
+
+def github_headers(secret, body, delivery=None, event="push"):
+    mac = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "GitHub-Hookshot/044aadd",
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery or str(uuid.uuid4()),
+        "X-Hub-Signature-256": f"sha256={mac}",
+    }
+
+
+def push(buildhook, namespace, name, secret, delivery=None, event="push", **payload):
+    """A signed push of GitHub's."""
+    body = json.dumps(github_payload(**payload)).encode()
+    return buildhook.request(f"/hooks/{namespace}/{name}/github", body, github_headers(secret, body, delivery, event))
