@@ -70,8 +70,11 @@ static void remove_topic(struct topic *topic)
 
 void news_cancel(struct news_wait *wait)
 {
-	struct topic *topic = wait->topic;
+	struct topic *topic = NULL;
 
+	if (!wait)
+		return;
+	topic = wait->topic;
 	DL_DELETE(topic->waits, wait);
 	mem_free(&wait);
 	if (!topic->waits && topic->news)

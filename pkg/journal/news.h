@@ -15,11 +15,12 @@ enum news_kind {
 	NEWS_ENDED,   /* failed, superseded or ignored: reason */
 };
 
+/* Texts are "" where there is nothing. */
 struct news_item {
 	enum news_kind kind;
 	const char *build;
 	struct str build_json;
-	const char *reason; /* a reason word of buildconfig/verdict.h, or "" */
+	const char *reason; /* a reason word of buildconfig/verdict.h */
 	const char *message;
 };
 
@@ -32,7 +33,7 @@ void news_free(struct news *news);
  */
 struct news_wait *news_wait(struct news *news, int64_t seq,
 			    void (*fn)(void *arg, const struct news_item *item), void *arg);
-/* FN will not be called. */
+/* FN will not be called. WAIT may be NULL. */
 void news_cancel(struct news_wait *wait);
 bool news_is_awaited(const struct news *news, int64_t seq);
 /*

@@ -1,0 +1,202 @@
+#include "journal/news.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct waiter {
+	struct news *news;
+	struct news_wait *wait;
+	int n_told;
+	enum news_kind kind;
+	int turn; /* whose call it was, from 1 */
+	int *turns;
+	struct waiter *cancels;
+	bool waits_anew;
+};
+
+static void on_news(void *arg, const struct news_item *item)
+{
+	struct waiter *w = arg;
+
+	w->wait = NULL;
+	w->n_told++;
+	w->kind = item->kind;
+	w->turn = ++*w->turns;
+	if (w->cancels)
+		news_cancel(TAKE(w->cancels->wait));
+	if (w->waits_anew)
+		w->wait = news_wait(w->news, 7, on_news, w);
+}
+
+struct world {
+	struct news *news;
+	int turns;
+	struct waiter a, b, c;
+};
+
+static void init_world(struct world *w)
+{
+	*w = (struct world){.news = news_new()};
+	w->a = w->b = w->c = (struct waiter){.news = w->news, .turns = &w->turns};
+}
+
+static void release_world(struct world *w)
+{
+	news_free(w->news);
+}
+
+static void wait_for(struct waiter *w, int64_t seq)
+{
+	w->wait = news_wait(w->news, seq, on_news, w);
+}
+
+static void tell(struct world *w, int64_t seq, enum news_kind kind)
+{
+	const struct news_item item = {.kind = kind, .build = "", .reason = "", .message = ""};
+
+	news_tell(w->news, seq, &item);
+}
+
+static void who_waits_is_told_once(void **state)
+{
+	CLEANUP(release_world) struct world w;
+
+	(void)state;
+	init_world(&w);
+	tell(&w, 7, NEWS_STARTED);
+	wait_for(&w.a, 7);
+	assert_true(news_is_awaited(w.news, 7));
+	assert_false(news_is_awaited(w.news, 8));
+	tell(&w, 8, NEWS_STARTED);
+	assert_int_equal(w.a.n_told, 0);
+	tell(&w, 7, NEWS_ENDED);
+	assert_int_equal(w.a.n_told, 1);
+	assert_int_equal(w.a.kind, NEWS_ENDED);
+	assert_false(news_is_awaited(w.news, 7));
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.a.n_told, 1);
+}
+
+static void all_who_wait_for_a_change_are_told_in_their_order(void **state)
+{
+	CLEANUP(release_world) struct world w;
+
+	(void)state;
+	init_world(&w);
+	wait_for(&w.b, 7);
+	wait_for(&w.a, 7);
+	wait_for(&w.c, 7);
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.b.turn, 1);
+	assert_int_equal(w.a.turn, 2);
+	assert_int_equal(w.c.turn, 3);
+}
+
+static void who_cancelled_is_not_told(void **state)
+{
+	CLEANUP(release_world) struct world w;
+
+	(void)state;
+	init_world(&w);
+	wait_for(&w.a, 7);
+	wait_for(&w.b, 7);
+	news_cancel(NULL);
+	news_cancel(w.a.wait);
+	assert_true(news_is_awaited(w.news, 7));
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.a.n_told, 0);
+	assert_int_equal(w.b.n_told, 1);
+
+	wait_for(&w.a, 7);
+	news_cancel(w.a.wait);
+	assert_false(news_is_awaited(w.news, 7));
+}
+
+static void one_who_is_told_may_cancel_the_next(void **state)
+{
+	CLEANUP(release_world) struct world w;
+
+	(void)state;
+	init_world(&w);
+	w.a.cancels = &w.b;
+	wait_for(&w.a, 7);
+	wait_for(&w.b, 7);
+	wait_for(&w.c, 7);
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.a.n_told, 1);
+	assert_int_equal(w.b.n_told, 0);
+	assert_int_equal(w.c.n_told, 1);
+}
+
+static void one_who_is_told_may_cancel_the_last(void **state)
+{
+	CLEANUP(release_world) struct world w;
+
+	(void)state;
+	init_world(&w);
+	w.a.cancels = &w.b;
+	wait_for(&w.a, 7);
+	wait_for(&w.b, 7);
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.b.n_told, 0);
+
+	/* Also of another change. */
+	wait_for(&w.a, 7);
+	wait_for(&w.b, 8);
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.a.n_told, 2);
+	assert_false(news_is_awaited(w.news, 8));
+}
+
+static void one_who_waits_anew_is_told_the_next_news(void **state)
+{
+	CLEANUP(release_world) struct world w;
+
+	(void)state;
+	init_world(&w);
+	w.a.waits_anew = true;
+	wait_for(&w.a, 7);
+	wait_for(&w.b, 7);
+	tell(&w, 7, NEWS_WAITING);
+	assert_int_equal(w.a.n_told, 1);
+	assert_int_equal(w.b.n_told, 1);
+	assert_true(news_is_awaited(w.news, 7));
+	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.a.n_told, 2);
+	assert_int_equal(w.b.n_told, 1);
+}
+
+static void freeing_tells_nobody(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init_world(&w);
+	wait_for(&w.a, 7);
+	wait_for(&w.b, 7);
+	wait_for(&w.c, 8);
+	release_world(&w);
+	assert_int_equal(w.turns, 0);
+	news_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_waits_is_told_once),
+		cmocka_unit_test(all_who_wait_for_a_change_are_told_in_their_order),
+		cmocka_unit_test(who_cancelled_is_not_told),
+		cmocka_unit_test(one_who_is_told_may_cancel_the_next),
+		cmocka_unit_test(one_who_is_told_may_cancel_the_last),
+		cmocka_unit_test(one_who_waits_anew_is_told_the_next_news),
+		cmocka_unit_test(freeing_tells_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

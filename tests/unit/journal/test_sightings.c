@@ -1,0 +1,87 @@
+#include "journal/sightings.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void release_sightings(struct sightings **sightings)
+{
+	sightings_free(*sightings);
+}
+
+static void looking_makes_no_entry(void **state)
+{
+	CLEANUP(release_sightings) struct sightings *s = sightings_new();
+
+	(void)state;
+	assert_null(sightings_find(s, "uid-1", "github"));
+	sightings_get(s, "uid-1", "github");
+	assert_null(sightings_find(s, "uid-1", "gitlab"));
+	assert_null(sightings_find(s, "uid-2", "github"));
+}
+
+static void an_entry_begins_empty_and_keeps_what_was_put(void **state)
+{
+	CLEANUP(release_sightings) struct sightings *s = sightings_new();
+	struct sighting *seen = sightings_get(s, "uid-1", "github");
+
+	(void)state;
+	assert_int_equal(seen->last_ms, 0);
+	assert_string_equal(seen->last, "");
+	assert_false(seen->is_news);
+	seen->refused = 3;
+	sightings_get(s, "uid-1", "gitlab")->refused = 4;
+	sightings_get(s, "uid-2", "github")->refused = 5;
+	assert_int_equal(sightings_get(s, "uid-1", "github")->refused, 3);
+	assert_int_equal(sightings_find(s, "uid-1", "gitlab")->refused, 4);
+	assert_int_equal(sightings_find(s, "uid-2", "github")->refused, 5);
+}
+
+static void entries_stay_where_they_are(void **state)
+{
+	CLEANUP(release_sightings) struct sightings *s = sightings_new();
+	struct sighting *first = sightings_get(s, "uid-0", "github");
+	char uid[32];
+
+	(void)state;
+	for (int i = 1; i < 5000; i++) {
+		(void)snprintf(uid, sizeof(uid), "uid-%d", i);
+		sightings_get(s, uid, "generic");
+	}
+	sightings_get(s, "uid-0", "generic");
+	assert_ptr_equal(sightings_find(s, "uid-0", "github"), first);
+}
+
+static void dropping_takes_all_hooks_of_one_buildconfig(void **state)
+{
+	CLEANUP(release_sightings) struct sightings *s = sightings_new();
+
+	(void)state;
+	sightings_drop(s, "uid-1");
+	sightings_get(s, "uid-1", "github")->refused = 1;
+	sightings_get(s, "uid-1", "generic");
+	sightings_get(s, "uid-2", "github");
+	sightings_drop(s, "uid-1");
+	assert_null(sightings_find(s, "uid-1", "github"));
+	assert_null(sightings_find(s, "uid-1", "generic"));
+	assert_non_null(sightings_find(s, "uid-2", "github"));
+	assert_int_equal(sightings_get(s, "uid-1", "github")->refused, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(looking_makes_no_entry),
+		cmocka_unit_test(an_entry_begins_empty_and_keeps_what_was_put),
+		cmocka_unit_test(entries_stay_where_they_are),
+		cmocka_unit_test(dropping_takes_all_hooks_of_one_buildconfig),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
