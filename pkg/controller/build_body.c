@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "crypto/crypto.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,12 +40,14 @@ void build_name(char *out, const char *name, int64_t number)
 	char suffix[24];
 	int suffix_len = snprintf(suffix, sizeof(suffix), "%" PRId64, number);
 	int base_len = MAX_NAME - 10 - suffix_len;
+	int len;
 
 	if (strlen(name) + 1 + (size_t)suffix_len <= MAX_NAME)
-		(void)snprintf(out, BUILD_NAME_BYTES, "%s-%s", name, suffix);
+		len = snprintf(out, BUILD_NAME_BYTES, "%s-%s", name, suffix);
 	else
-		(void)snprintf(out, BUILD_NAME_BYTES, "%.*s-%08" PRIx32 "-%s", base_len, name,
-			       fnv1a(name), suffix);
+		len = snprintf(out, BUILD_NAME_BYTES, "%.*s-%08" PRIx32 "-%s", base_len, name, fnv1a(name),
+			       suffix);
+	assert(len < BUILD_NAME_BYTES);
 }
 
 void build_label_value(char *out, const char *name)
