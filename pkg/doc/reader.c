@@ -13,6 +13,8 @@ void reader_keep(struct reader *r, const char *p, size_t n)
 
 	if (n > room)
 		n = room;
+	if (n == 0)
+		return;
 	memcpy(r->text + r->text_n, p, n);
 	r->text_n += n;
 }
@@ -53,18 +55,11 @@ void reader_emit(struct reader *r, const struct reader_node *node, enum reader_t
 {
 	struct reader_value value = {.type = type, .text = text};
 
-	if (!node || !node->field)
-		return;
 	if (text.n > node->field->max_bytes) {
 		value.text = cut(type, text, node->field->max_bytes);
 		value.is_cut = true;
 	}
 	r->fn(r->arg, node->field->field, &value);
-}
-
-void reader_end_value(struct reader *r)
-{
-	r->state = r->depth > 0 ? AFTER_VALUE : AFTER_DOCUMENT;
 }
 
 static const char *open_container(struct reader *r, const char *p)
@@ -74,7 +69,8 @@ static const char *open_container(struct reader *r, const char *p)
 
 	if (r->depth == READER_MAX_DEPTH)
 		return reader_fail(r, p, "nested deeper than %d", READER_MAX_DEPTH);
-	reader_emit(r, node, is_object ? READER_OBJECT : READER_ARRAY, (struct str){0});
+	if (reader_is_wanted(node))
+		reader_emit(r, node, is_object ? READER_OBJECT : READER_ARRAY, (struct str){0});
 	r->depth++;
 	r->is_object[r->depth] = is_object;
 	r->container[r->depth] = node;
@@ -86,43 +82,87 @@ static const char *open_container(struct reader *r, const char *p)
 
 static const char *close_container(struct reader *r, const char *p)
 {
-	reader_emit(r, r->container[r->depth], READER_END, (struct str){0});
+	if (reader_is_wanted(r->container[r->depth]))
+		reader_emit(r, r->container[r->depth], READER_END, (struct str){0});
 	r->depth--;
 	reader_end_value(r);
 	return p + 1;
 }
 
-static const char *open_key(struct reader *r, const char *p)
+/* True if keys matter here, because some member is wanted. */
+static inline bool are_keys_wanted(const struct reader *r)
 {
-	const struct reader_node *object = r->container[r->depth];
+	return r->container[r->depth] && r->container[r->depth]->members;
+}
+
+/* P is where the key ended. */
+static bool match_key(struct reader *r, const char *p, struct str key)
+{
+	const struct reader_node *member = reader_paths_find(r->container[r->depth], key);
+
+	r->value = member;
+	if (!member)
+		return true;
+	if (r->seen[r->depth] & (uint64_t)1 << member->index) {
+		(void)reader_fail(r, p, "the key \"%.*s\" a second time", STR_ARG(member->key));
+		return false;
+	}
+	r->seen[r->depth] |= (uint64_t)1 << member->index;
+	return true;
+}
+
+/* After a key's closing quote. */
+static inline const char *read_colon(struct reader *r, const char *p, const char *end)
+{
+	bool is_here = p < end && *p == ':';
+
+	r->state = is_here ? AT_VALUE : AT_COLON;
+	return is_here ? p + 1 : p;
+}
+
+static const char *close_key(struct reader *r, const char *p, const char *end)
+{
+	if (r->is_kept && !match_key(r, p, reader_end_text(r, p)))
+		return NULL;
+	return read_colon(r, p + 1, end);
+}
+
+/*
+ * Most strings are plain and lie in one chunk. These take the short way in the two functions below,
+ * which leaves no trace in the state; the others are begun, and IN_STRING goes on with them.
+ */
+static inline const char *read_key(struct reader *r, const char *p, const char *end)
+{
+	const char *close = NULL;
 
 	if (*p != '"')
 		return reader_unexpected(r, p);
-	r->is_key = true;
 	r->value = NULL;
-	reader_begin_text(r, p + 1, object && object->members, r->paths.longest_key);
+	close = reader_find_special(p + 1, end);
+	if (close < end && *close == '"') {
+		if (are_keys_wanted(r) &&
+		    !match_key(r, close, str_range(p + 1, (size_t)(close - p - 1))))
+			return NULL;
+		return read_colon(r, close + 1, end);
+	}
+	r->is_key = true;
+	reader_begin_text(r, p + 1, are_keys_wanted(r), r->paths.longest_key);
 	r->state = IN_STRING;
 	return p + 1;
 }
 
-static const char *close_key(struct reader *r, const char *p)
+static inline const char *read_string(struct reader *r, const char *p, const char *end)
 {
-	r->state = AT_COLON;
-	if (!r->is_kept)
-		return p + 1;
-	r->value = reader_paths_find(r->container[r->depth], reader_end_text(r, p));
-	if (!r->value)
-		return p + 1;
-	if (r->seen[r->depth] & (uint64_t)1 << r->value->index)
-		return reader_fail(r, p, "the key \"%.*s\" a second time", STR_ARG(r->value->key));
-	r->seen[r->depth] |= (uint64_t)1 << r->value->index;
-	return p + 1;
-}
+	bool is_wanted = reader_is_wanted(r->value);
+	const char *close = reader_find_special(p + 1, end);
 
-static const char *open_string(struct reader *r, const char *p)
-{
-	bool is_wanted = r->value && r->value->field;
-
+	if (close < end && *close == '"') {
+		if (is_wanted)
+			reader_emit(r, r->value, READER_STRING,
+				    str_range(p + 1, (size_t)(close - p - 1)));
+		reader_end_value(r);
+		return close + 1;
+	}
 	r->is_key = false;
 	reader_begin_text(r, p + 1, is_wanted, is_wanted ? r->value->field->max_bytes : 0);
 	r->state = IN_STRING;
@@ -137,46 +177,58 @@ static const char *close_string(struct reader *r, const char *p)
 	return p + 1;
 }
 
-static const char *read_string(struct reader *r, const char *p, const char *end)
+static const char *read_on_in_string(struct reader *r, const char *p, const char *end)
 {
 	p = reader_find_special(p, end);
 	if (p == end)
 		return p;
 	if (*p != '"')
 		return reader_read_special(r, p, end);
-	return r->is_key ? close_key(r, p) : close_string(r, p);
+	return r->is_key ? close_key(r, p, end) : close_string(r, p);
 }
 
-static const char *begin_value(struct reader *r, const char *p, const char *end)
+static inline const char *begin_value(struct reader *r, const char *p, const char *end)
 {
 	if (*p == '"')
-		return open_string(r, p);
+		return read_string(r, p, end);
 	if (*p == '{' || *p == '[')
 		return open_container(r, p);
 	return reader_begin_scalar(r, p, end);
 }
 
-static const char *read_after_value(struct reader *r, const char *p)
+static inline const char *read_after_value(struct reader *r, const char *p)
 {
 	bool is_object = r->is_object[r->depth];
 
-	if (*p == (is_object ? '}' : ']'))
-		return close_container(r, p);
-	if (*p != ',')
-		return reader_unexpected(r, p);
-	if (!is_object)
-		r->value = r->container[r->depth] ? r->container[r->depth]->element : NULL;
-	r->state = is_object ? AT_KEY : AT_VALUE;
-	return p + 1;
+	if (*p == ',') {
+		if (!is_object)
+			r->value = r->container[r->depth] ? r->container[r->depth]->element : NULL;
+		r->state = is_object ? AT_KEY : AT_VALUE;
+		return p + 1;
+	}
+	return *p == (is_object ? '}' : ']') ? close_container(r, p) : reader_unexpected(r, p);
 }
 
-static const char *read_between(struct reader *r, const char *p, const char *end)
+/* Falls through where the next token is most likely the next in the order of the cases. */
+static inline const char *read_between(struct reader *r, const char *p, const char *end)
 {
 	switch (r->state) {
 	case AT_FIRST_KEY:
-		return *p == '}' ? close_container(r, p) : open_key(r, p);
+		if (*p == '}')
+			return close_container(r, p);
+		__attribute__((fallthrough));
 	case AT_KEY:
-		return open_key(r, p);
+		p = read_key(r, p, end);
+		if (r->state != AT_VALUE || !p || (p = reader_skip_space(p, end)) == end)
+			return p;
+		__attribute__((fallthrough));
+	case AT_VALUE:
+		p = begin_value(r, p, end);
+		if (r->state != AFTER_VALUE || !p || (p = reader_skip_space(p, end)) == end)
+			return p;
+		__attribute__((fallthrough));
+	case AFTER_VALUE:
+		return read_after_value(r, p);
 	case AT_COLON:
 		if (*p != ':')
 			return reader_unexpected(r, p);
@@ -184,10 +236,6 @@ static const char *read_between(struct reader *r, const char *p, const char *end
 		return p + 1;
 	case AT_FIRST_ELEMENT:
 		return *p == ']' ? close_container(r, p) : begin_value(r, p, end);
-	case AT_VALUE:
-		return begin_value(r, p, end);
-	case AFTER_VALUE:
-		return read_after_value(r, p);
 	default:
 		return reader_unexpected(r, p);
 	}
@@ -196,7 +244,7 @@ static const char *read_between(struct reader *r, const char *p, const char *end
 static const char *read_within(struct reader *r, const char *p, const char *end)
 {
 	if (r->state == IN_STRING)
-		return read_string(r, p, end);
+		return read_on_in_string(r, p, end);
 	if (r->state == IN_LITERAL || r->state == IN_NUMBER)
 		return reader_read_scalar(r, p, end);
 	return reader_read_within_string(r, p, end);

@@ -31,6 +31,7 @@ static struct reader_node *get_member(struct reader_paths *paths, struct reader_
 	member->index = object->members ? object->members->index + 1 : 0;
 	member->next = object->members;
 	object->members = member;
+	object->lengths |= reader_paths_length_bit(key.n);
 	if (key.n > paths->longest_key)
 		paths->longest_key = key.n;
 	return member;
@@ -72,13 +73,4 @@ void reader_paths_release(struct reader_paths *paths)
 {
 	free(paths->nodes);
 	*paths = (struct reader_paths){0};
-}
-
-const struct reader_node *reader_paths_find(const struct reader_node *object, struct str key)
-{
-	const struct reader_node *member = object->members;
-
-	while (member && !str_eq(member->key, key))
-		member = member->next;
-	return member;
 }

@@ -11,6 +11,7 @@ struct reader_node {
 	struct reader_node *element;      /* of every array element, or NULL */
 	struct reader_node *members;      /* the first of the object's wanted members, or NULL */
 	struct reader_node *next;         /* sibling among them */
+	uint64_t lengths;                 /* of their keys: bit N for N bytes, 63 for all longer */
 	struct str key;                   /* as a member; borrowed from the field's path */
 	unsigned index;                   /* among its siblings */
 };
@@ -24,5 +25,21 @@ struct reader_paths {
 
 void reader_paths_init(struct reader_paths *paths, const struct reader_field *fields, size_t n);
 void reader_paths_release(struct reader_paths *paths);
-/* The wanted member of that key, or NULL. */
-const struct reader_node *reader_paths_find(const struct reader_node *object, struct str key);
+static inline uint64_t reader_paths_length_bit(size_t n)
+{
+	return (uint64_t)1 << (n < 63 ? n : 63);
+}
+
+/* The wanted member of that key, or NULL. Most keys are not wanted, and most of these told by their
+ * length. */
+static inline const struct reader_node *reader_paths_find(const struct reader_node *object,
+							  struct str key)
+{
+	const struct reader_node *member = object->members;
+
+	if (!(object->lengths & reader_paths_length_bit(key.n)))
+		return NULL;
+	while (member && !(member->key.n == key.n && memcmp(member->key.p, key.p, key.n) == 0))
+		member = member->next;
+	return member;
+}

@@ -18,7 +18,8 @@ static const char *read_literal(struct reader *r, const char *p, const char *end
 	}
 	if (text[r->literal_n])
 		return p;
-	reader_emit(r, r->value, r->literal, (struct str){0});
+	if (reader_is_wanted(r->value))
+		reader_emit(r, r->value, r->literal, (struct str){0});
 	reader_end_value(r);
 	return p;
 }
@@ -88,10 +89,31 @@ static const char *begin_literal(struct reader *r, const char *p, const char *en
 	return read_literal(r, p, end);
 }
 
+/* Where an integer ends that lies in one chunk, which most numbers are; else NULL. */
+static const char *find_integer_end(const char *p, const char *end)
+{
+	bool is_negative = *p == '-';
+	const char *digits = p + is_negative;
+
+	for (p = digits; p < end && is_digit(*p); p++)
+		;
+	if (p == digits || p == end || (*digits == '0' && p > digits + 1))
+		return NULL;
+	return *p == '.' || *p == 'e' || *p == 'E' ? NULL : p;
+}
+
 static const char *begin_number(struct reader *r, const char *p, const char *end)
 {
-	bool is_wanted = r->value && r->value->field;
+	bool is_wanted = reader_is_wanted(r->value);
+	const char *integer_end = find_integer_end(p, end);
 
+	if (integer_end) {
+		if (is_wanted)
+			reader_emit(r, r->value, READER_NUMBER,
+				    str_range(p, (size_t)(integer_end - p)));
+		reader_end_value(r);
+		return integer_end;
+	}
 	reader_begin_text(r, p, is_wanted, is_wanted ? r->value->field->max_bytes : 0);
 	r->state = IN_NUMBER;
 	r->number = *p == '-' ? AFTER_MINUS : *p == '0' ? AFTER_ZERO : IN_INTEGER;

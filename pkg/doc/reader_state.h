@@ -98,11 +98,18 @@ void reader_keep_run(struct reader *r, const char *p);
 void reader_keep(struct reader *r, const char *p, size_t n);
 /* The text, which ends before P. */
 struct str reader_end_text(struct reader *r, const char *p);
-/* Hands over a value of the wanted place NODE, if it is wanted itself. */
+static inline bool reader_is_wanted(const struct reader_node *node)
+{
+	return node && node->field;
+}
+
+/* Hands over a value of the wanted place NODE. */
 void reader_emit(struct reader *r, const struct reader_node *node, enum reader_type type,
 		 struct str text);
-/* After a value. */
-void reader_end_value(struct reader *r);
+static inline void reader_end_value(struct reader *r)
+{
+	r->state = r->depth > 0 ? AFTER_VALUE : AFTER_DOCUMENT;
+}
 
 /* Both set the error and return NULL. */
 const char *reader_fail(struct reader *r, const char *p, const char *fmt, ...)

@@ -11,14 +11,14 @@ static void keep_character(struct reader *r, unsigned c)
 	for (size_t i = n - 1; i > 0; i--, c >>= 6)
 		bytes[i] = (char)(0x80 | (c & 0x3f));
 	bytes[0] = (char)(lead[n] | c);
-	if (r->is_kept)
-		reader_keep(r, bytes, n);
+	reader_keep(r, bytes, n);
 }
 
 /* The escape ended before P: plain text goes on. */
 static const char *end_escape(struct reader *r, const char *p, unsigned c)
 {
-	keep_character(r, c);
+	if (r->is_kept)
+		keep_character(r, c);
 	r->high_surrogate = 0;
 	r->begin = p;
 	r->state = IN_STRING;
@@ -76,18 +76,36 @@ static const char *begin_hex(struct reader *r, const char *p)
 	return p + 1;
 }
 
+/* The character that the letter after a backslash stands for, or 0. */
+static char meaning(char letter)
+{
+	switch (letter) {
+	case 'b':
+		return '\b';
+	case 'f':
+		return '\f';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case 't':
+		return '\t';
+	case '"':
+	case '\\':
+	case '/':
+		return letter;
+	default:
+		return 0;
+	}
+}
+
 static const char *read_escape(struct reader *r, const char *p)
 {
-	static const char letters[] = "\"\\/bfnrt";
-	static const char meanings[] = "\"\\/\b\f\n\r\t";
-	const char *at = NULL;
+	char c = meaning(*p);
 
-	if (*p == 'u')
-		return begin_hex(r, p);
-	at = *p ? strchr(letters, *p) : NULL;
-	if (!at)
-		return reader_unexpected(r, p);
-	return end_escape(r, p + 1, (unsigned char)meanings[at - letters]);
+	if (c)
+		return end_escape(r, p + 1, (unsigned char)c);
+	return *p == 'u' ? begin_hex(r, p) : reader_unexpected(r, p);
 }
 
 /* RFC 3629, section 4: the ranges of the bytes after the first, which rule out overlong forms,
@@ -122,16 +140,20 @@ static const char *read_character(struct reader *r, const char *p, const char *e
 	return p;
 }
 
+static const char *begin_escape(struct reader *r, const char *p, const char *end)
+{
+	reader_keep_run(r, p);
+	r->begin = NULL;
+	r->state = IN_ESCAPE;
+	return p + 1 < end ? read_escape(r, p + 1) : p + 1;
+}
+
 const char *reader_read_special(struct reader *r, const char *p, const char *end)
 {
 	unsigned char c = (unsigned char)*p;
 
-	if (c == '\\') {
-		reader_keep_run(r, p);
-		r->begin = NULL;
-		r->state = IN_ESCAPE;
-		return p + 1;
-	}
+	if (c == '\\')
+		return begin_escape(r, p, end);
 	if (c < 0x20)
 		return reader_fail(r, p, "byte 0x%02x in a string, where only its escape may stand",
 				   c);
