@@ -277,19 +277,23 @@ static void expire(struct http_conn *conn)
 /* What is set aside for this connection, in the account of all. */
 static void count_held(struct http_conn *conn)
 {
-	struct http_server *server = conn->server;
 	size_t head = conn->request ? conn->request->head.cap : 0;
 	size_t held = head + conn->input.cap + conn->output.cap;
-	server->held_bytes += held - conn->held_bytes;
+	conn->server->held_bytes += held - conn->held_bytes;
 	conn->held_bytes = held;
-	if (server->held_bytes <= HTTP_HELD_MAX_BYTES || held <= HTTP_HELD_SMALL_BYTES)
-		return;
+}
+
+/* All together hold too much, and this one much of it. A request that is complete is no longer
+ * given up. */
+static void give_up(struct http_conn *conn)
+{
 	conn->is_busy = true;
 	if (has_output(conn))
 		http_conn_fail(conn);
 	else if (conn->state == HTTP_HEAD || conn->state == HTTP_BODY)
 		http_request_refuse(conn, 503, "too many requests at once");
 	conn->is_busy = false;
+	count_held(conn);
 }
 
 static void on_timer(void *arg);
@@ -313,8 +317,10 @@ void http_conn_settle(struct http_conn *conn)
 {
 	if (conn->is_busy)
 		return;
-	if (!conn->is_dead)
-		count_held(conn);
+	count_held(conn);
+	if (!conn->is_dead && conn->server->held_bytes > HTTP_HELD_MAX_BYTES &&
+	    conn->held_bytes > HTTP_HELD_SMALL_BYTES)
+		give_up(conn);
 	if (conn->is_dead) {
 		http_conn_free(conn);
 		return;

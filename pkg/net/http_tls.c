@@ -35,10 +35,13 @@ struct http_tls {
 	int64_t logged_ms; /* of the last line about a failed handshake */
 };
 
-static const char *last_problem(void)
+/* The first error is the cause, what follows is who passed it on ("PEM lib"). */
+static const char *first_problem(void)
 {
-	unsigned long code = ERR_peek_last_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	unsigned long code = ERR_peek_error();
+	if (ERR_SYSTEM_ERROR(code))
+		return strerror(ERR_GET_REASON(code));
+	const char *reason = ERR_reason_error_string(code);
 	return reason ? reason : "unknown error";
 }
 
@@ -117,14 +120,14 @@ static int load(struct http_tls *tls, struct err *err)
 	ERR_clear_error();
 	CLEANUP(free_ctx) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	if (!ctx || !set_rules(ctx))
-		return err_set(err, ERR_INTERNAL, "tls: %s", last_problem());
+		return err_set(err, ERR_INTERNAL, "tls: %s", first_problem());
 	if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert_file) != 1)
 		return err_set(err, ERR_INVALID, "tls certificate \"%.100s\": %s", tls->cert_file,
-			       last_problem());
+			       first_problem());
 	if (SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
 		return err_set(err, ERR_INVALID, "tls key \"%.100s\": %s", tls->key_file,
-			       last_problem());
+			       first_problem());
 	/* Connections hold the one that they began with. */
 	SSL_CTX_free(tls->ctx);
 	tls->not_after_ms = read_not_after(ctx);
@@ -220,7 +223,7 @@ void http_tls_note_failure(struct http_tls *tls, struct str peer)
 		return;
 	tls->logged_ms = now_ms;
 	log_msg(LOG_INFO, "net", "tls handshake failed", LOG_FIELD_STR("peer", peer),
-		LOG_FIELD("error", last_problem()));
+		LOG_FIELD("error", first_problem()));
 }
 
 int64_t http_tls_not_after_ms(const struct http_tls *tls)

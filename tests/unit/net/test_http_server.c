@@ -1,0 +1,261 @@
+#define _GNU_SOURCE
+#include "net/http_conn.h"
+
+#include "http_world.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+static int set_up(void **state)
+{
+	struct world *world = mem_new(1, sizeof(*world));
+	world_init(world);
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	world_release(*state);
+	free(*state);
+	return 0;
+}
+
+static void addresses_are_listened_on(void **state)
+{
+	struct world *world = *state;
+	static const struct {
+		const char *address;
+		int code;
+		const char *shown;
+	} cases[] = {
+		{"127.0.0.1:0", 0, "127.0.0.1:"},
+		{"localhost:0", 0, NULL},
+		{":0", 0, NULL},
+		{"", ERR_INVALID, "listen address \"\": expected"},
+		{"127.0.0.1", ERR_INVALID, NULL},
+		{"127.0.0.1:", ERR_INVALID, NULL},
+		{"127.0.0.1:65536", ERR_INVALID, NULL},
+		{"127.0.0.1:http", ERR_INVALID, NULL},
+		{"127.0.0.1:-1", ERR_INVALID, NULL},
+		{"::1:0", ERR_INVALID, NULL},
+		{"192.0.2.1:0", ERR_UNAVAILABLE, "listen on 192.0.2.1:0: "},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = {0};
+		struct http_options options = world_options(world);
+		struct http_server *server = NULL;
+		int code = http_server_new(&server, world->loop, cases[i].address, &options, &err);
+		assert_int_equal(code, cases[i].code);
+		assert_true((code == 0) == (server != NULL));
+		const char *shown = server ? http_server_address(server) : err.msg;
+		if (cases[i].shown)
+			assert_true(str_starts(str_of(shown), str_of(cases[i].shown)));
+		if (server)
+			assert_false(str_ends(str_of(shown), STR(":0")));
+		http_server_free(server);
+	}
+}
+
+static void an_address_in_use_is_said(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	struct http_server *second = NULL;
+	struct err err = {0};
+	world_start(world, &options);
+	assert_int_equal(http_server_new(&second, world->loop, http_server_address(world->server),
+					 &options, &err),
+			 ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "Address already in use"));
+}
+
+static const char *json_error(struct buf *body, int status, const char *message)
+{
+	buf_printf(body, "{\"code\":%d,\"message\":\"%s\"}", status, message);
+	return "application/json";
+}
+
+static void errors_look_as_the_owner_wants(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	options.error_body = json_error;
+	world_start(world, &options);
+	struct client *client = client_new(world);
+	client_send(client, STR("POST / HTTP/1.1\r\n\r\n"));
+	expect_answers(world, client, "400!");
+	assert_non_null(strstr(client->got.data, "\r\nContent-Type: application/json\r\n"));
+	assert_non_null(strstr(client->got.data, "{\"code\":400,\"message\":\"no Host\"}"));
+}
+
+static bool all_are_open(struct world *world, void *arg)
+{
+	return http_server_connections(world->server) == *(const size_t *)arg;
+}
+
+static void a_connection_over_the_limit_is_told_503(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	size_t n = options.limits.max_connections = 5;
+	world_start(world, &options);
+	for (size_t i = 0; i < n; i++)
+		client_new(world);
+	assert_true(run_until(world, all_are_open, &n, 1000));
+	struct client *early = world->clients;
+	for (size_t i = 0; i < 100; i++) {
+		struct client *client = client_new(world);
+		client_send(client, STR(POST_HEAD "\r\n"));
+		expect_answers(world, client, "503!");
+		assert_non_null(strstr(client->got.data, "\r\nRetry-After: "));
+	}
+	client_send(early, STR(POST_HEAD "\r\n"));
+	expect_answers(world, early, "200");
+	client_free(world, early);
+	run_for(world, 1200);
+	struct client *late = client_new(world);
+	client_send(late, STR(POST_HEAD "\r\n"));
+	expect_answers(world, late, "200");
+}
+
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* No descriptor left, and clients waiting: that must cost next to nothing, and pass. */
+static void no_descriptors_left_is_survived(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	struct rlimit old, low;
+	world_start(world, &options);
+	struct client *client = client_new(world);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	int lowest_free = dup(0);
+	close(lowest_free);
+	low = (struct rlimit){(rlim_t)lowest_free, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	run_for(world, 30);
+	int64_t began_us = cpu_us();
+	world->until = never;
+	world->give_up_ms = clock_mono_ms(world->clock) + 400;
+	timer_start(world->clock, &world->tick, 400, on_tick, world);
+	loop_run(world->loop);
+	int64_t took_us = cpu_us() - began_us;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(took_us < 400 * 1000 / 20);
+	assert_int_equal(client->got.len, 0);
+	expect_answers(world, client, "200");
+}
+
+static void the_limit_leaves_descriptors_for_others(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	struct rlimit old, low;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = (struct rlimit){300, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	world_start(world, &options);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(world->server->limits.max_connections, 300 - 128);
+}
+
+static bool is_drained(struct world *world, void *arg)
+{
+	(void)arg;
+	return http_server_connections(world->server) == 0;
+}
+
+static void draining_answers_what_is_under_way(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	world_start(world, &options);
+	struct client *idle = client_new(world);
+	struct client *waiting = client_new(world);
+	world->answers = LATER;
+	client_send(waiting, STR(POST_HEAD "\r\n"));
+	run_for(world, 30);
+	struct http_request *held = world->held;
+	assert_non_null(held);
+	world->answers = AT_END;
+	struct client *sending = client_new(world);
+	client_send(sending, STR(POST_HEAD "Content-Length: 5\r\n\r\nhe"));
+	run_for(world, 30);
+	struct client *queued = client_new(world);
+	client_send(queued, STR(POST_HEAD "\r\n"));
+
+	http_server_drain(world->server);
+	client_send(idle, STR(POST_HEAD "\r\n"));
+	expect_answers(world, idle, "200!");
+	expect_answers(world, queued, "200!");
+	client_send(sending, STR("llo"));
+	expect_answers(world, sending, "200!");
+	give_answer(world, held);
+	expect_answers(world, waiting, "200!");
+	for (struct client *i = world->clients; i; i = i->next)
+		i->finishes = true;
+	assert_true(run_until(world, is_drained, NULL, 3000));
+	assert_int_equal(world->n_aborts, 0);
+}
+
+static void draining_closes_idle_connections_and_the_port(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	world_start(world, &options);
+	struct client *idle = client_new(world);
+	client_send(idle, STR(POST_HEAD "\r\n"));
+	expect_answers(world, idle, "200");
+	http_server_drain(world->server);
+	http_server_drain(world->server);
+	expect_closed(world, idle, 1000);
+	assert_false(idle->is_reset);
+	assert_true(is_drained(world, NULL));
+
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	to.sin_port = htons(
+		(uint16_t)strtoul(strrchr(http_server_address(world->server), ':') + 1, NULL, 10));
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+}
+
+static void freeing_aborts_what_is_under_way(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	world_start(world, &options);
+	world->answers = LATER;
+	struct client *client = client_new(world);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	client_send(client_new(world), STR(POST_HEAD "Content-Length: 9\r\n\r\n"));
+	client_send(client_new(world), STR("POST"));
+	run_for(world, 30);
+	http_server_free(TAKE(world->server));
+	assert_int_equal(world->n_aborts, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+		IN_WORLD(addresses_are_listened_on),
+		IN_WORLD(an_address_in_use_is_said),
+		IN_WORLD(errors_look_as_the_owner_wants),
+		IN_WORLD(a_connection_over_the_limit_is_told_503),
+		IN_WORLD(no_descriptors_left_is_survived),
+		IN_WORLD(the_limit_leaves_descriptors_for_others),
+		IN_WORLD(draining_answers_what_is_under_way),
+		IN_WORLD(draining_closes_idle_connections_and_the_port),
+		IN_WORLD(freeing_aborts_what_is_under_way),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

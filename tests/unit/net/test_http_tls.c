@@ -1,0 +1,399 @@
+#include "net/http_conn.h"
+
+#include "http_world.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+struct tls_world {
+	struct world world;
+	char directory[32];
+	char cert[64], key[64];
+	SSL_CTX *ctx; /* the clients' */
+};
+
+/* "DIRECTORY/NAME" */
+static void path_of(char *out, size_t size, const struct tls_world *tls, const char *name)
+{
+	assert_true(snprintf(out, size, "%s/%s", tls->directory, name) < (int)size);
+}
+
+static void write_pem(const char *path, X509 *cert, EVP_PKEY *key)
+{
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	if (cert)
+		assert_int_equal(PEM_write_X509(file, cert), 1);
+	else
+		assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A certificate of its own that ends DAYS from now. */
+static void write_pair(const char *cert_path, const char *key_path, int days)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), days), 1);
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), -60));
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), days * 86400L));
+	X509_NAME *name = X509_get_subject_name(cert);
+	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+						    (const unsigned char *)"h", -1, -1, 0),
+			 1);
+	assert_int_equal(X509_set_issuer_name(cert, name), 1);
+	assert_int_equal(X509_set_pubkey(cert, key), 1);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	write_pem(cert_path, cert, NULL);
+	write_pem(key_path, NULL, key);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static struct http_options tls_options(struct tls_world *tls)
+{
+	struct http_options options = world_options(&tls->world);
+	options.tls_cert_file = tls->cert;
+	options.tls_key_file = tls->key;
+	return options;
+}
+
+static int set_up(void **state)
+{
+	struct tls_world *tls = mem_new(1, sizeof(*tls));
+	world_init(&tls->world);
+	strcpy(tls->directory, "/tmp/buildhook-tls-XXXXXX");
+	assert_non_null(mkdtemp(tls->directory));
+	path_of(tls->cert, sizeof(tls->cert), tls, "tls.crt");
+	path_of(tls->key, sizeof(tls->key), tls, "tls.key");
+	write_pair(tls->cert, tls->key, 100);
+	struct http_options options = tls_options(tls);
+	options.limits.handshake_ms = 200;
+	world_start(&tls->world, &options);
+	tls->ctx = SSL_CTX_new(TLS_client_method());
+	*state = tls;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct tls_world *tls = *state;
+	char command[100];
+	world_release(&tls->world);
+	SSL_CTX_free(tls->ctx);
+	assert_true(snprintf(command, sizeof(command), "rm -r %s", tls->directory) <
+		    (int)sizeof(command));
+	assert_int_equal(system(command), 0);
+	free(tls);
+	return 0;
+}
+
+static struct client *tls_client(struct tls_world *tls)
+{
+	struct client *client = client_new(&tls->world);
+	client->ssl = SSL_new(tls->ctx);
+	assert_int_equal(SSL_set_fd(client->ssl, client->fd), 1);
+	SSL_set_connect_state(client->ssl);
+	return client;
+}
+
+static void a_body_arrives_as_it_was_sent(void **state)
+{
+	struct tls_world *tls = *state;
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
+		assert_int_equal(SSL_CTX_set_max_proto_version(tls->ctx, versions[v]), 1);
+		struct client *client = tls_client(tls);
+		for (int round = 0; round < 2; round++) {
+			client_send(client, STR(POST_HEAD "Content-Length: 300000\r\n\r\n"));
+			for (int i = 0; i < 300000; i++)
+				buf_put_char(&client->out, (char)(i % 251));
+		}
+		expect_answers(&tls->world, client, "200 200");
+		assert_int_equal(SSL_version(client->ssl), versions[v]);
+		assert_int_equal(tls->world.body.len, 600000);
+		for (int i = 0; i < 600000; i++)
+			assert_int_equal((uint8_t)tls->world.body.data[i], i % 300000 % 251);
+		buf_clear(&tls->world.body);
+	}
+}
+
+static void a_large_answer_arrives_whole_and_is_closed_properly(void **state)
+{
+	struct tls_world *tls = *state;
+	CLEANUP(mem_free) char *big = mem_new(1, 8 << 20);
+	tls->world.answer = str_range(big, 8 << 20);
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "Connection: close\r\n\r\n"));
+	expect_closed(&tls->world, client, 5000);
+	assert_true(client->got.len > 8 << 20);
+	assert_true(SSL_get_shutdown(client->ssl) & SSL_RECEIVED_SHUTDOWN);
+}
+
+static void pipelined_requests_are_answered_one_by_one(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *client = tls_client(tls);
+	for (int i = 0; i < 5; i++)
+		client_send(client, STR(POST_HEAD "Content-Length: 3\r\n\r\nabc"));
+	client_send(client, STR("nonsense\r\n"));
+	expect_answers(&tls->world, client, "200 200 200 200 200 400!");
+}
+
+static void a_late_answer_goes_on_with_what_tls_has_read(void **state)
+{
+	struct tls_world *tls = *state;
+	tls->world.answers = LATER;
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n" POST_HEAD "\r\n"));
+	run_for(&tls->world, 100);
+	assert_int_equal(tls->world.n_heads, 1);
+	tls->world.answers = AT_END;
+	give_answer(&tls->world, tls->world.held);
+	expect_answers(&tls->world, client, "200 200");
+}
+
+static void old_versions_and_weak_ciphers_are_refused(void **state)
+{
+	struct tls_world *tls = *state;
+	static const struct {
+		int version;
+		const char *ciphers;
+		bool is_good;
+	} cases[] = {
+		{TLS1_VERSION, "ALL:@SECLEVEL=0", false},
+		{TLS1_1_VERSION, "ALL:@SECLEVEL=0", false},
+		{TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", false},
+		{TLS1_2_VERSION, "ECDHE-ECDSA-AES256-SHA384", false},
+		{TLS1_2_VERSION, "AES128-GCM-SHA256:AES256-SHA", false},
+		{TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", true},
+		{TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305", true},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct client *client = tls_client(tls);
+		assert_int_equal(SSL_set_min_proto_version(client->ssl, cases[i].version), 1);
+		assert_int_equal(SSL_set_max_proto_version(client->ssl, cases[i].version), 1);
+		assert_int_equal(SSL_set_cipher_list(client->ssl, cases[i].ciphers), 1);
+		client_send(client, STR(POST_HEAD "\r\n"));
+		if (cases[i].is_good)
+			expect_answers(&tls->world, client, "200");
+		else
+			expect_closed(&tls->world, client, 1000);
+		assert_true(cases[i].is_good || client->got.len == 0);
+	}
+}
+
+static void nothing_is_kept_for_a_next_connection(void **state)
+{
+	struct tls_world *tls = *state;
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
+		assert_int_equal(SSL_CTX_set_max_proto_version(tls->ctx, versions[v]), 1);
+		struct client *client = tls_client(tls);
+		client_send(client, STR(POST_HEAD "\r\n"));
+		expect_answers(&tls->world, client, "200");
+		assert_false(SSL_SESSION_is_resumable(SSL_get_session(client->ssl)));
+	}
+}
+
+static void http11_is_chosen_where_it_is_offered(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *client = tls_client(tls);
+	static const unsigned char offer[] = "\x02h2\x08http/1.1";
+	assert_int_equal(SSL_set_alpn_protos(client->ssl, offer, sizeof(offer) - 1), 0);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	const unsigned char *chosen;
+	unsigned int n;
+	SSL_get0_alpn_selected(client->ssl, &chosen, &n);
+	assert_true(str_eq(str_range((const char *)chosen, n), STR("http/1.1")));
+}
+
+static void plain_http_is_closed(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *client = client_new(&tls->world);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_closed(&tls->world, client, 1000);
+	assert_int_equal(tls->world.n_heads, 0);
+}
+
+static void an_unfinished_handshake_is_cut_off(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *silent = client_new(&tls->world);
+	struct client *begun = client_new(&tls->world);
+	client_send(begun, str_range("\x16\x03\x01\x02\x00\x01\x00", 7));
+	expect_closed(&tls->world, silent, 1000);
+	expect_closed(&tls->world, begun, 1000);
+}
+
+/* The hello in records of one byte each, as a middlebox or an attacker may cut it. */
+static void a_hello_in_tiny_records_is_taken(void **state)
+{
+	struct tls_world *tls = *state;
+	SSL *ssl = SSL_new(tls->ctx);
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	SSL_set_bio(ssl, in, out);
+	SSL_set_connect_state(ssl);
+	assert_int_equal(SSL_do_handshake(ssl), -1);
+	char *bytes;
+	long n = BIO_get_mem_data(out, &bytes);
+	struct client *client = client_new(&tls->world);
+	for (long i = 5; i < n; i++) {
+		const char record[] = {bytes[0], bytes[1], bytes[2], 0, 1, bytes[i]};
+		client_send(client, str_range(record, sizeof(record)));
+	}
+	run_for(&tls->world, 100);
+	assert_true(client->got.len > 5);
+	assert_int_equal(client->got.data[0], 0x16);
+	SSL_free(ssl);
+}
+
+static void renegotiation_ends_the_connection(void **state)
+{
+	struct tls_world *tls = *state;
+	assert_int_equal(SSL_CTX_set_max_proto_version(tls->ctx, TLS1_2_VERSION), 1);
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	assert_int_equal(SSL_renegotiate(client->ssl), 1);
+	(void)SSL_do_handshake(client->ssl);
+	expect_closed(&tls->world, client, 1000);
+	assert_int_equal(http_server_connections(tls->world.server), 0);
+}
+
+static void over_the_limit_is_closed(void **state)
+{
+	struct tls_world *tls = *state;
+	tls->world.server->limits.max_connections = 1;
+	struct client *first = tls_client(tls);
+	client_send(first, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, first, "200");
+	struct client *second = tls_client(tls);
+	client_send(second, STR(POST_HEAD "\r\n"));
+	expect_closed(&tls->world, second, 1000);
+}
+
+static int64_t days_left(const struct tls_world *tls)
+{
+	int64_t ms =
+		http_server_certificate_not_after_ms(tls->world.server) - clock_real_wall_ms(NULL);
+	return (ms + 43200000) / 86400000;
+}
+
+static void wait_for_reload(struct tls_world *tls)
+{
+	skipped_ms += 10001;
+	run_for(&tls->world, 20);
+}
+
+static void expect_serial(struct tls_world *tls, long serial)
+{
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	X509 *cert = SSL_get1_peer_certificate(client->ssl);
+	assert_int_equal(ASN1_INTEGER_get(X509_get0_serialNumber(cert)), serial);
+	X509_free(cert);
+}
+
+static void a_changed_pair_is_used_and_a_bad_one_is_not(void **state)
+{
+	struct tls_world *tls = *state;
+	expect_serial(tls, 100);
+	assert_int_equal(days_left(tls), 100);
+	write_pair(tls->cert, tls->key, 200);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+	assert_int_equal(days_left(tls), 200);
+
+	char other_key[64];
+	path_of(other_key, sizeof(other_key), tls, "other.key");
+	write_pair(tls->cert, other_key, 300);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+	assert_int_equal(truncate(tls->cert, 0), 0);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+	assert_int_equal(unlink(tls->key), 0);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+	write_pair(tls->cert, tls->key, 400);
+	wait_for_reload(tls);
+	expect_serial(tls, 400);
+}
+
+/* As the kubelet does it: the files are links through a directory that is a link, which is moved.
+ */
+static void a_moved_link_is_noticed(void **state)
+{
+	struct tls_world *tls = *state;
+	char one[64], two[64];
+	path_of(one, sizeof(one), tls, "1.crt");
+	path_of(two, sizeof(two), tls, "1.key");
+	write_pair(one, two, 200);
+	assert_int_equal(unlink(tls->cert), 0);
+	assert_int_equal(unlink(tls->key), 0);
+	assert_int_equal(symlink(one, tls->cert), 0);
+	assert_int_equal(symlink(two, tls->key), 0);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+}
+
+static void a_bad_pair_at_the_start_is_an_error(void **state)
+{
+	struct tls_world *tls = *state;
+	static const struct {
+		const char *content;
+		const char *file; /* the one that is overwritten */
+		const char *message;
+	} cases[] = {
+		{"", "tls.crt", "tls certificate \""},
+		{"x", "tls.key", "tls key \""},
+		{"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE "
+		 "KEY-----\n",
+		 "tls.key", "tls key \""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char path[64];
+		struct err err = {0};
+		struct http_server *server = NULL;
+		struct http_options options = tls_options(tls);
+		write_pair(tls->cert, tls->key, 100);
+		path_of(path, sizeof(path), tls, cases[i].file);
+		FILE *file = fopen(path, "we");
+		assert_true(fputs(cases[i].content, file) >= 0);
+		assert_int_equal(fclose(file), 0);
+		assert_int_equal(
+			http_server_new(&server, tls->world.loop, "127.0.0.1:0", &options, &err),
+			ERR_INVALID);
+		assert_true(str_starts(str_of(err.msg), str_of(cases[i].message)));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+		IN_WORLD(a_body_arrives_as_it_was_sent),
+		IN_WORLD(a_large_answer_arrives_whole_and_is_closed_properly),
+		IN_WORLD(pipelined_requests_are_answered_one_by_one),
+		IN_WORLD(a_late_answer_goes_on_with_what_tls_has_read),
+		IN_WORLD(old_versions_and_weak_ciphers_are_refused),
+		IN_WORLD(nothing_is_kept_for_a_next_connection),
+		IN_WORLD(http11_is_chosen_where_it_is_offered),
+		IN_WORLD(plain_http_is_closed),
+		IN_WORLD(an_unfinished_handshake_is_cut_off),
+		IN_WORLD(a_hello_in_tiny_records_is_taken),
+		IN_WORLD(renegotiation_ends_the_connection),
+		IN_WORLD(over_the_limit_is_closed),
+		IN_WORLD(a_changed_pair_is_used_and_a_bad_one_is_not),
+		IN_WORLD(a_moved_link_is_noticed),
+		IN_WORLD(a_bad_pair_at_the_start_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
