@@ -128,6 +128,17 @@ static void put_names(struct buf *out, const struct files *files, const char *li
 		buf_put_str(out, STR("(none)"));
 }
 
+/* "kubeconfig FILE: KIND "NAME"" before the message. */
+static int wrap_entry(const struct entry *entry, const char *kind, const char *name,
+		      struct err *err)
+{
+	CLEANUP(buf_release) struct buf shown = BUF_INIT(256);
+
+	buf_put_clean(&shown, str_of(name), 64);
+	return err_wrap(err, "kubeconfig %s: %s \"%s\"", entry->file->path, kind,
+			shown.data ? shown.data : "");
+}
+
 static int fail_missing(const struct files *files, const char *list, const char *kind,
 			const char *name, struct err *err)
 {
@@ -300,14 +311,13 @@ static int read_context(struct kube_config *out, const struct files *files,
 		return fail_missing(files, "clusters", "cluster", cluster_name ? cluster_name : "",
 				    err);
 	if (read_cluster(out, &cluster, err) < 0)
-		return err_wrap(err, "kubeconfig %s: cluster \"%.64s\"", cluster.file->path,
-				cluster_name);
+		return wrap_entry(&cluster, "cluster", cluster_name, err);
 	if (!user_name)
 		return 0;
 	if (!find_entry(files, "users", "user", user_name, &user))
 		return fail_missing(files, "users", "user", user_name, err);
 	if (read_user(out, &user, allow_exec, err) < 0)
-		return err_wrap(err, "kubeconfig %s: user \"%.64s\"", user.file->path, user_name);
+		return wrap_entry(&user, "user", user_name, err);
 	return 0;
 }
 
@@ -326,7 +336,8 @@ int kubeconfig_read(struct kube_config *out, const char *path, bool is_list,
 		rc = read_context(out, &files, &context, options->allow_exec, err);
 	if (rc < 0)
 		return rc;
-	buf_printf(&source, "%s, context %s", context.file->path, name);
+	buf_printf(&source, "%s, context ", context.file->path);
+	buf_put_clean(&source, str_of(name), 64);
 	out->source = buf_take(&source);
 	return 0;
 }
