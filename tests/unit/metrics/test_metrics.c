@@ -23,7 +23,7 @@ static void release_metrics(struct metrics **metrics)
 
 static void check_text(struct metrics *metrics, const char *text)
 {
-	CLEANUP(buf_release) struct buf out = BUF_INIT(64 * 1024);
+	CLEANUP(buf_release) struct buf out = BUF_INIT(65536);
 
 	metrics_format(metrics, &out);
 	assert_false(out.overflow);
