@@ -5,41 +5,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every text member, so that none is forgotten in one of the two passes. */
-static const size_t texts[] = {
-	offsetof(struct journal_change, uid),          offsetof(struct journal_change, namespace_),
-	offsetof(struct journal_change, name),         offsetof(struct journal_change, type),
-	offsetof(struct journal_change, host),         offsetof(struct journal_change, delivery_id),
-	offsetof(struct journal_change, ref),          offsetof(struct journal_change, commit),
-	offsetof(struct journal_change, author_name),  offsetof(struct journal_change, author_email),
-	offsetof(struct journal_change, committer_name), offsetof(struct journal_change, committer_email),
-	offsetof(struct journal_change, message),      offsetof(struct journal_change, pusher),
-	offsetof(struct journal_change, env_json),     offsetof(struct journal_change, options_json),
-	offsetof(struct journal_change, warning),      offsetof(struct journal_change, build),
-	offsetof(struct journal_change, reason),
+#define AT(member) offsetof(struct journal_change, member)
+
+const size_t journal_change_texts[JOURNAL_CHANGE_TEXTS] = {
+	AT(uid),          AT(namespace_),     AT(name),
+	AT(type),         AT(host),           AT(delivery_id),
+	AT(ref),          AT(commit),         AT(author_name),
+	AT(author_email), AT(committer_name), AT(committer_email),
+	AT(message),      AT(pusher),         AT(env_json),
+	AT(options_json), AT(warning),        AT(build),
+	AT(reason),
 };
 
-static const char **text_at(struct journal_change *change, size_t i)
+const char *journal_change_text(const struct journal_change *change, size_t i)
 {
-	return (const char **)(void *)((char *)change + texts[i]);
+	const char *text = NULL;
+
+	memcpy(&text, (const char *)change + journal_change_texts[i], sizeof(text));
+	return text;
 }
 
 struct journal_change *journal_change_copy(const struct journal_change *change)
 {
-	struct journal_change in = *change;
-	size_t bytes = sizeof(in);
+	size_t bytes = sizeof(*change);
 	struct journal_change *copy;
 	char *to;
 
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		bytes += str_of(*text_at(&in, i)).n + 1;
+	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++)
+		bytes += str_of(journal_change_text(change, i)).n + 1;
 	copy = mem_new(1, bytes);
-	*copy = in;
+	*copy = *change;
 	to = (char *)(copy + 1);
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		struct str text = str_of(*text_at(&in, i));
+	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++) {
+		struct str text = str_of(journal_change_text(change, i));
 
-		*text_at(copy, i) = to;
+		memcpy((char *)copy + journal_change_texts[i], &to, sizeof(to));
 		if (text.n > 0)
 			memcpy(to, text.p, text.n);
 		to += text.n + 1;

@@ -1,19 +1,25 @@
 /*
- * The durable record of deliveries (SQLite, WAL, synchronous=FULL). A change that is to start a build is a row here before its
- * delivery is answered, and stays until it has ended, whatever happens to the process.
+ * The durable record of deliveries (SQLite, WAL, synchronous=FULL). A change that is to start a build is a row here
+ * before its delivery is answered, and stays until it has ended, whatever happens to the process.
  *
  *     accepted -> starting -> started | failed | superseded | ignored
  *
- * Writes are collected and committed on the journal's own thread, whole batches at a time; what came of them is told on the caller's
- * thread by journal_collect(). Reads are the caller's, on a second connection, and see every write that has been told.
+ * Writes are collected and committed on the journal's own thread, whole batches at a time; what came of them is told on
+ * the caller's thread by journal_collect(). Reads are the caller's, on a second connection, and see every write that has
+ * been told. A function that gets rows lent must not read the journal itself.
+ *
+ * Rows that have ended go when the dedupe window, and at least 72 h, have passed since they were accepted; sooner where
+ * there are more than 200,000 of them or more than 512 MiB.
  */
 #pragma once
 
 #include "base/clock.h"
 #include "base/err.h"
 
-#define JOURNAL_MAX_TEXT 1024       /* bytes of a ref, message, author, ... ; longer is the caller's mistake */
+#define JOURNAL_MAX_TEXT  1024        /* bytes of a ref, message, author, ...; longer is the caller's mistake */
 #define JOURNAL_MAX_EXTRA (64 * 1024) /* bytes of env_json and options_json together */
+/* SQLite's write-ahead log stays below this unless somebody reads the file and does not come to an end. */
+#define JOURNAL_LOG_LIMIT_BYTES (64 * 1024 * 1024)
 
 enum journal_state {
 	JOURNAL_ACCEPTED,
@@ -25,48 +31,51 @@ enum journal_state {
 };
 #define JOURNAL_STATES 6
 
-/* A change in flat form. All texts NUL-terminated UTF-8, "" where there is nothing; never NULL in rows that come from the journal. */
+/* A change in flat form. All texts NUL-terminated UTF-8, "" where there is nothing; never NULL in rows from the journal. */
 struct journal_change {
 	int64_t seq; /* order of acceptance; given by the journal */
 	enum journal_state state;
-	int64_t accepted_ms; /* wall clock */
+	int64_t accepted_ms;                 /* wall clock */
 	const char *uid, *namespace_, *name; /* of the BuildConfig */
-	const char *type;        /* "github", ...: the hook */
-	const char *host;        /* "github", "gitea", ...: who sent it */
+	const char *type;                    /* "github", ...: the hook */
+	const char *host;                    /* "github", "gitea", ...: who sent it */
 	const char *delivery_id;
-	const char *ref;         /* full, "refs/heads/main"; "" for Generic without one */
-	const char *commit;      /* "" without one */
+	const char *ref;    /* full, "refs/heads/main"; "" for Generic without one */
+	const char *commit; /* "" without one */
 	const char *author_name, *author_email, *committer_name, *committer_email, *message;
-	const char *pusher;      /* for the status line: who pushed, as the host names them */
-	bool use_commit_ref;     /* the build gets this commit although it is not of the BuildConfig's ref */
-	const char *env_json;    /* Generic: JSON array of EnvVar, or "" */
+	const char *pusher;       /* for the status line: who pushed, as the host names them */
+	bool use_commit_ref;      /* the build gets this commit although it is not of the BuildConfig's ref */
+	const char *env_json;     /* Generic: JSON array of EnvVar, or "" */
 	const char *options_json; /* Generic: dockerStrategyOptions, or "" */
 	const char *warning;
 	/* The start. */
-	int64_t base_version;    /* lastVersion sent as compare-and-set with the POST that may be under way; -1 without */
-	int64_t posted_ms;       /* wall clock of that POST; 0 without */
+	int64_t base_version; /* lastVersion sent as compare-and-set with the POST that may be under way; -1 without */
+	int64_t posted_ms;    /* wall clock of that POST; 0 without */
 	int attempts;
 	int64_t next_attempt_ms; /* wall clock; 0: at once */
 	/* The end. */
-	const char *build;       /* started */
-	const char *reason;      /* failed, superseded, ignored, or what the last attempt met */
-	int64_t ended_ms;
+	const char *build;  /* started */
+	const char *reason; /* failed, superseded, ignored, or what the last attempt met */
+	int64_t ended_ms;   /* wall clock; given by the journal */
 };
 
 struct journal;
 
 struct journal_options {
-	const char *data_dir;   /* made (0700) if missing */
+	const char *data_dir; /* made (0700) if missing */
 	struct clock *clock;
-	int64_t dedupe_window_ms;
-	/* Called from the journal's thread when journal_collect() has something to tell. NULL: no thread, commits happen within journal_collect() (for simulation). */
+	int64_t dedupe_window_ms; /* of the monotonic clock while a process runs */
+	/*
+	 * Called from the journal's thread when journal_collect() has something to tell, or the journal has failed. NULL:
+	 * no thread, commits happen within journal_collect() (for simulation).
+	 */
 	void (*wake)(void *arg);
 	void *wake_arg;
 };
 
 /*
- * ERR_DENIED: the folder has a wrong owner or mode. ERR_EXISTS: another process has it. ERR_INVALID: not a journal of ours, or damaged, or of a newer
- * version: untouched, and the message says how to set it aside. ERR_UNAVAILABLE: I/O.
+ * ERR_DENIED: the folder has a wrong owner or mode. ERR_EXISTS: another process has it. ERR_INVALID: not a journal of
+ * ours, or damaged, or of a newer version: untouched, and the message says how to set it aside. ERR_UNAVAILABLE: I/O.
  */
 int journal_open(struct journal **out, const struct journal_options *options, struct err *err);
 /* Commits what waits (telling nobody), checkpoints and closes. */
@@ -76,27 +85,33 @@ void journal_close(struct journal *journal);
 void journal_collect(struct journal *journal);
 /* An I/O error ended it: nothing is acknowledged any more, the process should exit. NULL while all is well. */
 const char *journal_failure(const struct journal *journal);
-/* False while it cannot store (disk full, failure); it finds out by itself when it can again. */
+/* False while it cannot store (disk full, failure); it finds out by itself, within about a second, when it can again. */
 bool journal_is_writable(const struct journal *journal);
 
 enum journal_added {
 	JOURNAL_NEW,
-	JOURNAL_REVIVED,   /* it had ended failed or superseded, and is accepted anew */
+	JOURNAL_REVIVED,   /* it had ended without a build, and is accepted anew */
 	JOURNAL_DUPLICATE, /* it is here already; see state and build */
 };
 
 struct journal_add_result {
 	enum journal_added added;
 	int64_t seq;
-	enum journal_state state; /* before this delivery, where it is a duplicate */
+	/* What there was before this delivery; nothing where it is new. */
+	enum journal_state state;
 	char build[256];
 	char reason[256];
 };
 
-/* STATUS: ERR_OK (durable), ERR_UNAVAILABLE (not stored: disk full or failing) or ERR_LIMIT (too many rows). RESULTS as many as changes, lent. */
+/*
+ * STATUS: ERR_OK (durable), ERR_UNAVAILABLE (not stored: disk full or failing) or ERR_LIMIT (too many rows). RESULTS as
+ * many as changes, lent; they mean something only with ERR_OK.
+ */
 typedef void (*journal_add_fn)(void *arg, int status, const struct journal_add_result *results, size_t n);
 /*
- * Stores the changes of one delivery, all or none. A change is known again by (uid, type, delivery_id, ref) within the dedupe window. Copies everything.
+ * Stores the changes of one delivery, all or none, as accepted: of what they say, state, start (but next_attempt_ms) and
+ * end don't count. A change is known again by (uid, type, delivery_id, ref): while it waits, and within the dedupe
+ * window after it was accepted if it has started. Copies everything.
  * Returns a ticket for journal_forget(), or 0 when too much waits already (then FN is not called: answer 503).
  */
 uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n, journal_add_fn fn, void *arg);
@@ -114,12 +129,16 @@ struct journal_update {
 	const char *build;
 	const char *reason;
 };
-/* STATUS as in journal_add_fn. FN may be NULL. A row that has ended is not changed any more. */
+/*
+ * STATUS as in journal_add_fn: after ERR_UNAVAILABLE the row is as it was, and writing it again is the caller's. FN may
+ * be NULL. A row that has ended is not changed any more, which is no error.
+ */
 void journal_write(struct journal *journal, const struct journal_update *update, void (*fn)(void *arg, int status), void *arg);
 
 /*
- * Those of a BuildConfig (by name: also rows of one with the same name that was deleted) that have not ended, oldest first, at most MAX; calls FN for each, with a
- * row lent until FN returns. Returns how many there were.
+ * Those of a BuildConfig (by name: also rows of one with the same name that was deleted) that have not ended, oldest
+ * first, at most MAX; calls FN for each, with a row lent until FN returns. Returns how many those were. When it can't be
+ * read, the journal has failed (journal_failure()).
  */
 size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name, size_t max,
 			    void (*fn)(void *arg, const struct journal_change *change), void *arg);
@@ -135,12 +154,16 @@ void journal_each_recent(struct journal *journal, const char *namespace_, const 
 struct journal_stats {
 	size_t rows[JOURNAL_STATES];
 	int64_t oldest_pending_ms; /* age; 0 without */
+	int64_t log_bytes;         /* of the write-ahead log; above JOURNAL_LOG_LIMIT_BYTES is worth an alarm */
 };
 void journal_read_stats(struct journal *journal, struct journal_stats *out);
 /* Seconds that each commit took since the last call; at most MAX are kept. Returns how many. */
 size_t journal_take_commit_seconds(struct journal *journal, double *out, size_t max);
 const char *journal_state_name(enum journal_state state);
 
-/* Reads a journal without opening it for writing, also while a process has it: for `buildhook deliveries`. */
-int journal_read_file(const char *data_dir, size_t max, void (*fn)(void *arg, const struct journal_change *change), void *arg,
-		      struct err *err);
+/*
+ * The newest rows, newest first, of a journal that is not opened for writing, also while a process has it, and where the
+ * folder can't be written to: for `buildhook deliveries`. ERR_NOTFOUND: there is none. ERR_INVALID: not readable as one.
+ */
+int journal_read_file(const char *data_dir, size_t max,
+		      void (*fn)(void *arg, const struct journal_change *change), void *arg, struct err *err);

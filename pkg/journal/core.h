@@ -1,0 +1,58 @@
+/*
+ * The journal's inside, shared by the caller's side (journal.c) and the writing side (worker.c).
+ * The two meet in the three lists: an op is in one of them from journal_add() or journal_write()
+ * until it has been told.
+ */
+#pragma once
+
+#include "journal/folder.h"
+#include "journal/op.h"
+#include "journal/reader.h"
+#include "journal/writer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define JOURNAL_MAX_SECONDS 1024
+
+struct journal {
+	struct journal_options options; /* data_dir is not kept */
+	struct journal_folder folder;
+
+	/* The caller's. */
+	struct journal_reader reader;
+	int64_t time_base_ms; /* journal time less monotonic time */
+	uint64_t last_ticket;
+
+	/* The worker's. */
+	struct journal_writer writer;
+	int64_t probe_at_ms; /* monotonic */
+	int64_t prune_at_ms;
+
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool is_writable;
+	atomic_bool has_failed; /* once true, failure doesn't change any more */
+
+	pthread_mutex_t lock; /* for all below */
+	pthread_cond_t is_needed;
+	struct journal_ops waiting;
+	struct journal_ops running;
+	struct journal_ops done;
+	bool is_stopping;
+	int64_t now_ms; /* journal time when the caller last asked for something */
+	size_t rows[JOURNAL_STATES];
+	int64_t log_bytes;
+	double seconds[JOURNAL_MAX_SECONDS];
+	size_t n_seconds;
+	char failure[256];
+};
+
+/* The thread that carries out what comes. */
+int journal_worker_start(struct journal *journal, struct err *err);
+/* When it has carried out what waits. */
+void journal_worker_stop(struct journal *journal);
+/* Where there is no thread: all that waits, and the upkeep that is due. */
+void journal_worker_finish(struct journal *journal);
+/* Takes a code of SQLite that is not to pass: the first counts. */
+void journal_fail(struct journal *journal, const char *what, sqlite3 *db, int rc);

@@ -1,0 +1,132 @@
+#include "journal/change.h"
+#include "journal/reader.h"
+#include "journal/schema.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* So many are read at a time: a log that is being read cannot start over, and whoever gets the rows
+ * may be slow. */
+#define CHUNK_ROWS 64
+
+struct chunk {
+	struct journal_change *rows[CHUNK_ROWS];
+	size_t n;
+};
+
+static void release_chunk(struct chunk *chunk)
+{
+	for (size_t i = 0; i < chunk->n; i++)
+		journal_change_freep(&chunk->rows[i]);
+	chunk->n = 0;
+}
+
+static void keep_row(void *arg, const struct journal_change *change)
+{
+	struct chunk *chunk = arg;
+
+	chunk->rows[chunk->n++] = journal_change_copy(change);
+}
+
+/* "file:PATH?immutable=1", with the characters that mean something in it escaped. */
+static char *format_immutable(const char *path)
+{
+	CLEANUP(buf_release) struct buf uri = BUF_INIT(3 * PATH_MAX);
+
+	buf_put_str(&uri, STR("file:"));
+	for (const char *p = path; *p; p++)
+		if (strchr("%?#", *p))
+			buf_printf(&uri, "%%%02x", (unsigned)(unsigned char)*p);
+		else
+			buf_put_char(&uri, *p);
+	buf_put_str(&uri, STR("?immutable=1"));
+	return buf_take(&uri);
+}
+
+static bool has_log(const char *path)
+{
+	CLEANUP(buf_release) struct buf log = BUF_INIT(PATH_MAX + 8);
+	struct stat st = {0};
+
+	buf_printf(&log, "%s-wal", path);
+	return stat(buf_str(&log).p, &st) == 0 && st.st_size > 0;
+}
+
+/*
+ * SQLite reads a log with the help of an index beside it, which it makes if it is missing. In a
+ * folder that it can't write to, nobody else writes either: so the index may be in its own memory
+ * (which the exclusive variant of its file layer does), or, where there is no log, be left out.
+ */
+static int open_file(struct journal_reader *out, const char *path, struct err *err)
+{
+	CLEANUP(mem_free) char *immutable = format_immutable(path);
+	const struct {
+		const char *path;
+		int flags;
+		const char *vfs;
+	} ways[] = {
+		{path, 0, NULL},
+		{path, 0, "unix-excl"},
+		{immutable, SQLITE_OPEN_URI, NULL},
+	};
+	int rc = ERR_UNAVAILABLE;
+
+	for (size_t i = 0; rc == ERR_UNAVAILABLE && i < (has_log(path) ? 2 : ARRAY_LEN(ways));
+	     i++) {
+		struct journal_reader reader = {0};
+		int code = journal_reader_init(&reader, ways[i].path, ways[i].flags, ways[i].vfs);
+
+		rc = code == SQLITE_OK ? journal_schema_check(reader.db, err)
+				       : err_set(err, ERR_UNAVAILABLE, "%s", sqlite3_errstr(code));
+		if (rc == ERR_OK)
+			*out = reader;
+		else
+			journal_reader_release(&reader);
+	}
+	return rc;
+}
+
+static int read_rows(struct journal_reader *reader, size_t max, journal_row_fn fn, void *arg,
+		     struct err *err)
+{
+	int64_t before_seq = INT64_MAX;
+	size_t told = 0;
+
+	while (told < max) {
+		CLEANUP(release_chunk) struct chunk chunk = {0};
+		size_t want = max - told < CHUNK_ROWS ? max - told : CHUNK_ROWS;
+		int rc = journal_reader_recent(reader, NULL, NULL, before_seq, want, keep_row,
+					       &chunk, &want);
+
+		if (rc != SQLITE_OK)
+			return err_set(err, ERR_INVALID, "can't be read: %s", sqlite3_errstr(rc));
+		for (size_t i = 0; i < chunk.n; i++)
+			fn(arg, chunk.rows[i]);
+		if (chunk.n < CHUNK_ROWS)
+			return ERR_OK;
+		before_seq = chunk.rows[chunk.n - 1]->seq;
+		told += chunk.n;
+	}
+	return ERR_OK;
+}
+
+int journal_read_file(const char *data_dir, size_t max, journal_row_fn fn, void *arg,
+		      struct err *err)
+{
+	CLEANUP(mem_free) char *path = journal_folder_path(data_dir, JOURNAL_FILE);
+	CLEANUP(journal_reader_release) struct journal_reader reader = {0};
+	int rc;
+
+	if (access(path, R_OK) != 0)
+		return err_set(err, errno == ENOENT ? ERR_NOTFOUND : ERR_DENIED, "journal %s: %s",
+			       path, strerror(errno));
+	rc = open_file(&reader, path, err);
+	if (rc == ERR_OK)
+		rc = read_rows(&reader, max, fn, arg, err);
+	return rc == ERR_OK ? ERR_OK : err_wrap(err, "journal %s", path);
+}

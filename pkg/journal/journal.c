@@ -1,0 +1,292 @@
+#include "journal/core.h"
+
+#include "journal/schema.h"
+#include "journal/sql.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Of what has not been told yet. */
+#define MAX_OPS   4096
+#define MAX_BYTES (16 * 1024 * 1024)
+
+static int64_t journal_now(const struct journal *journal)
+{
+	return journal->time_base_ms + clock_mono_ms(journal->options.clock);
+}
+
+/*
+ * The journal's own time goes with the monotonic clock: a wall clock that jumps neither ends nor
+ * stretches the window in which deliveries are known again. At start it is the wall clock's, but
+ * never before what has been stored.
+ */
+static int set_time(struct journal *journal)
+{
+	const struct clock *clock = journal->options.clock;
+	int64_t now_ms = clock_wall_ms(clock);
+	int64_t newest_ms = now_ms;
+	int rc =
+		journal_sql_int(journal->writer.db,
+				"SELECT seen_ms FROM change ORDER BY seq DESC LIMIT 1", &newest_ms);
+
+	if (newest_ms > now_ms)
+		now_ms = newest_ms;
+	journal->now_ms = now_ms;
+	journal->time_base_ms = now_ms - clock_mono_ms(clock);
+	return rc;
+}
+
+static int open_connections(struct journal *journal, struct err *err)
+{
+	CLEANUP(mem_free) char *path = journal_folder_path(journal->folder.path, JOURNAL_FILE);
+	sqlite3 *db = NULL;
+	int rc = journal_schema_open(&db, &journal->folder, err);
+
+	if (rc != ERR_OK)
+		return rc;
+	rc = journal_writer_init(&journal->writer, db, journal->options.dedupe_window_ms);
+	if (rc == SQLITE_OK)
+		rc = set_time(journal);
+	if (rc == SQLITE_OK)
+		rc = journal_reader_init(&journal->reader, path, 0, NULL);
+	if (rc != SQLITE_OK)
+		return err_set(err, ERR_UNAVAILABLE, "journal %s: %s", path, sqlite3_errstr(rc));
+	memcpy(journal->rows, journal->writer.rows, sizeof(journal->rows));
+	return ERR_OK;
+}
+
+static void init_lock(struct journal *journal)
+{
+	pthread_condattr_t attr;
+	int rc = pthread_mutex_init(&journal->lock, NULL);
+
+	rc = rc ? rc : pthread_condattr_init(&attr);
+	rc = rc ? rc : pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	rc = rc ? rc : pthread_cond_init(&journal->is_needed, &attr);
+	if (rc != 0)
+		abort();
+	(void)pthread_condattr_destroy(&attr);
+}
+
+/* IS_CLEAN: all went well, and the log may go. */
+static void release(struct journal *journal, bool is_clean)
+{
+	journal_reader_release(&journal->reader);
+	journal_writer_release(&journal->writer, is_clean);
+	journal_folder_release(&journal->folder);
+	journal_ops_release(&journal->done);
+	(void)pthread_cond_destroy(&journal->is_needed);
+	(void)pthread_mutex_destroy(&journal->lock);
+	free(journal);
+}
+
+static void discard(struct journal **journal)
+{
+	if (*journal)
+		release(*journal, false);
+}
+
+int journal_open(struct journal **out, const struct journal_options *options, struct err *err)
+{
+	CLEANUP(discard) struct journal *journal = mem_new(1, sizeof(*journal));
+	int rc;
+
+	journal->options = *options;
+	journal->options.data_dir = NULL;
+	init_lock(journal);
+	atomic_store(&journal->is_writable, true);
+	rc = journal_folder_open(&journal->folder, options->data_dir, err);
+	if (rc == ERR_OK)
+		rc = open_connections(journal, err);
+	if (rc == ERR_OK && options->wake)
+		rc = journal_worker_start(journal, err);
+	if (rc != ERR_OK)
+		return rc;
+	*out = TAKE(journal);
+	return ERR_OK;
+}
+
+void journal_close(struct journal *journal)
+{
+	if (!journal)
+		return;
+	journal_worker_stop(journal);
+	release(journal, !journal_failure(journal));
+}
+
+const char *journal_failure(const struct journal *journal)
+{
+	return atomic_load(&journal->has_failed) ? journal->failure : NULL;
+}
+
+bool journal_is_writable(const struct journal *journal)
+{
+	return atomic_load(&journal->is_writable);
+}
+
+static uint64_t submit(struct journal *journal, struct journal_op *op)
+{
+	op->ticket = ++journal->last_ticket;
+	op->now_ms = journal_now(journal);
+	op->wall_ms = clock_wall_ms(journal->options.clock);
+	pthread_mutex_lock(&journal->lock);
+	journal->now_ms = op->now_ms;
+	journal_ops_put(&journal->waiting, op);
+	pthread_cond_signal(&journal->is_needed);
+	pthread_mutex_unlock(&journal->lock);
+	return journal->last_ticket;
+}
+
+uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg)
+{
+	struct journal_op *op = journal_op_new_add(changes, n);
+	bool is_full;
+
+	pthread_mutex_lock(&journal->lock);
+	is_full =
+		journal->waiting.n + journal->running.n + journal->done.n >= MAX_OPS ||
+		journal->waiting.bytes + journal->running.bytes + journal->done.bytes + op->bytes >
+			MAX_BYTES;
+	pthread_mutex_unlock(&journal->lock);
+	if (is_full) {
+		journal_op_free(op);
+		return 0;
+	}
+	op->on_added = fn;
+	op->arg = arg;
+	return submit(journal, op);
+}
+
+void journal_write(struct journal *journal, const struct journal_update *update,
+		   void (*fn)(void *arg, int status), void *arg)
+{
+	struct journal_op *op = journal_op_new_write(update);
+
+	op->on_written = fn;
+	op->arg = arg;
+	(void)submit(journal, op);
+}
+
+void journal_forget(struct journal *journal, uint64_t ticket)
+{
+	const struct journal_ops *const lists[] = {&journal->waiting, &journal->running,
+						   &journal->done};
+
+	pthread_mutex_lock(&journal->lock);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct journal_op *op = journal_ops_find(lists[i], ticket);
+
+		if (op)
+			op->on_added = NULL;
+	}
+	pthread_mutex_unlock(&journal->lock);
+}
+
+static size_t count_done(struct journal *journal)
+{
+	size_t n;
+
+	pthread_mutex_lock(&journal->lock);
+	journal->now_ms = journal_now(journal);
+	n = journal->done.n;
+	pthread_mutex_unlock(&journal->lock);
+	return n;
+}
+
+void journal_collect(struct journal *journal)
+{
+	if (!journal->has_thread)
+		journal_worker_finish(journal);
+	/* One at a time: those behind can still be forgotten by what the one before calls. */
+	for (size_t n = count_done(journal); n > 0; n--) {
+		struct journal_op *op;
+
+		pthread_mutex_lock(&journal->lock);
+		op = journal_ops_take(&journal->done);
+		pthread_mutex_unlock(&journal->lock);
+		journal_op_tell(op);
+		journal_op_free(op);
+	}
+}
+
+const char *journal_state_name(enum journal_state state)
+{
+	static const char *const names[JOURNAL_STATES] = {
+		[JOURNAL_ACCEPTED] = "accepted",     [JOURNAL_STARTING] = "starting",
+		[JOURNAL_STARTED] = "started",       [JOURNAL_FAILED] = "failed",
+		[JOURNAL_SUPERSEDED] = "superseded", [JOURNAL_IGNORED] = "ignored",
+	};
+
+	assert((unsigned)state < JOURNAL_STATES);
+	return names[state];
+}
+
+/* What can't be read may be builds that wait: to go on as if there were none would lose them. */
+static void check_read(struct journal *journal, int rc)
+{
+	if (rc != SQLITE_OK)
+		journal_fail(journal, "read", journal->reader.db, rc);
+}
+
+size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name,
+			    size_t max, journal_row_fn fn, void *arg)
+{
+	size_t n = 0;
+
+	check_read(journal,
+		   journal_reader_pending(&journal->reader, namespace_, name, max, fn, arg, &n));
+	return n;
+}
+
+void journal_each_pending_key(struct journal *journal,
+			      void (*fn)(void *arg, const char *namespace_, const char *name),
+			      void *arg)
+{
+	check_read(journal, journal_reader_pending_keys(&journal->reader, fn, arg));
+}
+
+int64_t journal_last_started(struct journal *journal, const char *uid, const char *ref)
+{
+	int64_t seq = 0;
+
+	check_read(journal, journal_reader_last_started(&journal->reader, uid, ref, &seq));
+	return seq;
+}
+
+void journal_each_recent(struct journal *journal, const char *namespace_, const char *name,
+			 size_t max, journal_row_fn fn, void *arg)
+{
+	size_t n = 0;
+
+	check_read(journal, journal_reader_recent(&journal->reader, namespace_, name, INT64_MAX,
+						  max, fn, arg, &n));
+}
+
+void journal_read_stats(struct journal *journal, struct journal_stats *out)
+{
+	int64_t now_ms = journal_now(journal);
+	int64_t oldest_ms = now_ms;
+
+	*out = (struct journal_stats){0};
+	pthread_mutex_lock(&journal->lock);
+	memcpy(out->rows, journal->rows, sizeof(out->rows));
+	out->log_bytes = journal->log_bytes;
+	pthread_mutex_unlock(&journal->lock);
+	check_read(journal, journal_reader_oldest_pending(&journal->reader, &oldest_ms));
+	out->oldest_pending_ms = now_ms - oldest_ms;
+}
+
+size_t journal_take_commit_seconds(struct journal *journal, double *out, size_t max)
+{
+	size_t n;
+
+	pthread_mutex_lock(&journal->lock);
+	n = journal->n_seconds < max ? journal->n_seconds : max;
+	memcpy(out, journal->seconds, n * sizeof(*out));
+	journal->n_seconds = 0;
+	pthread_mutex_unlock(&journal->lock);
+	return n;
+}

@@ -1,0 +1,126 @@
+#include "journal/row.h"
+
+#include "journal/change.h"
+
+#include "base/mem.h"
+
+enum {
+	COLUMN_SEQ,
+	COLUMN_STATE,
+	COLUMN_SEEN,
+	COLUMN_ACCEPTED,
+	COLUMN_USE_COMMIT_REF,
+	COLUMN_BASE_VERSION,
+	COLUMN_POSTED,
+	COLUMN_ATTEMPTS,
+	COLUMN_NEXT_ATTEMPT,
+	COLUMN_ENDED,
+	COLUMN_TEXTS,
+	COLUMN_CONTENT_SUM = COLUMN_TEXTS + JOURNAL_CHANGE_TEXTS,
+	COLUMN_PROGRESS_SUM,
+};
+
+/* FNV-1a, 64 bit: what it has to notice is chance, not malice. */
+#define SUM_INIT  0xcbf29ce484222325ULL
+#define SUM_PRIME 0x100000001b3ULL
+
+static uint64_t sum_bytes(uint64_t sum, const void *p, size_t n)
+{
+	const unsigned char *bytes = p;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ bytes[i]) * SUM_PRIME;
+	return sum;
+}
+
+/* With its end, so that "ab" "c" is not "a" "bc". */
+static uint64_t sum_text(uint64_t sum, const char *text)
+{
+	return sum_bytes(sum, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static bool is_progress(size_t text)
+{
+	return journal_change_texts[text] == offsetof(struct journal_change, build) ||
+	       journal_change_texts[text] == offsetof(struct journal_change, reason);
+}
+
+static int64_t sum_content(const struct journal_change *change, int64_t seen_ms)
+{
+	const int64_t numbers[] = {seen_ms, change->accepted_ms, change->use_commit_ref};
+	uint64_t sum = sum_bytes(SUM_INIT, numbers, sizeof(numbers));
+
+	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++)
+		if (!is_progress(i))
+			sum = sum_text(sum, journal_change_text(change, i));
+	return (int64_t)sum;
+}
+
+int64_t journal_row_progress_sum(const struct journal_change *change)
+{
+	const int64_t numbers[] = {change->state,    change->base_version,    change->posted_ms,
+				   change->attempts, change->next_attempt_ms, change->ended_ms};
+	uint64_t sum = sum_bytes(SUM_INIT, numbers, sizeof(numbers));
+
+	return (int64_t)sum_text(sum_text(sum, change->build), change->reason);
+}
+
+static int bind_text(sqlite3_stmt *stmt, int column, const char *text)
+{
+	return sqlite3_bind_text(stmt, column + 1, text ? text : "", -1, SQLITE_STATIC);
+}
+
+int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, int64_t seen_ms)
+{
+	const struct {
+		int column;
+		int64_t value;
+	} numbers[] = {
+		{COLUMN_STATE, change->state},
+		{COLUMN_SEEN, seen_ms},
+		{COLUMN_ACCEPTED, change->accepted_ms},
+		{COLUMN_USE_COMMIT_REF, change->use_commit_ref},
+		{COLUMN_BASE_VERSION, change->base_version},
+		{COLUMN_POSTED, change->posted_ms},
+		{COLUMN_ATTEMPTS, change->attempts},
+		{COLUMN_NEXT_ATTEMPT, change->next_attempt_ms},
+		{COLUMN_ENDED, change->ended_ms},
+		{COLUMN_CONTENT_SUM, sum_content(change, seen_ms)},
+		{COLUMN_PROGRESS_SUM, journal_row_progress_sum(change)},
+	};
+	int rc = sqlite3_bind_null(stmt, COLUMN_SEQ + 1); /* SQLite gives the next one */
+
+	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_LEN(numbers); i++)
+		rc = sqlite3_bind_int64(stmt, numbers[i].column + 1, numbers[i].value);
+	for (int i = 0; rc == SQLITE_OK && i < JOURNAL_CHANGE_TEXTS; i++)
+		rc = bind_text(stmt, COLUMN_TEXTS + i, journal_change_text(change, (size_t)i));
+	return rc;
+}
+
+bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out)
+{
+	int64_t state = sqlite3_column_int64(stmt, COLUMN_STATE);
+
+	*out = (struct journal_change){
+		.seq = sqlite3_column_int64(stmt, COLUMN_SEQ),
+		.state = (enum journal_state)state,
+		.accepted_ms = sqlite3_column_int64(stmt, COLUMN_ACCEPTED),
+		.use_commit_ref = sqlite3_column_int(stmt, COLUMN_USE_COMMIT_REF) != 0,
+		.base_version = sqlite3_column_int64(stmt, COLUMN_BASE_VERSION),
+		.posted_ms = sqlite3_column_int64(stmt, COLUMN_POSTED),
+		.attempts = sqlite3_column_int(stmt, COLUMN_ATTEMPTS),
+		.next_attempt_ms = sqlite3_column_int64(stmt, COLUMN_NEXT_ATTEMPT),
+		.ended_ms = sqlite3_column_int64(stmt, COLUMN_ENDED),
+	};
+	for (int i = 0; i < JOURNAL_CHANGE_TEXTS; i++) {
+		const char *text = (const char *)sqlite3_column_text(stmt, COLUMN_TEXTS + i);
+
+		if (!text)
+			return false;
+		memcpy((char *)out + journal_change_texts[i], &text, sizeof(text));
+	}
+	return state >= 0 && state < JOURNAL_STATES &&
+	       sqlite3_column_int64(stmt, COLUMN_CONTENT_SUM) ==
+		       sum_content(out, sqlite3_column_int64(stmt, COLUMN_SEEN)) &&
+	       sqlite3_column_int64(stmt, COLUMN_PROGRESS_SUM) == journal_row_progress_sum(out);
+}

@@ -1,0 +1,292 @@
+#include "journal/schema.h"
+
+#include "journal/row.h"
+#include "journal/sql.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NEW_FILE JOURNAL_FILE ".new"
+
+/* "BHJ1", at byte 68 of the file. */
+#define APPLICATION_ID      0x42484a31
+#define APPLICATION_ID_TEXT "1112033841"
+
+#define HEADER_BYTES      100
+#define HEADER_MAGIC      "SQLite format 3"
+#define HEADER_VERSION_AT 60
+#define HEADER_APP_AT     68
+
+/*
+ * seen_ms is the journal's own time, which wall-clock jumps don't move; accepted_ms is what people
+ * read. Indexes are in order of acceptance within equal keys: each entry ends with the rowid, which
+ * is seq.
+ */
+static const char version_1[] =
+	"CREATE TABLE change ("
+	"seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),"
+	"seen_ms INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, use_commit_ref INTEGER NOT NULL,"
+	"base_version INTEGER NOT NULL, posted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	"next_attempt_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
+	"uid TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,"
+	"host TEXT NOT NULL, delivery_id TEXT NOT NULL, ref TEXT NOT NULL, commit_id TEXT NOT NULL,"
+	"author_name TEXT NOT NULL, author_email TEXT NOT NULL, committer_name TEXT NOT NULL,"
+	"committer_email TEXT NOT NULL, message TEXT NOT NULL, pusher TEXT NOT NULL,"
+	"env_json TEXT NOT NULL, options_json TEXT NOT NULL, warning TEXT NOT NULL,"
+	"build TEXT NOT NULL, reason TEXT NOT NULL,"
+	"content_sum INTEGER NOT NULL, progress_sum INTEGER NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX by_delivery ON change (uid, type, delivery_id, ref);"
+	"CREATE INDEX by_name ON change (namespace, name);"
+	"CREATE INDEX by_state ON change (state, seen_ms);"
+	"CREATE INDEX pending ON change (namespace, name) WHERE state < 2;"
+	"CREATE INDEX started ON change (uid, ref) WHERE state = 2;"
+	"CREATE TABLE probe (filler BLOB) STRICT;";
+
+/* Step I leads from version I to version I + 1. */
+static const char *const steps[] = {version_1};
+#define VERSION ((int64_t)ARRAY_LEN(steps))
+
+static int refuse(struct err *err, const char *why)
+{
+	return err_set(err, ERR_INVALID, "%s", why);
+}
+
+static int fail(struct err *err, sqlite3 *db, int rc, const char *what)
+{
+	bool is_bad = rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT || rc == SQLITE_ERROR ||
+		      rc == SQLITE_READONLY_ROLLBACK;
+
+	return err_set(err, is_bad ? ERR_INVALID : ERR_UNAVAILABLE, "%s: %s", what,
+		       db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+}
+
+static uint32_t read_u32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Before SQLite sees the file at all: it rolls back or recovers what it opens. (Format:
+ * sqlite.org/fileformat.html) */
+static int check_header(const struct journal_folder *folder, struct err *err)
+{
+	unsigned char head[HEADER_BYTES] = {0};
+	struct stat st = {0};
+	int fd = openat(folder->fd, JOURNAL_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool is_read = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		       pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head);
+
+	if (fd < 0)
+		return journal_folder_fail(err, "open " JOURNAL_FILE " in", folder->path);
+	(void)close(fd);
+	if (!is_read || memcmp(head, HEADER_MAGIC, sizeof(HEADER_MAGIC)) != 0)
+		return refuse(err, "not an SQLite file");
+	if (read_u32(head + HEADER_APP_AT) != APPLICATION_ID)
+		return refuse(err, "another program's file");
+	if (read_u32(head + HEADER_VERSION_AT) > VERSION)
+		return refuse(err, "written by a newer version of buildhook");
+	return ERR_OK;
+}
+
+int journal_schema_check(sqlite3 *db, struct err *err)
+{
+	int64_t application = 0;
+	int64_t version = 0;
+	int rc = journal_sql_int(db, "PRAGMA application_id", &application);
+
+	if (rc == SQLITE_OK)
+		rc = journal_sql_int(db, "PRAGMA user_version", &version);
+	if (rc != SQLITE_OK)
+		return fail(err, db, rc, "can't be read");
+	if (application != APPLICATION_ID)
+		return refuse(err, "another program's file");
+	if (version > VERSION)
+		return refuse(err, "written by a newer version of buildhook");
+	return ERR_OK;
+}
+
+static int check_pages(sqlite3 *db, struct err *err)
+{
+	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	const char *verdict = NULL;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		return fail(err, db, rc, "damaged");
+	verdict = (const char *)sqlite3_column_text(stmt, 0);
+	if (!verdict || strcmp(verdict, "ok") != 0)
+		return err_set(err, ERR_INVALID, "damaged: %.100s", verdict ? verdict : "");
+	return ERR_OK;
+}
+
+static int check_rows(sqlite3 *db, struct err *err)
+{
+	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "SELECT " JOURNAL_ROW_COLUMNS " FROM change", -1, &stmt,
+				    NULL);
+
+	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+		struct journal_change change = {0};
+
+		rc = sqlite3_step(stmt);
+		if (rc == SQLITE_ROW && !journal_row_read(stmt, &change))
+			return err_set(err, ERR_INVALID, "damaged: row %lld",
+				       (long long)change.seq);
+	}
+	return rc == SQLITE_DONE ? ERR_OK : fail(err, db, rc, "can't be read");
+}
+
+/* On a connection that only reads, and doesn't put the log into the file when it closes. */
+static int check_file(const char *path, struct err *err)
+{
+	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
+	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READONLY, NULL);
+
+	if (rc != SQLITE_OK)
+		return fail(err, NULL, rc, "can't be opened");
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	rc = journal_schema_check(db, err);
+	if (rc == ERR_OK)
+		rc = check_pages(db, err);
+	return rc == ERR_OK ? check_rows(db, err) : rc;
+}
+
+static int migrate(sqlite3 *db, struct err *err)
+{
+	int64_t version = 0;
+	char done[64];
+	int rc = journal_sql_int(db, "PRAGMA user_version", &version);
+
+	if (rc == SQLITE_OK && version == VERSION)
+		return ERR_OK;
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(db, "BEGIN IMMEDIATE");
+	for (int64_t i = version; rc == SQLITE_OK && i < VERSION; i++)
+		rc = journal_sql_exec(db, steps[i]);
+	(void)snprintf(done, sizeof(done), "PRAGMA user_version=%lld; COMMIT", (long long)VERSION);
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(db, done);
+	return rc == SQLITE_OK ? ERR_OK : fail(err, db, rc, "bring it up to date");
+}
+
+static int fill_new(const char *path, struct err *err)
+{
+	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
+	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READWRITE, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(db, "PRAGMA synchronous=FULL; PRAGMA auto_vacuum=INCREMENTAL;"
+					  "PRAGMA application_id=" APPLICATION_ID_TEXT);
+	if (rc == SQLITE_OK && migrate(db, err) != ERR_OK)
+		return err->code;
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(db, "PRAGMA journal_mode=WAL");
+	return rc == SQLITE_OK ? ERR_OK : fail(err, db, rc, "make it");
+}
+
+/*
+ * What is left of an attempt that did not finish, or of a journal that was set aside: its log holds
+ * pages of that other file, and SQLite would put them into this one. The log is kept under a name
+ * that means nothing.
+ */
+static int clear_names(const struct journal_folder *folder, struct err *err)
+{
+	static const char *const names[] = {
+		NEW_FILE,        NEW_FILE "-journal", NEW_FILE "-wal",
+		NEW_FILE "-shm", JOURNAL_FILE "-shm", JOURNAL_FILE "-journal"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (unlinkat(folder->fd, names[i], 0) != 0 && errno != ENOENT)
+			return journal_folder_fail(err, names[i], folder->path);
+	if (renameat(folder->fd, JOURNAL_FILE "-wal", folder->fd, JOURNAL_FILE "-wal.old") != 0 &&
+	    errno != ENOENT)
+		return journal_folder_fail(err, JOURNAL_FILE "-wal", folder->path);
+	return ERR_OK;
+}
+
+static int create(const struct journal_folder *folder, struct err *err)
+{
+	CLEANUP(mem_free) char *path = journal_folder_path(folder->path, NEW_FILE);
+	int rc = clear_names(folder, err);
+	int fd = -1;
+
+	if (rc != ERR_OK)
+		return rc;
+	fd = openat(folder->fd, NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return journal_folder_fail(err, "make " NEW_FILE " in", folder->path);
+	(void)close(fd);
+	rc = fill_new(path, err);
+	if (rc != ERR_OK)
+		return rc;
+	if (renameat(folder->fd, NEW_FILE, folder->fd, JOURNAL_FILE) != 0)
+		return journal_folder_fail(err, "rename " NEW_FILE " in", folder->path);
+	return journal_folder_sync(folder, err);
+}
+
+static int open_writer(sqlite3 **out, const char *path, struct err *err)
+{
+	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
+	int64_t busy = 0;
+	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READWRITE, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+					  "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-2048;"
+					  "PRAGMA journal_size_limit=4194304;"
+					  "PRAGMA secure_delete=OFF");
+	if (rc != SQLITE_OK)
+		return fail(err, db, rc, "open it for writing");
+	rc = migrate(db, err);
+	if (rc != ERR_OK)
+		return rc;
+	/*
+	 * After an fsync that failed, the kernel takes pages for written that are not. A restart
+	 * reads them back from its cache; only when they have been written anew, into the file, is
+	 * what was built on them durable.
+	 */
+	rc = journal_sql_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
+	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+		return fail(err, db, rc, "put its log into it");
+	*out = TAKE(db);
+	return ERR_OK;
+}
+
+/* An admin reads this, with a program that does not start: it names the command. */
+static int explain(struct err *out, const struct journal_folder *folder, const struct err *why)
+{
+	if (why->code != ERR_INVALID)
+		return err_set(out, why->code, "journal %s/" JOURNAL_FILE ": %s", folder->path,
+			       why->msg);
+	return err_set(
+		out, ERR_INVALID,
+		"journal %s/" JOURNAL_FILE ": %.80s. To start with an empty one (builds that "
+		"wait in this one are lost): cd %s && mv " JOURNAL_FILE " " JOURNAL_FILE ".bad",
+		folder->path, why->msg, folder->path);
+}
+
+int journal_schema_open(sqlite3 **out, const struct journal_folder *folder, struct err *err)
+{
+	CLEANUP(mem_free) char *path = journal_folder_path(folder->path, JOURNAL_FILE);
+	struct err why = {0};
+	int rc = ERR_OK;
+
+	if (faccessat(folder->fd, JOURNAL_FILE, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		rc = create(folder, &why);
+	if (rc == ERR_OK)
+		rc = check_header(folder, &why);
+	if (rc == ERR_OK)
+		rc = check_file(path, &why);
+	if (rc == ERR_OK)
+		rc = open_writer(out, path, &why);
+	if (rc == ERR_OK)
+		rc = journal_folder_sync(folder, &why);
+	return rc == ERR_OK ? ERR_OK : explain(err, folder, &why);
+}

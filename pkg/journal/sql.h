@@ -1,0 +1,33 @@
+/* The few ways in which the journal talks to SQLite. Codes are SQLite's own, extended ones. */
+#pragma once
+
+#include "base/err.h"
+
+#include <sqlite3.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How long a statement waits for another connection. */
+#define JOURNAL_SQL_BUSY_MS 5000
+
+/* For CLEANUP. */
+void journal_sql_closep(sqlite3 **db);
+void journal_sql_finalizep(sqlite3_stmt **stmt);
+
+/* SQLITE_OPEN_* flags; NOMUTEX is added: a connection belongs to one thread. */
+int journal_sql_open(sqlite3 **out, const char *path, int flags, const char *vfs);
+/* The last one of a statement that is kept for long. */
+int journal_sql_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
+/* Runs SQL, any rows unseen. */
+int journal_sql_exec(sqlite3 *db, const char *sql);
+/* The first column of the first row. */
+int journal_sql_int(sqlite3 *db, const char *sql, int64_t *out);
+/* Steps a statement that gives no rows, and makes it ready for the next time. */
+int journal_sql_run(sqlite3_stmt *stmt);
+
+/*
+ * True for what can pass without a restart: no space, no memory, another process at the same file.
+ * Everything else means that the file or the disk cannot be trusted.
+ */
+bool journal_sql_is_passing(sqlite3 *db, int rc);

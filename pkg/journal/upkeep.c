@@ -1,0 +1,159 @@
+#include "journal/writer.h"
+
+#include "journal/row.h"
+#include "journal/sql.h"
+
+#include "base/mem.h"
+
+/* 4 MiB, as SQLite's own default. */
+#define CHECKPOINT_PAGES 1000
+/* So much in the log means that somebody reads and does not come to an end. */
+#define LOG_LIMIT_PAGES (JOURNAL_LOG_LIMIT_BYTES / 4096)
+#define PRUNE_ROWS      500
+#define VACUUM_PAGES    "256"
+/* Free pages up to here are kept for what comes. */
+#define SPARE_PAGES 2048
+#define PROBE_BYTES "131072"
+/* How long a log that has grown too long may wait for its readers, with every commit behind it. */
+#define RESTART_BUSY_MS 100
+
+int journal_writer_checkpoint(struct journal_writer *writer)
+{
+	int mode = writer->log_pages > LOG_LIMIT_PAGES ? SQLITE_CHECKPOINT_RESTART
+						       : SQLITE_CHECKPOINT_PASSIVE;
+	int rc;
+
+	if (writer->checkpoint_at_pages < CHECKPOINT_PAGES)
+		writer->checkpoint_at_pages = CHECKPOINT_PAGES;
+	if (writer->log_pages < writer->checkpoint_at_pages)
+		return SQLITE_OK;
+	writer->checkpoint_at_pages = writer->log_pages + CHECKPOINT_PAGES;
+	(void)sqlite3_busy_timeout(writer->db, RESTART_BUSY_MS);
+	rc = sqlite3_wal_checkpoint_v2(writer->db, NULL, mode, NULL, NULL);
+	(void)sqlite3_busy_timeout(writer->db, JOURNAL_SQL_BUSY_MS);
+	return rc == SQLITE_BUSY ? SQLITE_OK : rc;
+}
+
+static int measure(struct journal_writer *writer, int64_t *free_pages)
+{
+	int64_t pages = 0;
+	int rc = journal_sql_int(writer->db, "PRAGMA page_count", &pages);
+
+	if (rc == SQLITE_OK)
+		rc = journal_sql_int(writer->db, "PRAGMA freelist_count", free_pages);
+	if (rc == SQLITE_OK)
+		writer->used_bytes = (pages - *free_pages) * 4096;
+	return rc;
+}
+
+/*
+ * The oldest of one state. A started row stays while an older change of its ref waits, which must
+ * learn from it that it has been overtaken.
+ */
+static int remove_oldest(struct journal_writer *writer, enum journal_state state, int64_t before_ms,
+			 int64_t max, int64_t *removed)
+{
+	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(
+		writer->db,
+		"DELETE FROM change WHERE seq IN (SELECT seq FROM change AS c INDEXED BY by_state "
+		"WHERE state = ?1 AND seen_ms < ?2 AND NOT (state = 2 AND EXISTS (SELECT 1 "
+		"FROM change AS p INDEXED BY pending WHERE p.state < 2 AND p.namespace = "
+		"c.namespace "
+		"AND p.name = c.name AND p.uid = c.uid AND p.ref = c.ref AND p.seq < c.seq)) "
+		"ORDER BY seen_ms LIMIT ?3)",
+		-1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int(stmt, 1, (int)state);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(stmt, 2, before_ms);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(stmt, 3, max);
+	if (rc == SQLITE_OK)
+		rc = journal_sql_run(stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	*removed = sqlite3_changes64(writer->db);
+	writer->rows[state] -= (size_t)*removed;
+	return SQLITE_OK;
+}
+
+static int64_t count_ended(const struct journal_writer *writer)
+{
+	size_t n = 0;
+
+	for (enum journal_state state = 0; state < JOURNAL_STATES; state++)
+		if (!journal_state_is_pending(state))
+			n += writer->rows[state];
+	return (int64_t)n;
+}
+
+/* In an order such that what goes before its time is what may be delivered again anyway. */
+static const enum journal_state ended[] = {JOURNAL_SUPERSEDED, JOURNAL_IGNORED, JOURNAL_FAILED,
+					   JOURNAL_STARTED};
+
+static int remove_old(struct journal_writer *writer, int64_t now_ms, int64_t *left)
+{
+	int64_t keep_ms = writer->dedupe_window_ms > JOURNAL_KEEP_MS ? writer->dedupe_window_ms
+								     : JOURNAL_KEEP_MS;
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; rc == SQLITE_OK && *left > 0 && i < ARRAY_LEN(ended); i++) {
+		int64_t removed = 0;
+
+		rc = remove_oldest(writer, ended[i], now_ms - keep_ms, *left, &removed);
+		*left -= removed;
+	}
+	return rc;
+}
+
+static int remove_excess(struct journal_writer *writer, int64_t *left)
+{
+	int64_t excess = count_ended(writer) - JOURNAL_MAX_ENDED;
+	int rc = SQLITE_OK;
+
+	if (writer->used_bytes > JOURNAL_BIG_BYTES)
+		excess = *left;
+	for (size_t i = 0; rc == SQLITE_OK && excess > 0 && *left > 0 && i < ARRAY_LEN(ended);
+	     i++) {
+		int64_t removed = 0;
+
+		rc = remove_oldest(writer, ended[i], INT64_MAX, excess < *left ? excess : *left,
+				   &removed);
+		*left -= removed;
+		excess -= removed;
+	}
+	return rc;
+}
+
+int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *more)
+{
+	int64_t left = PRUNE_ROWS;
+	int64_t free_pages = 0;
+	int rc = measure(writer, &free_pages);
+
+	if (rc == SQLITE_OK)
+		rc = remove_old(writer, now_ms, &left);
+	if (rc == SQLITE_OK)
+		rc = remove_excess(writer, &left);
+	*more = left == 0;
+	if (rc != SQLITE_OK || *more || free_pages <= SPARE_PAGES)
+		return rc;
+	*more = true;
+	return journal_sql_exec(writer->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");
+}
+
+int journal_writer_probe(struct journal_writer *writer)
+{
+	/* The log may be what fills the disk. */
+	int rc =
+		sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+		return rc;
+	rc = journal_sql_exec(writer->db, "INSERT INTO probe VALUES (zeroblob(" PROBE_BYTES "))");
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(writer->db, "DELETE FROM probe");
+	return rc;
+}
