@@ -37,8 +37,8 @@ static void read_change(struct hook_decode *d, const struct hook_field *field,
 }
 
 static const struct hook_field fields[] = {
-	{"/changes", hook_read_list, 0, 0},
-	{"/changes/*", read_change, 0, 0},
+	{"/changes", hook_read_list, 0, HOOK_MAX_TEXT_BYTES},
+	{"/changes/*", read_change, 0, HOOK_MAX_TEXT_BYTES},
 	HOOK_REF("/changes/*/ref/id", draft.ref),
 	HOOK_REF("/changes/*/refId", draft.ref_id),
 	HOOK_ID("/changes/*/toHash", draft.commit.id),

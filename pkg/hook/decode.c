@@ -8,17 +8,11 @@
 /* Of what was found, in an error. */
 #define QUOTED_BYTES 60
 
-static void release_person(struct hook_person *person)
-{
-	mem_free(&person->name);
-	mem_free(&person->email);
-}
-
 void hook_commit_release(struct hook_commit *commit)
 {
 	mem_free(&commit->id);
-	release_person(&commit->author);
-	release_person(&commit->committer);
+	hook_person_release(&commit->author);
+	hook_person_release(&commit->committer);
 	mem_free(&commit->message);
 }
 
@@ -58,7 +52,6 @@ void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
 	d->decoder = decoder;
 	d->event = event;
 	d->files.limit = HOOK_MAX_FILES_BYTES;
-	d->warning.limit = HOOK_MAX_WARNING_BYTES;
 	for (size_t i = 0; i < decoder->n_fields; i++)
 		d->reader_fields[i] = (struct reader_field){
 			.path = decoder->fields[i].path,
@@ -80,11 +73,10 @@ void hook_decode_release(struct hook_decode *d)
 		hook_commit_release(&d->commits[i]);
 	buf_release(&d->files);
 	hook_draft_release(&d->draft);
-	mem_free(&d->env.name);
-	mem_free(&d->env.value);
-	json_freep(&d->env_list.items);
-	json_freep(&d->build_args.items);
-	buf_release(&d->warning);
+	hook_env_release(&d->generic.env);
+	json_freep(&d->generic.env_list.items);
+	json_freep(&d->generic.build_args.items);
+	hook_warning_release(&d->warning);
 }
 
 void hook_decode_feed(struct hook_decode *d, struct str bytes)
@@ -117,6 +109,7 @@ int hook_decode_finish(struct hook_decode *d, struct err *err)
 	if (d->problem.code)
 		return err_set(err, d->problem.code, "%s", d->problem.msg);
 	give_names(d);
+	d->event->warning = hook_warning_take(&d->warning);
 	return 0;
 }
 
@@ -242,17 +235,12 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 
 struct hook_change *hook_decode_add_change(struct hook_decode *d)
 {
-	struct hook_event *event = d->event;
+	struct hook_change *change = hook_event_add_change(d->event);
 
-	if (event->n_changes == HOOK_MAX_CHANGES) {
-		if (!d->problem.code)
-			err_set(&d->problem, ERR_LIMIT, "more than %d changes of refs at once",
-				HOOK_MAX_CHANGES);
-		return NULL;
-	}
-	event->changes = mem_resize(event->changes, event->n_changes + 1, sizeof(*event->changes));
-	event->changes[event->n_changes] = (struct hook_change){0};
-	return &event->changes[event->n_changes++];
+	if (!change && !d->problem.code)
+		err_set(&d->problem, ERR_LIMIT, "found more than %d refs, at most these are read",
+			HOOK_MAX_CHANGES);
+	return change;
 }
 
 static void copy_person(struct hook_person *out, const struct hook_person *person)

@@ -13,14 +13,16 @@
 #include "base/mem.h"
 #include "doc/json.h"
 #include "doc/reader.h"
+#include "hook/env.h"
+#include "hook/event.h"
 #include "hook/hook.h"
+#include "hook/warning.h"
 
 #define HOOK_MAX_TEXT_BYTES 255
 #define HOOK_MAX_URL_BYTES  2048
 #define HOOK_MAX_FILE_BYTES 4096
 /* Commits of a list that are kept until it is known which is the head. GitLab lists 20. */
-#define HOOK_MAX_COMMITS       64
-#define HOOK_MAX_WARNING_BYTES 512
+#define HOOK_MAX_COMMITS 64
 
 struct hook_decode;
 struct hook_field;
@@ -73,16 +75,13 @@ struct hook_draft {
 	struct hook_commit commit;
 };
 
-/* An environment variable of a Generic payload, as far as it is read. */
-struct hook_env {
-	char *name, *value;
-	bool is_cut, has_value_from;
-};
-
-/* A list of such variables, checked. */
-struct hook_env_list {
-	cJSON *items; /* NULL until there is one */
-	size_t bytes;
+/* Of a Generic payload. */
+struct hook_generic {
+	bool has_document, has_git;
+	bool has_env, has_build_args, has_options; /* sent, if only to be left out */
+	bool has_no_cache, no_cache;
+	struct hook_env env; /* the entry that is being read */
+	struct hook_env_list env_list, build_args;
 };
 
 struct hook_decode {
@@ -91,7 +90,7 @@ struct hook_decode {
 	struct reader *reader;
 	struct reader_field reader_fields[READER_MAX_FIELDS];
 	struct err problem; /* the first one; code 0: none */
-	bool allow_env;     /* Generic */
+	bool allow_env;     /* Generic; set before the first byte */
 
 	char *pusher, *sender, *default_branch;
 
@@ -105,11 +104,8 @@ struct hook_decode {
 	struct hook_draft draft;
 	bool has_list; /* of changes */
 
-	bool has_git;
-	struct hook_env env;
-	struct hook_env_list env_list, build_args;
-	bool has_options, has_no_cache, no_cache;
-	struct buf warning;
+	struct hook_generic generic;
+	struct hook_warning warning;
 };
 
 /* DECODER, EVENT and what D is embedded in must not move while D lives. */
@@ -171,7 +167,7 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 	}
 #define HOOK_FLAG(path, member)                                                                    \
 	{                                                                                          \
-		path, hook_read_flag, HOOK_AT(member), 0                                           \
+		path, hook_read_flag, HOOK_AT(member), HOOK_MAX_TEXT_BYTES                         \
 	}
 #define HOOK_MESSAGE(path, member)                                                                 \
 	{                                                                                          \
@@ -187,7 +183,7 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 /* Free what is held, and leave it empty. */
 void hook_commit_release(struct hook_commit *commit);
 void hook_draft_release(struct hook_draft *draft);
-/* The next of the event's changes, empty; NULL, with the problem noted, after HOOK_MAX_CHANGES. */
+/* As hook_event_add_change(), with the problem noted when there is no room. */
 struct hook_change *hook_decode_add_change(struct hook_decode *d);
 /* Copies author, committer and message: two refs may point at one commit. */
 void hook_change_describe(struct hook_change *change, const struct hook_commit *commit);

@@ -3,6 +3,7 @@
 #include "hook/decode.h"
 #include "hook/envelope.h"
 #include "hook/form.h"
+#include "hook/generic_body.h"
 #include "hook/verify.h"
 
 #include <assert.h>
@@ -12,6 +13,7 @@ struct hook_delivery {
 	struct hook_envelope envelope;
 	struct hook_verify verify;
 	struct hook_form form;
+	struct hook_generic_body generic;
 	bool is_read; /* decode is set up, and the body goes there */
 	struct hook_decode decode;
 	struct hook_event event;
@@ -36,7 +38,7 @@ static const struct {
 	[HOOK_HOST_GITLAB] = {"gitlab", &hook_gitlab},
 	[HOOK_HOST_BITBUCKET_CLOUD] = {"bitbucket", &hook_bitbucket_cloud},
 	[HOOK_HOST_BITBUCKET_DC] = {"bitbucket-dc", &hook_bitbucket_dc},
-	[HOOK_HOST_GENERIC] = {"generic", NULL},
+	[HOOK_HOST_GENERIC] = {"generic", &hook_generic},
 };
 
 bool hook_type_parse(struct str text, enum hook_type *out)
@@ -89,41 +91,8 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	if (delivery->is_read)
 		hook_decode_init(&delivery->decode, hosts[delivery->envelope.host].decoder,
 				 &delivery->event);
+	delivery->decode.allow_env = request->allow_env;
 	return delivery;
-}
-
-static void release_person(struct hook_person *person)
-{
-	mem_free(&person->name);
-	mem_free(&person->email);
-}
-
-static void release_changes(struct hook_event *event)
-{
-	for (size_t i = 0; i < event->n_changes; i++) {
-		struct hook_change *change = &event->changes[i];
-
-		mem_free(&change->ref);
-		mem_free(&change->commit);
-		release_person(&change->author);
-		release_person(&change->committer);
-		mem_free(&change->message);
-	}
-	mem_free(&event->changes);
-	event->n_changes = 0;
-}
-
-static void release_event(struct hook_event *event)
-{
-	release_changes(event);
-	mem_free(&event->pusher);
-	mem_free(&event->default_branch);
-	for (size_t i = 0; i < ARRAY_LEN(event->repositories); i++)
-		mem_free(&event->repositories[i]);
-	mem_free(&event->files);
-	mem_free(&event->env_json);
-	mem_free(&event->options_json);
-	mem_free(&event->warning);
 }
 
 void hook_delivery_free(struct hook_delivery *delivery)
@@ -133,7 +102,8 @@ void hook_delivery_free(struct hook_delivery *delivery)
 	hook_verify_release(&delivery->verify);
 	if (delivery->is_read)
 		hook_decode_release(&delivery->decode);
-	release_event(&delivery->event);
+	hook_generic_body_release(&delivery->generic);
+	hook_event_release(&delivery->event);
 	free(delivery);
 }
 
@@ -142,7 +112,12 @@ void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes)
 	hook_verify_feed(&delivery->verify, bytes);
 	if (delivery->envelope.media == HOOK_MEDIA_FORM)
 		hook_form_feed(&delivery->form, bytes);
-	else if (delivery->is_read)
+	else if (!delivery->is_read)
+		return;
+	else if (delivery->envelope.host == HOOK_HOST_GENERIC)
+		hook_generic_body_feed(&delivery->generic, &delivery->envelope, &delivery->decode,
+				       bytes);
+	else
 		hook_decode_feed(&delivery->decode, bytes);
 }
 
@@ -168,29 +143,34 @@ enum hook_host hook_delivery_host(const struct hook_delivery *delivery)
 
 static int read_body(struct hook_delivery *delivery, struct err *err)
 {
-	if (delivery->envelope.media == HOOK_MEDIA_FORM) {
-		int failed = hook_form_finish(&delivery->form, err);
+	const struct hook_envelope *envelope = &delivery->envelope;
+	int failed = 0;
 
-		if (failed)
-			return failed;
+	if (envelope->host == HOOK_HOST_GENERIC) {
+		hook_generic_body_finish(&delivery->generic, envelope, &delivery->decode);
+		return 0;
 	}
-	if (delivery->is_read && hook_decode_finish(&delivery->decode, err))
-		return err_wrap(err, "payload");
-	return 0;
+	if (envelope->event_problem.code)
+		return err_set(err, envelope->event_problem.code, "%s",
+			       envelope->event_problem.msg);
+	if (envelope->media_problem.code)
+		return err_set(err, envelope->media_problem.code, "%s",
+			       envelope->media_problem.msg);
+	if (envelope->media == HOOK_MEDIA_FORM)
+		failed = hook_form_finish(&delivery->form, err);
+	if (!failed && delivery->is_read)
+		failed = hook_decode_finish(&delivery->decode, err);
+	return failed ? err_wrap(err, "payload") : 0;
 }
 
 int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
 			 struct err *err)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;
-	const struct err *const problems[] = {&envelope->event_problem, &envelope->media_problem};
 	struct hook_event *event = &delivery->event;
 	int failed = 0;
 
 	assert(delivery->verify.is_done && !delivery->verify.refusal);
-	for (size_t i = 0; i < ARRAY_LEN(problems); i++)
-		if (problems[i]->code)
-			return err_set(err, problems[i]->code, "%s", problems[i]->msg);
 	failed = read_body(delivery, err);
 	if (failed)
 		return failed;

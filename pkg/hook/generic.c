@@ -1,0 +1,222 @@
+#include "hook/decode.h"
+
+#include "hook/ref.h"
+
+#include <assert.h>
+
+/*
+ * GenericWebHookEvent of build.openshift.io/v1. git.refs is for hooks in a repository that tell of
+ * several refs at once, and takes the place of the rest of git. Keys are case-sensitive here, which
+ * they are not in Go.
+ */
+
+/* FIELD fills a bool: is there one? */
+static void read_object(struct hook_decode *d, const struct hook_field *field,
+			const struct reader_value *value)
+{
+	bool *is_there = (bool *)((char *)d + field->at);
+
+	if (value->type == READER_OBJECT)
+		*is_there = true;
+	else if (value->type != READER_NULL && value->type != READER_END)
+		hook_decode_refuse(d, field, value, "an object");
+}
+
+static void read_array(struct hook_decode *d, const struct hook_field *field,
+		       const struct reader_value *value)
+{
+	bool *is_there = (bool *)((char *)d + field->at);
+
+	if (value->type == READER_ARRAY)
+		*is_there = true;
+	else if (value->type != READER_NULL && value->type != READER_END)
+		hook_decode_refuse(d, field, value, "a list");
+}
+
+/* "main" as well as "refs/heads/main". */
+static void read_ref(struct hook_decode *d, const struct hook_field *field,
+		     const struct reader_value *value)
+{
+	CLEANUP(buf_release) struct buf full = BUF_INIT(HOOK_MAX_REF_BYTES + 16);
+	struct reader_value named = *value;
+
+	if (value->type == READER_NULL || (value->type == READER_STRING && !value->text.n))
+		return;
+	if (value->type == READER_STRING && !str_starts(value->text, STR("refs/")))
+		buf_put_str(&full, STR("refs/heads/"));
+	if (full.len) {
+		buf_put_str(&full, value->text);
+		named.text = buf_str(&full);
+	}
+	if (value->type != READER_STRING || value->is_cut || !hook_ref_is_valid(named.text))
+		hook_decode_refuse(d, field, value, "a branch or a full ref");
+	else
+		hook_read_ref(d, field, &named);
+}
+
+/* None at all is as good as an empty one. */
+static void read_commit(struct hook_decode *d, const struct hook_field *field,
+			const struct reader_value *value)
+{
+	if (value->type != READER_STRING || value->text.n)
+		hook_read_id(d, field, value);
+}
+
+static void add_change(struct hook_decode *d, char **ref, struct hook_commit *commit)
+{
+	struct hook_change *change = *ref ? hook_decode_add_change(d) : NULL;
+
+	if (!change)
+		return;
+	change->ref = TAKE(*ref);
+	change->is_delete = hook_id_is_zero(str_of(commit->id));
+	if (change->is_delete)
+		return;
+	change->commit = TAKE(commit->id);
+	hook_change_describe(change, commit);
+}
+
+static void read_ref_entry(struct hook_decode *d, const struct hook_field *field,
+			   const struct reader_value *value)
+{
+	if (value->type == READER_END)
+		add_change(d, &d->draft.ref, &d->draft.commit);
+	else if (value->type != READER_OBJECT)
+		hook_decode_refuse(d, field, value, "an object");
+	hook_draft_release(&d->draft);
+}
+
+/* FIELD fills a list. Without allowEnv nothing is taken, and one warning will do for all. */
+static void read_env(struct hook_decode *d, const struct hook_field *field,
+		     const struct reader_value *value)
+{
+	struct hook_env_list *list = (struct hook_env_list *)((char *)d + field->at);
+	struct hook_env *env = &d->generic.env;
+	const char *why = NULL;
+
+	if (value->type != READER_END && value->type != READER_OBJECT)
+		hook_decode_refuse(d, field, value, "an object");
+	list->n_sent += value->type == READER_END;
+	if (value->type == READER_END && d->allow_env)
+		why = hook_env_put(list, env);
+	if (why)
+		hook_warning_add(&d->warning, str_of(env->name), why);
+	hook_env_release(env);
+}
+
+static void read_env_text(struct hook_decode *d, const struct hook_field *field,
+			  const struct reader_value *value)
+{
+	char **slot = (char **)((char *)d + field->at);
+
+	if (value->type != READER_NULL && value->type != READER_STRING) {
+		hook_decode_refuse(d, field, value, "a string");
+	} else if (value->type == READER_STRING) {
+		mem_free(slot);
+		*slot = str_dup(value->text);
+		d->generic.env.is_cut |= value->is_cut;
+	}
+}
+
+static void read_value_from(struct hook_decode *d, const struct hook_field *field,
+			    const struct reader_value *value)
+{
+	(void)field;
+	d->generic.env.has_value_from |= value->type != READER_NULL;
+}
+
+static void read_no_cache(struct hook_decode *d, const struct hook_field *field,
+			  const struct reader_value *value)
+{
+	hook_read_flag(d, field, value);
+	d->generic.has_no_cache = value->type != READER_NULL;
+}
+
+#define REVISION(path, member)                                                                     \
+	HOOK_REPOSITORY(path "/uri"),                                                              \
+		{path "/commit", read_commit, HOOK_AT(member.id), HOOK_MAX_TEXT_BYTES},            \
+		HOOK_PERSON(path "/author", member.author, "email"),                               \
+		HOOK_PERSON(path "/committer", member.committer, "email"),                         \
+		HOOK_MESSAGE(path "/message", member.message)
+#define ENV(path, is_there, list)                                                                  \
+	{path, read_array, HOOK_AT(generic.is_there), HOOK_MAX_TEXT_BYTES},                        \
+		{path "/*", read_env, HOOK_AT(generic.list), HOOK_MAX_TEXT_BYTES},                 \
+		{path "/*/name", read_env_text, HOOK_AT(generic.env.name), HOOK_MAX_TEXT_BYTES},   \
+		{path "/*/value", read_env_text, HOOK_AT(generic.env.value), HOOK_MAX_ENV_BYTES},  \
+	{                                                                                          \
+		path "/*/valueFrom", read_value_from, 0, 0                                         \
+	}
+
+static const struct hook_field fields[] = {
+	{"", read_object, HOOK_AT(generic.has_document), HOOK_MAX_TEXT_BYTES},
+	{"/git", read_object, HOOK_AT(generic.has_git), HOOK_MAX_TEXT_BYTES},
+	{"/git/ref", read_ref, HOOK_AT(push.ref), HOOK_MAX_REF_BYTES},
+	REVISION("/git", push.head),
+	{"/git/refs", read_array, HOOK_AT(has_list), HOOK_MAX_TEXT_BYTES},
+	{"/git/refs/*", read_ref_entry, 0, HOOK_MAX_TEXT_BYTES},
+	{"/git/refs/*/ref", read_ref, HOOK_AT(draft.ref), HOOK_MAX_REF_BYTES},
+	REVISION("/git/refs/*", draft.commit),
+	ENV("/env", has_env, env_list),
+	{"/dockerStrategyOptions", read_object, HOOK_AT(generic.has_options), HOOK_MAX_TEXT_BYTES},
+	ENV("/dockerStrategyOptions/buildArgs", has_build_args, build_args),
+	{"/dockerStrategyOptions/noCache", read_no_cache, HOOK_AT(generic.no_cache),
+	 HOOK_MAX_TEXT_BYTES},
+};
+
+static char *format(const cJSON *doc)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(8 * HOOK_MAX_ENV_BYTES);
+
+	json_format(&text, doc);
+	assert(!text.overflow);
+	return buf_take(&text);
+}
+
+/* DockerStrategyOptions of build.openshift.io/v1. */
+static char *format_options(struct hook_generic *g)
+{
+	CLEANUP(json_freep) cJSON *options = json_new_object();
+
+	if (g->build_args.items)
+		json_put(options, "buildArgs", TAKE(g->build_args.items));
+	if (g->has_no_cache)
+		json_put_bool(options, "noCache", g->no_cache);
+	return options->child ? format(options) : NULL;
+}
+
+static void give_env(struct hook_decode *d)
+{
+	struct hook_generic *g = &d->generic;
+
+	if (!d->allow_env && (g->env_list.n_sent || g->has_options))
+		hook_warning_add(&d->warning, STR("env and dockerStrategyOptions"),
+				 "are for triggers with allowEnv: true");
+	if (!d->allow_env)
+		return;
+	d->event->env_json = g->env_list.items ? format(g->env_list.items) : NULL;
+	d->event->options_json = format_options(g);
+}
+
+/*
+ * As OpenShift does: without git the BuildConfig's own ref is built; with git the ref must match,
+ * so one that names none builds nothing; of git.refs the first match is built.
+ */
+static int finish(struct hook_decode *d, struct err *err)
+{
+	(void)err;
+	give_env(d);
+	if (!d->generic.has_git) {
+		hook_warning_add(&d->warning, STR("git"),
+				 "is not in the payload: built without a revision");
+		(void)hook_decode_add_change(d);
+		return 0;
+	}
+	d->event->is_first_match_only = d->has_list;
+	if (!d->has_list)
+		add_change(d, &d->push.ref, &d->push.head);
+	if (!d->event->n_changes)
+		hook_warning_add(&d->warning, STR("git"), "names no ref: nothing to build");
+	return 0;
+}
+
+const struct hook_decoder hook_generic = {fields, ARRAY_LEN(fields), finish};

@@ -1,0 +1,73 @@
+#include "hook/generic_body.h"
+
+#include "doc/yaml.h"
+
+/* Of the JSON that YAML becomes: aliases are expanded. */
+#define MAX_JSON_BYTES (1024 * 1024)
+
+void hook_generic_body_release(struct hook_generic_body *body)
+{
+	buf_release(&body->yaml);
+}
+
+/* What is too long is ignored whole, so the rest of it need not be looked at. */
+void hook_generic_body_feed(struct hook_generic_body *body, const struct hook_envelope *envelope,
+			    struct hook_decode *decode, struct str bytes)
+{
+	body->bytes += bytes.n;
+	if (body->bytes > HOOK_MAX_GENERIC_BYTES)
+		return;
+	body->yaml.limit = HOOK_MAX_GENERIC_BYTES;
+	if (envelope->media == HOOK_MEDIA_JSON)
+		hook_decode_feed(decode, bytes);
+	else if (envelope->media == HOOK_MEDIA_YAML)
+		buf_put_str(&body->yaml, bytes);
+}
+
+/* Written as JSON once more, so that one table of fields reads both, as OpenShift does it. */
+static int feed_yaml(struct hook_generic_body *body, struct hook_decode *decode, struct err *err)
+{
+	CLEANUP(json_freep) cJSON *doc = NULL;
+	CLEANUP(buf_release) struct buf json = BUF_INIT(MAX_JSON_BYTES);
+	int failed = yaml_parse(&doc, buf_str(&body->yaml), &yaml_limits_payload, err);
+
+	if (failed)
+		return failed;
+	json_format(&json, doc);
+	if (json.overflow)
+		return err_set(err, ERR_LIMIT, "the document is too long with its aliases");
+	hook_decode_feed(decode, buf_str(&json));
+	return 0;
+}
+
+static int read_body(struct hook_generic_body *body, const struct hook_envelope *envelope,
+		     struct hook_decode *decode, struct err *err)
+{
+	int failed = 0;
+
+	if (envelope->media_problem.code)
+		return err_set(err, envelope->media_problem.code, "%s",
+			       envelope->media_problem.msg);
+	if (body->bytes > HOOK_MAX_GENERIC_BYTES)
+		return err_set(err, ERR_LIMIT, "it has %zu bytes, at most %d are read", body->bytes,
+			       HOOK_MAX_GENERIC_BYTES);
+	if (envelope->media == HOOK_MEDIA_YAML)
+		failed = feed_yaml(body, decode, err);
+	return failed ? failed : hook_decode_finish(decode, err);
+}
+
+void hook_generic_body_finish(struct hook_generic_body *body, const struct hook_envelope *envelope,
+			      struct hook_decode *decode)
+{
+	struct hook_event *event = decode->event;
+	CLEANUP(hook_warning_release) struct hook_warning warning = {0};
+	struct err err = {0};
+
+	if (body->bytes && !read_body(body, envelope, decode, &err))
+		return;
+	hook_event_release(event);
+	(void)hook_event_add_change(event);
+	if (body->bytes)
+		hook_warning_add(&warning, STR("the payload is ignored:"), err.msg);
+	event->warning = hook_warning_take(&warning);
+}
