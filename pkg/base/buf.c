@@ -112,21 +112,44 @@ static bool is_unfit(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
-void buf_put_clean(struct buf *b, struct str s, size_t max_bytes)
+/* How many bytes at the beginning of S are printable ASCII, which most of them are. */
+static size_t count_plain(struct str s)
 {
-	static const struct str replacement = {"\xEF\xBF\xBD", 3};
 	size_t n = 0;
 
-	while (s.n) {
-		uint32_t c = 0;
-		size_t taken = str_decode_utf8(s, &c);
-		struct str piece = taken && !is_unfit(c) ? str_range(s.p, taken) : replacement;
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7F)
+		n++;
+	return n;
+}
 
-		n += piece.n;
-		if (n > max_bytes)
+/* Puts the character that S begins with. Returns how many bytes of S that was, or 0: no room. */
+static size_t put_clean_character(struct buf *b, struct str s, size_t max_bytes)
+{
+	static const struct str replacement = {"\xEF\xBF\xBD", 3};
+	uint32_t c = 0;
+	size_t n = str_decode_utf8(s, &c);
+	struct str piece = n && !is_unfit(c) ? str_range(s.p, n) : replacement;
+
+	if (piece.n > max_bytes)
+		return 0;
+	buf_put_str(b, piece);
+	return n ? n : 1;
+}
+
+void buf_put_clean(struct buf *b, struct str s, size_t max_bytes)
+{
+	while (s.n && max_bytes && !b->overflow) {
+		size_t before = b->len;
+		size_t n = count_plain(str_range(s.p, s.n < max_bytes ? s.n : max_bytes));
+
+		if (n)
+			buf_put(b, s.p, n);
+		else
+			n = put_clean_character(b, s, max_bytes);
+		if (n == 0)
 			return;
-		buf_put_str(b, piece);
-		s = str_range(s.p + (taken ? taken : 1), s.n - (taken ? taken : 1));
+		s = str_range(s.p + n, s.n - n);
+		max_bytes -= b->len - before;
 	}
 }
 

@@ -41,7 +41,9 @@ uint64_t log_dropped(void)
 
 static void put_json_value(struct buf *out, const char *key, struct str value)
 {
-	buf_printf(out, "%s\"%s\":", out->len ? "," : "{", key);
+	buf_put_str(out, out->len ? STR(",\"") : STR("{\""));
+	buf_put_str(out, str_of(key));
+	buf_put_str(out, STR("\":"));
 	buf_put_json(out, value);
 }
 
@@ -56,30 +58,45 @@ static bool is_plain_word(struct str value)
 
 static void put_text_value(struct buf *out, const char *key, struct str value)
 {
-	buf_printf(out, "%s%s=", out->len ? " " : "", key);
+	buf_put_str(out, out->len ? STR(" ") : STR(""));
+	buf_put_str(out, str_of(key));
+	buf_put_char(out, '=');
 	if (is_plain_word(value))
 		buf_put_str(out, value);
 	else
 		buf_put_json(out, value);
 }
 
-static void put_value(struct buf *record, const char *key, struct str value)
+/* A record in the making. */
+struct record {
+	struct buf text;
+	struct buf clean; /* the value at hand */
+};
+
+static void release_record(struct record *record)
+{
+	buf_release(&record->text);
+	buf_release(&record->clean);
+}
+
+/* Cut the shorter, the less room is left for it; left out if there is too little. */
+static void put_value(struct record *record, const char *key, struct str value)
 {
 	static const size_t cuts[] = {LOG_MAX_VALUE, LOG_MAX_VALUE / 4, LOG_MAX_VALUE / 16};
-	size_t before = record->len;
+	struct buf *text = &record->text;
+	size_t before = text->len;
 
 	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
-		CLEANUP(buf_release) struct buf clean = BUF_INIT(LOG_MAX_VALUE);
-
-		buf_put_clean(&clean, value, cuts[i]);
+		buf_clear(&record->clean);
+		buf_put_clean(&record->clean, value, cuts[i]);
 		if (record_format == LOG_JSON)
-			put_json_value(record, key, buf_str(&clean));
+			put_json_value(text, key, buf_str(&record->clean));
 		else
-			put_text_value(record, key, buf_str(&clean));
-		if (!record->overflow)
+			put_text_value(text, key, buf_str(&record->clean));
+		if (!text->overflow)
 			return;
-		record->len = before;
-		record->overflow = false;
+		text->len = before;
+		text->overflow = false;
 	}
 }
 
@@ -105,7 +122,11 @@ void log_write(enum log_level level, const char *logger, const char *message,
 	       const struct log_field *fields, size_t n_fields)
 {
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
-	CLEANUP(buf_release) struct buf record = BUF_INIT(MAX_RECORD - sizeof("\n}\n") + 1);
+	CLEANUP(release_record)
+	struct record record = {
+		.text = BUF_INIT(MAX_RECORD - sizeof("\n}\n") + 1),
+		.clean = BUF_INIT(LOG_MAX_VALUE),
+	};
 	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_RECORD);
 	char time[CLOCK_TEXT_BYTES];
 
@@ -120,7 +141,7 @@ void log_write(enum log_level level, const char *logger, const char *message,
 
 	if (atomic_exchange(&torn, false))
 		buf_put_char(&line, '\n');
-	buf_put_str(&line, buf_str(&record));
+	buf_put_str(&line, buf_str(&record.text));
 	buf_put_str(&line, record_format == LOG_JSON ? STR("}\n") : STR("\n"));
 	if (!write_record(buf_str(&line)))
 		atomic_fetch_add(&dropped, 1);
