@@ -67,8 +67,9 @@ build/buildhook-asan: $(CMD_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
 $(UNIT_TESTS): build/asan/tests/unit/%: build/asan/tests/unit/%.o build/asan/libbuildhook.a
 	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
 
-unit: $(UNIT_TESTS) ## unit tests under ASan and UBSan; make unit T=doc runs one folder
-	@hack/run-unit $(filter build/asan/tests/unit/$(T)%,$(UNIT_TESTS))
+UNIT_CHOSEN := $(filter build/asan/tests/unit/$(T)%,$(UNIT_TESTS))
+unit: $(UNIT_CHOSEN) ## unit tests under ASan and UBSan; make unit T=doc runs one folder
+	@hack/run-unit $(UNIT_CHOSEN)
 
 .PHONY: run down cluster cluster-down e2e test lint
 run: build ## the main job, shown on a development cluster of its own; stays up

@@ -45,7 +45,8 @@ static void on_end(void *arg, struct http_request *request)
 	struct str path = http_path(request), method = http_method(request);
 	const char *text = "text/plain; charset=utf-8";
 
-	if (!str_eq(path, STR("/healthz")) && !str_eq(path, STR("/readyz")) && !str_eq(path, STR("/metrics")))
+	if (!str_eq(path, STR("/healthz")) && !str_eq(path, STR("/readyz")) &&
+	    !str_eq(path, STR("/metrics")))
 		answer(request, 404, text, STR("there are /healthz, /readyz and /metrics\n"));
 	else if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD")))
 		answer(request, 405, text, STR("only GET and HEAD\n"));

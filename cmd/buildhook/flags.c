@@ -40,7 +40,8 @@ static bool take_unit(struct str *rest, double *out_ms)
 	static const struct {
 		const char *name;
 		double ms;
-	} units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\u00b5s", 1e-3}, {"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}};
+	} units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\u00b5s", 1e-3}, {"ms", 1},
+		     {"s", 1e3},   {"m", 6e4},   {"h", 3.6e6}};
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		struct str name = str_of(units[i].name);
@@ -122,13 +123,16 @@ static int set_choice(const struct flag *flag, const char **out, const char *val
 		*out = value;
 		return 0;
 	}
-	return err_set(err, ERR_INVALID, "--%s: found \"%.60s\", expected one of %s", flag->name, value, list.data);
+	return err_set(err, ERR_INVALID, "--%s: found \"%.60s\", expected one of %s", flag->name,
+		       value, list.data);
 }
 
-static int append(const struct flag *flag, struct flag_list *list, const char *value, struct err *err)
+static int append(const struct flag *flag, struct flag_list *list, const char *value,
+		  struct err *err)
 {
 	if (list->n == FLAG_LIST_MAX)
-		return err_set(err, ERR_INVALID, "--%s: given more than %d times", flag->name, FLAG_LIST_MAX);
+		return err_set(err, ERR_INVALID, "--%s: given more than %d times", flag->name,
+			       FLAG_LIST_MAX);
 	list->items[list->n++] = value;
 	return 0;
 }
@@ -171,7 +175,8 @@ static int set_flag(const struct flag *flag, void *out, const char *value, struc
 	}
 	if (is_good)
 		return 0;
-	return err_set(err, ERR_INVALID, "--%s: found \"%.60s\", expected %s", flag->name, value, expected);
+	return err_set(err, ERR_INVALID, "--%s: found \"%.60s\", expected %s", flag->name, value,
+		       expected);
 }
 
 static const struct flag *find_flag(const struct flag *flags, size_t n_flags, struct str name)
@@ -183,7 +188,8 @@ static const struct flag *find_flag(const struct flag *flags, size_t n_flags, st
 }
 
 /* ARGV[*AT] is a flag; takes its value too where that is the next argument. */
-static int parse_flag(void *out, const struct flag *flags, size_t n_flags, char **argv, int *at, struct err *err)
+static int parse_flag(void *out, const struct flag *flags, size_t n_flags, char **argv, int *at,
+		      struct err *err)
 {
 	struct str text = str_range(argv[*at] + 2, strlen(argv[*at]) - 2);
 	size_t equals = str_find_char(text, '=');
@@ -197,13 +203,14 @@ static int parse_flag(void *out, const struct flag *flags, size_t n_flags, char 
 	if (flag->kind == FLAG_BOOL)
 		return set_flag(flag, out, "true", err);
 	if (!argv[*at + 1])
-		return err_set(err, ERR_INVALID, "--%s needs a value: --%s %s", flag->name, flag->name, flag->value);
+		return err_set(err, ERR_INVALID, "--%s needs a value: --%s %s", flag->name,
+			       flag->name, flag->value);
 	(*at)++;
 	return set_flag(flag, out, argv[*at], err);
 }
 
-int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, char **argv, const char **args,
-		size_t max_args, size_t *n_args, struct err *err)
+int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, char **argv,
+		const char **args, size_t max_args, size_t *n_args, struct err *err)
 {
 	bool is_over = false;
 
@@ -215,7 +222,8 @@ int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, c
 			if (parse_flag(out, flags, n_flags, argv, &i, err) != 0)
 				return err->code;
 		} else if (!is_over && argv[i][0] == '-' && argv[i][1]) {
-			return err_set(err, ERR_INVALID, "unknown flag \"%.60s\"; flags begin with two dashes",
+			return err_set(err, ERR_INVALID,
+				       "unknown flag \"%.60s\"; flags begin with two dashes",
 				       argv[i]);
 		} else if (*n_args == max_args) {
 			return err_set(err, ERR_INVALID, "unexpected argument \"%.60s\"", argv[i]);
@@ -231,8 +239,8 @@ void flags_print(const struct flag *flags, size_t n_flags)
 	for (size_t i = 0; i < n_flags; i++) {
 		char left[64];
 
-		(void)snprintf(left, sizeof(left), "--%s%s%s", flags[i].name, flags[i].value ? " " : "",
-			       flags[i].value ? flags[i].value : "");
+		(void)snprintf(left, sizeof(left), "--%s%s%s", flags[i].name,
+			       flags[i].value ? " " : "", flags[i].value ? flags[i].value : "");
 		printf("  %-30s %s\n", left, flags[i].help);
 	}
 }

@@ -1,5 +1,6 @@
 /*
- * Command-line flags from a table: parsing, help and messages. A wrong flag is one line that says what was found and what is expected.
+ * Command-line flags from a table: parsing, help and messages. A wrong flag is one line that says
+ * what was found and what is expected.
  */
 #pragma once
 
@@ -26,18 +27,18 @@ struct flag_list {
 struct flag {
 	const char *name; /* without dashes */
 	enum flag_kind kind;
-	size_t offset;    /* of the member it sets */
+	size_t offset;     /* of the member it sets */
 	const char *value; /* what the help calls its value: "FILE" */
 	const char *help;
 	const char *const *choices; /* FLAG_STRING: NULL-terminated, or NULL: any */
 };
 
 /*
- * Fills OUT (which holds the defaults) and collects what is no flag in ARGS (at most MAX_ARGS; *N_ARGS). The texts are ARGV's. ARGV[0] is not looked at. "--" ends the
- * flags.
+ * Fills OUT (which holds the defaults) and collects what is no flag in ARGS (at most MAX_ARGS;
+ * *N_ARGS). The texts are ARGV's. ARGV[0] is not looked at. "--" ends the flags.
  */
-int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, char **argv, const char **args,
-		size_t max_args, size_t *n_args, struct err *err);
+int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, char **argv,
+		const char **args, size_t max_args, size_t *n_args, struct err *err);
 /* One line a flag, on stdout. */
 void flags_print(const struct flag *flags, size_t n_flags);
 

@@ -39,7 +39,10 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (*name)
-		(void)fprintf(stderr, "buildhook: unknown command \"%.60s\"; buildhook help lists the commands\n", name);
+		(void)fprintf(
+			stderr,
+			"buildhook: unknown command \"%.60s\"; buildhook help lists the commands\n",
+			name);
 	else
 		print_usage(stderr);
 	return EXIT_USAGE;

@@ -11,47 +11,78 @@ static const char *const formats[] = {"text", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 static const struct flag flags[] = {
-	{"kubeconfig", FLAG_STRING, MEMBER(kubeconfig), "FILE", "where the API server is (default: the Pod's own, then $KUBECONFIG, then ~/.kube/config)", NULL},
-	{"context", FLAG_STRING, MEMBER(context), "NAME", "context of the kubeconfig (default: its current one)", NULL},
-	{"namespace", FLAG_STRINGS, MEMBER(namespaces), "NS", "watch this namespace only; repeatable (default: all)", NULL},
-	{"selector", FLAG_STRING, MEMBER(selector), "LABELS", "watch BuildConfigs with these labels only", NULL},
-	{"listen", FLAG_STRING, MEMBER(listen), "ADDR:PORT", "where webhooks are received (default :8080)", NULL},
-	{"tls-cert", FLAG_STRING, MEMBER(tls_cert), "FILE", "certificate chain for HTTPS on --listen, PEM; read again when it changes", NULL},
+	{"kubeconfig", FLAG_STRING, MEMBER(kubeconfig), "FILE",
+	 "where the API server is (default: the Pod's own, then $KUBECONFIG, then ~/.kube/config)",
+	 NULL},
+	{"context", FLAG_STRING, MEMBER(context), "NAME",
+	 "context of the kubeconfig (default: its current one)", NULL},
+	{"namespace", FLAG_STRINGS, MEMBER(namespaces), "NS",
+	 "watch this namespace only; repeatable (default: all)", NULL},
+	{"selector", FLAG_STRING, MEMBER(selector), "LABELS",
+	 "watch BuildConfigs with these labels only", NULL},
+	{"listen", FLAG_STRING, MEMBER(listen), "ADDR:PORT",
+	 "where webhooks are received (default :8080)", NULL},
+	{"tls-cert", FLAG_STRING, MEMBER(tls_cert), "FILE",
+	 "certificate chain for HTTPS on --listen, PEM; read again when it changes", NULL},
 	{"tls-key", FLAG_STRING, MEMBER(tls_key), "FILE", "its private key, PEM", NULL},
-	{"admin-listen", FLAG_STRING, MEMBER(admin_listen), "ADDR:PORT", "/healthz, /readyz and /metrics (default :8081)", NULL},
-	{"public-url", FLAG_STRING, MEMBER(public_url), "URL", "where Git hosts reach --listen, for the URLs that are shown", NULL},
-	{"data-dir", FLAG_STRING, MEMBER(data_dir), "DIR", "the journal of deliveries (default /var/lib/buildhook)", NULL},
-	{"backend", FLAG_STRING, MEMBER(backend), "auto|openshift|kubernetes", "how builds are started (default auto: by what the cluster serves)", backends},
+	{"admin-listen", FLAG_STRING, MEMBER(admin_listen), "ADDR:PORT",
+	 "/healthz, /readyz and /metrics (default :8081)", NULL},
+	{"public-url", FLAG_STRING, MEMBER(public_url), "URL",
+	 "where Git hosts reach --listen, for the URLs that are shown", NULL},
+	{"data-dir", FLAG_STRING, MEMBER(data_dir), "DIR",
+	 "the journal of deliveries (default /var/lib/buildhook)", NULL},
+	{"backend", FLAG_STRING, MEMBER(backend), "auto|openshift|kubernetes",
+	 "how builds are started (default auto: by what the cluster serves)", backends},
 	{"max-body", FLAG_SIZE, MEMBER(max_body), "SIZE", "largest delivery (default 25MiB)", NULL},
-	{"max-buffer", FLAG_SIZE, MEMBER(max_buffer), "SIZE", "memory for deliveries that are being received (default 32MiB)", NULL},
-	{"max-connections", FLAG_COUNT, MEMBER(max_connections), "N", "connections at once (default 1000)", NULL},
-	{"start-timeout", FLAG_DURATION, MEMBER(start_timeout_ms), "DURATION", "how long an answer waits for its build (default 4s)", NULL},
-	{"give-up", FLAG_DURATION, MEMBER(give_up_ms), "DURATION", "how long a failing API server is asked again for one build (default 24h)", NULL},
-	{"dedupe-window", FLAG_DURATION, MEMBER(dedupe_window_ms), "DURATION", "how long deliveries are known again (default 72h)", NULL},
-	{"rotation-grace", FLAG_DURATION, MEMBER(rotation_grace_ms), "DURATION", "how long a rotated secret goes on counting (default 24h)", NULL},
-	{"secret-ttl", FLAG_DURATION, MEMBER(secret_ttl_ms), "DURATION", "how long a Secret is kept before it is fetched again (default 30s)", NULL},
-	{"status-interval", FLAG_DURATION, MEMBER(status_interval_ms), "DURATION", "between two status writes to one BuildConfig (default 5s)", NULL},
-	{"resync", FLAG_DURATION, MEMBER(resync_ms), "DURATION", "how often everything is looked at without a reason (default 1h)", NULL},
-	{"build-burst", FLAG_COUNT, MEMBER(build_burst), "N", "builds of one BuildConfig that may start at once (default 5)", NULL},
-	{"builds-per-minute", FLAG_NUMBER, MEMBER(builds_per_minute), "N", "and in the long run; 0: no limit (default 12)", NULL},
-	{"default-branch", FLAG_STRING, MEMBER(default_branch), "NAME", "built where a BuildConfig names no ref (default: the payload's default branch)", NULL},
-	{"provision", FLAG_BOOL, MEMBER(provision), NULL, "make Secrets that are missing (default true)", NULL},
-	{"log-format", FLAG_STRING, MEMBER(log_format), "text|json", "(default json where stderr is no terminal)", formats},
-	{"log-level", FLAG_STRING, MEMBER(log_level), "LEVEL", "debug, info, warn or error (default info)", levels},
+	{"max-buffer", FLAG_SIZE, MEMBER(max_buffer), "SIZE",
+	 "memory for deliveries that are being received (default 32MiB)", NULL},
+	{"max-connections", FLAG_COUNT, MEMBER(max_connections), "N",
+	 "connections at once (default 1000)", NULL},
+	{"start-timeout", FLAG_DURATION, MEMBER(start_timeout_ms), "DURATION",
+	 "how long an answer waits for its build (default 4s)", NULL},
+	{"give-up", FLAG_DURATION, MEMBER(give_up_ms), "DURATION",
+	 "how long a failing API server is asked again for one build (default 24h)", NULL},
+	{"dedupe-window", FLAG_DURATION, MEMBER(dedupe_window_ms), "DURATION",
+	 "how long deliveries are known again (default 72h)", NULL},
+	{"rotation-grace", FLAG_DURATION, MEMBER(rotation_grace_ms), "DURATION",
+	 "how long a rotated secret goes on counting (default 24h)", NULL},
+	{"secret-ttl", FLAG_DURATION, MEMBER(secret_ttl_ms), "DURATION",
+	 "how long a Secret is kept before it is fetched again (default 30s)", NULL},
+	{"status-interval", FLAG_DURATION, MEMBER(status_interval_ms), "DURATION",
+	 "between two status writes to one BuildConfig (default 5s)", NULL},
+	{"resync", FLAG_DURATION, MEMBER(resync_ms), "DURATION",
+	 "how often everything is looked at without a reason (default 1h)", NULL},
+	{"build-burst", FLAG_COUNT, MEMBER(build_burst), "N",
+	 "builds of one BuildConfig that may start at once (default 5)", NULL},
+	{"builds-per-minute", FLAG_NUMBER, MEMBER(builds_per_minute), "N",
+	 "and in the long run; 0: no limit (default 12)", NULL},
+	{"default-branch", FLAG_STRING, MEMBER(default_branch), "NAME",
+	 "built where a BuildConfig names no ref (default: the payload's default branch)", NULL},
+	{"provision", FLAG_BOOL, MEMBER(provision), NULL,
+	 "make Secrets that are missing (default true)", NULL},
+	{"log-format", FLAG_STRING, MEMBER(log_format), "text|json",
+	 "(default json where stderr is no terminal)", formats},
+	{"log-level", FLAG_STRING, MEMBER(log_level), "LEVEL",
+	 "debug, info, warn or error (default info)", levels},
 	{"help", FLAG_BOOL, MEMBER(help), NULL, "print this", NULL},
 };
 
 static int check_url(const char *url, struct err *err)
 {
-	if (!url || str_starts(str_of(url), STR("https://")) || str_starts(str_of(url), STR("http://")))
+	if (!url || str_starts(str_of(url), STR("https://")) ||
+	    str_starts(str_of(url), STR("http://")))
 		return 0;
-	return err_set(err, ERR_INVALID, "--public-url: found \"%.60s\", expected https://HOST, with a path if there is one", url);
+	return err_set(
+		err, ERR_INVALID,
+		"--public-url: found \"%.60s\", expected https://HOST, with a path if there is one",
+		url);
 }
 
 static int check(const struct serve_options *o, struct err *err)
 {
 	if (!o->tls_cert != !o->tls_key)
-		return err_set(err, ERR_INVALID, "--tls-cert and --tls-key go together; --tls-%s is missing",
+		return err_set(err, ERR_INVALID,
+			       "--tls-cert and --tls-key go together; --tls-%s is missing",
 			       o->tls_cert ? "key" : "cert");
 	if (o->build_burst == 0)
 		return err_set(err, ERR_INVALID, "--build-burst: found 0, expected at least 1");

@@ -13,8 +13,8 @@ struct serve_options {
 	const char *data_dir;
 	const char *backend;
 	uint64_t max_body, max_buffer, max_connections;
-	int64_t start_timeout_ms, give_up_ms, dedupe_window_ms, rotation_grace_ms, secret_ttl_ms, status_interval_ms,
-		resync_ms;
+	int64_t start_timeout_ms, give_up_ms, dedupe_window_ms, rotation_grace_ms, secret_ttl_ms,
+		status_interval_ms, resync_ms;
 	uint64_t build_burst;
 	double builds_per_minute;
 	const char *default_branch;

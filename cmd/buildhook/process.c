@@ -20,7 +20,8 @@ static void close_dir(DIR **dir)
 		(void)closedir(*dir);
 }
 
-/* Fields 14, 15, 22, 23 and 24 of proc(5)'s stat; the second is in parentheses and may hold anything. */
+/* Fields 14, 15, 22, 23 and 24 of proc(5)'s stat; the second is in parentheses and may hold
+ * anything. */
 static void read_stat(struct process_figures *out, double *start_ticks)
 {
 	CLEANUP(close_file) FILE *file = fopen("/proc/self/stat", "re");

@@ -20,11 +20,11 @@
 
 #define DISCOVERY_RETRY_MS 2000
 #define DISCOVERY_AGAIN_MS (5 * 60 * 1000)
-#define DRAIN_STEP_MS 50
+#define DRAIN_STEP_MS      50
 /* Of the 20 s that a clean end may take. */
-#define DRAIN_LIMIT_MS 18000
+#define DRAIN_LIMIT_MS  18000
 #define BACKOFF_BASE_MS 5
-#define BACKOFF_MAX_MS (1000 * 1000)
+#define BACKOFF_MAX_MS  (1000 * 1000)
 
 struct server {
 	const struct serve_options *options;
@@ -118,7 +118,8 @@ static void on_api_change(void *arg)
 	bool is_up = kube_client_is_up(s->client);
 
 	log_msg(is_up ? LOG_INFO : LOG_WARN, "server",
-		is_up ? "the API server answers" : "the API server does not answer; deliveries are stored and wait");
+		is_up ? "the API server answers"
+		      : "the API server does not answer; deliveries are stored and wait");
 	if (s->controller && is_up)
 		controller_resume(s->controller);
 }
@@ -165,7 +166,8 @@ static void start_reflector(struct server *s, const char *namespace_)
 	char path[400];
 
 	if (namespace_)
-		(void)snprintf(path, sizeof(path), "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs",
+		(void)snprintf(path, sizeof(path),
+			       "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs",
 			       namespace_);
 	else
 		(void)snprintf(path, sizeof(path), "/apis/build.openshift.io/v1/buildconfigs");
@@ -216,13 +218,16 @@ static void start_controller(struct server *s)
 		start_reflector(s, o->namespaces.items[i]);
 }
 
-static bool find_backend(const struct server *s, const struct kube_discovery *discovery, enum controller_backend *out)
+static bool find_backend(const struct server *s, const struct kube_discovery *discovery,
+			 enum controller_backend *out)
 {
-	bool is_openshift = strcmp(s->options->backend, "openshift") == 0 ||
-			    (strcmp(s->options->backend, "auto") == 0 && discovery->has_instantiate);
+	bool is_openshift =
+		strcmp(s->options->backend, "openshift") == 0 ||
+		(strcmp(s->options->backend, "auto") == 0 && discovery->has_instantiate);
 
 	*out = is_openshift ? CONTROLLER_OPENSHIFT : CONTROLLER_KUBERNETES;
-	return is_openshift ? discovery->has_instantiate : discovery->has_buildconfigs && discovery->has_builds;
+	return is_openshift ? discovery->has_instantiate
+			    : discovery->has_buildconfigs && discovery->has_builds;
 }
 
 static void discover(void *arg);
@@ -230,8 +235,8 @@ static void discover(void *arg);
 static void on_missing(struct server *s, const char *why)
 {
 	(void)snprintf(s->discovery_error, sizeof(s->discovery_error), "%s", why);
-	timer_start(s->clock, &s->discovery_timer, s->has_backend ? DISCOVERY_AGAIN_MS : DISCOVERY_RETRY_MS, discover,
-		    s);
+	timer_start(s->clock, &s->discovery_timer,
+		    s->has_backend ? DISCOVERY_AGAIN_MS : DISCOVERY_RETRY_MS, discover, s);
 }
 
 static void on_discovery(void *arg, const struct kube_discovery *discovery, const struct err *error)
@@ -242,7 +247,8 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 
 	s->discovery = NULL;
 	if (error->code != ERR_OK && error->code != ERR_NOTFOUND) {
-		(void)snprintf(why, sizeof(why), "the API server was not asked what it serves: %s", error->msg);
+		(void)snprintf(why, sizeof(why), "the API server was not asked what it serves: %s",
+			       error->msg);
 		on_missing(s, why);
 		return;
 	}
@@ -252,7 +258,8 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 		return;
 	}
 	if (s->has_backend && backend != s->backend) {
-		log_msg(LOG_ERROR, "server", "the cluster serves BuildConfigs in another way; starting anew");
+		log_msg(LOG_ERROR, "server",
+			"the cluster serves BuildConfigs in another way; starting anew");
 		stop(s, EXIT_FAILED);
 		return;
 	}
@@ -278,7 +285,8 @@ static void discover(void *arg)
 static void on_drain_step(void *arg)
 {
 	struct server *s = arg;
-	bool is_idle = receiver_in_flight(s->receiver) == 0 && (!s->controller || controller_is_idle(s->controller));
+	bool is_idle = receiver_in_flight(s->receiver) == 0 &&
+		       (!s->controller || controller_is_idle(s->controller));
 
 	if (is_idle || clock_mono_ms(s->clock) >= s->drain_until_ms)
 		stop(s, EXIT_OK);
@@ -308,13 +316,14 @@ static void on_signal(void *arg, int signo)
 static int open_journal(struct server *s, struct err *err)
 {
 	s->wakeup = loop_wakeup_new(s->loop, on_journal, s);
-	return journal_open(&s->journal,
-			    &(struct journal_options){.data_dir = s->options->data_dir,
-						      .clock = s->clock,
-						      .dedupe_window_ms = s->options->dedupe_window_ms,
-						      .wake = loop_wake,
-						      .wake_arg = s->wakeup},
-			    err);
+	return journal_open(
+		&s->journal,
+		&(struct journal_options){.data_dir = s->options->data_dir,
+					  .clock = s->clock,
+					  .dedupe_window_ms = s->options->dedupe_window_ms,
+					  .wake = loop_wake,
+					  .wake_arg = s->wakeup},
+		err);
 }
 
 static int start_client(struct server *s, struct err *err)
@@ -341,7 +350,8 @@ static void make_parts(struct server *s)
 		.client = s->client, .clock = s->clock, .ttl_ms = o->secret_ttl_ms});
 	s->news = news_new();
 	s->sightings = sightings_new();
-	s->queue = queue_new(s->clock, &(struct queue_backoff){BACKOFF_BASE_MS, BACKOFF_MAX_MS}, on_queue, s);
+	s->queue = queue_new(s->clock, &(struct queue_backoff){BACKOFF_BASE_MS, BACKOFF_MAX_MS},
+			     on_queue, s);
 	s->receiver = receiver_new(&(struct receiver_options){
 		.clock = s->clock,
 		.client = s->client,
@@ -373,24 +383,29 @@ static int listen_all(struct server *s, struct err *err)
 	if (http_server_new(&s->receiver_http, s->loop, o->listen, &http, err) != 0)
 		return err_wrap(err, "--listen %s", o->listen);
 	s->admin = (struct admin){s->metrics, check_ready, s};
-	http = (struct http_options){.limits = http_default_limits, .handler = admin_handler(&s->admin)};
+	http = (struct http_options){.limits = http_default_limits,
+				     .handler = admin_handler(&s->admin)};
 	http.limits.max_body_bytes = 0;
 	if (http_server_new(&s->admin_http, s->loop, o->admin_listen, &http, err) != 0)
 		return err_wrap(err, "--admin-listen %s", o->admin_listen);
-	log_msg(LOG_INFO, "server", "listening", LOG_FIELD("receiver", http_server_address(s->receiver_http)),
-		LOG_FIELD("admin", http_server_address(s->admin_http)), LOG_FIELD("api_server", s->config->server),
+	log_msg(LOG_INFO, "server", "listening",
+		LOG_FIELD("receiver", http_server_address(s->receiver_http)),
+		LOG_FIELD("admin", http_server_address(s->admin_http)),
+		LOG_FIELD("api_server", s->config->server),
 		LOG_FIELD("version", BUILDHOOK_VERSION));
 	return 0;
 }
 
 int server_new(struct server **out, const struct serve_options *options, struct err *err)
 {
-	static const struct clock_source source = {clock_real_mono_ms, clock_real_wall_ms, crypto_random, NULL};
+	static const struct clock_source source = {clock_real_mono_ms, clock_real_wall_ms,
+						   crypto_random, NULL};
 	struct server *s = mem_new(1, sizeof(*s));
 
 	s->options = options;
 	s->exit_status = EXIT_FAILED;
-	(void)snprintf(s->discovery_error, sizeof(s->discovery_error), "the API server has not answered yet");
+	(void)snprintf(s->discovery_error, sizeof(s->discovery_error),
+		       "the API server has not answered yet");
 	(void)gethostname(s->instance, sizeof(s->instance) - 1);
 	(void)signal(SIGPIPE, SIG_IGN);
 	s->clock = clock_new(&source);
@@ -433,7 +448,8 @@ int server_run(struct server *s)
 	return s->exit_status;
 }
 
-/* Who asks before who answers: what is under way is cancelled while its other end is still there. */
+/* Who asks before who answers: what is under way is cancelled while its other end is still there.
+ */
 void server_free(struct server *s)
 {
 	http_server_free(s->receiver_http);

@@ -7,12 +7,18 @@
 
 #define MAX_COMMITS 256
 
-static const struct metrics_family journal_rows = {
-	.name = "buildhook_journal_rows", .help = "Changes in the journal.", .kind = METRICS_GAUGE, .labels = {"state"}};
-static const struct metrics_family hooks = {
-	.name = "buildhook_hooks", .help = "Webhooks of the watched BuildConfigs.", .kind = METRICS_GAUGE, .labels = {"state"}};
-static const struct metrics_family build_info = {
-	.name = "buildhook_build_info", .help = "The version that is running.", .kind = METRICS_GAUGE, .labels = {"version"}};
+static const struct metrics_family journal_rows = {.name = "buildhook_journal_rows",
+						   .help = "Changes in the journal.",
+						   .kind = METRICS_GAUGE,
+						   .labels = {"state"}};
+static const struct metrics_family hooks = {.name = "buildhook_hooks",
+					    .help = "Webhooks of the watched BuildConfigs.",
+					    .kind = METRICS_GAUGE,
+					    .labels = {"state"}};
+static const struct metrics_family build_info = {.name = "buildhook_build_info",
+						 .help = "The version that is running.",
+						 .kind = METRICS_GAUGE,
+						 .labels = {"version"}};
 
 enum figure {
 	FIGURE_OLDEST_PENDING,
@@ -32,20 +38,36 @@ enum figure {
 	FIGURES,
 };
 
-#define GAUGE(metric, text)   {.name = (metric), .help = (text), .kind = METRICS_GAUGE}
-#define COUNTER(metric, text) {.name = (metric), .help = (text), .kind = METRICS_COUNTER}
+#define GAUGE(metric, text)                                                                        \
+	{                                                                                          \
+		.name = (metric), .help = (text), .kind = METRICS_GAUGE                            \
+	}
+#define COUNTER(metric, text)                                                                      \
+	{                                                                                          \
+		.name = (metric), .help = (text), .kind = METRICS_COUNTER                          \
+	}
 /* As client-go's metrics provider labels them. */
-#define QUEUE(metric, text, type) {.name = (metric), .help = (text), .kind = (type), .labels = {"name"}}
+#define QUEUE(metric, text, type)                                                                  \
+	{                                                                                          \
+		.name = (metric), .help = (text), .kind = (type), .labels = { "name" }             \
+	}
 
 static const struct metrics_family figures[FIGURES] = {
-	[FIGURE_OLDEST_PENDING] = GAUGE("buildhook_journal_oldest_pending_seconds", "Age of the oldest change that has not ended."),
-	[FIGURE_WATCH_AGE] = GAUGE("buildhook_watch_age_seconds", "Since the last sign of life of the watch."),
-	[FIGURE_CERTIFICATE] = GAUGE("buildhook_tls_certificate_not_after_seconds", "End of the certificate's validity, since 1970; 0 without TLS."),
-	[FIGURE_STALL] = GAUGE("buildhook_loop_stall_seconds", "Longest round of the event loop since the last scrape."),
+	[FIGURE_OLDEST_PENDING] = GAUGE("buildhook_journal_oldest_pending_seconds",
+					"Age of the oldest change that has not ended."),
+	[FIGURE_WATCH_AGE] =
+		GAUGE("buildhook_watch_age_seconds", "Since the last sign of life of the watch."),
+	[FIGURE_CERTIFICATE] =
+		GAUGE("buildhook_tls_certificate_not_after_seconds",
+		      "End of the certificate's validity, since 1970; 0 without TLS."),
+	[FIGURE_STALL] = GAUGE("buildhook_loop_stall_seconds",
+			       "Longest round of the event loop since the last scrape."),
 	[FIGURE_QUEUE_DEPTH] = QUEUE("workqueue_depth", "Keys that wait.", METRICS_GAUGE),
 	[FIGURE_QUEUE_ADDS] = QUEUE("workqueue_adds_total", "Keys added.", METRICS_COUNTER),
-	[FIGURE_QUEUE_RETRIES] = QUEUE("workqueue_retries_total", "Keys added after a back-off.", METRICS_COUNTER),
-	[FIGURE_QUEUE_LONGEST] = QUEUE("workqueue_longest_running_processor_seconds", "Age of the key longest in work.", METRICS_GAUGE),
+	[FIGURE_QUEUE_RETRIES] =
+		QUEUE("workqueue_retries_total", "Keys added after a back-off.", METRICS_COUNTER),
+	[FIGURE_QUEUE_LONGEST] = QUEUE("workqueue_longest_running_processor_seconds",
+				       "Age of the key longest in work.", METRICS_GAUGE),
 	[FIGURE_CPU] = COUNTER("process_cpu_seconds_total", "User and system CPU time."),
 	[FIGURE_RESIDENT] = GAUGE("process_resident_memory_bytes", "Resident memory."),
 	[FIGURE_VIRTUAL] = GAUGE("process_virtual_memory_bytes", "Virtual memory."),
@@ -157,17 +179,19 @@ static void collect(void *arg)
 		    (double)http_server_certificate_not_after_ms(s->opt.http) / 1000);
 }
 
-static struct metrics_series *get_series(struct stats *s, const struct metrics_family *family, const char *label)
+static struct metrics_series *get_series(struct stats *s, const struct metrics_family *family,
+					 const char *label)
 {
 	return metrics_get(s->opt.metrics, family, (const char *const[]){label});
 }
 
 struct stats *stats_new(const struct stats_options *options)
 {
-	static struct metrics_family commit_seconds = {.name = "buildhook_journal_commit_seconds",
-						       .help = "Time that a commit of the journal took.",
-						       .kind = METRICS_HISTOGRAM,
-						       .buckets = metrics_seconds};
+	static struct metrics_family commit_seconds = {
+		.name = "buildhook_journal_commit_seconds",
+		.help = "Time that a commit of the journal took.",
+		.kind = METRICS_HISTOGRAM,
+		.buckets = metrics_seconds};
 	struct stats *s = mem_new(1, sizeof(*s));
 
 	commit_seconds.n_buckets = metrics_n_seconds;
@@ -175,7 +199,8 @@ struct stats *stats_new(const struct stats_options *options)
 	for (size_t i = 0; i < FIGURES; i++)
 		s->figures[i] = get_series(s, &figures[i], "buildconfig");
 	for (size_t i = 0; i < JOURNAL_STATES; i++)
-		s->rows[i] = get_series(s, &journal_rows, journal_state_name((enum journal_state)i));
+		s->rows[i] =
+			get_series(s, &journal_rows, journal_state_name((enum journal_state)i));
 	s->ready = get_series(s, &hooks, "Ready");
 	s->not_ready = get_series(s, &hooks, "NotReady");
 	s->commit_seconds = get_series(s, &commit_seconds, NULL);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define RETRY_BASE_MS 1000
-#define RETRY_MAX_MS (5 * 60 * 1000)
+#define RETRY_MAX_MS  (5 * 60 * 1000)
 /* How many Builds of others are looked at for one of a newer push. */
 #define MAX_LOOK_BACK 16
 
@@ -33,7 +33,8 @@ static void close_one(struct start *s)
 		work_end(&s->work, s->result, s->again_ms);
 }
 
-/* The row's new state must be committed before the key is looked at again: a stale row would start over. */
+/* The row's new state must be committed before the key is looked at again: a stale row would start
+ * over. */
 static void on_committed(void *arg, int status)
 {
 	struct start *s = arg;
@@ -81,7 +82,8 @@ static void tell_event(struct start *s, enum event_type type, const char *reason
 		event_send(s->work.controller, bc, type, reason, note);
 }
 
-static void log_start(const struct start *s, enum log_level level, const char *message, const char *error)
+static void log_start(const struct start *s, enum log_level level, const char *message,
+		      const char *error)
 {
 	log_msg(level, "controller", message, LOG_FIELD("namespace", s->change->namespace_),
 		LOG_FIELD("name", s->change->name), LOG_FIELD("provider", s->change->host),
@@ -89,7 +91,8 @@ static void log_start(const struct start *s, enum log_level level, const char *m
 		LOG_FIELD("error", error));
 }
 
-/* status.lastVersion is CRD state that nobody else raises. A conflict means that it is read and tried again. */
+/* status.lastVersion is CRD state that nobody else raises. A conflict means that it is read and
+ * tried again. */
 static void on_version_read(void *arg, const struct kube_response *response);
 
 static void on_version_raised(void *arg, const struct kube_response *response)
@@ -130,7 +133,8 @@ static void raise_version(struct start *s, const cJSON *bc)
 	json_put_int(json_put_object(patch, "status"), "lastVersion", s->number);
 	json_format(&body, patch);
 	buf_printf(&path,
-		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s/status?fieldManager=buildhook",
+		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s/"
+		   "status?fieldManager=buildhook",
 		   s->change->namespace_, s->change->name);
 	work_call(&s->work,
 		  &(struct kube_request){.method = KUBE_MERGE_PATCH,
@@ -145,7 +149,8 @@ static void on_version_read(void *arg, const struct kube_response *response)
 	struct start *s = arg;
 
 	s->work.call = NULL;
-	if (response->err.code == ERR_OK && json_int_at(response->doc, "status/lastVersion", 0) < s->number)
+	if (response->err.code == ERR_OK &&
+	    json_int_at(response->doc, "status/lastVersion", 0) < s->number)
 		raise_version(s, response->doc);
 	else
 		close_one(s);
@@ -161,7 +166,8 @@ bool start_is_own(const struct start *s, const cJSON *build)
 
 static int64_t build_number(const cJSON *build)
 {
-	const cJSON *number = json_member(json_at(build, "metadata/annotations"), "openshift.io/build.number");
+	const cJSON *number =
+		json_member(json_at(build, "metadata/annotations"), "openshift.io/build.number");
 	uint64_t n = 0;
 
 	if (cJSON_IsString(number))
@@ -179,8 +185,11 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 					      .base_version = -1,
 					      .attempts = s->change->attempts,
 					      .build = s->build};
-	const struct news_item item = {
-		.kind = NEWS_STARTED, .build = s->build, .build_json = text, .reason = "", .message = ""};
+	const struct news_item item = {.kind = NEWS_STARTED,
+				       .build = s->build,
+				       .build_json = text,
+				       .reason = "",
+				       .message = ""};
 
 	(void)snprintf(s->build, sizeof(s->build), "%s", name ? name : "");
 	s->number = build_number(build);
@@ -189,14 +198,15 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	flood_take(&s->work.object->flood, &c->limit, clock_mono_ms(c->opt.clock));
 	if (s->number > s->work.object->known_version)
 		s->work.object->known_version = s->number;
-	controller_count_build(c, s->change->host, clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
+	controller_count_build(c, s->change->host,
+			       clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
 	log_start(s, LOG_INFO, "build started", NULL);
 	note_line(s, REASON_NONE, NULL);
 	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
 	news_tell(c->opt.news, s->change->seq, &item);
 	commit(s, &update);
-	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->build, s->change->host,
-		       s->change->delivery_id);
+	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->build,
+		       s->change->host, s->change->delivery_id);
 	tell_event(s, EVENT_NORMAL, "BuildTriggered", note);
 	if (backend_of(s)->raises_version && s->number > s->version) {
 		s->n_open++;
@@ -220,9 +230,10 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 	s->again_ms = 0;
 	log_start(s, is_failure ? LOG_WARN : LOG_INFO,
 		  is_failure ? "the build cannot be started" : "no build is started", message);
-	note_line(s, is_failure                          ? REASON_FAILED
-		     : state == JOURNAL_SUPERSEDED ? REASON_SUPERSEDED
-						   : REASON_PAUSED,
+	note_line(s,
+		  is_failure                    ? REASON_FAILED
+		  : state == JOURNAL_SUPERSEDED ? REASON_SUPERSEDED
+						: REASON_PAUSED,
 		  message);
 	news_tell(c->opt.news, s->change->seq, &item);
 	if (is_failure)
@@ -247,7 +258,8 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 					.base_version = s->change->base_version,
 					.posted_ms = s->change->posted_ms,
 					.attempts = s->change->attempts + 1};
-	int64_t wait_ms = backoff_ms(c->opt.clock, (unsigned)update.attempts, RETRY_BASE_MS, RETRY_MAX_MS);
+	int64_t wait_ms =
+		backoff_ms(c->opt.clock, (unsigned)update.attempts, RETRY_BASE_MS, RETRY_MAX_MS);
 	char message[700];
 
 	(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);
@@ -270,7 +282,8 @@ void start_refused(struct start *s, const struct kube_response *response, const 
 {
 	char message[700];
 
-	/* What no retry can mend: the request itself is wrong. All else passes, or is mended by somebody. */
+	/* What no retry can mend: the request itself is wrong. All else passes, or is mended by
+	 * somebody. */
 	if (response->err.code == ERR_INVALID || response->err.code == ERR_NOTFOUND) {
 		(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);
 		start_fail(s, JOURNAL_FAILED, "Failed", message);
@@ -285,14 +298,17 @@ void start_get_build(struct start *s, int64_t number, kube_response_fn fn)
 	char name[BUILD_NAME_BYTES];
 
 	build_name(name, s->change->name, number);
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s", s->change->namespace_, name);
+	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s",
+		   s->change->namespace_, name);
 	work_call(&s->work,
-		  &(struct kube_request){.method = KUBE_GET, .path = path.data, .metric_resource = "builds"}, fn);
+		  &(struct kube_request){
+			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
+		  fn);
 }
 
 /*
- * Between replicas: a Build that another one started for a newer push of the same ref. Only Builds that were made since this one's last are looked at; none in the
- * ordinary case of one replica.
+ * Between replicas: a Build that another one started for a newer push of the same ref. Only Builds
+ * that were made since this one's last are looked at; none in the ordinary case of one replica.
  */
 static bool is_newer_push(const struct start *s, const cJSON *build)
 {
@@ -311,7 +327,8 @@ static void supersede(struct start *s, const char *by)
 {
 	char message[400];
 
-	(void)snprintf(message, sizeof(message), "a newer push of the same ref started build %s", by);
+	(void)snprintf(message, sizeof(message), "a newer push of the same ref started build %s",
+		       by);
 	start_fail(s, JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED), message);
 }
 
@@ -356,7 +373,8 @@ static void on_own_builds(void *arg, const struct kube_response *response)
 		start_retry(s, response, "look for a build of this delivery");
 		return;
 	}
-	build = json_member(response->doc, "items") ? json_member(response->doc, "items")->child : NULL;
+	build = json_member(response->doc, "items") ? json_member(response->doc, "items")->child
+						    : NULL;
 	if (build) {
 		start_succeed(s, build, (struct str){0});
 		return;
@@ -366,8 +384,8 @@ static void on_own_builds(void *arg, const struct kube_response *response)
 }
 
 /*
- * Only after the BuildConfig was read: whoever starts this change after that must take a number that is ours to take, too, and one of the
- * two finds the name taken.
+ * Only after the BuildConfig was read: whoever starts this change after that must take a number
+ * that is ours to take, too, and one of the two finds the name taken.
  */
 static void find_own_builds(struct start *s)
 {
@@ -376,13 +394,15 @@ static void find_own_builds(struct start *s)
 	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds?labelSelector=%s%%3D%s",
 		   s->change->namespace_, "buildhook.io%2Fdelivery", s->label);
 	work_call(&s->work,
-		  &(struct kube_request){.method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
+		  &(struct kube_request){
+			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
 		  on_own_builds);
 }
 
 static bool is_paused(const cJSON *bc)
 {
-	const cJSON *paused = json_member(json_at(bc, "metadata/annotations"), "openshift.io/build-config.paused");
+	const cJSON *paused = json_member(json_at(bc, "metadata/annotations"),
+					  "openshift.io/build-config.paused");
 
 	return cJSON_IsString(paused) && strcasecmp(paused->valuestring, "true") == 0;
 }
@@ -395,7 +415,8 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 	s->work.call = NULL;
 	if (response->err.code == ERR_NOTFOUND ||
 	    (response->err.code == ERR_OK && (!uid || strcmp(uid, s->change->uid) != 0))) {
-		start_fail(s, JOURNAL_FAILED, "Failed", "the BuildConfig was deleted before the build could start");
+		start_fail(s, JOURNAL_FAILED, "Failed",
+			   "the BuildConfig was deleted before the build could start");
 		return;
 	}
 	if (response->err.code != ERR_OK) {
@@ -416,10 +437,11 @@ void start_read_buildconfig(struct start *s)
 {
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s", s->change->namespace_,
-		   s->change->name);
+	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s",
+		   s->change->namespace_, s->change->name);
 	work_call(&s->work,
-		  &(struct kube_request){.method = KUBE_GET, .path = path.data, .metric_resource = "buildconfigs"},
+		  &(struct kube_request){
+			  .method = KUBE_GET, .path = path.data, .metric_resource = "buildconfigs"},
 		  on_buildconfig);
 }
 
@@ -444,7 +466,8 @@ static struct start *start_new(struct object *object, int64_t seq)
 
 	object_split(object, namespace_, name);
 	/* The plan chose the oldest. */
-	(void)journal_each_pending(object->controller->opt.journal, namespace_, name, 1, keep_row, &find);
+	(void)journal_each_pending(object->controller->opt.journal, namespace_, name, 1, keep_row,
+				   &find);
 	assert(find.change);
 	s = mem_new(1, sizeof(*s));
 	s->change = find.change;

@@ -1,6 +1,7 @@
 /*
- * Starting a build, exactly once: what both backends share. A start begins with the journal's row, ends with the row's new
- * state committed, and between them everything that can be asked of the API server is asked, not remembered.
+ * Starting a build, exactly once: what both backends share. A start begins with the journal's row,
+ * ends with the row's new state committed, and between them everything that can be asked of the API
+ * server is asked, not remembered.
  */
 #pragma once
 
@@ -8,21 +9,23 @@
 #include "controller/internal.h"
 
 struct start {
-	struct work work; /* first */
+	struct work work;              /* first */
 	struct journal_change *change; /* a copy of the row */
 	char label[BUILD_DELIVERY_LABEL_CHARS + 1];
-	cJSON *bc;          /* the BuildConfig as the API server has it */
-	int64_t version;    /* its status.lastVersion */
-	int64_t number;     /* of the Build that is being made */
-	int64_t look_at;    /* the number of an earlier Build that is being looked at */
+	cJSON *bc;                    /* the BuildConfig as the API server has it */
+	int64_t version;              /* its status.lastVersion */
+	int64_t number;               /* of the Build that is being made */
+	int64_t look_at;              /* the number of an earlier Build that is being looked at */
 	char build[BUILD_NAME_BYTES]; /* ours, once it is known */
-	bool is_repeat; /* openshift: an earlier request with this lastVersion had an unknown outcome */
-	unsigned n_open;    /* requests and commits that the end waits for */
+	bool is_repeat;  /* openshift: an earlier request with this lastVersion had an unknown
+			    outcome */
+	unsigned n_open; /* requests and commits that the end waits for */
 	int64_t again_ms;
 	enum reconcile_result result;
 };
 
-/* How a backend goes on once the BuildConfig has been read and no Build of this change was found. */
+/* How a backend goes on once the BuildConfig has been read and no Build of this change was found.
+ */
 struct build_backend {
 	void (*post)(struct start *s);
 	/* The number of the last Build must be raised by us. */
@@ -41,7 +44,8 @@ bool start_is_own(const struct start *s, const cJSON *build);
 /* Ends. BUILD is the document, TEXT its bytes as they came (empty: none to show). */
 void start_succeed(struct start *s, const cJSON *build, struct str text);
 void start_fail(struct start *s, enum journal_state state, const char *reason, const char *message);
-/* Tries again later: at most as often as the back-off says, until --give-up where the answer was a 5xx. */
+/* Tries again later: at most as often as the back-off says, until --give-up where the answer was a
+ * 5xx. */
 void start_retry(struct start *s, const struct kube_response *response, const char *what);
 /* From the beginning, at once: what was known was wrong. */
 void start_again(struct start *s, int64_t wait_ms);

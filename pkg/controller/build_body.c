@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define MAX_NAME 253
+#define MAX_NAME        253
 #define MAX_LABEL_VALUE 63
 
 void build_delivery_label(char *out, const struct journal_change *change)
@@ -45,8 +45,8 @@ void build_name(char *out, const char *name, int64_t number)
 	if (strlen(name) + 1 + (size_t)suffix_len <= MAX_NAME)
 		len = snprintf(out, BUILD_NAME_BYTES, "%s-%s", name, suffix);
 	else
-		len = snprintf(out, BUILD_NAME_BYTES, "%.*s-%08" PRIx32 "-%s", base_len, name, fnv1a(name),
-			       suffix);
+		len = snprintf(out, BUILD_NAME_BYTES, "%.*s-%08" PRIx32 "-%s", base_len, name,
+			       fnv1a(name), suffix);
 	assert(len < BUILD_NAME_BYTES);
 }
 
@@ -164,14 +164,12 @@ static void override_env(cJSON *owner, const char *key, const cJSON *added)
 	cJSON *list = json_put_array(owner, key);
 	const cJSON *entry;
 
-	cJSON_ArrayForEach(entry, old)
-	{
+	cJSON_ArrayForEach (entry, old) {
 		const char *name = json_str_at(entry, "name");
 		const cJSON *other;
 		bool is_replaced = false;
 
-		cJSON_ArrayForEach(other, added)
-		{
+		cJSON_ArrayForEach (other, added) {
 			const char *other_name = json_str_at(other, "name");
 
 			is_replaced |= name && other_name && strcmp(name, other_name) == 0;
@@ -179,7 +177,8 @@ static void override_env(cJSON *owner, const char *key, const cJSON *added)
 		if (!is_replaced)
 			json_append(list, json_copy(entry));
 	}
-	cJSON_ArrayForEach(entry, added) json_append(list, json_copy(entry));
+	cJSON_ArrayForEach (entry, added)
+		json_append(list, json_copy(entry));
 	cJSON_Delete(old);
 }
 
@@ -214,7 +213,8 @@ static void put_docker_options(cJSON *strategy, const struct journal_change *cha
 	}
 }
 
-/* The discriminators that OpenShift fills in where a BuildConfig leaves them out; the columns of `oc get builds` show them. */
+/* The discriminators that OpenShift fills in where a BuildConfig leaves them out; the columns of
+ * `oc get builds` show them. */
 static void put_type(cJSON *object, const char *const *members, const char *const *types, size_t n)
 {
 	if (!cJSON_IsObject(object) || json_str_at(object, "type"))
@@ -228,22 +228,26 @@ static void put_type(cJSON *object, const char *const *members, const char *cons
 
 static void put_types(cJSON *spec)
 {
-	static const char *const strategies[] = {"dockerStrategy", "sourceStrategy", "customStrategy",
-						 "jenkinsPipelineStrategy"};
-	static const char *const strategy_types[] = {"Docker", "Source", "Custom", "JenkinsPipeline"};
+	static const char *const strategies[] = {"dockerStrategy", "sourceStrategy",
+						 "customStrategy", "jenkinsPipelineStrategy"};
+	static const char *const strategy_types[] = {"Docker", "Source", "Custom",
+						     "JenkinsPipeline"};
 	static const char *const sources[] = {"git", "dockerfile"};
 	static const char *const source_types[] = {"Git", "Dockerfile"};
 
 	put_type(cJSON_GetObjectItemCaseSensitive(spec, "strategy"), strategies, strategy_types,
 		 ARRAY_LEN(strategies));
-	put_type(cJSON_GetObjectItemCaseSensitive(spec, "source"), sources, source_types, ARRAY_LEN(sources));
+	put_type(cJSON_GetObjectItemCaseSensitive(spec, "source"), sources, source_types,
+		 ARRAY_LEN(sources));
 }
 
-/* Everything of the BuildConfig's common spec; triggers, run policy and history limits are the BuildConfig's own. */
+/* Everything of the BuildConfig's common spec; triggers, run policy and history limits are the
+ * BuildConfig's own. */
 static void put_spec(cJSON *build, const cJSON *bc, const struct journal_change *change)
 {
-	static const char *const members[] = {"source",       "strategy",   "output",
-					      "resources",    "postCommit", "completionDeadlineSeconds",
+	static const char *const members[] = {"source",       "strategy",
+					      "output",       "resources",
+					      "postCommit",   "completionDeadlineSeconds",
 					      "nodeSelector", "mountTrustedCA"};
 	const cJSON *from = json_member(bc, "spec");
 	const char *account = json_str_at(from, "serviceAccount");
@@ -318,7 +322,8 @@ static void put_status(cJSON *build, const struct journal_change *change, int64_
 	json_put_str(config, "namespace", change->namespace_);
 }
 
-cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number, int64_t wall_ms)
+cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number,
+		  int64_t wall_ms)
 {
 	cJSON *build = json_new_object();
 	cJSON *metadata, *annotations;

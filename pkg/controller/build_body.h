@@ -1,29 +1,32 @@
 /*
- * The documents that start a build: the Build itself, as OpenShift's generator would make it (backend kubernetes), or the
- * BuildRequest for buildconfigs/instantiate (backend openshift). Pure.
+ * The documents that start a build: the Build itself, as OpenShift's generator would make it
+ * (backend kubernetes), or the BuildRequest for buildconfigs/instantiate (backend openshift). Pure.
  */
 #pragma once
 
 #include "doc/json.h"
 #include "journal/journal.h"
 
-#define BUILD_DELIVERY_LABEL "buildhook.io/delivery"
-#define BUILD_REF_ANNOTATION "buildhook.io/ref"
-#define BUILD_ACCEPTED_ANNOTATION "buildhook.io/accepted"
+#define BUILD_DELIVERY_LABEL       "buildhook.io/delivery"
+#define BUILD_REF_ANNOTATION       "buildhook.io/ref"
+#define BUILD_ACCEPTED_ANNOTATION  "buildhook.io/accepted"
 #define BUILD_DELIVERY_LABEL_CHARS 32
-#define BUILD_NAME_BYTES 254
+#define BUILD_NAME_BYTES           254
 
-/* Value of the label buildhook.io/delivery: what makes two deliveries the same. OUT has BUILD_DELIVERY_LABEL_CHARS + 1 bytes. */
+/* Value of the label buildhook.io/delivery: what makes two deliveries the same. OUT has
+ * BUILD_DELIVERY_LABEL_CHARS + 1 bytes. */
 void build_delivery_label(char *out, const struct journal_change *change);
 /*
- * NAME-N; over 253 characters NAME is cut and its FNV-1a hash put between, as library-go's naming.GetName does. OUT has
- * BUILD_NAME_BYTES.
+ * NAME-N; over 253 characters NAME is cut and its FNV-1a hash put between, as library-go's
+ * naming.GetName does. OUT has BUILD_NAME_BYTES.
  */
 void build_name(char *out, const char *name, int64_t number);
-/* The longest prefix of NAME that is a label value (63 characters, ends alphanumeric). OUT has 64 bytes. */
+/* The longest prefix of NAME that is a label value (63 characters, ends alphanumeric). OUT has 64
+ * bytes. */
 void build_label_value(char *out, const char *name);
 
 /* BC: the API server's BuildConfig, whole. The Build has number NUMBER. */
-cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number, int64_t wall_ms);
+cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number,
+		  int64_t wall_ms);
 /* LAST_VERSION is the compare-and-set. */
 cJSON *build_request_body(const struct journal_change *change, int64_t last_version);

@@ -1,6 +1,6 @@
 /*
- * Backend kubernetes: the Build is created by us, and its name is the lock. NAME-N, N = status.lastVersion + 1; a name that is
- * taken by another's Build moves N on.
+ * Backend kubernetes: the Build is created by us, and its name is the lock. NAME-N, N =
+ * status.lastVersion + 1; a name that is taken by another's Build moves N on.
  */
 #include "controller/build.h"
 
@@ -59,8 +59,9 @@ static void create(struct start *s)
 {
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BUILD_BYTES);
-	CLEANUP(json_freep) cJSON *build = build_body(s->bc, s->change, s->number,
-						      clock_wall_ms(s->work.controller->opt.clock));
+	CLEANUP(json_freep)
+	cJSON *build = build_body(s->bc, s->change, s->number,
+				  clock_wall_ms(s->work.controller->opt.clock));
 
 	json_format(&body, build);
 	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds?fieldManager=buildhook",

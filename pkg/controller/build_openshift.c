@@ -1,11 +1,13 @@
 /*
- * Backend openshift: buildconfigs/instantiate raises status.lastVersion first and creates the Build after, and its answer can get
- * lost between. lastVersion in the request makes it compare-and-set, so what was sent (V) is recorded before it is sent, and after an outcome that is not known:
+ * Backend openshift: buildconfigs/instantiate raises status.lastVersion first and creates the Build
+ * after, and its answer can get lost between. lastVersion in the request makes it compare-and-set,
+ * so what was sent (V) is recorded before it is sent, and after an outcome that is not known:
  *
  *     a Build with our label exists             done (build.c looked)
  *     lastVersion is still V                    send V again: one of the two is refused
  *     it moved, and NAME-(V+1) is another's     the race was lost: start anew
- *     it moved, and NAME-(V+1) does not exist   ours may still come: wait for the server's request timeout, then take it for a gap
+ *     it moved, and NAME-(V+1) does not exist   ours may still come: wait for the server's request
+ * timeout, then take it for a gap
  */
 #include "controller/build.h"
 
@@ -15,8 +17,8 @@
 #include <stdio.h>
 
 /* openshift-apiserver ends a request after 60 s. */
-#define SETTLED_MS 65000
-#define CONFLICT_WAIT_MS 200
+#define SETTLED_MS        65000
+#define CONFLICT_WAIT_MS  200
 #define MAX_REQUEST_BYTES (1024 * 1024)
 
 static bool is_uncertain(const struct start *s)
@@ -31,14 +33,16 @@ static void forget_post(struct start *s)
 	s->change->posted_ms = 0;
 }
 
-/* The server's words for its compare-and-set and for a paused BuildConfig (generator.go); both are a 400 BadRequest. */
+/* The server's words for its compare-and-set and for a paused BuildConfig (generator.go); both are
+ * a 400 BadRequest. */
 static bool says(const struct kube_response *response, const char *words)
 {
 	return response->status == 400 && strstr(response->err.msg, words);
 }
 
 /*
- * Refused for sure, and nothing was made by this request. An earlier one of the same V may still be under way: then its record stays.
+ * Refused for sure, and nothing was made by this request. An earlier one of the same V may still be
+ * under way: then its record stays.
  */
 static void look_again(struct start *s, bool was_uncertain)
 {
@@ -61,7 +65,8 @@ static void on_instantiated(void *arg, const struct kube_response *response)
 		start_fail(s, JOURNAL_IGNORED, reason_name(REASON_PAUSED),
 			   "the BuildConfig was paused before the build could start");
 	} else if (response->err.code == ERR_CONFLICT || response->err.code == ERR_EXISTS) {
-		/* AlreadyExists: a Build that outlived its BuildConfig has the number; it is used up, the next one is tried. */
+		/* AlreadyExists: a Build that outlived its BuildConfig has the number; it is used
+		 * up, the next one is tried. */
 		look_again(s, was_uncertain);
 	} else {
 		if (!response->is_uncertain && !was_uncertain)
@@ -123,7 +128,8 @@ static void start_anew(struct start *s)
 static void on_next_build(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
-	int64_t settled_in_ms = s->change->posted_ms + SETTLED_MS - clock_wall_ms(s->work.controller->opt.clock);
+	int64_t settled_in_ms =
+		s->change->posted_ms + SETTLED_MS - clock_wall_ms(s->work.controller->opt.clock);
 
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK && start_is_own(s, response->doc))

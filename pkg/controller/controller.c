@@ -8,7 +8,8 @@
 
 /* Requests go over two connections; more keys at once would only wait there. */
 #define MAX_WORKING 64
-/* A Secret fetched this recently is not fetched again (kube/secrets.h), so it must not be asked for. */
+/* A Secret fetched this recently is not fetched again (kube/secrets.h), so it must not be asked
+ * for. */
 #define JUST_FETCHED_MS 1000
 
 static struct object *find_object(struct controller *c, const char *key)
@@ -68,7 +69,8 @@ void object_split(const struct object *object, char *namespace_, char *name)
 	const char *slash = strchr(object->key, '/');
 
 	assert(slash);
-	(void)snprintf(namespace_, KUBE_NAME_BYTES, "%.*s", (int)(slash - object->key), object->key);
+	(void)snprintf(namespace_, KUBE_NAME_BYTES, "%.*s", (int)(slash - object->key),
+		       object->key);
 	(void)snprintf(name, KUBE_NAME_BYTES, "%s", slash + 1);
 }
 
@@ -232,8 +234,7 @@ void controller_resume(struct controller *c)
 	struct object *object, *next;
 
 	journal_each_pending_key(c->opt.journal, add_pending, c);
-	HASH_ITER(hh, c->objects, object, next)
-	{
+	HASH_ITER (hh, c->objects, object, next) {
 		if (object->status_due_ms || object->trouble)
 			queue_add(c->opt.queue, object->key);
 	}
@@ -272,8 +273,7 @@ void controller_free(struct controller *c)
 
 	if (!c)
 		return;
-	HASH_ITER(hh, c->objects, object, next)
-	{
+	HASH_ITER (hh, c->objects, object, next) {
 		struct work *work = object->work;
 
 		if (work) {

@@ -1,6 +1,7 @@
 /*
- * The reconciler. For one BuildConfig at a time it looks at what is (store, Secrets, journal), finds the single next thing that is needed (plan.h), does
- * it, and comes back. It provisions Secrets, starts builds, writes status annotations and Events; it takes no HTTP requests.
+ * The reconciler. For one BuildConfig at a time it looks at what is (store, Secrets, journal),
+ * finds the single next thing that is needed (plan.h), does it, and comes back. It provisions
+ * Secrets, starts builds, writes status annotations and Events; it takes no HTTP requests.
  */
 #pragma once
 
@@ -45,11 +46,14 @@ struct controller *controller_new(const struct controller_options *options);
 /* Cancels what is under way: the journal still holds it. */
 void controller_free(struct controller *controller);
 
-/* Works on the keys that wait in the queue, as many as may be worked on at once. For the queue's on_ready. */
+/* Works on the keys that wait in the queue, as many as may be worked on at once. For the queue's
+ * on_ready. */
 void controller_run(void *controller);
 /* From the store. OLD and NEW_ are struct buildconfig or NULL. */
-void controller_on_change(struct controller *controller, const char *key, const void *old, const void *new_);
-/* The store is synced, or the API server answers again: everything that was waiting for that is looked at. */
+void controller_on_change(struct controller *controller, const char *key, const void *old,
+			  const void *new_);
+/* The store is synced, or the API server answers again: everything that was waiting for that is
+ * looked at. */
 void controller_resume(struct controller *controller);
 /* Changes of other parts (sightings, Secrets found missing): the key is looked at soon. */
 void controller_poke(struct controller *controller, const char *key);

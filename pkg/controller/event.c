@@ -1,6 +1,6 @@
 /*
- * Events on BuildConfigs (events.k8s.io/v1). A repeat within some minutes counts up the series of the first, as Kubernetes asks for, at most once a
- * minute, instead of making another object.
+ * Events on BuildConfigs (events.k8s.io/v1). A repeat within some minutes counts up the series of
+ * the first, as Kubernetes asks for, at most once a minute, instead of making another object.
  */
 #include "base/log.h"
 #include "controller/internal.h"
@@ -9,15 +9,15 @@
 #include <stdio.h>
 #include <utlist.h>
 
-#define SERIES_WINDOW_MS (10 * 60 * 1000)
+#define SERIES_WINDOW_MS   (10 * 60 * 1000)
 #define SERIES_INTERVAL_MS (60 * 1000)
-#define MAX_RECENT 256
-#define MAX_UNDERWAY 64
-#define NOTE_BYTES 512
+#define MAX_RECENT         256
+#define MAX_UNDERWAY       64
+#define NOTE_BYTES         512
 
 struct recent {
-	char *key; /* uid, reason and note */
-	char *path; /* of the Event */
+	char *key;                 /* uid, reason and note */
+	char *path;                /* of the Event */
 	int64_t first_ms, told_ms; /* monotonic */
 	uint64_t count;
 	bool is_stored;
@@ -50,9 +50,9 @@ static void drop_old(struct event_log *log, int64_t now_ms)
 {
 	struct recent *recent, *next;
 
-	HASH_ITER(hh, log->recent, recent, next)
-	{
-		if (HASH_COUNT(log->recent) < MAX_RECENT && now_ms - recent->first_ms < SERIES_WINDOW_MS)
+	HASH_ITER (hh, log->recent, recent, next) {
+		if (HASH_COUNT(log->recent) < MAX_RECENT &&
+		    now_ms - recent->first_ms < SERIES_WINDOW_MS)
 			return;
 		free_recent(log, recent);
 	}
@@ -75,7 +75,8 @@ static void on_sent(void *arg, const struct kube_response *response)
 	if (recent && response->err.code == ERR_OK)
 		recent->is_stored = true;
 	if (response->err.code != ERR_OK)
-		log_msg(LOG_WARN, "controller", "event was not recorded", LOG_FIELD("error", response->err.msg));
+		log_msg(LOG_WARN, "controller", "event was not recorded",
+			LOG_FIELD("error", response->err.msg));
 	free_sending(sending);
 }
 
@@ -113,11 +114,13 @@ static cJSON *new_event(const struct event_log *log, const struct buildconfig *b
 	buf_put_clean(&clean, str_of(note), NOTE_BYTES);
 	json_put_text(event, "note", buf_str(&clean));
 	json_put_str(event, "reportingController", "buildhook.io/buildhook");
-	json_put_str(event, "reportingInstance", opt->instance && *opt->instance ? opt->instance : "buildhook");
+	json_put_str(event, "reportingInstance",
+		     opt->instance && *opt->instance ? opt->instance : "buildhook");
 	return event;
 }
 
-static void send_doc(struct event_log *log, const char *key, enum kube_method method, const char *path, const cJSON *doc)
+static void send_doc(struct event_log *log, const char *key, enum kube_method method,
+		     const char *path, const cJSON *doc)
 {
 	CLEANUP(buf_release) struct buf body = BUF_INIT(16 * 1024);
 	struct sending *sending = mem_new(1, sizeof(*sending));
@@ -135,8 +138,8 @@ static void send_doc(struct event_log *log, const char *key, enum kube_method me
 				   on_sent, sending);
 }
 
-static void send_first(struct event_log *log, const char *key, const struct buildconfig *bc, enum event_type type,
-		       const char *reason, const char *note)
+static void send_first(struct event_log *log, const char *key, const struct buildconfig *bc,
+		       enum event_type type, const char *reason, const char *note)
 {
 	struct recent *recent = mem_new(1, sizeof(*recent));
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
@@ -174,8 +177,8 @@ static void send_repeat(struct event_log *log, struct recent *recent, int64_t no
 	send_doc(log, recent->key, KUBE_MERGE_PATCH, recent->path, patch);
 }
 
-void event_send(struct controller *c, const struct buildconfig *bc, enum event_type type, const char *reason,
-		const char *note)
+void event_send(struct controller *c, const struct buildconfig *bc, enum event_type type,
+		const char *reason, const char *note)
 {
 	struct event_log *log = c->events;
 	int64_t now_ms = clock_mono_ms(c->opt.clock);
@@ -209,6 +212,7 @@ void event_log_free(struct event_log *log)
 		kube_cancel(log->sending->call);
 		free_sending(log->sending);
 	}
-	HASH_ITER(hh, log->recent, recent, next) free_recent(log, recent);
+	HASH_ITER (hh, log->recent, recent, next)
+		free_recent(log, recent);
 	free(log);
 }

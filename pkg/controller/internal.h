@@ -25,13 +25,14 @@ struct object {
 	struct flood flood;
 	struct timer resync;
 	/* All of these monotonic, 0: never. */
-	int64_t recheck_ms;      /* Secrets fetched before this are looked at again */
-	int64_t secret_retry_ms; /* not before */
-	int64_t status_ms;       /* the last status write */
-	int64_t status_due_ms;   /* since when a write is wanted */
-	int64_t status_retry_ms; /* not before */
+	int64_t recheck_ms;          /* Secrets fetched before this are looked at again */
+	int64_t secret_retry_ms;     /* not before */
+	int64_t status_ms;           /* the last status write */
+	int64_t status_due_ms;       /* since when a write is wanted */
+	int64_t status_retry_ms;     /* not before */
 	uint64_t status_fingerprint; /* of the last status write */
-	int64_t known_version; /* Builds up to this number were started here or looked at; -1: none */
+	int64_t known_version; /* Builds up to this number were started here or looked at; -1: none
+				*/
 	unsigned secret_failures, status_failures;
 	uint32_t ignored_told[BUILDCONFIG_HOOKS], refused_told[BUILDCONFIG_HOOKS];
 	char *trouble;        /* why a Secret could not be made or read, or NULL */
@@ -58,7 +59,8 @@ struct controller {
 enum reconcile_result { RECONCILE_SUCCESS, RECONCILE_ERROR, RECONCILE_REQUEUE };
 
 /*
- * One action under way: embedded first in the struct of each kind. It ends exactly once, with work_end().
+ * One action under way: embedded first in the struct of each kind. It ends exactly once, with
+ * work_end().
  */
 struct work {
 	struct controller *controller;
@@ -70,7 +72,8 @@ struct work {
 };
 
 void work_begin(struct work *work, struct object *object, void (*release)(struct work *work));
-/* Frees WORK; its key can be worked on again, and is, after AGAIN_MS (-1: when something changes). */
+/* Frees WORK; its key can be worked on again, and is, after AGAIN_MS (-1: when something changes).
+ */
 void work_end(struct work *work, enum reconcile_result result, int64_t again_ms);
 /* Starts a request of WORK; its function must clear work->call first: work_take_call(). */
 void work_call(struct work *work, const struct kube_request *request, kube_response_fn fn);
@@ -82,7 +85,8 @@ const struct buildconfig *object_buildconfig(const struct object *object);
 void object_split(const struct object *object, char *namespace_, char *name);
 void object_set_trouble(struct object *object, const char *secret, const char *text);
 
-/* Exponential from BASE_MS to MAX_MS, with jitter in its upper half. ATTEMPTS: failures so far, at least 1. */
+/* Exponential from BASE_MS to MAX_MS, with jitter in its upper half. ATTEMPTS: failures so far, at
+ * least 1. */
 int64_t backoff_ms(struct clock *clock, unsigned attempts, int64_t base_ms, int64_t max_ms);
 
 /* observe.c */
@@ -104,15 +108,17 @@ void build_act(struct object *object, int64_t seq);
 void build_supersede(struct object *object, int64_t seq);
 
 /* status.c */
-void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc, const struct observed *seen);
+void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
+		    const struct observed *seen);
 void status_act(struct object *object, const struct buildconfig *bc, const struct status *status);
 /* event.c */
 struct event_log *event_log_new(struct controller *controller);
 void event_log_free(struct event_log *log);
 enum event_type { EVENT_NORMAL, EVENT_WARNING };
-/* Sends an Event, or counts a repeat of one of the last minutes. Failure is logged and otherwise ignored. */
-void event_send(struct controller *controller, const struct buildconfig *bc, enum event_type type, const char *reason,
-		const char *note);
+/* Sends an Event, or counts a repeat of one of the last minutes. Failure is logged and otherwise
+ * ignored. */
+void event_send(struct controller *controller, const struct buildconfig *bc, enum event_type type,
+		const char *reason, const char *note);
 
 /* metrics.c */
 void controller_metrics_init(struct controller *controller);

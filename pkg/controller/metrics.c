@@ -28,8 +28,8 @@ void controller_metrics_init(struct controller *c)
 	for (size_t i = 0; i < ARRAY_LEN(results); i++)
 		c->reconciles[i] = metrics_get(c->opt.metrics, &reconciles,
 					       (const char *const[]){"buildconfig", results[i]});
-	c->reconcile_seconds =
-		metrics_get(c->opt.metrics, &reconcile_seconds, (const char *const[]){"buildconfig"});
+	c->reconcile_seconds = metrics_get(c->opt.metrics, &reconcile_seconds,
+					   (const char *const[]){"buildconfig"});
 }
 
 void controller_count_build(struct controller *c, const char *provider, int64_t took_ms)

@@ -2,9 +2,10 @@
 
 #include <stdio.h>
 
-/* Enough to find a successor of the oldest: with fewer waiting there is nothing to supersede in time. */
+/* Enough to find a successor of the oldest: with fewer waiting there is nothing to supersede in
+ * time. */
 #define MAX_LOOK_AHEAD 64
-#define MAX_TOLD 4096
+#define MAX_TOLD       4096
 /* However many builds there are to start, status follows within this time. */
 #define MAX_STATUS_DELAY_MS 30000
 
@@ -29,7 +30,8 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
 	s->is_owned = is_owned(s->secret, seen->bc);
 	s->is_former = kube_secret_is_former(s->secret, seen->bc->name, seen->bc->uid);
-	if (s->is_former && s->secret->fetched_ms + FORMER_INTERVAL_MS <= clock_mono_ms(object->controller->opt.clock))
+	if (s->is_former && s->secret->fetched_ms + FORMER_INTERVAL_MS <=
+				    clock_mono_ms(object->controller->opt.clock))
 		seen->recheck_ms = s->secret->fetched_ms + 1;
 }
 
@@ -61,7 +63,8 @@ static void on_pending(void *arg, const struct journal_change *change)
 		head->is_uncertain = change->state == JOURNAL_STARTING && change->base_version >= 0;
 		pending->ref = mem_strdup(change->ref);
 		pending->uid = mem_strdup(change->uid);
-	} else if (strcmp(change->ref, pending->ref) == 0 && strcmp(change->uid, pending->uid) == 0) {
+	} else if (strcmp(change->ref, pending->ref) == 0 &&
+		   strcmp(change->uid, pending->uid) == 0) {
 		head->has_successor = true;
 	}
 }
@@ -110,10 +113,10 @@ static void observe_status(struct observation *out, struct object *object)
 		object->status_due_ms = now_ms;
 	seen->is_status_overdue = now_ms - object->status_due_ms > MAX_STATUS_DELAY_MS;
 	if (object->status_ms)
-		seen->status_wait_ms = until(object->status_ms + (change == STATUS_REFUSED
-									  ? REFUSED_INTERVAL_MS
-									  : c->opt.status_interval_ms),
-					     now_ms);
+		seen->status_wait_ms = until(
+			object->status_ms + (change == STATUS_REFUSED ? REFUSED_INTERVAL_MS
+								      : c->opt.status_interval_ms),
+			now_ms);
 	seen->status_wait_ms = longer(seen->status_wait_ms, until(object->status_retry_ms, now_ms));
 	seen->status_wait_ms = longer(seen->status_wait_ms,
 				      flood_wait_ms(&c->status_flood, &c->status_limit, now_ms));
@@ -159,7 +162,8 @@ static void tell_one(void *arg, const struct journal_change *change)
 void tell_waiting(const struct object *object, const char *why)
 {
 	struct controller *c = object->controller;
-	struct waiting waiting = {c->opt.news, {.kind = NEWS_WAITING, .build = "", .reason = "", .message = why}};
+	struct waiting waiting = {
+		c->opt.news, {.kind = NEWS_WAITING, .build = "", .reason = "", .message = why}};
 	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
 
 	object_split(object, namespace_, name);

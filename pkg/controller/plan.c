@@ -7,8 +7,9 @@ static void wait_at_most(struct action *next, int64_t wait_ms)
 }
 
 /*
- * Changes of one BuildConfig start in the order they came, so only the oldest is looked at. One that is over the flood limit and has a
- * successor on its ref ends superseded; a start of unknown outcome is settled first, whatever the limits say.
+ * Changes of one BuildConfig start in the order they came, so only the oldest is looked at. One
+ * that is over the flood limit and has a successor on its ref ends superseded; a start of unknown
+ * outcome is settled first, whatever the limits say.
  */
 static bool plan_pending_build(const struct observed *seen, struct action *next)
 {
@@ -91,9 +92,10 @@ static bool plan_status(const struct observed *seen, struct action *next)
 }
 
 /*
- * Rules in order of urgency: somebody waits for the answer to a delivery; deliveries need their secret; status tells of both.
- * The first rule with something to do wins; the key comes back when that is done, so no rule looks beyond its own step.
- * Status comes last because a write makes the compare-and-set of a build that is being started fail, but it must not starve.
+ * Rules in order of urgency: somebody waits for the answer to a delivery; deliveries need their
+ * secret; status tells of both. The first rule with something to do wins; the key comes back when
+ * that is done, so no rule looks beyond its own step. Status comes last because a write makes the
+ * compare-and-set of a build that is being started fail, but it must not starve.
  */
 void plan(const struct observed *seen, struct action *next)
 {

@@ -1,6 +1,6 @@
 /*
- * The reconciler's rules: from what is seen of one BuildConfig to the one thing to do next. Pure: all it knows is in
- * struct observed, times included.
+ * The reconciler's rules: from what is seen of one BuildConfig to the one thing to do next. Pure:
+ * all it knows is in struct observed, times included.
  */
 #pragma once
 
@@ -9,15 +9,16 @@
 #include "kube/secrets.h"
 
 /* How often a Secret of a deleted BuildConfig of the same name is looked at. */
-#define FORMER_INTERVAL_MS 2000
+#define FORMER_INTERVAL_MS   2000
 #define OBSERVED_MAX_SECRETS (BUILDCONFIG_HOOKS * BUILDCONFIG_MAX_SECRETS)
 
 struct observed_secret {
 	const char *name;
 	int type; /* index of the first hook that uses it */
 	const struct kube_secret *secret;
-	bool is_owned; /* carries an ownerReference to this BuildConfig */
-	bool is_former; /* of a deleted BuildConfig of this name: the garbage collector is about to take it */
+	bool is_owned;  /* carries an ownerReference to this BuildConfig */
+	bool is_former; /* of a deleted BuildConfig of this name: the garbage collector is about to
+			   take it */
 };
 
 /* The oldest change that has not ended. */
@@ -35,12 +36,13 @@ struct observed {
 	bool is_provisioning;
 	struct observed_secret secrets[OBSERVED_MAX_SECRETS];
 	size_t n_secrets;
-	int64_t secret_wait_ms; /* not before: the last attempt failed, or it is not this one's turn. 0: now */
+	int64_t secret_wait_ms; /* not before: the last attempt failed, or it is not this one's
+				   turn. 0: now */
 	int64_t recheck_ms;     /* monotonic: Secrets fetched before this are looked at again */
 	size_t n_changes;
 	struct observed_change change;
-	int64_t token_wait_ms; /* until the flood limit lets a build start; 0: now */
-	bool is_status_stale;  /* what the object shows is not what is to be shown */
+	int64_t token_wait_ms;  /* until the flood limit lets a build start; 0: now */
+	bool is_status_stale;   /* what the object shows is not what is to be shown */
 	bool is_status_overdue; /* and has not been for too long */
 	int64_t status_wait_ms; /* until status may be written; 0: now */
 };
@@ -52,7 +54,7 @@ enum action_kind {
 	ACTION_COMPLETE_SECRET, /* ours, without the key */
 	ACTION_OWN_SECRET,      /* ours, not yet owned by this BuildConfig */
 	ACTION_START_BUILD,
-	ACTION_SUPERSEDE,       /* ends the change */
+	ACTION_SUPERSEDE, /* ends the change */
 	ACTION_WRITE_STATUS,
 };
 

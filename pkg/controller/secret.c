@@ -4,10 +4,10 @@
 
 #include <stdio.h>
 
-#define SECRET_BYTES 32
+#define SECRET_BYTES  32
 #define RETRY_BASE_MS 1000
-#define RETRY_MAX_MS (5 * 60 * 1000)
-#define MAX_BODY (64 * 1024)
+#define RETRY_MAX_MS  (5 * 60 * 1000)
+#define MAX_BODY      (64 * 1024)
 
 struct secret_work {
 	struct work work;
@@ -30,7 +30,8 @@ static void put_owner(cJSON *list, const struct buildconfig *bc)
 	json_put_str(owner, "kind", "BuildConfig");
 	json_put_str(owner, "name", bc->name);
 	json_put_str(owner, "uid", bc->uid);
-	/* true would need rights on the owner's finalizers where OwnerReferencesPermissionEnforcement is on. */
+	/* true would need rights on the owner's finalizers where
+	 * OwnerReferencesPermissionEnforcement is on. */
 	json_put_bool(owner, "blockOwnerDeletion", false);
 }
 
@@ -64,8 +65,8 @@ static cJSON *new_secret(const struct secret_work *w, const struct buildconfig *
 }
 
 /*
- * A merge patch replaces lists whole, so the owners there were are listed again; the resourceVersion makes it fail if anything
- * was changed meanwhile.
+ * A merge patch replaces lists whole, so the owners there were are listed again; the
+ * resourceVersion makes it fail if anything was changed meanwhile.
  */
 static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *bc,
 			const struct kube_secret *old)
@@ -79,7 +80,8 @@ static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *b
 	json_put_str(metadata, "resourceVersion", old->resource_version);
 	owners = json_put_array(metadata, "ownerReferences");
 	for (size_t i = 0; i < old->n_owners; i++) {
-		const struct buildconfig other = {.name = old->owners[i].name, .uid = old->owners[i].uid};
+		const struct buildconfig other = {.name = old->owners[i].name,
+						  .uid = old->owners[i].uid};
 
 		put_owner(owners, &other);
 		is_owned |= strcmp(other.uid, bc->uid) == 0;
@@ -100,8 +102,9 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 	if (retry_after_ms > wait_ms)
 		wait_ms = retry_after_ms;
 	if (!object->trouble || strcmp(object->trouble, text) != 0)
-		log_msg(LOG_WARN, "controller", "webhook secret is not ready", LOG_FIELD("namespace", w->namespace_),
-			LOG_FIELD("secret", w->name), LOG_FIELD("error", text));
+		log_msg(LOG_WARN, "controller", "webhook secret is not ready",
+			LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
+			LOG_FIELD("error", text));
 	object_set_trouble(object, w->name, text);
 	object->secret_retry_ms = clock_mono_ms(clock) + wait_ms;
 	/* At once: the status tells of it. The Secret waits for its time. */
@@ -123,12 +126,12 @@ static void tell_created(const struct secret_work *w)
 	const struct buildconfig *bc = object_buildconfig(w->work.object);
 	char note[512];
 
-	log_msg(LOG_INFO, "controller", "webhook secret created", LOG_FIELD("namespace", w->namespace_),
-		LOG_FIELD("secret", w->name));
+	log_msg(LOG_INFO, "controller", "webhook secret created",
+		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name));
 	if (!bc)
 		return;
-	(void)snprintf(note, sizeof(note), "created Secret %s with a new value for the %s webhook", w->name,
-		       buildconfig_type_names[w->type]);
+	(void)snprintf(note, sizeof(note), "created Secret %s with a new value for the %s webhook",
+		       w->name, buildconfig_type_names[w->type]);
 	event_send(w->work.controller, bc, EVENT_NORMAL, "WebhookSecretCreated", note);
 }
 
@@ -221,8 +224,8 @@ void secret_act(struct object *object, const struct action *action)
 	(void)snprintf(w->name, sizeof(w->name), "%s", action->secret->name);
 	work_begin(&w->work, object, release);
 	if (w->kind == ACTION_FETCH_SECRET)
-		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_, w->name, 0,
-						    on_fetched, w);
+		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_,
+						    w->name, 0, on_fetched, w);
 	else
 		write_secret(w, bc, action->secret->secret);
 }

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #define RETRY_BASE_MS 1000
-#define RETRY_MAX_MS (5 * 60 * 1000)
-#define MAX_BODY (32 * 1024)
+#define RETRY_MAX_MS  (5 * 60 * 1000)
+#define MAX_BODY      (32 * 1024)
 
 struct status_work {
 	struct work work;
@@ -29,8 +29,8 @@ static enum status_secret_state state_of(const struct kube_secret *secret)
 	return STATUS_SECRET_UNKNOWN;
 }
 
-static void put_secret(struct status_secret *out, const struct object *object, const struct observed *seen,
-		       const char *name)
+static void put_secret(struct status_secret *out, const struct object *object,
+		       const struct observed *seen, const char *name)
 {
 	for (size_t i = 0; i < seen->n_secrets; i++) {
 		const struct kube_secret *secret = seen->secrets[i].secret;
@@ -44,11 +44,12 @@ static void put_secret(struct status_secret *out, const struct object *object, c
 	}
 }
 
-static void put_hook(struct status_hook *out, const struct object *object, const struct observed *seen, int type)
+static void put_hook(struct status_hook *out, const struct object *object,
+		     const struct observed *seen, int type)
 {
 	const struct buildconfig_hook *hook = &seen->bc->hooks[type];
-	const struct sighting *sighting = sightings_find(object->controller->opt.sightings, seen->bc->uid,
-							 buildconfig_type_names[type]);
+	const struct sighting *sighting = sightings_find(
+		object->controller->opt.sightings, seen->bc->uid, buildconfig_type_names[type]);
 
 	for (size_t i = 0; i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
@@ -97,12 +98,14 @@ static void fail(struct status_work *w, const struct kube_response *response)
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
 	object->status_retry_ms = clock_mono_ms(clock) + wait_ms;
-	log_msg(LOG_WARN, "controller", "status was not written", LOG_FIELD("namespace", w->namespace_),
-		LOG_FIELD("name", w->name), LOG_FIELD("error", response->err.msg));
+	log_msg(LOG_WARN, "controller", "status was not written",
+		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("name", w->name),
+		LOG_FIELD("error", response->err.msg));
 	work_end(&w->work, RECONCILE_ERROR, 0);
 }
 
-/* 422 on the uid and 409 "no existing object": it is gone, or another of that name; the watch tells what there is. */
+/* 422 on the uid and 409 "no existing object": it is gone, or another of that name; the watch tells
+ * what there is. */
 static bool says_gone(const struct kube_response *response)
 {
 	return response->status == 404 || response->status == 409 || response->status == 422;
@@ -141,7 +144,8 @@ static const char *value_of(const struct status *status, const char *type, const
 }
 
 /* One Event for each hook that cannot work, and anew after it could. */
-static void tell_not_ready(struct object *object, const struct buildconfig *bc, const struct status *status)
+static void tell_not_ready(struct object *object, const struct buildconfig *bc,
+			   const struct status *status)
 {
 	bool is_ready = true;
 
@@ -162,11 +166,13 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc, 
 }
 
 /* What is added from here on is news again. */
-static void tell_events(struct object *object, const struct buildconfig *bc, const struct status *status)
+static void tell_events(struct object *object, const struct buildconfig *bc,
+			const struct status *status)
 {
 	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
 		const char *name = buildconfig_type_names[type];
-		struct sighting *sighting = sightings_get(object->controller->opt.sightings, bc->uid, name);
+		struct sighting *sighting =
+			sightings_get(object->controller->opt.sightings, bc->uid, name);
 		char note[400];
 
 		if (!bc->hooks[type].exists)
@@ -174,7 +180,8 @@ static void tell_events(struct object *object, const struct buildconfig *bc, con
 		sighting->is_news = false;
 		if (object->ignored_told[type] != (uint32_t)sighting->ignored) {
 			object->ignored_told[type] = (uint32_t)sighting->ignored;
-			(void)snprintf(note, sizeof(note), "%s webhook: %s", name, sighting->ignored_line);
+			(void)snprintf(note, sizeof(note), "%s webhook: %s", name,
+				       sighting->ignored_line);
 			event_send(object->controller, bc, EVENT_NORMAL, "WebhookIgnored", note);
 		}
 		if (object->refused_told[type] != (uint32_t)sighting->refused) {
@@ -201,7 +208,8 @@ void status_act(struct object *object, const struct buildconfig *bc, const struc
 	flood_take(&c->status_flood, &c->status_limit, clock_mono_ms(c->opt.clock));
 	json_format(&body, doc);
 	buf_printf(&path,
-		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s?fieldManager=buildhook&force=true",
+		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/"
+		   "%s?fieldManager=buildhook&force=true",
 		   w->namespace_, w->name);
 	work_begin(&w->work, object, release);
 	work_call(&w->work,

@@ -16,8 +16,9 @@ static const char *host_of(const struct exchange *x)
 
 static void log_delivery(const struct exchange *x, const char *reason, const char *message)
 {
-	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD("name", x->key), LOG_FIELD("provider", host_of(x)),
-		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("reason", reason), LOG_FIELD("detail", message));
+	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD("name", x->key),
+		LOG_FIELD("provider", host_of(x)), LOG_FIELD("delivery", x->delivery_id),
+		LOG_FIELD("reason", reason), LOG_FIELD("detail", message));
 }
 
 /* The controller comes by itself while there is news that it has not seen. */
@@ -28,7 +29,8 @@ static void tell_controller(struct exchange *x, struct sighting *sighting)
 	sighting->is_news = true;
 }
 
-void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason, const char *build, const char *why)
+void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason,
+		const char *build, const char *why)
 {
 	struct sighting *sighting =
 		sightings_get(x->receiver->opt.sightings, x->uid, hook_type_name(x->route.type));
@@ -51,7 +53,8 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 		(void)snprintf(sighting->mismatch_ref, sizeof(sighting->mismatch_ref), "%.*s",
 			       STR_ARG(str_cut_utf8(ref_short(str_of(change->ref)), 100)));
 	}
-	if (reason != REASON_NONE && reason != REASON_QUEUED && reason != REASON_PING && reason != REASON_DUPLICATE) {
+	if (reason != REASON_NONE && reason != REASON_QUEUED && reason != REASON_PING &&
+	    reason != REASON_DUPLICATE) {
 		sighting->ignored++;
 		memcpy(sighting->ignored_line, sighting->last, sizeof(sighting->ignored_line));
 	}
@@ -82,7 +85,8 @@ static void answer_unreadable(struct exchange *x, const struct err *err)
 		exchange_answer(x, 400, REASON_UNREADABLE, err->msg);
 }
 
-static void decide_change(struct change *out, const struct exchange *x, const struct hook_change *from)
+static void decide_change(struct change *out, const struct exchange *x,
+			  const struct hook_change *from)
 {
 	const struct hook_event *event = x->event;
 	struct verdict_input input = {
@@ -96,7 +100,8 @@ static void decide_change(struct change *out, const struct exchange *x, const st
 		.have_all_files = event->have_all_files,
 	};
 
-	while (input.n_repositories < ARRAY_LEN(event->repositories) && event->repositories[input.n_repositories])
+	while (input.n_repositories < ARRAY_LEN(event->repositories) &&
+	       event->repositories[input.n_repositories])
 		input.n_repositories++;
 	out->from = from;
 	verdict_decide(&out->verdict, exchange_buildconfig(x), &input, &x->receiver->opt.verdict);
@@ -167,14 +172,16 @@ static void store(struct exchange *x)
 		rows[i] = to_row(x, &x->changes[i]);
 	x->ticket = journal_add(x->receiver->opt.journal, rows, x->n_changes, on_stored, x);
 	if (!x->ticket)
-		exchange_unavailable(x, "too many deliveries are waiting to be stored; send it again later");
+		exchange_unavailable(
+			x, "too many deliveries are waiting to be stored; send it again later");
 }
 
 static void answer_dry_run(struct exchange *x, size_t n_starts)
 {
 	char message[600];
 
-	(void)snprintf(message, sizeof(message), "dry run: %zu of %zu changes would start a build of %.*s", n_starts,
+	(void)snprintf(message, sizeof(message),
+		       "dry run: %zu of %zu changes would start a build of %.*s", n_starts,
 		       x->n_changes, STR_ARG(x->route.name));
 	exchange_answer(x, 200, REASON_NONE, message);
 }
@@ -184,8 +191,8 @@ static void admit_push(struct exchange *x)
 	size_t n_starts = 0;
 
 	if (x->event->n_changes == 0) {
-		answer_nothing(x, NULL, REASON_EVENT_IGNORED, "the push moved no ref, so there is nothing to build",
-			       NULL);
+		answer_nothing(x, NULL, REASON_EVENT_IGNORED,
+			       "the push moved no ref, so there is nothing to build", NULL);
 		return;
 	}
 	x->n_changes = x->event->n_changes;
@@ -196,8 +203,8 @@ static void admit_push(struct exchange *x)
 			n_starts++;
 	}
 	if (n_starts == 0)
-		answer_nothing(x, x->changes[0].from, x->changes[0].reason, x->changes[0].verdict.message,
-			       x->changes[0].verdict.brief);
+		answer_nothing(x, x->changes[0].from, x->changes[0].reason,
+			       x->changes[0].verdict.message, x->changes[0].verdict.brief);
 	else if (x->is_dry_run)
 		answer_dry_run(x, n_starts);
 	else
@@ -225,7 +232,8 @@ void admit(struct exchange *x)
 	int status;
 
 	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc->uid);
-	x->is_dry_run = str_eq_nocase(http_header(x->request, "X-Buildhook-Dry-Run", NULL), STR("true"));
+	x->is_dry_run =
+		str_eq_nocase(http_header(x->request, "X-Buildhook-Dry-Run", NULL), STR("true"));
 	status = hook_delivery_finish(x->delivery, &x->event, &err);
 	set_delivery_id(x, status == 0 ? x->event->delivery_id : NULL);
 	if (status != 0) {
@@ -235,11 +243,13 @@ void admit(struct exchange *x)
 	}
 	switch (x->event->kind) {
 	case HOOK_PING:
-		answer_nothing(x, NULL, REASON_PING, "the webhook works: its secret is right", NULL);
+		answer_nothing(x, NULL, REASON_PING, "the webhook works: its secret is right",
+			       NULL);
 		return;
 	case HOOK_OTHER:
 		(void)snprintf(message, sizeof(message),
-			       "event \"%s\" starts no build; pushes do. Nothing is wrong, but it need not be sent",
+			       "event \"%s\" starts no build; pushes do. Nothing is wrong, but it "
+			       "need not be sent",
 			       x->event->name);
 		answer_nothing(x, NULL, REASON_EVENT_IGNORED, message, NULL);
 		return;

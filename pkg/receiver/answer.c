@@ -37,7 +37,9 @@ void answer_put_status(struct buf *out, int code, const char *reason, const char
 
 	if (!*reason)
 		reason = reason_of(code);
-	buf_printf(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"%s\",\"message\":",
+	buf_printf(out,
+		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"%s\","
+		   "\"message\":",
 		   is_success ? "Success" : "Failure");
 	buf_put_json(out, str_of(message));
 	if (*reason) {
@@ -53,7 +55,8 @@ const char *answer_error_body(struct buf *body, int status, const char *message)
 	return "application/json";
 }
 
-void answer_status(struct http_request *request, int code, const char *reason, const char *message, const char *delivery)
+void answer_status(struct http_request *request, int code, const char *reason, const char *message,
+		   const char *delivery)
 {
 	CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
 	struct http_header headers[3] = {json_type};
@@ -83,7 +86,8 @@ void answer_refused(struct http_request *request, const char *type, struct str n
 {
 	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
 
-	buf_printf(&message, "the webhook \"%s\" for \"%.*s\" did not accept your secret", type, STR_ARG(name));
+	buf_printf(&message, "the webhook \"%s\" for \"%.*s\" did not accept your secret", type,
+		   STR_ARG(name));
 	answer_status(request, 401, "", message.data, NULL);
 }
 
@@ -99,10 +103,12 @@ static void put_warning(struct buf *out, const char *warning)
 	buf_put_char(out, '"');
 }
 
-void answer_build(struct http_request *request, struct str json, const char *warning, const char *delivery)
+void answer_build(struct http_request *request, struct str json, const char *warning,
+		  const char *delivery)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(4 * ANSWER_MAX_BYTES);
-	struct http_header headers[3] = {json_type, {STR("X-Buildhook-Delivery"), str_of(delivery)}};
+	struct http_header headers[3] = {json_type,
+					 {STR("X-Buildhook-Delivery"), str_of(delivery)}};
 	size_t n = 2;
 
 	if (*warning) {

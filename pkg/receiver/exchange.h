@@ -1,6 +1,7 @@
 /*
- * One delivery on its way: the receiver's state for an HTTP request to a hook, from its head to its answer. The files of this folder are its stations:
- * receiver.c (head and body), proof.c (secrets, who sent it), admit.c (what to do), wait.c (what became of it).
+ * One delivery on its way: the receiver's state for an HTTP request to a hook, from its head to its
+ * answer. The files of this folder are its stations: receiver.c (head and body), proof.c (secrets,
+ * who sent it), admit.c (what to do), wait.c (what became of it).
  */
 #pragma once
 
@@ -41,10 +42,10 @@ struct exchange {
 	char *path;
 	char key[512]; /* "namespace/name" */
 	char delivery_id[HOOK_MAX_ID_BYTES + 1];
-	int64_t began_ms;   /* monotonic */
+	int64_t began_ms; /* monotonic */
 	int64_t body_end_ms;
 	/* proof.c */
-	bool is_known; /* there is such a hook */
+	bool is_known;    /* there is such a hook */
 	bool is_complete; /* the whole body has come */
 	bool cannot_ask;  /* a secret is needed that could not be asked for */
 	bool is_refetched;
@@ -54,10 +55,10 @@ struct exchange {
 	struct str secrets[2 * BUILDCONFIG_MAX_SECRETS]; /* copies, wiped */
 	size_t n_secrets;
 	bool is_path_proven;
-	struct buf kept;     /* the body, to prove it anew */
+	struct buf kept; /* the body, to prove it anew */
 	bool is_kept;
-	uint64_t reserved;   /* bytes of the budget */
-	struct timer timer;  /* the 401's delay, or the start's timeout */
+	uint64_t reserved;  /* bytes of the budget */
+	struct timer timer; /* the 401's delay, or the start's timeout */
 	/* admit.c, wait.c */
 	char uid[64];
 	const struct hook_event *event; /* of delivery */
@@ -95,7 +96,8 @@ void proof_release(struct exchange *x);
 /* The proof holds. */
 void admit(struct exchange *x);
 /* What the status shows of this delivery. WHY as in struct status_line. */
-void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason, const char *build, const char *why);
+void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason,
+		const char *build, const char *why);
 
 /* wait.c */
 /* The changes that are to start are in the journal. */

@@ -1,6 +1,7 @@
 /*
- * Who sent it? The hook's Secrets are fetched where they are not fresh, before the body is read. A proof that fails is tried once more with Secrets that
- * were fetched anew, so that a changed secret works at its next delivery.
+ * Who sent it? The hook's Secrets are fetched where they are not fresh, before the body is read. A
+ * proof that fails is tried once more with Secrets that were fetched anew, so that a changed secret
+ * works at its next delivery.
  */
 #include "receiver/exchange.h"
 
@@ -10,7 +11,7 @@
 #include <stdio.h>
 
 /* From the last byte of the body to a 401, whatever its cause: it tells nobody what there is. */
-#define REFUSAL_MS 500
+#define REFUSAL_MS       500
 #define MAX_SECRET_BYTES 4096
 
 static const struct buildconfig_hook *find_hook(const struct exchange *x)
@@ -47,7 +48,8 @@ static void keep_reference(struct exchange *x, const struct buildconfig *bc, con
 	/* Found missing by a delivery: the reconciler makes it again. */
 	if (secret->state == KUBE_SECRET_MISSING)
 		queue_add(r->opt.queue, x->key);
-	if (secret->state != KUBE_SECRET_PRESENT || kube_secret_is_former(secret, bc->name, bc->uid))
+	if (secret->state != KUBE_SECRET_PRESENT ||
+	    kube_secret_is_former(secret, bc->name, bc->uid))
 		return;
 	keep_secret(x, secret->value);
 	if (secret->previous_until_ms > clock_wall_ms(r->opt.clock))
@@ -77,7 +79,8 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is ever decoded. */
+/* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is
+ * ever decoded. */
 static struct str decode_secret(struct str s, char out[MAX_SECRET_BYTES])
 {
 	size_t n = 0;
@@ -151,8 +154,10 @@ static void on_refusal_due(void *arg)
 	struct exchange *x = arg;
 
 	if (x->cannot_ask)
-		exchange_unavailable(x, "the secret cannot be checked now, because the API server does not answer; "
-					"send the delivery again");
+		exchange_unavailable(
+			x,
+			"the secret cannot be checked now, because the API server does not answer; "
+			"send the delivery again");
 	else
 		exchange_refuse(x);
 }
@@ -176,7 +181,8 @@ static void note_refusal(struct exchange *x)
 		LOG_FIELD("error", x->is_known ? refusal_of(x) : "no such webhook"));
 	if (!bc || !x->is_known || x->cannot_ask)
 		return;
-	sighting = sightings_get(x->receiver->opt.sightings, bc->uid, hook_type_name(x->route.type));
+	sighting =
+		sightings_get(x->receiver->opt.sightings, bc->uid, hook_type_name(x->route.type));
 	sighting->refused++;
 	sighting->refused_ms = clock_wall_ms(x->receiver->opt.clock);
 	(void)snprintf(sighting->refused_why, sizeof(sighting->refused_why), "%s", refusal_of(x));
@@ -255,8 +261,8 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
 		    clock_mono_ms(r->opt.clock) - known->fetched_ms < max_age_ms)
 			continue;
 		x->lookups[i].exchange = x;
-		x->lookups[i].handle = kube_secrets_fetch(r->opt.secrets, bc->namespace_, s->text, max_age_ms,
-							  on_secret, &x->lookups[i]);
+		x->lookups[i].handle = kube_secrets_fetch(r->opt.secrets, bc->namespace_, s->text,
+							  max_age_ms, on_secret, &x->lookups[i]);
 		x->n_lookups++;
 	}
 	if (x->n_lookups == 0)
@@ -266,7 +272,8 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
 }
 
 /*
- * What fits is kept to be proved anew, within a budget for all. The reservation is the same for a hook that does not exist.
+ * What fits is kept to be proved anew, within a budget for all. The reservation is the same for a
+ * hook that does not exist.
  */
 static bool reserve(struct exchange *x)
 {
@@ -286,7 +293,8 @@ static bool reserve(struct exchange *x)
 void proof_begin(struct exchange *x)
 {
 	if (!reserve(x)) {
-		exchange_unavailable(x, "too many deliveries are being received; send it again later");
+		exchange_unavailable(x,
+				     "too many deliveries are being received; send it again later");
 		return;
 	}
 	x->is_known = find_hook(x) != NULL;

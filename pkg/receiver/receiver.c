@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <utlist.h>
 
-static const char about[] = "This is buildhook, a receiver of Git webhooks that start builds. Webhooks are posted to "
-			    "/hooks/NAMESPACE/NAME/TYPE.\n";
+static const char about[] =
+	"This is buildhook, a receiver of Git webhooks that start builds. Webhooks are posted to "
+	"/hooks/NAMESPACE/NAME/TYPE.\n";
 
 static const struct metrics_family deliveries = {
 	.name = "buildhook_deliveries_total",
@@ -47,8 +48,8 @@ void exchange_answer(struct exchange *x, int code, enum reason reason, const cha
 {
 	const char *verdict = code == 202 ? "queued" : code == 200 ? "ignored" : "invalid";
 
-	answer_status(end(x, reason == REASON_NONE ? "started" : verdict, reason_name(reason)), code,
-		      reason_name(reason), message, x->delivery_id);
+	answer_status(end(x, reason == REASON_NONE ? "started" : verdict, reason_name(reason)),
+		      code, reason_name(reason), message, x->delivery_id);
 	free_exchange(x);
 }
 
@@ -79,7 +80,8 @@ static struct exchange *new_exchange(struct receiver *r, struct http_request *re
 	x->path = str_dup(http_path(request));
 	x->began_ms = clock_mono_ms(r->opt.clock);
 	route_parse(&x->route, str_of(x->path));
-	(void)snprintf(x->key, sizeof(x->key), "%.*s/%.*s", STR_ARG(x->route.namespace_), STR_ARG(x->route.name));
+	(void)snprintf(x->key, sizeof(x->key), "%.*s/%.*s", STR_ARG(x->route.namespace_),
+		       STR_ARG(x->route.name));
 	DL_APPEND(r->exchanges, x);
 	r->n_exchanges++;
 	http_set_user(request, x);
@@ -88,7 +90,8 @@ static struct exchange *new_exchange(struct receiver *r, struct http_request *re
 
 static void answer_root(struct http_request *request)
 {
-	static const struct http_header header = {STR("Content-Type"), STR("text/plain; charset=utf-8")};
+	static const struct http_header header = {STR("Content-Type"),
+						  STR("text/plain; charset=utf-8")};
 
 	http_respond(request, 200, &header, 1, str_of(about));
 }
@@ -115,13 +118,15 @@ static bool is_answered_early(struct http_request *request)
 		answer_root(request);
 	else if (route.kind != ROUTE_HOOK && route.kind != ROUTE_OPENSHIFT)
 		answer_status(request, 404, "",
-			      "no such path; webhooks are posted to /hooks/NAMESPACE/NAME/TYPE, where TYPE is "
+			      "no such path; webhooks are posted to /hooks/NAMESPACE/NAME/TYPE, "
+			      "where TYPE is "
 			      "github, gitlab, bitbucket or generic",
 			      NULL);
 	else if (!str_eq(method, STR("POST")))
 		answer_status(request, 405, "", "webhooks are sent with POST", NULL);
 	else if (!str_empty(http_header(request, "Content-Encoding", NULL)))
-		answer_status(request, 415, "", "Content-Encoding is not supported; send the body as it is", NULL);
+		answer_status(request, 415, "",
+			      "Content-Encoding is not supported; send the body as it is", NULL);
 	else
 		return false;
 	return true;

@@ -1,6 +1,7 @@
 /*
- * From a request to its answer: route, prove, decode, decide, store, and wait for what becomes of it. It starts no builds: what is to be
- * built goes into the journal, and the BuildConfig's key into the work queue.
+ * From a request to its answer: route, prove, decode, decide, store, and wait for what becomes of
+ * it. It starts no builds: what is to be built goes into the journal, and the BuildConfig's key
+ * into the work queue.
  */
 #pragma once
 

@@ -2,13 +2,15 @@
 
 #include "base/mem.h"
 
-/* A DNS-1123 name, the form of all namespaces' and BuildConfigs' names (RFC 1123; at most 253 characters). */
+/* A DNS-1123 name, the form of all namespaces' and BuildConfigs' names (RFC 1123; at most 253
+ * characters). */
 static bool is_object_name(struct str s)
 {
 	if (s.n == 0 || s.n > 253)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		bool is_alnum = (s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9');
+		bool is_alnum =
+			(s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9');
 		bool is_inner = i > 0 && i + 1 < s.n;
 
 		if (!is_alnum && !(is_inner && (s.p[i] == '-' || s.p[i] == '.')))
@@ -17,7 +19,8 @@ static bool is_object_name(struct str s)
 	return true;
 }
 
-/* Cuts the part before the next slash off REST; REST.p is NULL after the last one, which may be empty. */
+/* Cuts the part before the next slash off REST; REST.p is NULL after the last one, which may be
+ * empty. */
 static struct str cut_part(struct str *rest)
 {
 	size_t at = str_find_char(*rest, '/');
@@ -39,7 +42,8 @@ static bool parse_form(struct route *out, struct str path, struct str form)
 			out->name = part;
 		else if (str_eq(want, STR("S")))
 			out->secret = part;
-		else if (str_eq(want, STR("T")) ? !hook_type_parse(part, &out->type) : !str_eq(want, part))
+		else if (str_eq(want, STR("T")) ? !hook_type_parse(part, &out->type)
+						: !str_eq(want, part))
 			return false;
 	}
 	return !form.p && !path.p;
@@ -52,7 +56,8 @@ void route_parse(struct route *out, struct str path)
 		const char *form;
 	} forms[] = {
 		{ROUTE_HOOK, "/hooks/N/B/T"},
-		{ROUTE_OPENSHIFT, "/apis/build.openshift.io/v1/namespaces/N/buildconfigs/B/webhooks/S/T"},
+		{ROUTE_OPENSHIFT,
+		 "/apis/build.openshift.io/v1/namespaces/N/buildconfigs/B/webhooks/S/T"},
 	};
 
 	*out = (struct route){0};
@@ -61,8 +66,8 @@ void route_parse(struct route *out, struct str path)
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
 		struct route route = {.kind = forms[i].kind};
 
-		if (parse_form(&route, path, str_of(forms[i].form)) && is_object_name(route.namespace_) &&
-		    is_object_name(route.name)) {
+		if (parse_form(&route, path, str_of(forms[i].form)) &&
+		    is_object_name(route.namespace_) && is_object_name(route.name)) {
 			*out = route;
 			return;
 		}

@@ -1,4 +1,5 @@
-/* Which hook a path means. Nothing is decoded or normalised: a path that is not exactly one of the two forms means none. Pure. */
+/* Which hook a path means. Nothing is decoded or normalised: a path that is not exactly one of the
+ * two forms means none. Pure. */
 #pragma once
 
 #include "hook/hook.h"
@@ -7,7 +8,8 @@ enum route_kind {
 	ROUTE_NONE,
 	ROUTE_ROOT, /* "/" */
 	ROUTE_HOOK, /* /hooks/NS/NAME/TYPE */
-	ROUTE_OPENSHIFT, /* /apis/build.openshift.io/v1/namespaces/NS/buildconfigs/NAME/webhooks/SECRET/TYPE */
+	ROUTE_OPENSHIFT, /* /apis/build.openshift.io/v1/namespaces/NS/buildconfigs/NAME/webhooks/SECRET/TYPE
+			  */
 };
 
 struct route {

@@ -8,7 +8,8 @@
 static const struct change *find_told(const struct exchange *x, enum news_kind kind)
 {
 	for (size_t i = 0; i < x->n_changes; i++)
-		if (!x->changes[i].is_duplicate && x->changes[i].is_told && x->changes[i].told == kind)
+		if (!x->changes[i].is_duplicate && x->changes[i].is_told &&
+		    x->changes[i].told == kind)
 			return &x->changes[i];
 	return NULL;
 }
@@ -33,10 +34,12 @@ static void log_end(const struct exchange *x, const char *reason, const char *bu
 {
 	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD("name", x->key),
 		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
-		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("reason", reason), LOG_FIELD("build", build));
+		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("reason", reason),
+		LOG_FIELD("build", build));
 }
 
-/* The other builds of a push that moved several refs, and what the payload's reader had to leave out. */
+/* The other builds of a push that moved several refs, and what the payload's reader had to leave
+ * out. */
 static void put_warning(struct buf *out, const struct exchange *x, const struct change *shown)
 {
 	for (size_t i = 0; i < x->n_changes; i++) {
@@ -44,8 +47,10 @@ static void put_warning(struct buf *out, const struct exchange *x, const struct 
 
 		if (change != shown && change->is_told && change->told == NEWS_STARTED)
 			buf_printf(out, "%s%s", out->len ? ", " : "also started: ", change->build);
-		if (change != shown && !change->is_duplicate && (!change->is_told || change->told == NEWS_WAITING))
-			buf_printf(out, "%sa build of %s waits", out->len ? "; " : "", change->from->ref);
+		if (change != shown && !change->is_duplicate &&
+		    (!change->is_told || change->told == NEWS_WAITING))
+			buf_printf(out, "%sa build of %s waits", out->len ? "; " : "",
+				   change->from->ref);
 	}
 	if (x->event->warning)
 		buf_printf(out, "%s%s", out->len ? "; " : "", x->event->warning);
@@ -70,8 +75,9 @@ static void answer_queued(struct exchange *x, const char *why)
 {
 	char message[700];
 
-	(void)snprintf(message, sizeof(message), "the delivery is stored, and its build starts later%s%s",
-		       *why ? ": " : "", why);
+	(void)snprintf(message, sizeof(message),
+		       "the delivery is stored, and its build starts later%s%s", *why ? ": " : "",
+		       why);
 	log_end(x, reason_name(REASON_QUEUED), "");
 	exchange_answer(x, 202, REASON_QUEUED, message);
 }
@@ -83,11 +89,13 @@ static void answer_duplicate(struct exchange *x, const struct change *change)
 
 	if (*build)
 		(void)snprintf(message, sizeof(message),
-			       "this delivery was received before and started build %s; to build again: oc start-build %.*s",
+			       "this delivery was received before and started build %s; to build "
+			       "again: oc start-build %.*s",
 			       build, STR_ARG(x->route.name));
 	else
 		(void)snprintf(message, sizeof(message),
-			       "this delivery was received before, and its build has not started yet; to build again: "
+			       "this delivery was received before, and its build has not started "
+			       "yet; to build again: "
 			       "oc start-build %.*s",
 			       STR_ARG(x->route.name));
 	log_end(x, reason_name(REASON_DUPLICATE), build);

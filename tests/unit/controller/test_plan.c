@@ -13,21 +13,27 @@ static const struct buildconfig bc = {.namespace_ = "shop", .name = "cart", .uid
 static const struct kube_secret unknown = {.state = KUBE_SECRET_UNKNOWN};
 static const struct kube_secret missing = {.state = KUBE_SECRET_MISSING, .fetched_ms = 100};
 static const struct kube_secret denied = {.state = KUBE_SECRET_DENIED, .fetched_ms = 100};
-static const struct kube_secret ours = {
-	.state = KUBE_SECRET_PRESENT, .fetched_ms = 100, .is_ours = true, .has_key = true, .value = STR("v")};
-static const struct kube_secret ours_empty = {.state = KUBE_SECRET_PRESENT, .fetched_ms = 100, .is_ours = true};
+static const struct kube_secret ours = {.state = KUBE_SECRET_PRESENT,
+					.fetched_ms = 100,
+					.is_ours = true,
+					.has_key = true,
+					.value = STR("v")};
+static const struct kube_secret ours_empty = {
+	.state = KUBE_SECRET_PRESENT, .fetched_ms = 100, .is_ours = true};
 static const struct kube_secret foreign = {.state = KUBE_SECRET_PRESENT, .fetched_ms = 100};
 
 static struct observed quiet(void)
 {
-	return (struct observed){.bc = &bc, .wall_ms = 1000, .is_api_up = true, .is_provisioning = true};
+	return (struct observed){
+		.bc = &bc, .wall_ms = 1000, .is_api_up = true, .is_provisioning = true};
 }
 
 static struct observed with_secret(const struct kube_secret *secret, bool is_owned)
 {
 	struct observed seen = quiet();
 
-	seen.secrets[0] = (struct observed_secret){.name = "s", .secret = secret, .is_owned = is_owned};
+	seen.secrets[0] =
+		(struct observed_secret){.name = "s", .secret = secret, .is_owned = is_owned};
 	seen.n_secrets = 1;
 	return seen;
 }

@@ -1,0 +1,16 @@
+/* A Secret as its document says it. Pure. */
+#pragma once
+
+#include "kube/secrets.h"
+
+/* KNOWN's texts point into allocations that secret_value_release() wipes and frees. */
+struct secret_value {
+	struct kube_secret known; /* state, freshness and times are the cache's */
+	char *text;               /* uid, resource version, rotation: one block */
+	char *value, *previous;
+	struct kube_secret_owner *owners;
+};
+
+/* OUT is overwritten, not released. */
+void secret_value_read(struct secret_value *out, const cJSON *doc);
+void secret_value_release(struct secret_value *value);

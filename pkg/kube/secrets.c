@@ -1,0 +1,295 @@
+#include "kube/secrets.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "kube/secret_value.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#define MIN_INTERVAL_MS 1000
+#define SWEEP_MS        (60 * 1000)
+#define UNUSED_MS       (10 * 60 * 1000)
+
+struct kube_secret_lookup {
+	struct entry *entry;
+	kube_secret_fn fn;
+	void *arg;
+	bool is_ready; /* answered by the entry's timer */
+	struct kube_secret_lookup *prev, *next;
+};
+
+struct entry {
+	struct kube_secrets *secrets;
+	char *key; /* "namespace/name" */
+	UT_hash_handle hh;
+	struct secret_value value;
+	struct err error; /* of the last fetch */
+	bool was_asked;
+	int64_t asked_ms, used_ms;
+	struct kube_call *call;
+	struct timer answer;
+	struct kube_secret_lookup *lookups;
+};
+
+struct kube_secrets {
+	struct kube_secrets_options opt;
+	struct entry *entries;
+	struct timer sweep;
+};
+
+static int64_t now_of(const struct kube_secrets *secrets)
+{
+	return clock_mono_ms(secrets->opt.clock);
+}
+
+static struct entry *find_entry(struct kube_secrets *secrets, const char *namespace_,
+				const char *name)
+{
+	char key[600];
+	struct entry *entry = NULL;
+
+	(void)snprintf(key, sizeof(key), "%s/%s", namespace_, name);
+	HASH_FIND_STR(secrets->entries, key, entry);
+	if (entry)
+		entry->used_ms = now_of(secrets);
+	return entry;
+}
+
+static struct entry *get_entry(struct kube_secrets *secrets, const char *namespace_,
+			       const char *name)
+{
+	struct entry *entry = find_entry(secrets, namespace_, name);
+	char key[600];
+
+	if (entry)
+		return entry;
+	entry = mem_new(1, sizeof(*entry));
+	(void)snprintf(key, sizeof(key), "%s/%s", namespace_, name);
+	entry->secrets = secrets;
+	entry->key = mem_strdup(key);
+	entry->used_ms = now_of(secrets);
+	HASH_ADD_KEYPTR(hh, secrets->entries, entry->key, strlen(entry->key), entry);
+	return entry;
+}
+
+static void free_entry(struct entry *entry)
+{
+	HASH_DEL(entry->secrets->entries, entry);
+	kube_cancel(entry->call);
+	timer_stop(entry->secrets->opt.clock, &entry->answer);
+	secret_value_release(&entry->value);
+	free(entry->key);
+	free(entry);
+}
+
+/* What there is of it without an entry. */
+static const struct kube_secret nothing = {
+	.uid = "", .resource_version = "", .rotated_for = "", .problem = ""};
+
+static void set_state(struct entry *entry, enum kube_secret_state state)
+{
+	secret_value_release(&entry->value);
+	entry->value.known = nothing;
+	entry->value.known.state = state;
+	entry->value.known.fetched_ms = now_of(entry->secrets);
+}
+
+static void set_present(struct entry *entry, const cJSON *doc)
+{
+	secret_value_release(&entry->value);
+	secret_value_read(&entry->value, doc);
+	entry->value.known.fetched_ms = now_of(entry->secrets);
+}
+
+static const struct kube_secret *known_of(struct entry *entry)
+{
+	struct kube_secret *known = &entry->value.known;
+
+	if (known->state == KUBE_SECRET_UNKNOWN)
+		return &nothing;
+	known->is_fresh = now_of(entry->secrets) - known->fetched_ms < entry->secrets->opt.ttl_ms;
+	return known;
+}
+
+/* Callbacks may start and cancel lookups: the list is looked at anew after each. */
+static void on_answer(void *arg)
+{
+	struct entry *entry = arg;
+	struct kube_secret_lookup *lookup;
+
+	for (lookup = entry->lookups; lookup;) {
+		kube_secret_fn fn = lookup->fn;
+		void *fn_arg = lookup->arg;
+
+		if (!lookup->is_ready) {
+			lookup = lookup->next;
+			continue;
+		}
+		DL_DELETE(entry->lookups, lookup);
+		free(lookup);
+		fn(fn_arg, known_of(entry), &entry->error);
+		lookup = entry->lookups;
+	}
+}
+
+static void answer_soon(struct entry *entry)
+{
+	timer_start(entry->secrets->opt.clock, &entry->answer, 0, on_answer, entry);
+}
+
+static void answer_all(struct entry *entry)
+{
+	struct kube_secret_lookup *lookup;
+
+	DL_FOREACH (entry->lookups, lookup)
+		lookup->is_ready = true;
+	answer_soon(entry);
+}
+
+static void on_fetched(void *arg, const struct kube_response *response)
+{
+	struct entry *entry = arg;
+
+	entry->call = NULL;
+	entry->error = (struct err){0};
+	if (response->err.code == ERR_OK)
+		set_present(entry, response->doc);
+	else if (response->status == 404)
+		set_state(entry, KUBE_SECRET_MISSING);
+	else if (response->status == 403)
+		set_state(entry, KUBE_SECRET_DENIED);
+	else
+		entry->error = response->err;
+	answer_all(entry);
+}
+
+static void fetch(struct entry *entry)
+{
+	char path[800];
+	const char *slash = strchr(entry->key, '/');
+
+	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%.*s/secrets/%s",
+		       (int)(slash - entry->key), entry->key, slash + 1);
+	entry->was_asked = true;
+	entry->asked_ms = now_of(entry->secrets);
+	entry->call =
+		kube_start(entry->secrets->opt.client,
+			   &(struct kube_request){
+				   .method = KUBE_GET, .path = path, .metric_resource = "secrets"},
+			   on_fetched, entry);
+}
+
+static bool is_good_enough(struct entry *entry, int64_t max_age_ms)
+{
+	int64_t now_ms = now_of(entry->secrets);
+
+	if (entry->was_asked && now_ms - entry->asked_ms < MIN_INTERVAL_MS)
+		return true;
+	if (entry->value.known.state == KUBE_SECRET_UNKNOWN ||
+	    now_ms - entry->value.known.fetched_ms >= max_age_ms)
+		return false;
+	entry->error = (struct err){0};
+	return true;
+}
+
+struct kube_secret_lookup *kube_secrets_fetch(struct kube_secrets *secrets, const char *namespace_,
+					      const char *name, int64_t max_age_ms,
+					      kube_secret_fn fn, void *arg)
+{
+	struct entry *entry = get_entry(secrets, namespace_, name);
+	struct kube_secret_lookup *lookup = mem_new(1, sizeof(*lookup));
+
+	lookup->entry = entry;
+	lookup->fn = fn;
+	lookup->arg = arg;
+	DL_APPEND(entry->lookups, lookup);
+	if (entry->call)
+		return lookup;
+	if (is_good_enough(entry, max_age_ms)) {
+		lookup->is_ready = true;
+		answer_soon(entry);
+	} else {
+		fetch(entry);
+	}
+	return lookup;
+}
+
+void kube_secrets_cancel(struct kube_secret_lookup *lookup)
+{
+	if (!lookup)
+		return;
+	DL_DELETE(lookup->entry->lookups, lookup);
+	free(lookup);
+}
+
+const struct kube_secret *kube_secrets_peek(struct kube_secrets *secrets, const char *namespace_,
+					    const char *name)
+{
+	struct entry *entry = find_entry(secrets, namespace_, name);
+
+	return entry ? known_of(entry) : &nothing;
+}
+
+void kube_secrets_put_written(struct kube_secrets *secrets, const cJSON *doc)
+{
+	const char *namespace_ = json_str_at(doc, "metadata/namespace"),
+		   *name = json_str_at(doc, "metadata/name");
+
+	struct entry *entry;
+
+	if (!namespace_ || !name)
+		return;
+	entry = get_entry(secrets, namespace_, name);
+	/* A fetch under way may have read what was there before. */
+	kube_cancel(TAKE(entry->call));
+	entry->error = (struct err){0};
+	set_present(entry, doc);
+	answer_all(entry);
+}
+
+void kube_secrets_forget(struct kube_secrets *secrets, const char *namespace_, const char *name)
+{
+	struct entry *entry = find_entry(secrets, namespace_, name);
+
+	if (!entry)
+		return;
+	set_state(entry, KUBE_SECRET_UNKNOWN);
+	entry->was_asked = false;
+}
+
+static void on_sweep(void *arg)
+{
+	struct kube_secrets *secrets = arg;
+	struct entry *entry, *next;
+
+	HASH_ITER (hh, secrets->entries, entry, next) {
+		if (!entry->lookups && !entry->call && now_of(secrets) - entry->used_ms > UNUSED_MS)
+			free_entry(entry);
+	}
+	timer_start(secrets->opt.clock, &secrets->sweep, SWEEP_MS, on_sweep, secrets);
+}
+
+struct kube_secrets *kube_secrets_new(const struct kube_secrets_options *options)
+{
+	struct kube_secrets *secrets = mem_new(1, sizeof(*secrets));
+
+	secrets->opt = *options;
+	timer_start(options->clock, &secrets->sweep, SWEEP_MS, on_sweep, secrets);
+	return secrets;
+}
+
+void kube_secrets_free(struct kube_secrets *secrets)
+{
+	struct entry *entry, *next;
+
+	if (!secrets)
+		return;
+	timer_stop(secrets->opt.clock, &secrets->sweep);
+	HASH_ITER (hh, secrets->entries, entry, next) {
+		while (entry->lookups)
+			kube_secrets_cancel(entry->lookups);
+		free_entry(entry);
+	}
+	free(secrets);
+}
