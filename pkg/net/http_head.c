@@ -11,7 +11,8 @@ static int refuse(struct http_head *head, int status, const char *problem)
 	return status;
 }
 
-/* VCHAR, obs-text, space and tab: what a field value may hold (RFC 9110, 5.5). */
+/* VCHAR, obs-text, space and tab: what a field value may hold (RFC 9110, 5.5), and more than the
+ * rest may. */
 static bool is_text(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
@@ -121,8 +122,6 @@ static int read_field(struct http_head *head, const struct http_head_limits *lim
 	if (name_len == 0 || name_len == line.n || line.p[name_len] != ':')
 		return refuse(head, 400, "malformed header field name");
 	struct str raw = str_range(line.p + name_len + 1, line.n - name_len - 1);
-	if (!is_text(raw))
-		return refuse(head, 400, "control character in a header field");
 	if (head->n_fields == limits->fields)
 		return refuse(head, 431, "too many header fields");
 
@@ -159,7 +158,7 @@ static bool is_http_scheme(struct str s)
 static int read_target(struct http_head *head, struct str target)
 {
 	for (size_t i = 0; i < target.n; i++) {
-		if ((uint8_t)target.p[i] <= ' ' || target.p[i] == 0x7f || target.p[i] == '#')
+		if (target.p[i] == '\t' || target.p[i] == '#')
 			return refuse(head, 400, "malformed request target");
 	}
 	struct str path = target;
@@ -229,6 +228,8 @@ static int read_line(struct http_head *head, const struct http_head_limits *limi
 	if (line.n < 2 || line.p[line.n - 2] != '\r')
 		return refuse(head, 400, "line end without CR");
 	line.n -= 2;
+	if (!is_text(line))
+		return refuse(head, 400, "control character in the head");
 	if (!head->has_request_line) {
 		/* RFC 9112, 2.2: one empty line before a request is passed over. */
 		if (str_empty(line) && head->line == 0)
@@ -238,19 +239,20 @@ static int read_line(struct http_head *head, const struct http_head_limits *limi
 	return str_empty(line) ? finish(head) : read_field(head, limits, line);
 }
 
-/* What no continuation can make right is refused before its line ends: a TLS hello, a target
- * without end. */
-static int check_unfinished(struct http_head *head, const struct http_head_limits *limits,
-			    struct str added)
+/*
+ * What no continuation can make right is refused before its line ends: a TLS hello, a target
+ * without end. N bytes were added; the one before them is looked at again, because a CR can only be
+ * judged by what follows it.
+ */
+static int check_unfinished(struct http_head *head, const struct http_head_limits *limits, size_t n)
 {
-	for (size_t i = 0; i < added.n; i++) {
-		uint8_t c = (uint8_t)added.p[i];
-		if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f)
-			return refuse(head, 400, "control character in the head");
-	}
+	struct str line = str_range(head->bytes + head->line, head->len - head->line);
+	size_t first = line.n > n ? line.n - n - 1 : 0;
+	size_t end = line.n > 0 && line.p[line.n - 1] == '\r' ? line.n - 1 : line.n;
+	if (first < end && !is_text(str_range(line.p + first, end - first)))
+		return refuse(head, 400, "control character in the head");
 	if (head->has_request_line)
 		return HTTP_MORE;
-	struct str line = str_range(head->bytes + head->line, head->len - head->line);
 	size_t space = str_find_char(line, ' ');
 	if (space < line.n && line.n - space - 1 > limits->target_bytes + sizeof(" HTTP/1.1\r"))
 		return refuse(head, 414, "request target too long");
@@ -291,8 +293,7 @@ int http_head_read(struct http_head *head, const struct http_head_limits *limits
 				str_range(head->bytes + head->line, head->len - head->line));
 			head->line = head->len;
 		} else {
-			status = check_unfinished(
-				head, limits, str_range(head->bytes + head->len - taken, taken));
+			status = check_unfinished(head, limits, taken);
 			if (status == HTTP_MORE && taken < wanted)
 				status = refuse(head, 431, "head too large");
 		}
