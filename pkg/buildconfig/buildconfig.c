@@ -33,7 +33,7 @@ const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS] = {
 /* "spec/source" as people write it: "spec.source". */
 static const char *dotted(char out[DRAFT_QUOTE_BYTES], const char *path)
 {
-	snprintf(out, DRAFT_QUOTE_BYTES, "%s", path);
+	(void)snprintf(out, DRAFT_QUOTE_BYTES, "%s", path);
 	for (char *slash = out; (slash = strchr(slash, '/'));)
 		*slash = '.';
 	return out;
@@ -187,13 +187,13 @@ void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name
 	size_t suffix_bytes = strnlen(suffix, 200);
 	size_t name_bytes = strlen(name);
 	if (name_bytes + 1 + suffix_bytes <= BUILDCONFIG_MAX_NAME) {
-		snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%s-%s", name, suffix);
+		(void)snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%s-%s", name, suffix);
 		return;
 	}
 	name_bytes = BUILDCONFIG_MAX_NAME - hash_bytes - suffix_bytes;
 	/* Each part of a name between dots begins and ends with a letter or digit. */
 	while (name_bytes > 0 && (name[name_bytes - 1] == '.' || name[name_bytes - 1] == '-'))
 		name_bytes--;
-	snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%.*s-%08x-%.*s", (int)name_bytes, name,
-		 hash_text(name), (int)suffix_bytes, suffix);
+	(void)snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%.*s-%08x-%.*s", (int)name_bytes, name,
+		       hash_text(name), (int)suffix_bytes, suffix);
 }

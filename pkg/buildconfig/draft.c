@@ -15,10 +15,8 @@ void draft_add_problem(char problem[DRAFT_PROBLEM_BYTES], const char *fmt, ...)
 	va_end(args);
 	size_t len = strlen(problem);
 	const char *sep = len > 0 ? "; " : "";
-	if (n < 0 || len + strlen(sep) + strlen(text) >= DRAFT_PROBLEM_BYTES)
-		return;
-	memcpy(problem + len, sep, strlen(sep));
-	memcpy(problem + len + strlen(sep), text, strlen(text) + 1);
+	if (n >= 0 && len + strlen(sep) + strlen(text) < DRAFT_PROBLEM_BYTES)
+		(void)snprintf(problem + len, DRAFT_PROBLEM_BYTES - len, "%s%s", sep, text);
 }
 
 const char *draft_type_name(const cJSON *item)
@@ -41,7 +39,7 @@ const char *draft_quote(char out[DRAFT_QUOTE_BYTES], const char *text)
 	CLEANUP(buf_release) struct buf b = BUF_INIT(DRAFT_QUOTE_BYTES);
 	/* Each byte that is not clean can become three. */
 	buf_put_clean(&b, str_of(text), 40);
-	snprintf(out, DRAFT_QUOTE_BYTES, "\"%s\"", b.data ? b.data : "");
+	(void)snprintf(out, DRAFT_QUOTE_BYTES, "\"%s\"", b.data ? b.data : "");
 	return out;
 }
 

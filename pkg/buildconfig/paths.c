@@ -3,7 +3,7 @@
 #include "buildconfig/glob.h"
 
 /* Characters compared for one push: a few milliseconds. */
-#define MAX_STEPS (2 * 1024 * 1024)
+#define MAX_STEPS ((size_t)2 * 1024 * 1024)
 
 static struct str drop(struct str s, size_t n)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* A line on the object that is more than this ahead of our clock is not believed. */
-#define MAX_AHEAD_MS (5 * 60 * 1000)
+#define MAX_AHEAD_MS INT64_C(300000)
 #define SECOND_MS    1000
 
 static const char *key_of(size_t type, enum buildconfig_fact fact)

@@ -229,7 +229,7 @@ static void put_outcome(struct buf *out, const struct status_line *line)
 
 void status_format_last(char *out, size_t size, const struct status_line *line)
 {
-	CLEANUP(buf_release) struct buf b = BUF_INIT(2 * STATUS_URL_BYTES);
+	CLEANUP(buf_release) struct buf b = BUF_INIT(STATUS_URL_BYTES);
 	struct str event = line->is_delete ? STR("delete") : str_of(line->event);
 	buf_put_clean(&b, event, MAX_WHO_BYTES);
 	put_ref(&b, str_of(line->ref));
@@ -243,5 +243,5 @@ void status_format_last(char *out, size_t size, const struct status_line *line)
 	}
 	put_outcome(&b, line);
 	struct str text = str_cut_utf8(buf_str(&b), size - 1);
-	snprintf(out, size, "%.*s", STR_ARG(text));
+	(void)snprintf(out, size, "%.*s", STR_ARG(text));
 }

@@ -46,7 +46,7 @@ static void add_wrong_type(struct trigger *trigger, const char *field, const cJS
 			   const char *expected)
 {
 	char what[64];
-	snprintf(what, sizeof(what), "is %s, not %s", draft_type_name(item), expected);
+	(void)snprintf(what, sizeof(what), "is %s, not %s", draft_type_name(item), expected);
 	add_problem(trigger, field, what);
 }
 
@@ -115,7 +115,7 @@ static void add_default(struct trigger *trigger)
 {
 	char suffix[32];
 	char *name = trigger->draft->default_names[trigger->type];
-	snprintf(suffix, sizeof(suffix), "%s-webhook", buildconfig_type_names[trigger->type]);
+	(void)snprintf(suffix, sizeof(suffix), "%s-webhook", buildconfig_type_names[trigger->type]);
 	buildconfig_child_name(name, trigger->draft->bc.name, suffix);
 	add_secret(trigger, BUILDCONFIG_SECRET_DEFAULT, name);
 }
@@ -168,7 +168,7 @@ static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
 		return;
 	}
 	char path[48];
-	snprintf(path, sizeof(path), "spec.triggers[%zu].%s", index, member_name);
+	(void)snprintf(path, sizeof(path), "spec.triggers[%zu].%s", index, member_name);
 	struct trigger trigger = {.draft = draft, .type = type, .path = path};
 	read_hook(&trigger, member);
 }

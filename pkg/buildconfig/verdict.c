@@ -57,7 +57,7 @@ static const char *show(char out[SHOWN_BYTES], struct str text)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES);
 	buf_put_clean(&b, text, MAX_SHOWN_BYTES);
-	snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
+	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
 	return out;
 }
 
@@ -65,7 +65,7 @@ static const char *show_repository(char out[SHOWN_BYTES], struct str address)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES + 8);
 	repository_format(&b, address, MAX_SHOWN_BYTES - 8);
-	snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
+	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
 	return out;
 }
 
@@ -73,7 +73,7 @@ static void show_refs(char out[SHOWN_BYTES], const struct refs *refs)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES);
 	refs_format(&b, refs, MAX_SHOWN_BYTES);
-	snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
+	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
 }
 
 __attribute__((format(printf, 3, 4))) static enum reason say(struct verdict *out,
@@ -82,7 +82,7 @@ __attribute__((format(printf, 3, 4))) static enum reason say(struct verdict *out
 {
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(out->message, sizeof(out->message), fmt, args);
+	(void)vsnprintf(out->message, sizeof(out->message), fmt, args);
 	va_end(args);
 	return reason;
 }
@@ -91,7 +91,7 @@ static enum reason check_source(const struct question *q, struct verdict *out)
 {
 	if (q->bc->has_git || q->change->is_generic)
 		return REASON_NONE;
-	snprintf(out->brief, sizeof(out->brief), "this BuildConfig has no Git source");
+	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig has no Git source");
 	return say(out, REASON_NO_GIT_SOURCE,
 		   "pushed %s; this BuildConfig has no Git source (spec.source.git), so only its "
 		   "generic webhook starts builds. Set spec.source.git.uri to build pushes",
@@ -120,11 +120,11 @@ static enum reason check_repository(const struct question *q, struct verdict *ou
 	if (names_any)
 		show_repository(theirs, str_of(q->change->repositories[0]));
 	if (!must_match) {
-		snprintf(out->hint, sizeof(out->hint),
-			 "a push came from %s, but spec.source.git.uri is %s", theirs, ours);
+		(void)snprintf(out->hint, sizeof(out->hint),
+			       "a push came from %s, but spec.source.git.uri is %s", theirs, ours);
 		return REASON_NONE;
 	}
-	snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", ours);
+	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", ours);
 	return say(out, REASON_REPOSITORY_MISMATCH,
 		   "pushed to %s; this BuildConfig builds %s, and annotation "
 		   "buildhook.io/repository asks for a match. Set spec.source.git.uri, or remove "
@@ -136,7 +136,7 @@ static enum reason check_deleted(const struct question *q, struct verdict *out)
 {
 	if (!q->change->is_delete)
 		return REASON_NONE;
-	snprintf(out->brief, sizeof(out->brief), "a deleted ref is never built");
+	(void)snprintf(out->brief, sizeof(out->brief), "a deleted ref is never built");
 	return say(
 		out, REASON_REF_DELETED,
 		"%s was deleted; this BuildConfig builds refs that exist. There is nothing to do",
@@ -155,7 +155,7 @@ static enum reason check_ref(const struct question *q, struct verdict *out)
 	}
 	char wanted[SHOWN_BYTES];
 	show_refs(wanted, &refs);
-	snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", wanted);
+	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", wanted);
 	if (ref_is_tag(q->ref) && !refs_name_tags(&refs))
 		return say(out, REASON_TAG_IGNORED,
 			   "pushed %s; this BuildConfig builds %s (%s), and no tags. To build "
@@ -178,7 +178,7 @@ static enum reason check_paths(const struct question *q, struct verdict *out)
 		return REASON_NONE;
 	if (paths_compare(list, str_of(q->bc->context_dir), files) != PATHS_UNCHANGED)
 		return REASON_NONE;
-	snprintf(out->brief, sizeof(out->brief), "no file of %s", show(shown, list));
+	(void)snprintf(out->brief, sizeof(out->brief), "no file of %s", show(shown, list));
 	return say(out, REASON_PATHS_UNCHANGED,
 		   "pushed %s without a change to what this BuildConfig builds on: %s (annotation "
 		   "buildhook.io/paths). Change that to build on other files",
@@ -200,7 +200,7 @@ static enum reason check_skip_ci(const struct question *q, struct verdict *out)
 {
 	if (!q->bc->skip_ci || !asks_to_skip(q->change->message))
 		return REASON_NONE;
-	snprintf(out->brief, sizeof(out->brief), "the commit's message says so");
+	(void)snprintf(out->brief, sizeof(out->brief), "the commit's message says so");
 	return say(
 		out, REASON_SKIP_CI,
 		"pushed %s, and the head commit's message asks to skip it; this BuildConfig heeds "
@@ -213,7 +213,7 @@ static enum reason check_paused(const struct question *q, struct verdict *out)
 {
 	if (!q->bc->is_paused)
 		return REASON_NONE;
-	snprintf(out->brief, sizeof(out->brief), "this BuildConfig is paused");
+	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig is paused");
 	return say(out, REASON_PAUSED,
 		   "pushed %s; this BuildConfig is paused (annotation "
 		   "openshift.io/build-config.paused). Remove the annotation, and deliver again",
