@@ -129,7 +129,10 @@ struct kube_transport {
 	void (*free)(void *ctx);
 };
 
-/* Body bytes of a 200 when on_bytes is set. The call may be cancelled by this. */
+/*
+ * Body bytes of a 200 when on_bytes is set, and none when its head has come. The call may be
+ * cancelled by this.
+ */
 void kube_transport_bytes(struct kube_call *call, struct str bytes);
 /* The call is gone when this returns. */
 void kube_transport_done(struct kube_call *call, const struct kube_transport_answer *answer);

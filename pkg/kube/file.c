@@ -26,6 +26,14 @@ static void close_fd(int *fd)
 		(void)close(*fd);
 }
 
+static int fail(const char *path, int code, const char *why, struct err *err)
+{
+	CLEANUP(buf_release) struct buf shown = BUF_INIT(1024);
+
+	buf_put_clean(&shown, str_of(path), 160);
+	return err_set(err, code, "%s: %s", shown.data ? shown.data : "", why);
+}
+
 int file_read(struct buf *out, const char *path, struct err *err)
 {
 	/* Not blocking: a FIFO put there by mistake must not stop the loop. */
@@ -34,14 +42,14 @@ int file_read(struct buf *out, const char *path, struct err *err)
 	ssize_t n = 0;
 
 	if (fd < 0)
-		return err_set(err, code_of(errno), "%s: %s", path, strerror(errno));
+		return fail(path, code_of(errno), strerror(errno), err);
 	while ((n = read(fd, chunk, sizeof(chunk))) > 0 && !out->overflow)
 		buf_put(out, chunk, (size_t)n);
 	explicit_bzero(chunk, sizeof(chunk));
 	if (n < 0)
-		return err_set(err, code_of(errno), "%s: %s", path, strerror(errno));
+		return fail(path, code_of(errno), strerror(errno), err);
 	if (out->overflow)
-		return err_set(err, ERR_LIMIT, "%s: longer than %zu bytes", path, out->limit);
+		return fail(path, ERR_LIMIT, "too long", err);
 	return 0;
 }
 

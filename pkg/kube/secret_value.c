@@ -10,12 +10,8 @@
 
 void secret_value_release(struct secret_value *value)
 {
-	if (value->value)
-		mem_wipe(value->value, KUBE_SECRET_MAX_BYTES + 1);
-	if (value->previous)
-		mem_wipe(value->previous, KUBE_SECRET_MAX_BYTES + 1);
-	free(value->value);
-	free(value->previous);
+	mem_wipe(&value->value, KUBE_SECRET_MAX_BYTES + 1);
+	mem_wipe(&value->previous, KUBE_SECRET_MAX_BYTES + 1);
 	free(value->owners);
 	free(value->text);
 	*value = (struct secret_value){0};

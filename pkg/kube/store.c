@@ -1,12 +1,9 @@
 #include "kube/store.h"
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
-#include <stdlib.h>
-
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
 #include <utlist.h>
 
 #define HOLD_MS       60000
@@ -29,16 +26,24 @@ struct entry {
 	void *object;
 	char *version;
 	struct ahead *ahead; /* NULL nearly always */
-	uint32_t seen;       /* the list that it was last in */
+	uint32_t seen;       /* n_lists when it was last put */
 	char key[];
+};
+
+struct scope {
+	char *name;     /* NULL: all namespaces */
+	uint32_t begun; /* n_lists when its list began */
+	bool is_complete;
+	struct scope *next;
 };
 
 struct kube_store {
 	struct kube_store_type type;
 	struct entry *entries;
 	struct ahead *aheads;
-	uint32_t list;
-	bool is_synced;
+	struct scope *scopes;
+	uint32_t n_lists; /* begun so far */
+	size_t n_complete;
 };
 
 static struct entry *find_entry(const struct kube_store *store, const char *key)
@@ -162,7 +167,7 @@ void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms)
 	entry = find_entry(store, key.data);
 	if (!entry)
 		entry = add_entry(store, key.data);
-	entry->seen = store->list;
+	entry->seen = store->n_lists;
 	if (entry->ahead && strcmp(entry->ahead->written, version) == 0)
 		end_ahead(store, entry);
 	if (has_version(entry, version))
@@ -185,7 +190,7 @@ void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t 
 	entry = find_entry(store, key.data);
 	if (!entry)
 		entry = add_entry(store, key.data);
-	entry->seen = store->list;
+	entry->seen = store->n_lists;
 	if (has_version(entry, version))
 		return;
 	end_ahead(store, entry);
@@ -231,26 +236,56 @@ void kube_store_settle(struct kube_store *store, int64_t now_ms)
 	}
 }
 
-void kube_store_begin_list(struct kube_store *store)
+static bool has_name(const struct scope *scope, const char *name)
 {
-	store->list++;
+	if (!scope->name || !name)
+		return scope->name == name;
+	return strcmp(scope->name, name) == 0;
 }
 
-void kube_store_end_list(struct kube_store *store)
+static struct scope *get_scope(struct kube_store *store, const char *name)
 {
+	struct scope *scope = store->scopes;
+
+	while (scope && !has_name(scope, name))
+		scope = scope->next;
+	if (scope)
+		return scope;
+	scope = mem_new(1, sizeof(*scope));
+	scope->name = mem_strdup(name);
+	LL_PREPEND(store->scopes, scope);
+	return scope;
+}
+
+static bool is_in_scope(const struct entry *entry, const struct scope *scope)
+{
+	size_t n = scope->name ? strlen(scope->name) : 0;
+
+	return !scope->name || (strncmp(entry->key, scope->name, n) == 0 && entry->key[n] == '/');
+}
+
+void kube_store_begin_list(struct kube_store *store, const char *scope)
+{
+	get_scope(store, scope)->begun = ++store->n_lists;
+}
+
+void kube_store_end_list(struct kube_store *store, const char *scope)
+{
+	struct scope *ended = get_scope(store, scope);
 	struct entry *entry = NULL;
 	struct entry *next = NULL;
 
 	HASH_ITER (hh, store->entries, entry, next) {
-		if (entry->seen != store->list)
+		if (entry->seen < ended->begun && is_in_scope(entry, ended))
 			remove_or_hold(store, entry);
 	}
-	store->is_synced = true;
+	store->n_complete += !ended->is_complete;
+	ended->is_complete = true;
 }
 
 bool kube_store_is_synced(const struct kube_store *store)
 {
-	return store->is_synced;
+	return store->n_complete >= (store->type.n_scopes ? store->type.n_scopes : 1);
 }
 
 const void *kube_store_find(const struct kube_store *store, const char *key)
@@ -294,10 +329,16 @@ void kube_store_free(struct kube_store *store)
 {
 	struct entry *entry = NULL;
 	struct entry *next = NULL;
+	struct scope *scope = NULL;
+	struct scope *next_scope = NULL;
 
 	if (!store)
 		return;
 	HASH_ITER (hh, store->entries, entry, next)
 		free_entry(store, entry);
+	LL_FOREACH_SAFE (store->scopes, scope, next_scope) {
+		mem_free(&scope->name);
+		mem_free(&scope);
+	}
 	mem_free(&store);
 }

@@ -22,6 +22,7 @@ struct kube_store_type {
 	 */
 	void (*on_change)(void *arg, const char *key, const void *old, const void *new_);
 	void *arg;
+	size_t n_scopes; /* lists that make it complete: the number of namespaces; 0 is 1 */
 };
 
 /* TYPE is copied. */
@@ -53,9 +54,13 @@ void kube_store_remove(struct kube_store *store, const char *key);
 /* What was held back for 60 s counts. To be called every now and then; NOW_MS is monotonic, as
  * everywhere here. */
 void kube_store_settle(struct kube_store *store, int64_t now_ms);
-/* A full list begins and ends: what was not put in between is removed. Nothing is removed if it is
- * abandoned (another begin). */
-void kube_store_begin_list(struct kube_store *store);
-void kube_store_end_list(struct kube_store *store);
-/* True once a full list has ended. */
+/*
+ * A full list of one scope begins and ends: what is in the scope and was not put in between is
+ * removed. Nothing is removed if it is abandoned (another begin of the scope). SCOPE is a
+ * namespace, or NULL for all of them; a store has either one list of all or one for each of some
+ * namespaces.
+ */
+void kube_store_begin_list(struct kube_store *store, const char *scope);
+void kube_store_end_list(struct kube_store *store, const char *scope);
+/* True once a full list of each of the type's scopes has ended. */
 bool kube_store_is_synced(const struct kube_store *store);

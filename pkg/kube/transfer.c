@@ -99,6 +99,22 @@ static size_t on_write(char *bytes, size_t size, size_t n, void *arg)
 	return transfer->call ? n_bytes : 0;
 }
 
+/* The head of a 200 is news for who waits for a stream: it may be long before its first bytes come.
+ */
+static size_t on_head(char *line, size_t size, size_t n, void *arg)
+{
+	struct transfer *transfer = arg;
+	size_t n_bytes = size * n;
+
+	if (!transfer->call)
+		return 0;
+	if (!str_eq(str_range(line, n_bytes), STR("\r\n")) || !transfer->request->on_bytes ||
+	    status_of(transfer->easy) != 200)
+		return n_bytes;
+	kube_transport_bytes(transfer->call, (struct str){0});
+	return transfer->call ? n_bytes : 0;
+}
+
 static void add_field(struct transfer *transfer, const char *field)
 {
 	struct curl_slist *fields = curl_slist_append(transfer->fields, field);
@@ -254,6 +270,8 @@ void transfer_prepare(struct transfer *transfer, const struct endpoint *endpoint
 	set_fields(transfer, endpoint, credentials);
 	SET(easy, CURLOPT_WRITEFUNCTION, on_write);
 	SET(easy, CURLOPT_WRITEDATA, transfer);
+	SET(easy, CURLOPT_HEADERFUNCTION, on_head);
+	SET(easy, CURLOPT_HEADERDATA, transfer);
 	SET(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	SET(easy, CURLOPT_PRIVATE, transfer);
 }

@@ -41,7 +41,7 @@ static void on_change(void *arg, const char *key, const void *old, const void *n
 static int set_up(void **state)
 {
 	struct world *w = mem_new(1, sizeof(*w));
-	struct kube_store_type type = {parse, free_object, on_change, w};
+	struct kube_store_type type = {parse, free_object, on_change, w, 1};
 
 	w->store = kube_store_new(&type);
 	*state = w;
@@ -145,15 +145,15 @@ static void a_full_list_removes_what_is_not_in_it(void **state)
 	struct world *w = *state;
 
 	assert_false(kube_store_is_synced(w->store));
-	kube_store_begin_list(w->store);
+	kube_store_begin_list(w->store, NULL);
 	put(w, "a", "1", "a", 0);
 	put(w, "b", "1", "b", 0);
-	kube_store_end_list(w->store);
+	kube_store_end_list(w->store, NULL);
 	assert_true(kube_store_is_synced(w->store));
 	w->changes[0] = '\0';
-	kube_store_begin_list(w->store);
+	kube_store_begin_list(w->store, NULL);
 	put(w, "b", "1", "b", 0);
-	kube_store_end_list(w->store);
+	kube_store_end_list(w->store, NULL);
 	expect_changes(w, "shop/a a>;");
 }
 
@@ -161,14 +161,47 @@ static void an_abandoned_list_removes_nothing(void **state)
 {
 	struct world *w = *state;
 
-	kube_store_begin_list(w->store);
+	kube_store_begin_list(w->store, NULL);
 	put(w, "a", "1", "a", 0);
-	kube_store_end_list(w->store);
-	kube_store_begin_list(w->store);
-	kube_store_begin_list(w->store);
+	kube_store_end_list(w->store, NULL);
+	kube_store_begin_list(w->store, NULL);
+	kube_store_begin_list(w->store, NULL);
 	put(w, "a", "1", "a", 0);
-	kube_store_end_list(w->store);
+	kube_store_end_list(w->store, NULL);
 	assert_int_equal(kube_store_count(w->store), 1);
+}
+
+static void put_in(struct kube_store *store, const char *namespace_, const char *name)
+{
+	CLEANUP(json_freep) cJSON *doc = json_new_object();
+	cJSON *metadata = json_put_object(doc, "metadata");
+
+	json_put_str(metadata, "namespace", namespace_);
+	json_put_str(metadata, "name", name);
+	kube_store_put(store, doc, 0);
+}
+
+static void a_list_of_a_namespace_leaves_the_others_alone(void **state)
+{
+	struct world *w = *state;
+	struct kube_store_type type = {parse, free_object, on_change, w, 2};
+	struct kube_store *store = kube_store_new(&type);
+
+	kube_store_begin_list(store, "shop");
+	kube_store_begin_list(store, "shop-2");
+	put_in(store, "shop", "a");
+	put_in(store, "shop-2", "b");
+	kube_store_end_list(store, "shop");
+	assert_false(kube_store_is_synced(store));
+	kube_store_begin_list(store, "shop");
+	kube_store_end_list(store, "shop");
+	assert_null(kube_store_find(store, "shop/a"));
+	assert_non_null(kube_store_find(store, "shop-2/b"));
+	assert_false(kube_store_is_synced(store));
+	kube_store_end_list(store, "shop-2");
+	assert_non_null(kube_store_find(store, "shop-2/b"));
+	assert_true(kube_store_is_synced(store));
+	kube_store_free(store);
 }
 
 static void an_older_event_does_not_undo_our_own_write(void **state)
@@ -221,8 +254,8 @@ static void a_held_back_removal_counts_too(void **state)
 	struct world *w = *state;
 
 	put_written(w, "cart", "3", "ours", 0);
-	kube_store_begin_list(w->store);
-	kube_store_end_list(w->store);
+	kube_store_begin_list(w->store, NULL);
+	kube_store_end_list(w->store, NULL);
 	assert_non_null(kube_store_find(w->store, "shop/cart"));
 	put(w, "other", "7", "x", 60000);
 	assert_null(kube_store_find(w->store, "shop/cart"));
@@ -290,6 +323,7 @@ int main(void)
 		TEST(what_has_no_name_is_left_out),
 		TEST(a_full_list_removes_what_is_not_in_it),
 		TEST(an_abandoned_list_removes_nothing),
+		TEST(a_list_of_a_namespace_leaves_the_others_alone),
 		TEST(an_older_event_does_not_undo_our_own_write),
 		TEST(a_late_deletion_of_an_earlier_object_does_not_undo_our_write),
 		TEST(what_was_held_back_counts_if_our_version_never_comes_by),
