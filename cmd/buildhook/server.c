@@ -177,7 +177,6 @@ static void start_reflector(struct server *s, const char *namespace_)
 		.clock = s->clock,
 		.store = s->store,
 		.path = s->paths[s->n_reflectors],
-		.scope = namespace_,
 		.selector = s->options->selector,
 		.resource = "buildconfigs",
 		.metrics = s->metrics,

@@ -1,14 +1,13 @@
 /* What the controller's files share. Not for other folders. */
 #pragma once
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "buildconfig/buildconfig.h"
 #include "buildconfig/status.h"
 #include "controller/controller.h"
 #include "controller/flood.h"
 #include "controller/plan.h"
-
-#include <uthash.h>
 
 struct work;
 struct event_log;

@@ -172,10 +172,10 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
 		const char *name = buildconfig_type_names[type];
 		struct sighting *sighting =
-			sightings_get(object->controller->opt.sightings, bc->uid, name);
+			sightings_find(object->controller->opt.sightings, bc->uid, name);
 		char note[400];
 
-		if (!bc->hooks[type].exists)
+		if (!sighting)
 			continue;
 		sighting->is_news = false;
 		if (object->ignored_told[type] != (uint32_t)sighting->ignored) {

@@ -25,10 +25,8 @@ static const struct buildconfig_hook *find_hook(const struct exchange *x)
 
 static void drop_secrets(struct exchange *x)
 {
-	for (size_t i = 0; i < x->n_secrets; i++) {
-		mem_wipe((void *)x->secrets[i].p, x->secrets[i].n);
-		free((void *)x->secrets[i].p);
-	}
+	for (size_t i = 0; i < x->n_secrets; i++)
+		mem_wipe(&x->secrets[i].p, x->secrets[i].n);
 	x->n_secrets = 0;
 }
 
@@ -110,7 +108,7 @@ static bool is_in_path(const struct exchange *x)
 		return false;
 	for (size_t i = 0; i < x->n_secrets; i++)
 		is_equal |= crypto_equal(x->secrets[i], given);
-	mem_wipe(text, given.n);
+	explicit_bzero(text, given.n);
 	return is_equal;
 }
 

@@ -28,8 +28,7 @@ static void free_exchange(struct exchange *x)
 	proof_release(x);
 	DL_DELETE(r->exchanges, x);
 	r->n_exchanges--;
-	mem_wipe(x->path, strlen(x->path)); /* may hold a secret */
-	free(x->path);
+	mem_wipe_str(&x->path); /* may hold a secret */
 	free(x);
 }
 
