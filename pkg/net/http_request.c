@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { REPLY_KEPT_BYTES = 64 << 10 };
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -52,6 +54,8 @@ static void format_reply(struct http_server *server, struct http_reply *reply)
 {
 	if (reply->status != 401)
 		reply->date = current_date(server);
+	if (server->reply.cap > REPLY_KEPT_BYTES)
+		buf_release(&server->reply);
 	buf_clear(&server->reply);
 	http_format_reply(&server->reply, reply);
 }

@@ -15,7 +15,6 @@ enum {
 	ACCEPT_PAUSE_MS = 100,
 	REFUSED_MAX = 32,
 	REPLY_MAX_BYTES = 16 << 20,
-	REPLY_KEPT_BYTES = 64 << 10,
 	/* For the journal, the API server, and those that are told that there are too many. */
 	RESERVED_FDS = 128,
 };
@@ -135,8 +134,8 @@ static size_t connection_limit(size_t wanted)
 	struct rlimit fds = {0};
 	if (getrlimit(RLIMIT_NOFILE, &fds) || fds.rlim_cur == RLIM_INFINITY)
 		return wanted;
-	size_t most =
-		fds.rlim_cur > 2 * RESERVED_FDS ? fds.rlim_cur - RESERVED_FDS : fds.rlim_cur / 2;
+	size_t reserved = RESERVED_FDS;
+	size_t most = fds.rlim_cur > 2 * reserved ? fds.rlim_cur - reserved : fds.rlim_cur / 2;
 	return wanted < most ? wanted : most;
 }
 

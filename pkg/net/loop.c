@@ -252,11 +252,11 @@ void loop_wakeup_free(struct loop_wakeup *wakeup)
 	free(wakeup);
 }
 
-void loop_wake(void *arg)
+void loop_wake(void *wakeup)
 {
-	const struct loop_wakeup *wakeup = arg;
+	const struct loop_wakeup *self = wakeup;
 	uint64_t one = 1;
 	/* EAGAIN is a counter at its maximum: the loop wakes up all the same. */
-	ssize_t n = write(wakeup->fd, &one, sizeof(one));
+	ssize_t n = write(self->fd, &one, sizeof(one));
 	(void)n;
 }

@@ -158,7 +158,7 @@ static void a_signal_is_a_callback(void **state)
 static void dawdle(void *arg)
 {
 	struct world *world = arg;
-	nanosleep(&(struct timespec){.tv_nsec = 60 * 1000 * 1000}, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
 	timer_start(world->clock, &world->timer, 5, stop, world);
 }
 
