@@ -1,7 +1,6 @@
 /* The proof holds: what does the delivery say, and what is to be done? */
 #include "receiver/exchange.h"
 
-#include "base/log.h"
 #include "buildconfig/status.h"
 #include "crypto/crypto.h"
 
@@ -12,13 +11,6 @@
 static const char *host_of(const struct exchange *x)
 {
 	return hook_host_name(hook_delivery_host(x->delivery));
-}
-
-static void log_delivery(const struct exchange *x, const char *reason, const char *message)
-{
-	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD("name", x->key),
-		LOG_FIELD("provider", host_of(x)), LOG_FIELD("delivery", x->delivery_id),
-		LOG_FIELD("reason", reason), LOG_FIELD("detail", message));
 }
 
 /* The controller comes by itself while there is news that it has not seen. */
@@ -34,7 +26,6 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 {
 	struct sighting *sighting =
 		sightings_get(x->receiver->opt.sightings, x->uid, hook_type_name(x->route.type));
-	int64_t now_ms = clock_wall_ms(x->receiver->opt.clock);
 	const struct status_line line = {
 		.event = x->event && x->event->kind != HOOK_PUSH ? x->event->name : "push",
 		.ref = change ? change->ref : NULL,
@@ -46,7 +37,7 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 		.why = why,
 	};
 
-	sighting->last_ms = now_ms;
+	sighting->last_ms = x->accepted_ms;
 	status_format_last(sighting->last, sizeof(sighting->last), &line);
 	if (reason == REASON_REF_MISMATCH) {
 		sighting->ref_mismatches++;
@@ -65,7 +56,7 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 static void answer_nothing(struct exchange *x, const struct hook_change *change, enum reason reason,
 			   const char *message, const char *why)
 {
-	log_delivery(x, reason_name(reason), message);
+	exchange_log(x, reason_name(reason), NULL, message);
 	if (!x->is_dry_run)
 		admit_note(x, change, reason, NULL, why);
 	exchange_answer(x, 200, reason, message);
@@ -75,7 +66,7 @@ static void answer_unreadable(struct exchange *x, const struct err *err)
 {
 	bool is_gitlab = x->route.type == HOOK_GITLAB;
 
-	log_delivery(x, reason_name(REASON_UNREADABLE), err->msg);
+	exchange_log(x, reason_name(REASON_UNREADABLE), NULL, err->msg);
 	if (!x->is_dry_run)
 		admit_note(x, NULL, REASON_UNREADABLE, NULL, err->msg);
 	/* GitLab switches a hook off for good after four 4xx. */
@@ -119,7 +110,7 @@ static struct journal_change to_row(const struct exchange *x, const struct chang
 	const struct hook_change *from = change->from;
 
 	return (struct journal_change){
-		.accepted_ms = clock_wall_ms(x->receiver->opt.clock),
+		.accepted_ms = x->accepted_ms,
 		.uid = bc->uid,
 		.namespace_ = bc->namespace_,
 		.name = bc->name,
@@ -232,6 +223,7 @@ void admit(struct exchange *x)
 	int status;
 
 	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc->uid);
+	x->accepted_ms = clock_wall_ms(x->receiver->opt.clock);
 	x->is_dry_run =
 		str_eq_nocase(http_header(x->request, "X-Buildhook-Dry-Run", NULL), STR("true"));
 	status = hook_delivery_finish(x->delivery, &x->event, &err);

@@ -42,7 +42,8 @@ struct exchange {
 	char *path;
 	char key[512]; /* "namespace/name" */
 	char delivery_id[HOOK_MAX_ID_BYTES + 1];
-	int64_t began_ms; /* monotonic */
+	int64_t accepted_ms; /* wall clock, when the proof held */
+	int64_t began_ms;    /* monotonic */
 	int64_t body_end_ms;
 	/* proof.c */
 	bool is_known;    /* there is such a hook */
@@ -78,6 +79,9 @@ struct receiver {
 };
 
 const struct buildconfig *exchange_buildconfig(const struct exchange *x);
+/* The one record of a delivery whose proof holds. Texts may be NULL. */
+void exchange_log(const struct exchange *x, const char *reason, const char *build,
+		  const char *detail);
 /* Ends with an answer; each frees X. */
 void exchange_answer(struct exchange *x, int code, enum reason reason, const char *message);
 void exchange_answer_build(struct exchange *x, struct str json, const char *warning);

@@ -175,7 +175,9 @@ static void note_refusal(struct exchange *x)
 	struct sighting *sighting;
 
 	log_msg(x->is_known ? LOG_INFO : LOG_DEBUG, "receiver", "delivery refused",
-		LOG_FIELD("name", x->key), LOG_FIELD("provider", hook_type_name(x->route.type)),
+		LOG_FIELD_STR("namespace", x->route.namespace_),
+		LOG_FIELD_STR("name", x->route.name),
+		LOG_FIELD("provider", hook_type_name(x->route.type)),
 		LOG_FIELD("error", x->is_known ? refusal_of(x) : "no such webhook"));
 	if (!bc || !x->is_known || x->cannot_ask)
 		return;

@@ -1,5 +1,7 @@
 #include "receiver/exchange.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <utlist.h>
@@ -30,6 +32,16 @@ static void free_exchange(struct exchange *x)
 	r->n_exchanges--;
 	mem_wipe_str(&x->path); /* may hold a secret */
 	free(x);
+}
+
+void exchange_log(const struct exchange *x, const char *reason, const char *build,
+		  const char *detail)
+{
+	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD_STR("namespace", x->route.namespace_),
+		LOG_FIELD_STR("name", x->route.name),
+		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
+		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("build", build),
+		LOG_FIELD("reason", reason), LOG_FIELD("detail", detail));
 }
 
 /* The request is answered by the caller, right after: answering frees nothing of ours. */

@@ -1,8 +1,6 @@
 /* What became of the changes that were stored: the builds, as far as they start in time. */
 #include "receiver/exchange.h"
 
-#include "base/log.h"
-
 #include <stdio.h>
 
 static const struct change *find_told(const struct exchange *x, enum news_kind kind)
@@ -30,14 +28,6 @@ static bool is_waiting(const struct exchange *x)
 	return false;
 }
 
-static void log_end(const struct exchange *x, const char *reason, const char *build)
-{
-	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD("name", x->key),
-		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
-		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("reason", reason),
-		LOG_FIELD("build", build));
-}
-
 /* The other builds of a push that moved several refs, and what the payload's reader had to leave
  * out. */
 static void put_warning(struct buf *out, const struct exchange *x, const struct change *shown)
@@ -62,7 +52,7 @@ static void answer_started(struct exchange *x, const struct change *change, stru
 	char message[400];
 
 	put_warning(&warning, x, change);
-	log_end(x, "", change->build);
+	exchange_log(x, "", change->build, NULL);
 	if (json.n > 0) {
 		exchange_answer_build(x, json, warning.len ? warning.data : "");
 		return;
@@ -78,7 +68,7 @@ static void answer_queued(struct exchange *x, const char *why)
 	(void)snprintf(message, sizeof(message),
 		       "the delivery is stored, and its build starts later%s%s", *why ? ": " : "",
 		       why);
-	log_end(x, reason_name(REASON_QUEUED), "");
+	exchange_log(x, reason_name(REASON_QUEUED), "", NULL);
 	exchange_answer(x, 202, REASON_QUEUED, message);
 }
 
@@ -98,7 +88,7 @@ static void answer_duplicate(struct exchange *x, const struct change *change)
 			       "yet; to build again: "
 			       "oc start-build %.*s",
 			       STR_ARG(x->route.name));
-	log_end(x, reason_name(REASON_DUPLICATE), build);
+	exchange_log(x, reason_name(REASON_DUPLICATE), build, NULL);
 	exchange_answer(x, 200, REASON_DUPLICATE, message);
 }
 
@@ -122,7 +112,7 @@ static void answer(struct exchange *x, const struct change *last, struct str jso
 	} else if (waiting || is_waiting(x)) {
 		answer_queued(x, waiting ? waiting->message : "");
 	} else if (ended) {
-		log_end(x, reason_name(ended->reason), "");
+		exchange_log(x, reason_name(ended->reason), "", NULL);
 		exchange_answer(x, 200, ended->reason, ended->message);
 	} else {
 		answer_duplicate(x, &x->changes[0]);
