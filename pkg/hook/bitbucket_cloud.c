@@ -55,11 +55,12 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 	struct hook_change *change = NULL;
 
 	if (is_delete && !draft->has_old)
-		return hook_decode_lack(d, field, "found neither new nor old");
+		return hook_decode_lack(d, field, "found neither new nor old, expected one");
 	if (!ref)
-		return hook_decode_lack(d, field, "expected type \"branch\" or \"tag\" and a name");
+		return hook_decode_lack(d, field, "found no branch or tag, expected type and name");
 	if (!is_delete && (!draft->commit.id || hook_id_is_zero(str_of(draft->commit.id))))
-		return hook_decode_lack(d, field, "expected a commit in new/target/hash");
+		return hook_decode_lack(d, field,
+					"found no commit, expected one in new/target/hash");
 	change = hook_decode_add_change(d);
 	if (!change)
 		return;

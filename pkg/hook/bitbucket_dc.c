@@ -15,9 +15,9 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 	struct hook_change *change = NULL;
 
 	if (!draft->ref && !draft->ref_id)
-		return hook_decode_lack(d, field, "expected a full ref in ref/id");
+		return hook_decode_lack(d, field, "found no full ref, expected one in ref/id");
 	if (!is_delete && !draft->commit.id)
-		return hook_decode_lack(d, field, "expected a commit in toHash");
+		return hook_decode_lack(d, field, "found no commit, expected one in toHash");
 	change = hook_decode_add_change(d);
 	if (!change)
 		return;

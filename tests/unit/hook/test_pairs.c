@@ -322,6 +322,10 @@ static void check_delivery(struct pair *pair)
 	const char *unreadable = json_str_at(pair->expected, "unreadable");
 	struct err err = {0};
 	bool holds = hook_delivery_holds(pair->delivery);
+	const cJSON *unsigned_ping = json_at(pair->expected, "unsignedPing");
+
+	if (unsigned_ping)
+		check_bool(pair, unsigned_ping, hook_delivery_is_unsigned_ping(pair->delivery));
 
 	if (refused) {
 		if (holds)
