@@ -1,0 +1,666 @@
+#include "kube/reflector.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "metrics/metrics.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct world {
+	int64_t now_ms;
+	uint64_t chance; /* what the next random bytes are */
+	struct clock *clock;
+	struct kube_client *client;
+	struct kube_store *store;
+	struct metrics *metrics;
+	struct kube_reflector *reflector;
+	struct kube_call *call; /* the transport's, while it is under way */
+	char path[512];
+	bool is_watch;
+	int n_started, n_lists, n_watches;
+	int n_states;
+};
+
+static int64_t now(void *arg)
+{
+	return ((struct world *)arg)->now_ms;
+}
+
+static void random_bytes(void *arg, void *out, size_t n)
+{
+	struct world *w = arg;
+
+	for (size_t i = 0; i < n; i++)
+		((unsigned char *)out)[i] = (unsigned char)(w->chance >> (8 * (i % 8)));
+}
+
+static void *on_start(void *ctx, struct kube_call *call, const struct kube_request *request)
+{
+	struct world *w = ctx;
+
+	assert_null(w->call);
+	w->call = call;
+	(void)snprintf(w->path, sizeof(w->path), "%s", request->path);
+	w->is_watch = request->is_watch;
+	w->n_started++;
+	w->n_lists += !request->is_watch;
+	w->n_watches += request->is_watch;
+	return w;
+}
+
+static void on_cancel(void *ctx, void *handle)
+{
+	(void)handle;
+	((struct world *)ctx)->call = NULL;
+}
+
+static void *parse(void *arg, const cJSON *doc)
+{
+	const char *v = json_str_at(doc, "v");
+
+	(void)arg;
+	return mem_strdup(v ? v : "-");
+}
+
+static void free_object(void *object)
+{
+	mem_free(&object);
+}
+
+static void on_state(void *arg)
+{
+	((struct world *)arg)->n_states++;
+}
+
+static int set_up(void **state)
+{
+	struct world *w = mem_new(1, sizeof(*w));
+	struct clock_source source = {now, now, random_bytes, w};
+	struct kube_transport transport = {.ctx = w, .start = on_start, .cancel = on_cancel};
+	struct kube_store_type type = {.parse = parse, .free = free_object};
+
+	w->now_ms = 1000;
+	w->clock = clock_new(&source);
+	w->client = kube_client_new_over(w->clock, &transport);
+	w->store = kube_store_new(&type);
+	w->metrics = metrics_new();
+	w->reflector = kube_reflector_new(&(struct kube_reflector_options){
+		.client = w->client,
+		.clock = w->clock,
+		.store = w->store,
+		.path = "/apis/x/v1/things",
+		.selector = "a=b,c",
+		.resource = "things",
+		.metrics = w->metrics,
+		.on_state = on_state,
+		.arg = w,
+	});
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	kube_reflector_free(w->reflector);
+	kube_client_free(w->client);
+	kube_store_free(w->store);
+	metrics_free(w->metrics);
+	clock_free(w->clock);
+	mem_free(&w);
+	return 0;
+}
+
+/* Timers fire at their own time. */
+static void pass(struct world *w, int64_t ms)
+{
+	int64_t end_ms = w->now_ms + ms;
+
+	for (;;) {
+		int64_t next_ms = clock_next_ms(w->clock);
+
+		if (next_ms < 0 || w->now_ms + next_ms > end_ms)
+			break;
+		w->now_ms += next_ms;
+		clock_run(w->clock);
+	}
+	w->now_ms = end_ms;
+}
+
+static void bytes(struct world *w, const char *text)
+{
+	assert_non_null(w->call);
+	kube_transport_bytes(w->call, str_of(text));
+}
+
+static void done(struct world *w, const struct kube_transport_answer *answer)
+{
+	struct kube_call *call = TAKE(w->call);
+
+	assert_non_null(call);
+	kube_transport_done(call, answer);
+}
+
+static void end(struct world *w)
+{
+	done(w, &(struct kube_transport_answer){.status = 200});
+	pass(w, 0);
+}
+
+static void cut(struct world *w)
+{
+	done(w, &(struct kube_transport_answer){.status = 200, .is_cut = true});
+	pass(w, 0);
+}
+
+static void refuse(struct world *w)
+{
+	struct kube_transport_answer answer = {.is_unsent = true};
+
+	err_set(&answer.err, ERR_UNAVAILABLE, "refused");
+	done(w, &answer);
+	pass(w, 0);
+}
+
+static void fail_with(struct world *w, int status, const char *reason, const char *retry_after)
+{
+	char body[256];
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"kind\":\"Status\",\"code\":%d,\"message\":\"%s\",\"reason\":\"%s\"}",
+		       status, reason, reason);
+	done(w, &(struct kube_transport_answer){.status = status,
+						.retry_after = str_of(retry_after),
+						.body = str_of(body)});
+	pass(w, 0);
+}
+
+static void expect_path(const struct world *w, const char *path)
+{
+	assert_non_null(w->call);
+	assert_string_equal(w->path, path);
+}
+
+#define LIST      "/apis/x/v1/things?limit=500&labelSelector=a%3Db%2Cc"
+#define NOT_OLDER "&resourceVersionMatch=NotOlderThan"
+#define PAGE(c)   LIST "&continue=" c
+#define WATCH(rv)                                                                                  \
+	"/apis/x/v1/things?watch=true&allowWatchBookmarks=true&timeoutSeconds=300&labelSelector="  \
+	"a%3Db%2Cc&resourceVersion=" rv
+#define ITEM(name, rv, v)                                                                          \
+	"{\"metadata\":{\"namespace\":\"n\",\"name\":\"" name "\",\"resourceVersion\":\"" rv       \
+	"\"},\"v\":\"" v "\"}"
+#define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
+#define BOOKMARK(rv)        EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"" rv "\"}}")
+#define LIST_OF(rv, items)                                                                         \
+	"{\"kind\":\"List\",\"metadata\":{\"resourceVersion\":\"" rv "\"},\"items\":[" items "]}"
+#define PAGE_OF(rv, next, items)                                                                   \
+	"{\"items\":[" items "],\"metadata\":{\"resourceVersion\":\"" rv "\",\"continue\":\"" next \
+	"\"}}"
+
+static void expect_object(const struct world *w, const char *key, const char *v)
+{
+	const char *found = kube_store_find(w->store, key);
+
+	assert_non_null(found);
+	assert_string_equal(found, v);
+}
+
+static void synced(struct world *w)
+{
+	bytes(w, LIST_OF("10", ITEM("a", "1", "one")));
+	end(w);
+	expect_path(w, WATCH("10"));
+}
+
+static void a_list_in_pages_is_followed_by_a_watch(void **state)
+{
+	struct world *w = *state;
+
+	expect_path(w, LIST);
+	assert_int_equal(kube_reflector_age_ms(w->reflector), -1);
+	bytes(w, PAGE_OF("10", "c/1", ITEM("a", "1", "one")));
+	end(w);
+	expect_path(w, PAGE("c%2F1"));
+	assert_false(kube_reflector_is_synced(w->reflector));
+	bytes(w, LIST_OF("10", ITEM("b", "2", "two")));
+	end(w);
+	assert_true(kube_reflector_is_synced(w->reflector));
+	assert_int_equal(kube_store_count(w->store), 2);
+	assert_int_equal(w->n_states, 1);
+	expect_path(w, WATCH("10"));
+}
+
+static void events_change_the_store(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	bytes(w, EVENT("MODIFIED", ITEM("a", "11", "two")));
+	expect_object(w, "n/a", "two");
+	bytes(w, EVENT("ADDED", ITEM("b", "12", "b")) EVENT("DELETED", ITEM("a", "13", "two")));
+	assert_null(kube_store_find(w->store, "n/a"));
+	bytes(w, EVENT("DELETED", ITEM("unknown", "14", "x")) EVENT("ADDED", ITEM("b", "12", "b")));
+	assert_int_equal(kube_store_count(w->store), 1);
+}
+
+static void a_watch_that_ends_at_its_time_goes_on_from_there(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	bytes(w, EVENT("MODIFIED", ITEM("a", "11", "two")));
+	pass(w, 60000);
+	end(w);
+	expect_path(w, WATCH("11"));
+	assert_int_equal(w->n_lists, 1);
+	assert_string_equal(kube_reflector_error(w->reflector), "");
+}
+
+static void an_hour_of_bookmarks_needs_no_list(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	for (int i = 0; i < 60; i++) {
+		pass(w, 60000);
+		assert_non_null(w->call);
+		bytes(w, i == 59 ? BOOKMARK("99") : BOOKMARK("50"));
+		if (i % 5 == 4)
+			end(w);
+	}
+	expect_path(w, WATCH("99"));
+	assert_int_equal(w->n_lists, 1);
+	assert_string_equal(kube_reflector_error(w->reflector), "");
+}
+
+static void a_cut_event_is_dropped_and_asked_for_again(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	bytes(w, EVENT("MODIFIED",
+		       ITEM("a", "11", "two")) "{\"type\":\"MODIFIED\",\"object\":{\"meta");
+	cut(w);
+	assert_null(w->call);
+	assert_string_not_equal(kube_reflector_error(w->reflector), "");
+	pass(w, 1600);
+	expect_path(w, WATCH("11"));
+	expect_object(w, "n/a", "two");
+	bytes(w, "");
+	assert_string_equal(kube_reflector_error(w->reflector), "");
+	bytes(w, EVENT("MODIFIED", ITEM("a", "12", "three")));
+	expect_object(w, "n/a", "three");
+}
+
+static void after_410_it_lists_what_is_not_older(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	bytes(w, BOOKMARK("20"));
+	end(w);
+	bytes(w, BOOKMARK("21"));
+	end(w);
+	expect_path(w, WATCH("21"));
+	bytes(w, BOOKMARK("22"));
+	bytes(w, EVENT("ERROR", "{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}"));
+	pass(w, 0);
+	expect_path(w, LIST "&resourceVersion=22" NOT_OLDER);
+	bytes(w, LIST_OF("30", ITEM("b", "29", "b")));
+	end(w);
+	assert_null(kube_store_find(w->store, "n/a"));
+	expect_path(w, WATCH("30"));
+}
+
+static void a_410_for_the_watch_itself_is_the_same(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	fail_with(w, 410, "Expired", NULL);
+	pass(w, 1600);
+	expect_path(w, LIST "&resourceVersion=10" NOT_OLDER);
+}
+
+static void where_that_is_refused_it_lists_the_newest(void **state)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} cases[] = {{410, "Expired"}, {504, "Too large resource version"}, {400, "BadRequest"}};
+	struct world *w = *state;
+
+	synced(w);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bytes(w, BOOKMARK("20"));
+		bytes(w, EVENT("ERROR", "{\"code\":410}"));
+		pass(w, 0);
+		expect_path(w, LIST "&resourceVersion=20" NOT_OLDER);
+		fail_with(w, cases[i].status, cases[i].reason, NULL);
+		expect_path(w, LIST);
+		bytes(w, LIST_OF("10", ""));
+		end(w);
+	}
+}
+
+static void a_page_that_expired_starts_the_list_over(void **state)
+{
+	struct world *w = *state;
+
+	bytes(w, PAGE_OF("10", "c1", ITEM("a", "1", "one")));
+	end(w);
+	bytes(w, PAGE_OF("10", "c2", ITEM("b", "2", "two")));
+	end(w);
+	expect_path(w, PAGE("c2"));
+	fail_with(w, 410, "Expired", NULL);
+	expect_path(w, LIST);
+	assert_false(kube_reflector_is_synced(w->reflector));
+	bytes(w, PAGE_OF("20", "c3", ITEM("b", "2", "two")));
+	end(w);
+	/* A second time it waits: the list may be longer than its tokens live. */
+	fail_with(w, 410, "Expired", NULL);
+	assert_null(w->call);
+	pass(w, 1600);
+	expect_path(w, LIST);
+	bytes(w, LIST_OF("30", ITEM("b", "2", "two")));
+	end(w);
+	assert_int_equal(kube_store_count(w->store), 1);
+	expect_path(w, WATCH("30"));
+}
+
+static void a_page_that_failed_is_asked_for_again(void **state)
+{
+	struct world *w = *state;
+
+	bytes(w, PAGE_OF("10", "c1", ITEM("a", "1", "one")));
+	end(w);
+	bytes(w, "{\"items\":[" ITEM("b", "2", "two"));
+	cut(w);
+	assert_null(w->call);
+	pass(w, 1600);
+	expect_path(w, PAGE("c1"));
+	fail_with(w, 503, "ServiceUnavailable", NULL);
+	pass(w, 3200);
+	expect_path(w, PAGE("c1"));
+	bytes(w, LIST_OF("10", ITEM("b", "2", "two")));
+	end(w);
+	assert_int_equal(kube_store_count(w->store), 2);
+}
+
+static void error_events_back_off_and_resume(void **state)
+{
+	static const char *const events[] = {
+		EVENT("ERROR", "{\"kind\":\"Status\",\"code\":429,\"message\":\"slow down\"}"),
+		EVENT("ERROR", "{\"kind\":\"Status\",\"code\":500,\"message\":\"internal\"}"),
+		EVENT("ERROR", "null"),
+	};
+	struct world *w = *state;
+
+	synced(w);
+	for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+		bytes(w, BOOKMARK("20"));
+		bytes(w, events[i]);
+		assert_null(w->call);
+		pass(w, 60000);
+		expect_path(w, WATCH("20"));
+	}
+	assert_int_equal(w->n_lists, 1);
+}
+
+static void what_is_no_watch_is_an_error(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	bytes(w, "<html>log in</html>");
+	assert_null(w->call);
+	assert_non_null(strstr(kube_reflector_error(w->reflector), "not a watch"));
+	pass(w, 1600);
+	expect_path(w, WATCH("10"));
+}
+
+static void what_is_no_list_is_an_error(void **state)
+{
+	static const char *const answers[] = {"<html>",       "{\"items\":[]}",
+					      "{\"items\":[", "",
+					      "[]",           "{\"metadata\":[],\"items\":[]}"};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		bytes(w, answers[i]);
+		end(w);
+		assert_false(kube_reflector_is_synced(w->reflector));
+		assert_string_not_equal(kube_reflector_error(w->reflector), "");
+		pass(w, 60000);
+		expect_path(w, LIST);
+	}
+}
+
+static void five_minutes_of_refusals_are_few_requests(void **state)
+{
+	struct world *w = *state;
+	int n_before = 0;
+
+	w->chance = 0;
+	synced(w);
+	cut(w);
+	n_before = w->n_started;
+	for (int64_t ms = 0; ms < 300000; ms += 100) {
+		if (w->call)
+			refuse(w);
+		pass(w, 100);
+	}
+	assert_true(w->n_started - n_before <= 20);
+	assert_true(w->n_started - n_before >= 5);
+	assert_int_equal(w->n_lists, 1);
+	pass(w, 60000);
+	expect_path(w, WATCH("10"));
+}
+
+static void a_throttled_watch_waits_as_long_as_it_is_told(void **state)
+{
+	struct world *w = *state;
+	int n_before = 0;
+
+	synced(w);
+	n_before = w->n_started;
+	for (int64_t ms = 0; ms < 60000; ms += 100) {
+		if (w->call)
+			fail_with(w, 429, "TooManyRequests", "1");
+		pass(w, 100);
+	}
+	assert_true(w->n_started - n_before <= 72);
+	assert_int_equal(w->n_lists, 1);
+	if (!w->call)
+		pass(w, 2000);
+	fail_with(w, 429, "TooManyRequests", "3600");
+	pass(w, 299000);
+	assert_null(w->call);
+	pass(w, 151000);
+	expect_path(w, WATCH("10"));
+}
+
+static void a_mute_watch_is_begun_again_without_a_list(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	bytes(w, "");
+	pass(w, 149999);
+	assert_int_equal(w->n_watches, 1);
+	assert_int_equal(kube_reflector_age_ms(w->reflector), 149999);
+	pass(w, 1);
+	assert_int_equal(w->n_watches, 2);
+	expect_path(w, WATCH("10"));
+	assert_string_not_equal(kube_reflector_error(w->reflector), "");
+	/* Still mute: the age goes on. */
+	pass(w, 30000);
+	assert_int_equal(kube_reflector_age_ms(w->reflector), 180000);
+	bytes(w, BOOKMARK("20"));
+	assert_int_equal(kube_reflector_age_ms(w->reflector), 0);
+	assert_string_equal(kube_reflector_error(w->reflector), "");
+	assert_int_equal(w->n_lists, 1);
+}
+
+static void watches_that_stay_mute_lead_to_a_list(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	pass(w, 3 * 150000 + 1600);
+	expect_path(w, LIST "&resourceVersion=10" NOT_OLDER);
+	fail_with(w, 504, "Too large resource version: 10, current: 5", NULL);
+	expect_path(w, LIST);
+	bytes(w, LIST_OF("5", ""));
+	end(w);
+	expect_path(w, WATCH("5"));
+}
+
+static void a_watch_that_outlives_its_time_is_ended(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	for (int i = 0; i < 11; i++) {
+		pass(w, 30000);
+		if (i < 10)
+			assert_int_equal(w->n_watches, 1);
+		bytes(w, BOOKMARK("20"));
+	}
+	assert_int_equal(w->n_watches, 2);
+	assert_int_equal(w->n_lists, 1);
+}
+
+static void a_watch_closed_at_once_is_not_begun_in_a_tight_loop(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	for (int64_t ms = 0; ms < 10000; ms += 10) {
+		if (w->call)
+			end(w);
+		pass(w, 10);
+	}
+	assert_true(w->n_started < 12);
+}
+
+static void a_410_that_never_ends_is_not_a_tight_loop(void **state)
+{
+	struct world *w = *state;
+
+	synced(w);
+	for (int64_t ms = 0; ms < 60000; ms += 10) {
+		if (w->call && w->is_watch) {
+			fail_with(w, 410, "Expired", NULL);
+		} else if (w->call) {
+			bytes(w, LIST_OF("10", ""));
+			end(w);
+		}
+		pass(w, 10);
+	}
+	assert_true(w->n_started < 24);
+}
+
+static void an_object_that_cannot_be_read_hurts_only_itself(void **state)
+{
+	struct world *w = *state;
+
+	bytes(w, LIST_OF("10", "{\"a\":tru}," ITEM("b", "2", "two") ",5,{}"));
+	end(w);
+	assert_int_equal(kube_store_count(w->store), 1);
+	bytes(w, "{\"type\":nul}\n" EVENT("ADDED", ITEM("c", "11", "c")));
+	expect_object(w, "n/c", "c");
+	bytes(w, "{}\n{\"type\":5}\n" EVENT("ADDED", "null") EVENT("NEW", "{}") "[5]");
+	pass(w, 60000);
+	expect_path(w, WATCH("11"));
+}
+
+static void a_version_is_handed_back_as_it_came(void **state)
+{
+	struct world *w = *state;
+
+	bytes(w, LIST_OF("0-a b", ""));
+	end(w);
+	expect_path(w, WATCH("0-a%20b"));
+	bytes(w, EVENT("ADDED", ITEM("a", "", "x")));
+	pass(w, 60000);
+	end(w);
+	expect_path(w, WATCH("0-a%20b"));
+}
+
+static void a_denied_list_is_asked_for_again_and_tells_why(void **state)
+{
+	struct world *w = *state;
+
+	fail_with(w, 403, "Forbidden", NULL);
+	assert_string_equal(kube_reflector_error(w->reflector), "Forbidden");
+	assert_int_equal(w->n_states, 1);
+	pass(w, 1600);
+	fail_with(w, 403, "Forbidden", NULL);
+	assert_int_equal(w->n_states, 1);
+	pass(w, 3200);
+	synced(w);
+	assert_string_equal(kube_reflector_error(w->reflector), "");
+	assert_int_equal(w->n_states, 3);
+}
+
+static void restarts_are_counted_by_cause(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(buf_release) struct buf text = BUF_INIT(65536);
+
+	synced(w);
+	pass(w, 150000);
+	pass(w, 60000);
+	end(w);
+	cut(w);
+	metrics_format(w->metrics, &text);
+	assert_non_null(
+		strstr(text.data,
+		       "buildhook_watch_restarts_total{resource=\"things\",reason=\"mute\"} 1"));
+	assert_non_null(strstr(text.data, "reason=\"closed\"} 1"));
+	assert_non_null(strstr(text.data, "reason=\"cut\"} 1"));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_list_in_pages_is_followed_by_a_watch),
+		TEST(events_change_the_store),
+		TEST(a_watch_that_ends_at_its_time_goes_on_from_there),
+		TEST(an_hour_of_bookmarks_needs_no_list),
+		TEST(a_cut_event_is_dropped_and_asked_for_again),
+		TEST(after_410_it_lists_what_is_not_older),
+		TEST(a_410_for_the_watch_itself_is_the_same),
+		TEST(where_that_is_refused_it_lists_the_newest),
+		TEST(a_page_that_expired_starts_the_list_over),
+		TEST(a_page_that_failed_is_asked_for_again),
+		TEST(error_events_back_off_and_resume),
+		TEST(what_is_no_watch_is_an_error),
+		TEST(what_is_no_list_is_an_error),
+		TEST(five_minutes_of_refusals_are_few_requests),
+		TEST(a_throttled_watch_waits_as_long_as_it_is_told),
+		TEST(a_mute_watch_is_begun_again_without_a_list),
+		TEST(watches_that_stay_mute_lead_to_a_list),
+		TEST(a_watch_that_outlives_its_time_is_ended),
+		TEST(a_watch_closed_at_once_is_not_begun_in_a_tight_loop),
+		TEST(a_410_that_never_ends_is_not_a_tight_loop),
+		TEST(an_object_that_cannot_be_read_hurts_only_itself),
+		TEST(a_version_is_handed_back_as_it_came),
+		TEST(a_denied_list_is_asked_for_again_and_tells_why),
+		TEST(restarts_are_counted_by_cause),
+	};
+
+	log_init(LOG_ERROR, LOG_TEXT);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
