@@ -177,6 +177,7 @@ static void start_reflector(struct server *s, const char *namespace_)
 		.clock = s->clock,
 		.store = s->store,
 		.path = s->paths[s->n_reflectors],
+		.scope = namespace_,
 		.selector = s->options->selector,
 		.resource = "buildconfigs",
 		.metrics = s->metrics,
@@ -344,7 +345,8 @@ static void make_parts(struct server *s)
 	s->store = kube_store_new(&(struct kube_store_type){.parse = parse_buildconfig,
 							    .free = free_buildconfig,
 							    .on_change = on_buildconfig,
-							    .arg = s});
+							    .arg = s,
+							    .n_scopes = s->options->namespaces.n});
 	s->secrets = kube_secrets_new(&(struct kube_secrets_options){
 		.client = s->client, .clock = s->clock, .ttl_ms = o->secret_ttl_ms});
 	s->news = news_new();
