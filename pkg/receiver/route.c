@@ -2,18 +2,23 @@
 
 #include "base/mem.h"
 
-/* A DNS-1123 name, the form of all namespaces' and BuildConfigs' names (RFC 1123; at most 253
- * characters). */
+#define MAX_NAME 253
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* A DNS-1123 subdomain, the form of BuildConfigs' names, and of namespaces' too: labels of letters,
+ * digits and inner dashes, with a dot between two. */
 static bool is_object_name(struct str s)
 {
-	if (s.n == 0 || s.n > 253)
+	if (s.n == 0 || s.n > MAX_NAME)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		bool is_alnum =
-			(s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9');
-		bool is_inner = i > 0 && i + 1 < s.n;
+		bool is_edge = i == 0 || i + 1 == s.n || s.p[i - 1] == '.' || s.p[i + 1] == '.';
 
-		if (!is_alnum && !(is_inner && (s.p[i] == '-' || s.p[i] == '.')))
+		if (!is_alnum(s.p[i]) && (is_edge || (s.p[i] != '-' && s.p[i] != '.')))
 			return false;
 	}
 	return true;
@@ -40,7 +45,7 @@ static bool parse_form(struct route *out, struct str path, struct str form)
 			out->namespace_ = part;
 		else if (str_eq(want, STR("B")))
 			out->name = part;
-		else if (str_eq(want, STR("S")))
+		else if (str_eq(want, STR("S")) && part.n > 0)
 			out->secret = part;
 		else if (str_eq(want, STR("T")) ? !hook_type_parse(part, &out->type)
 						: !str_eq(want, part))

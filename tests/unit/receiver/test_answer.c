@@ -1,0 +1,190 @@
+/*
+ * Answers as they go out: http_respond() is this file's own, and keeps what it is given.
+ */
+#include "receiver/answer.h"
+
+#include "base/mem.h"
+#include "doc/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct {
+	int status;
+	char headers[4096]; /* "Name: value\n" each */
+	char body[4096];
+} seen;
+
+void http_respond(struct http_request *request, int status, const struct http_header *headers,
+		  size_t n_headers, struct str body)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(sizeof(seen.headers) - 1);
+
+	(void)request;
+	seen.status = status;
+	for (size_t i = 0; i < n_headers; i++)
+		buf_printf(&text, "%.*s: %.*s\n", STR_ARG(headers[i].name),
+			   STR_ARG(headers[i].value));
+	(void)snprintf(seen.headers, sizeof(seen.headers), "%s", text.len ? text.data : "");
+	(void)snprintf(seen.body, sizeof(seen.body), "%.*s", STR_ARG(body));
+}
+
+static void assert_header(const char *line)
+{
+	if (!strstr(seen.headers, line))
+		fail_msg("no \"%s\" in \"%s\"", line, seen.headers);
+}
+
+static void assert_status(const char *body, const char *status, const char *message,
+			  const char *reason, int code)
+{
+	CLEANUP(json_freep) cJSON *doc = NULL;
+
+	assert_int_equal(json_parse(&doc, str_of(body), NULL), 0);
+	assert_string_equal(json_str_at(doc, "kind"), "Status");
+	assert_string_equal(json_str_at(doc, "apiVersion"), "v1");
+	assert_string_equal(json_str_at(doc, "status"), status);
+	assert_string_equal(json_str_at(doc, "message"), message);
+	if (reason)
+		assert_string_equal(json_str_at(doc, "reason"), reason);
+	else
+		assert_null(json_member(doc, "reason"));
+	assert_int_equal(json_int_at(doc, "code", 0), code);
+}
+
+static void a_status_is_what_kubernetes_clients_know(void **state)
+{
+	static const struct {
+		int code;
+		const char *reason, *message;
+		const char *status, *shown;
+	} cases[] = {
+		{200, "RefMismatch", "pushed x; builds \"y\"", "Success", "RefMismatch"},
+		{202, "Queued", "later", "Success", "Queued"},
+		{200, "", "build cart-1 was started", "Success", NULL},
+		{400, "Unreadable", "line 1:\n\ttab", "Failure", "Unreadable"},
+		{400, "", "no Host", "Failure", "BadRequest"},
+		{401, "", "no", "Failure", "Unauthorized"},
+		{404, "", "no", "Failure", "NotFound"},
+		{405, "", "no", "Failure", "MethodNotAllowed"},
+		{408, "", "no", "Failure", "Timeout"},
+		{413, "", "no", "Failure", "RequestEntityTooLarge"},
+		{415, "", "no", "Failure", "UnsupportedMediaType"},
+		{503, "", "no", "Failure", "ServiceUnavailable"},
+		{431, "", "no", "Failure", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
+
+		answer_put_status(&body, cases[i].code, cases[i].reason, cases[i].message);
+		assert_status(body.data, cases[i].status, cases[i].message, cases[i].shown,
+			      cases[i].code);
+	}
+}
+
+static void a_build_that_failed_to_start_is_no_success(void **state)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
+
+	(void)state;
+	answer_put_status(&body, 200, reason_name(REASON_FAILED), "quota");
+	assert_status(body.data, "Failure", "quota", reason_name(REASON_FAILED), 200);
+}
+
+static void errors_of_the_http_layer_look_the_same(void **state)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
+
+	(void)state;
+	assert_string_equal(answer_error_body(&body, 414, "too long"), "application/json");
+	assert_status(body.data, "Failure", "too long", NULL, 414);
+}
+
+static void answers_name_the_delivery_once_it_is_proved(void **state)
+{
+	(void)state;
+	answer_status(NULL, 200, "Ping", "works", "d-1");
+	assert_int_equal(seen.status, 200);
+	assert_header("Content-Type: application/json\n");
+	assert_header("X-Buildhook-Delivery: d-1\n");
+	answer_status(NULL, 404, "", "no such path", NULL);
+	assert_null(strstr(seen.headers, "X-Buildhook-Delivery"));
+}
+
+static void another_method_is_told_which_one_to_use(void **state)
+{
+	(void)state;
+	answer_status(NULL, 405, "", "POST", NULL);
+	assert_header("Allow: POST\n");
+}
+
+static void unavailable_says_when_to_come_back(void **state)
+{
+	(void)state;
+	answer_unavailable(NULL, "wait");
+	assert_int_equal(seen.status, 503);
+	assert_header("Retry-After: 10\n");
+	assert_status(seen.body, "Failure", "wait", "ServiceUnavailable", 503);
+}
+
+static void a_refusal_says_what_openshift_says(void **state)
+{
+	(void)state;
+	answer_refused(NULL, "github", STR("cart"));
+	assert_int_equal(seen.status, 401);
+	assert_string_equal(seen.headers, "Content-Type: application/json\n");
+	assert_status(seen.body, "Failure",
+		      "the webhook \"github\" for \"cart\" did not accept your secret",
+		      "Unauthorized", 401);
+}
+
+static void a_build_is_answered_as_it_came(void **state)
+{
+	(void)state;
+	answer_build(NULL, STR("{\"kind\":\"Build\"}"), "", "d-1");
+	assert_int_equal(seen.status, 200);
+	assert_string_equal(seen.body, "{\"kind\":\"Build\"}");
+	assert_string_equal(seen.headers,
+			    "Content-Type: application/json\nX-Buildhook-Delivery: d-1\n");
+}
+
+static void a_warning_is_one_quoted_string(void **state)
+{
+	static const struct {
+		const char *warning, *line;
+	} cases[] = {
+		{"also started: cart-2", "Warning: 299 - \"also started: cart-2\"\n"},
+		{"say \"no\" \\ \r\nSet-Cookie: x",
+		 "Warning: 299 - \"say \\\"no\\\" \\\\   Set-Cookie: x\"\n"},
+		{"caf\xc3\xa9\x7f", "Warning: 299 - \"caf\xc3\xa9 \"\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		answer_build(NULL, STR("{}"), cases[i].warning, "d-1");
+		assert_header(cases[i].line);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_status_is_what_kubernetes_clients_know),
+		cmocka_unit_test(a_build_that_failed_to_start_is_no_success),
+		cmocka_unit_test(errors_of_the_http_layer_look_the_same),
+		cmocka_unit_test(answers_name_the_delivery_once_it_is_proved),
+		cmocka_unit_test(another_method_is_told_which_one_to_use),
+		cmocka_unit_test(unavailable_says_when_to_come_back),
+		cmocka_unit_test(a_refusal_says_what_openshift_says),
+		cmocka_unit_test(a_build_is_answered_as_it_came),
+		cmocka_unit_test(a_warning_is_one_quoted_string),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
