@@ -1,6 +1,9 @@
 /*
- * YAML as Kubernetes reads it (sigs.k8s.io/yaml: YAML 1.1 scalars become JSON), on libyaml, behind limits: libyaml's time is
- * quadratic in nesting, and aliases multiply. Used for kubeconfig files and for Generic payloads.
+ * YAML as Kubernetes reads it (sigs.k8s.io/yaml: YAML 1.1 scalars become JSON), on libyaml, behind
+ * limits: libyaml's time is quadratic in nesting, and aliases multiply. Used for kubeconfig files
+ * and for Generic payloads.
+ *
+ * Different from there: only UTF-8 is read, and U+0000 and binary data that is no text are refused.
  */
 #pragma once
 
@@ -8,8 +11,8 @@
 
 struct yaml_limits {
 	size_t max_bytes;
-	size_t max_depth;   /* nested collections */
-	size_t max_nodes;   /* after aliases are expanded */
+	size_t max_depth; /* nested collections */
+	size_t max_nodes; /* after aliases are expanded */
 	size_t max_aliases;
 };
 
@@ -19,6 +22,7 @@ extern const struct yaml_limits yaml_limits_file;
 extern const struct yaml_limits yaml_limits_payload;
 
 /*
- * The first document of TEXT. An empty one gives null. ERR_INVALID names line and column; ERR_LIMIT names the limit.
+ * The first document of TEXT. An empty one gives null. ERR_INVALID names line and column; ERR_LIMIT
+ * names the limit.
  */
 int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, struct err *err);
