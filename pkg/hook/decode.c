@@ -136,8 +136,8 @@ void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
 	if (d->problem.code)
 		return;
 	put_found(&found, value);
-	err_set(&d->problem, ERR_INVALID, "at %s: found %s, expected %s", field->path, found.data,
-		expected);
+	err_set(&d->problem, ERR_INVALID, "at %s: found %s, expected %s",
+		*field->path ? field->path : "the top", found.data, expected);
 }
 
 void hook_decode_lack(struct hook_decode *d, const struct hook_field *field, const char *what)

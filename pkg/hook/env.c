@@ -11,7 +11,7 @@ static bool is_name(struct str name)
 		if (!is_letter && !(is_digit && i > 0) && c != '_' && c != '-' && c != '.')
 			return false;
 	}
-	return !str_empty(name) && name.n <= 255 && !str_eq(name, STR(".")) &&
+	return !str_empty(name) && name.n < HOOK_MAX_ENV_NAME_BYTES && !str_eq(name, STR(".")) &&
 	       !str_starts(name, STR(".."));
 }
 
@@ -58,6 +58,6 @@ const char *hook_env_put(struct hook_env_list *list, const struct hook_env *env)
 		list->items = json_new_array();
 	item = json_append(list->items, json_new_object());
 	json_put_text(item, "name", name);
-	json_put_text(item, "value", value);
+	json_put_text(item, "value", env->value ? value : STR(""));
 	return NULL;
 }

@@ -10,6 +10,8 @@
 
 #define HOOK_MAX_ENV       64
 #define HOOK_MAX_ENV_BYTES (32 * 1024)
+/* A name cut to this is longer, and none that counts. */
+#define HOOK_MAX_ENV_NAME_BYTES 256
 
 /* One entry of a list, as it was sent. */
 struct hook_env {

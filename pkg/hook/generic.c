@@ -141,7 +141,8 @@ static void read_no_cache(struct hook_decode *d, const struct hook_field *field,
 #define ENV(path, is_there, list)                                                                  \
 	{path, read_array, HOOK_AT(generic.is_there), HOOK_MAX_TEXT_BYTES},                        \
 		{path "/*", read_env, HOOK_AT(generic.list), HOOK_MAX_TEXT_BYTES},                 \
-		{path "/*/name", read_env_text, HOOK_AT(generic.env.name), HOOK_MAX_TEXT_BYTES},   \
+		{path "/*/name", read_env_text, HOOK_AT(generic.env.name),                         \
+		 HOOK_MAX_ENV_NAME_BYTES},                                                         \
 		{path "/*/value", read_env_text, HOOK_AT(generic.env.value), HOOK_MAX_ENV_BYTES},  \
 	{                                                                                          \
 		path "/*/valueFrom", read_value_from, 0, 0                                         \

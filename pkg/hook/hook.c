@@ -75,9 +75,10 @@ static bool is_worth_reading(const struct hook_delivery *delivery)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;
 
-	return hosts[envelope->host].decoder && envelope->kind == HOOK_PUSH &&
-	       !delivery->verify.is_hopeless && !envelope->event_problem.code &&
-	       !envelope->media_problem.code;
+	if (envelope->kind != HOOK_PUSH || delivery->verify.is_hopeless)
+		return false;
+	return envelope->host == HOOK_HOST_GENERIC ||
+	       (!envelope->event_problem.code && !envelope->media_problem.code);
 }
 
 struct hook_delivery *hook_delivery_new(const struct hook_request *request)
