@@ -40,6 +40,7 @@ struct journal {
 	struct journal_ops running;
 	struct journal_ops done;
 	bool is_stopping;
+	bool is_woken;  /* and has not begun to collect */
 	int64_t now_ms; /* journal time when the caller last asked for something */
 	size_t rows[JOURNAL_STATES];
 	int64_t log_bytes;

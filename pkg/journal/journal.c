@@ -185,12 +185,14 @@ void journal_forget(struct journal *journal, uint64_t ticket)
 	pthread_mutex_unlock(&journal->lock);
 }
 
-static size_t count_done(struct journal *journal)
+/* What comes after this is told by another wake. */
+static size_t begin_collect(struct journal *journal)
 {
 	size_t n;
 
 	pthread_mutex_lock(&journal->lock);
 	journal->now_ms = journal_now(journal);
+	journal->is_woken = false;
 	n = journal->done.n;
 	pthread_mutex_unlock(&journal->lock);
 	return n;
@@ -201,7 +203,7 @@ void journal_collect(struct journal *journal)
 	if (!journal->has_thread)
 		journal_worker_finish(journal);
 	/* One at a time: those behind can still be forgotten by what the one before calls. */
-	for (size_t n = count_done(journal); n > 0; n--) {
+	for (size_t n = begin_collect(journal); n > 0; n--) {
 		struct journal_op *op;
 
 		pthread_mutex_lock(&journal->lock);

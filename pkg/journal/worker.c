@@ -83,22 +83,22 @@ static double commit_batch(struct journal *journal)
 	return rc == SQLITE_OK ? now_seconds() - start : -1;
 }
 
-/* SECONDS: of the commit, or less than 0. True: the caller has something to collect that it has not
- * been woken for. */
+/* SECONDS: of the commit, or less than 0. True: the caller has something to collect and doesn't
+ * know it. */
 static bool publish(struct journal *journal, double seconds)
 {
-	bool is_first;
+	bool is_news;
 
 	pthread_mutex_lock(&journal->lock);
-	is_first = !journal->done.head;
 	journal_ops_append(&journal->done, &journal->running);
 	memcpy(journal->rows, journal->writer.rows, sizeof(journal->rows));
 	journal->log_bytes = (int64_t)journal->writer.log_pages * 4096;
 	if (seconds >= 0 && journal->n_seconds < JOURNAL_MAX_SECONDS)
 		journal->seconds[journal->n_seconds++] = seconds;
-	is_first = is_first && journal->done.head;
+	is_news = journal->done.head && !journal->is_woken;
+	journal->is_woken = journal->is_woken || is_news;
 	pthread_mutex_unlock(&journal->lock);
-	return is_first;
+	return is_news;
 }
 
 static void wake(struct journal *journal)

@@ -1,0 +1,197 @@
+/*
+ * How many deliveries a second the journal makes durable with 256 senders who each wait for their
+ * answer, compared, in the same run and folder, with rows of the same size that SQLite alone
+ * commits in batches of 32.
+ *
+ *     bench_journal FOLDER [SECONDS]
+ */
+#include "journal/journal.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SENDERS 256
+#define BATCH   32
+
+struct bench {
+	struct journal *journal;
+	struct clock *clock;
+	int wake_fd;
+	int64_t end_ms;
+	uint64_t n_asked;
+	uint64_t n_stored;
+	size_t n_waiting;
+};
+
+static void no_random(void *arg, void *out, size_t n)
+{
+	(void)arg;
+	memset(out, 0, n);
+}
+
+static void wake(void *arg)
+{
+	const struct bench *bench = arg;
+
+	(void)eventfd_write(bench->wake_fd, 1);
+}
+
+static void must(bool is_good, const char *what)
+{
+	if (!is_good) {
+		(void)fprintf(stderr, "bench_journal: %s\n", what);
+		exit(1);
+	}
+}
+
+static struct journal_change delivery(uint64_t i, char *id, size_t cap)
+{
+	(void)snprintf(id, cap, "%08" PRIx64 "-72d3-11e3-8144-f2c3%08" PRIx64,
+		       i * 2654435761U % 4294967296U, i);
+	return (struct journal_change){
+		.accepted_ms = clock_real_wall_ms(NULL),
+		.uid = "5f0c3a9e-0000-4000-8000-1d2c3b4a5968",
+		.namespace_ = "shop",
+		.name = "cart",
+		.type = "github",
+		.host = "github",
+		.delivery_id = id,
+		.ref = "refs/heads/main",
+		.commit = "3f2a1b04c5d6e7f8091a2b3c4d5e6f708192a3b4",
+		.author_name = "Alice Example",
+		.author_email = "alice@example.com",
+		.committer_name = "Alice Example",
+		.committer_email = "alice@example.com",
+		.message = "Mend the cart: prices with more than two decimals were cut",
+		.pusher = "alice",
+		.base_version = -1,
+	};
+}
+
+static void send_next(struct bench *bench);
+
+static void on_stored(void *arg, int status, const struct journal_add_result *results, size_t n)
+{
+	struct bench *bench = arg;
+
+	must(status == ERR_OK && n == 1 && results->added == JOURNAL_NEW, "not stored");
+	bench->n_stored++;
+	bench->n_waiting--;
+	if (clock_mono_ms(bench->clock) < bench->end_ms)
+		send_next(bench);
+}
+
+static void send_next(struct bench *bench)
+{
+	char id[64];
+	const struct journal_change change = delivery(bench->n_asked++, id, sizeof(id));
+
+	must(journal_add(bench->journal, &change, 1, on_stored, bench) != 0, "refused");
+	bench->n_waiting++;
+}
+
+static double measure_journal(const char *folder, int seconds)
+{
+	const struct clock_source source = {clock_real_mono_ms, clock_real_wall_ms, no_random,
+					    NULL};
+	struct bench bench = {.clock = clock_new(&source), .wake_fd = eventfd(0, EFD_CLOEXEC)};
+	const struct journal_options options = {.data_dir = folder,
+						.clock = bench.clock,
+						.dedupe_window_ms = 72LL * 3600 * 1000,
+						.wake = wake,
+						.wake_arg = &bench};
+	struct err err = {0};
+	int64_t start_ms;
+	int64_t took_ms;
+
+	must(journal_open(&bench.journal, &options, &err) == ERR_OK, err.msg);
+	start_ms = clock_mono_ms(bench.clock);
+	bench.end_ms = start_ms + seconds * 1000LL;
+	for (int i = 0; i < SENDERS; i++)
+		send_next(&bench);
+	while (bench.n_waiting > 0) {
+		eventfd_t n;
+
+		(void)eventfd_read(bench.wake_fd, &n);
+		journal_collect(bench.journal);
+	}
+	took_ms = clock_mono_ms(bench.clock) - start_ms;
+	journal_close(bench.journal);
+	clock_free(bench.clock);
+	(void)close(bench.wake_fd);
+	return (double)bench.n_stored * 1000 / (double)took_ms;
+}
+
+/* The texts of a delivery as one: about what a row of the journal holds. */
+static size_t format_row(char *out, size_t cap, uint64_t i)
+{
+	char id[64];
+	const struct journal_change d = delivery(i, id, sizeof(id));
+	int n = snprintf(out, cap, "%s %s %s %s %s %s %s %s %s %s %s %s %s %s", d.uid, d.namespace_,
+			 d.name, d.type, d.host, d.delivery_id, d.ref, d.commit, d.author_name,
+			 d.author_email, d.committer_name, d.committer_email, d.message, d.pusher);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static double measure_bare(const char *folder, int seconds)
+{
+	CLEANUP(mem_free) char *path = mem_new(1, strlen(folder) + 16);
+	sqlite3 *db = NULL;
+	sqlite3_stmt *insert = NULL;
+	int64_t start_ms = clock_real_mono_ms(NULL);
+	int64_t now_ms = start_ms;
+	uint64_t n = 0;
+
+	(void)sprintf(path, "%s/bare.db", folder);
+	must(sqlite3_open(path, &db) == SQLITE_OK &&
+		     sqlite3_exec(db,
+				  "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+				  "CREATE TABLE t (id INTEGER PRIMARY KEY, row TEXT)",
+				  NULL, NULL, NULL) == SQLITE_OK &&
+		     sqlite3_prepare_v2(db, "INSERT INTO t (row) VALUES (?)", -1, &insert, NULL) ==
+			     SQLITE_OK,
+	     "open bare.db");
+	for (; now_ms < start_ms + seconds * 1000LL; now_ms = clock_real_mono_ms(NULL)) {
+		must(sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK, "begin");
+		for (int i = 0; i < BATCH; i++) {
+			char row[1024];
+			size_t len = format_row(row, sizeof(row), n++);
+
+			must(sqlite3_bind_text(insert, 1, row, (int)len, SQLITE_STATIC) ==
+					     SQLITE_OK &&
+				     sqlite3_step(insert) == SQLITE_DONE &&
+				     sqlite3_reset(insert) == SQLITE_OK,
+			     "insert");
+		}
+		must(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK, "commit");
+	}
+	(void)sqlite3_finalize(insert);
+	(void)sqlite3_close(db);
+	return (double)n * 1000 / (double)(now_ms - start_ms);
+}
+
+int main(int argc, char **argv)
+{
+	int seconds = argc > 2 ? atoi(argv[2]) : 5;
+	struct rusage usage = {0};
+	double journal;
+	double bare;
+
+	must(argc > 1 && seconds > 0, "usage: bench_journal FOLDER [SECONDS]");
+	journal = measure_journal(argv[1], seconds);
+	bare = measure_bare(argv[1], seconds);
+	(void)getrusage(RUSAGE_SELF, &usage);
+	(void)printf("journal %.0f rows/s, SQLite alone %.0f rows/s, ratio %.2f; at most %ld KiB "
+		     "resident\n",
+		     journal, bare, journal / bare, usage.ru_maxrss);
+	return journal * 2 >= bare ? 0 : 1;
+}
