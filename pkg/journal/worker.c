@@ -83,9 +83,14 @@ static double commit_batch(struct journal *journal)
 	return rc == SQLITE_OK ? now_seconds() - start : -1;
 }
 
-/* SECONDS: of the commit, or less than 0. True: the caller has something to collect and doesn't
- * know it. */
-static bool publish(struct journal *journal, double seconds)
+static void wake(struct journal *journal)
+{
+	if (journal->options.wake)
+		journal->options.wake(journal->options.wake_arg);
+}
+
+/* SECONDS: of the commit, or less than 0. */
+static void publish(struct journal *journal, double seconds)
 {
 	bool is_news;
 
@@ -98,13 +103,8 @@ static bool publish(struct journal *journal, double seconds)
 	is_news = journal->done.head && !journal->is_woken;
 	journal->is_woken = journal->is_woken || is_news;
 	pthread_mutex_unlock(&journal->lock);
-	return is_news;
-}
-
-static void wake(struct journal *journal)
-{
-	if (journal->options.wake)
-		journal->options.wake(journal->options.wake_arg);
+	if (is_news)
+		wake(journal);
 }
 
 static void prune(struct journal *journal)
@@ -145,10 +145,10 @@ static void work(struct journal *journal)
 {
 	bool had_failed = atomic_load(&journal->has_failed);
 
-	if (take_batch(journal) && publish(journal, commit_batch(journal)))
-		wake(journal);
+	if (take_batch(journal))
+		publish(journal, commit_batch(journal));
 	keep_up(journal);
-	(void)publish(journal, -1);
+	publish(journal, -1);
 	if (!had_failed && atomic_load(&journal->has_failed))
 		wake(journal);
 }
