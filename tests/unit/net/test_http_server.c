@@ -31,6 +31,7 @@ static void addresses_are_listened_on(void **state)
 	} cases[] = {
 		{"127.0.0.1:0", 0, "127.0.0.1:"},
 		{"localhost:0", 0, NULL},
+		{"no-such-host.invalid:0", ERR_UNAVAILABLE, "listen on no-such-host.invalid:0: "},
 		{":0", 0, NULL},
 		{"", ERR_INVALID, "listen address \"\": expected"},
 		{"127.0.0.1", ERR_INVALID, NULL},
@@ -55,6 +56,39 @@ static void addresses_are_listened_on(void **state)
 			assert_false(str_ends(str_of(shown), STR(":0")));
 		http_server_free(server);
 	}
+}
+
+/* Where the machine has no IPv6 there is nothing to see. */
+static void ipv6_and_ipv4_reach_the_same_port(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	struct err err = {0};
+	if (http_server_new(&world->server, world->loop, ":0", &options, &err))
+		fail_msg("%s", err.msg);
+	world->answers = LATER;
+	client_send(client_new(world), STR(POST_HEAD "\r\n"));
+	run_for(world, 50);
+	assert_non_null(world->held);
+	assert_true(str_eq(http_peer(world->held), STR("127.0.0.1")));
+	give_answer(world, world->held);
+
+	struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	const char *port = strrchr(http_server_address(world->server), ':') + 1;
+	to.sin6_port = htons((uint16_t)strtoul(port, NULL, 10));
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+		print_message("no IPv6 here\n");
+	} else {
+		static const char request[] = POST_HEAD "\r\n";
+		assert_int_equal(send(fd, request, strlen(request), 0), (ssize_t)strlen(request));
+		run_for(world, 50);
+		assert_non_null(world->held);
+		assert_true(str_eq(http_peer(world->held), STR("::1")));
+		give_answer(world, world->held);
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 static void an_address_in_use_is_said(void **state)
@@ -248,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		IN_WORLD(addresses_are_listened_on),
+		IN_WORLD(ipv6_and_ipv4_reach_the_same_port),
 		IN_WORLD(an_address_in_use_is_said),
 		IN_WORLD(errors_look_as_the_owner_wants),
 		IN_WORLD(a_connection_over_the_limit_is_told_503),
