@@ -186,5 +186,12 @@ cJSON *json_put_array(cJSON *object, const char *key)
 
 cJSON *json_copy(const cJSON *doc)
 {
-	return cJSON_Duplicate(doc, true);
+	cJSON *copy = cJSON_Duplicate(doc, true);
+
+	/* The key that DOC has where it stands is not the copy's. */
+	if (copy) {
+		cJSON_free(copy->string);
+		copy->string = NULL;
+	}
+	return copy;
 }

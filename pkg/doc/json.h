@@ -22,9 +22,9 @@ int json_parse(cJSON **out, struct str text, struct err *err);
 void json_format(struct buf *out, const cJSON *doc);
 
 /*
- * The member at PATH ("metadata/name"; keys that hold a slash are found with json_member()), or NULL
- * when there is none or what is on the way is no object. "" is DOC itself. Case-sensitive. DOC may be
- * NULL.
+ * The member at PATH ("metadata/name"; keys that hold a slash are found with json_member()), or
+ * NULL when there is none or what is on the way is no object. "" is DOC itself. Case-sensitive.
+ * DOC may be NULL.
  */
 const cJSON *json_at(const cJSON *doc, const char *path);
 const cJSON *json_member(const cJSON *object, const char *key);
@@ -51,7 +51,7 @@ cJSON *json_put_array(cJSON *object, const char *key);
 /* Takes CHILD over. */
 cJSON *json_append(cJSON *array, cJSON *child);
 /*
- * A deep copy of DOC, to be put elsewhere. Only for documents without numbers above 2^53; NULL gives
- * NULL.
+ * A deep copy of DOC, to be put elsewhere. Only for documents without numbers above 2^53; NULL
+ * gives NULL.
  */
 cJSON *json_copy(const cJSON *doc);

@@ -160,6 +160,16 @@ static void a_document_is_built_from_scratch(void **state)
 	assert_null(json_copy(NULL));
 }
 
+static void a_copy_leaves_its_key_behind(void **state)
+{
+	CLEANUP(json_freep) cJSON *doc = parse("{\"a\":{\"b\":1}}");
+	CLEANUP(json_freep) cJSON *copy = json_copy(json_at(doc, "a"));
+
+	(void)state;
+	assert_null(copy->string);
+	assert_text(copy, "{\"b\":1}");
+}
+
 /* Go's decoder takes no exponent for an integer. */
 static void integers_are_written_in_full(void **state)
 {
@@ -195,6 +205,7 @@ int main(void)
 		cmocka_unit_test(no_type_is_trusted),
 		cmocka_unit_test(only_exact_integers_are_integers),
 		cmocka_unit_test(a_document_is_built_from_scratch),
+		cmocka_unit_test(a_copy_leaves_its_key_behind),
 		cmocka_unit_test(integers_are_written_in_full),
 		cmocka_unit_test(text_over_the_limit_of_the_buffer_is_noticed),
 	};
