@@ -1,0 +1,458 @@
+/* Events that never build, bodies that are large or hostile, and deliveries that end early. */
+#include "sender.h"
+
+#include <stdio.h>
+
+static const char push_body[] =
+	"{\"ref\":\"refs/heads/main\",\"after\":\"6113728f27ae82c7b1a177c8d03f9e96e0adf246\"}";
+
+/* To the URL with the secret in it, so that a proof is none of these tests' business. */
+static struct hook_delivery *send(struct sender *s, enum hook_type type, const char *header,
+				  const char *event)
+{
+	s->is_path_proven = true;
+	if (!sender_header(s, "Content-Type", &(size_t){0}).n)
+		sender_put(s, "Content-Type", "application/json");
+	if (header)
+		sender_put(s, header, event);
+	return sender_send(s, type);
+}
+
+static const char *const github_events[] = {
+	"branch_protection_configuration",
+	"branch_protection_rule",
+	"check_run",
+	"check_suite",
+	"code_scanning_alert",
+	"commit_comment",
+	"create",
+	"custom_property",
+	"custom_property_values",
+	"delete",
+	"dependabot_alert",
+	"deploy_key",
+	"deployment",
+	"deployment_protection_rule",
+	"deployment_review",
+	"deployment_status",
+	"discussion",
+	"discussion_comment",
+	"fork",
+	"github_app_authorization",
+	"gollum",
+	"installation",
+	"installation_repositories",
+	"installation_target",
+	"issue_comment",
+	"issue_dependencies",
+	"issues",
+	"label",
+	"marketplace_purchase",
+	"member",
+	"membership",
+	"merge_group",
+	"meta",
+	"milestone",
+	"org_block",
+	"organization",
+	"package",
+	"page_build",
+	"personal_access_token_request",
+	"project",
+	"project_card",
+	"project_column",
+	"projects_v2",
+	"projects_v2_item",
+	"projects_v2_status_update",
+	"public",
+	"pull_request",
+	"pull_request_review",
+	"pull_request_review_comment",
+	"pull_request_review_thread",
+	"registry_package",
+	"release",
+	"repository",
+	"repository_advisory",
+	"repository_dispatch",
+	"repository_import",
+	"repository_ruleset",
+	"repository_vulnerability_alert",
+	"secret_scanning_alert",
+	"secret_scanning_alert_location",
+	"secret_scanning_scan",
+	"security_advisory",
+	"security_and_analysis",
+	"sponsorship",
+	"star",
+	"status",
+	"sub_issues",
+	"team",
+	"team_add",
+	"watch",
+	"workflow_dispatch",
+	"workflow_job",
+	"workflow_run",
+	NULL,
+};
+
+static const char *const gitea_events[] = {
+	"create",
+	"delete",
+	"fork",
+	"issues",
+	"issue_assign",
+	"issue_label",
+	"issue_milestone",
+	"issue_comment",
+	"pull_request",
+	"pull_request_assign",
+	"pull_request_label",
+	"pull_request_milestone",
+	"pull_request_comment",
+	"pull_request_review_approved",
+	"pull_request_review_rejected",
+	"pull_request_review_comment",
+	"pull_request_review_request",
+	"pull_request_sync",
+	"wiki",
+	"repository",
+	"release",
+	"package",
+	"status",
+	"workflow_run",
+	"workflow_job",
+	NULL,
+};
+
+static const char *const gitlab_events[] = {
+	"Issue Hook",
+	"Confidential Issue Hook",
+	"Note Hook",
+	"Confidential Note Hook",
+	"Merge Request Hook",
+	"Wiki Page Hook",
+	"Pipeline Hook",
+	"Job Hook",
+	"Deployment Hook",
+	"Feature Flag Hook",
+	"Release Hook",
+	"Emoji Hook",
+	"Milestone Hook",
+	"Member Hook",
+	"Subgroup Hook",
+	"Project Hook",
+	"Resource Access Token Hook",
+	"Vulnerability Hook",
+	"Service Hook",
+	"System Hook",
+	NULL,
+};
+
+static const char *const cloud_events[] = {
+	"repo:fork",
+	"repo:updated",
+	"repo:transfer",
+	"repo:commit_comment_created",
+	"repo:commit_status_created",
+	"repo:commit_status_updated",
+	"issue:created",
+	"issue:updated",
+	"issue:comment_created",
+	"pullrequest:created",
+	"pullrequest:updated",
+	"pullrequest:approved",
+	"pullrequest:unapproved",
+	"pullrequest:fulfilled",
+	"pullrequest:rejected",
+	"pullrequest:changes_request_created",
+	"pullrequest:changes_request_removed",
+	"pullrequest:comment_created",
+	"pullrequest:comment_updated",
+	"pullrequest:comment_deleted",
+	"pullrequest:comment_resolved",
+	NULL,
+};
+
+static const char *const dc_events[] = {
+	"project:modified",
+	"repo:modified",
+	"repo:forked",
+	"repo:comment:added",
+	"repo:comment:edited",
+	"repo:comment:deleted",
+	"repo:secret_detected",
+	"mirror:repo_synchronized",
+	"pr:opened",
+	"pr:from_ref_updated",
+	"pr:to_ref_updated",
+	"pr:modified",
+	"pr:reviewer:updated",
+	"pr:reviewer:approved",
+	"pr:reviewer:unapproved",
+	"pr:reviewer:needs_work",
+	"pr:reviewer:changes_requested",
+	"pr:merged",
+	"pr:declined",
+	"pr:deleted",
+	"pr:comment:added",
+	"pr:comment:edited",
+	"pr:comment:deleted",
+	NULL,
+};
+
+static void check_other(enum hook_type type, enum hook_host host, const char *header,
+			const char *id_header, const char *event)
+{
+	CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
+	const struct hook_event *out = NULL;
+	struct sender s = {.body = STR("{\"action\": \"any\"}")};
+	struct err err = {0};
+
+	sender_put(&s, id_header, "7");
+	delivery = send(&s, type, header, event);
+	assert_true(hook_delivery_holds(delivery));
+	if (hook_delivery_finish(delivery, &out, &err))
+		fail_msg("%s: %s", event, err.msg);
+	assert_int_equal(out->kind, HOOK_OTHER);
+	assert_int_equal(out->host, host);
+	assert_string_equal(out->name, event);
+	assert_string_equal(out->delivery_id, "7");
+	assert_int_equal(out->n_changes, 0);
+}
+
+static void every_other_event_is_one_that_does_not_build(void **state)
+{
+	static const struct {
+		enum hook_type type;
+		enum hook_host host;
+		const char *header, *id_header;
+		const char *const *events;
+	} cases[] = {
+		{HOOK_GITHUB, HOOK_HOST_GITHUB, "X-GitHub-Event", "X-GitHub-Delivery",
+		 github_events},
+		{HOOK_GITHUB, HOOK_HOST_GITEA, "X-Gitea-Event", "X-Gitea-Delivery", gitea_events},
+		{HOOK_GITHUB, HOOK_HOST_FORGEJO, "X-Forgejo-Event", "X-Forgejo-Delivery",
+		 gitea_events},
+		{HOOK_GITHUB, HOOK_HOST_GOGS, "X-Gogs-Event", "X-Gogs-Delivery", gitea_events},
+		{HOOK_GITLAB, HOOK_HOST_GITLAB, "X-Gitlab-Event", "Idempotency-Key", gitlab_events},
+		{HOOK_BITBUCKET, HOOK_HOST_BITBUCKET_CLOUD, "X-Event-Key", "X-Request-UUID",
+		 cloud_events},
+		{HOOK_BITBUCKET, HOOK_HOST_BITBUCKET_DC, "X-Event-Key", "X-Request-Id", dc_events},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (size_t k = 0; cases[i].events[k]; k++)
+			check_other(cases[i].type, cases[i].host, cases[i].header,
+				    cases[i].id_header, cases[i].events[k]);
+}
+
+static void types_and_hosts_have_fixed_names(void **state)
+{
+	static const char *const types[] = {"github", "gitlab", "bitbucket", "generic"};
+	enum hook_type type = HOOK_GITHUB;
+
+	(void)state;
+	for (int i = 0; i < HOOK_TYPES; i++) {
+		assert_true(hook_type_parse(str_of(types[i]), &type));
+		assert_int_equal(type, i);
+		assert_string_equal(hook_type_name(type), types[i]);
+	}
+	assert_false(hook_type_parse(STR("GitHub"), &type));
+	assert_false(hook_type_parse(STR(""), &type));
+	assert_false(hook_type_parse(STR("githubx"), &type));
+	assert_int_equal(type, HOOK_GENERIC);
+	assert_string_equal(hook_host_name(HOOK_HOST_UNKNOWN), "unknown");
+	assert_string_equal(hook_host_name(HOOK_HOST_BITBUCKET_CLOUD), "bitbucket");
+	assert_string_equal(hook_host_name(HOOK_HOST_BITBUCKET_DC), "bitbucket-dc");
+}
+
+/* The message of a push that cannot be read; "" when it can. */
+static void read_push(char *out, size_t size, struct sender *s)
+{
+	CLEANUP(sender_freep)
+	struct hook_delivery *delivery = send(s, HOOK_GITHUB, "X-GitHub-Event", "push");
+	const struct hook_event *event = NULL;
+	struct err err = {0};
+
+	assert_true(hook_delivery_holds(delivery));
+	if (!hook_delivery_finish(delivery, &event, &err)) {
+		assert_int_equal(event->n_changes, 1);
+		assert_string_equal(event->changes[0].ref, "refs/heads/main");
+	}
+	(void)snprintf(out, size, "%s", err.msg);
+}
+
+/* N times PIECE between BEFORE and AFTER. */
+static char *repeat(const char *before, const char *piece, size_t n, const char *after)
+{
+	size_t step = strlen(piece), at = strlen(before);
+	char *text = mem_new(at + n * step + strlen(after) + 1, 1);
+
+	memcpy(text, before, at);
+	for (size_t i = 0; i < n; i++, at += step)
+		memcpy(text + at, piece, step);
+	memcpy(text + at, after, strlen(after));
+	return text;
+}
+
+static void deep_documents_cannot_be_read(void **state)
+{
+	static const char *const pieces[] = {"[", "{\"a\":", "[{\"commits\":"};
+	char message[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+		CLEANUP(mem_free) char *body = repeat("", pieces[i], 100000, "");
+		struct sender s = {.body = str_of(body), .piece = 4096};
+
+		read_push(message, sizeof(message), &s);
+		assert_true(str_contains(str_of(message), STR("deep")));
+	}
+}
+
+static void large_documents_are_read_to_the_end(void **state)
+{
+	CLEANUP(mem_free)
+	char *body = repeat("{\"zeros\":[0", ",0", 4 * 1024 * 1024,
+			    "],\"ref\":\"refs/heads/main\",\"after\":"
+			    "\"6113728f27ae82c7b1a177c8d03f9e96e0adf246\"}");
+	struct sender s = {.body = str_of(body), .piece = 65536};
+	char message[256];
+
+	(void)state;
+	read_push(message, sizeof(message), &s);
+	assert_string_equal(message, "");
+}
+
+static void large_forms_cannot_be_read(void **state)
+{
+	CLEANUP(mem_free)
+	char *body = repeat("payload=%7B%22a%22%3A%22", "x", HOOK_MAX_FORM_BYTES, "%22%7D");
+	struct sender s = {.body = str_of(body), .piece = 65536};
+	char message[256];
+
+	(void)state;
+	sender_put(&s, "Content-Type", "application/x-www-form-urlencoded");
+	read_push(message, sizeof(message), &s);
+	assert_true(str_contains(str_of(message), STR("at most 1048576")));
+}
+
+static void check_files(size_t n_files, bool are_all)
+{
+	CLEANUP(mem_free)
+	char *body = repeat("{\"ref\":\"refs/heads/main\",\"after\":"
+			    "\"6113728f27ae82c7b1a177c8d03f9e96e0adf246\","
+			    "\"commits\":[{\"added\":[",
+			    "\"dir/a-file.c\",", n_files - 1, "\"dir/a-file.c\"]}]}");
+	struct sender s = {.body = str_of(body)};
+	CLEANUP(sender_freep)
+	struct hook_delivery *delivery = send(&s, HOOK_GITHUB, "X-GitHub-Event", "push");
+	const struct hook_event *event = NULL;
+
+	assert_true(hook_delivery_holds(delivery));
+	assert_int_equal(hook_delivery_finish(delivery, &event, NULL), 0);
+	assert_int_equal(event->have_all_files, are_all);
+	assert_true(event->files_bytes <= HOOK_MAX_FILES_BYTES);
+	assert_int_equal(event->files[event->files_bytes - 1], 0);
+}
+
+/* 65536 bytes hold 5041 names of 12 letters and a NUL. */
+static void more_files_than_fit_are_not_all(void **state)
+{
+	(void)state;
+	check_files(1, true);
+	check_files(5041, true);
+	check_files(5042, false);
+	check_files(50000, false);
+}
+
+static void a_longer_list_of_commits_than_github_sends_is_not_all(void **state)
+{
+	static const struct {
+		size_t n;
+		bool are_all;
+	} cases[] = {{2047, true}, {2048, false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(mem_free)
+		char *body = repeat("{\"ref\":\"refs/heads/main\",\"after\":"
+				    "\"6113728f27ae82c7b1a177c8d03f9e96e0adf246\","
+				    "\"commits\":[{\"added\":[\"a\"]}",
+				    ",{\"added\":[\"b\"]}", cases[i].n - 1, "]}");
+		struct sender s = {.body = str_of(body)};
+		CLEANUP(sender_freep)
+		struct hook_delivery *delivery = send(&s, HOOK_GITHUB, "X-GitHub-Event", "push");
+		const struct hook_event *event = NULL;
+
+		assert_true(hook_delivery_holds(delivery));
+		assert_int_equal(hook_delivery_finish(delivery, &event, NULL), 0);
+		assert_int_equal(event->have_all_files, cases[i].are_all);
+	}
+}
+
+static void a_generic_payload_over_64_kib_is_ignored(void **state)
+{
+	static const char *const media[] = {"application/json", "application/yaml"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(media); i++) {
+		CLEANUP(mem_free)
+		char *body = repeat("{\"git\":{\"ref\":\"dev\"},\"x\":\"", "x", 65536, "\"}");
+		struct sender s = {.body = str_of(body), .piece = 1000};
+		CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
+		const struct hook_event *event = NULL;
+
+		sender_put(&s, "Content-Type", media[i]);
+		delivery = send(&s, HOOK_GENERIC, NULL, NULL);
+		assert_true(hook_delivery_holds(delivery));
+		assert_int_equal(hook_delivery_finish(delivery, &event, NULL), 0);
+		assert_int_equal(event->n_changes, 1);
+		assert_null(event->changes[0].ref);
+		assert_true(str_contains(str_of(event->warning), STR("at most 65536")));
+	}
+}
+
+static void a_delivery_may_end_at_any_time(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < sizeof(push_body); n++) {
+		struct sender s = {.body = {push_body, n}};
+		CLEANUP(sender_freep)
+		struct hook_delivery *delivery = send(&s, HOOK_GITHUB, "X-GitHub-Event", "push");
+
+		assert_int_equal(hook_delivery_host(delivery), HOOK_HOST_GITHUB);
+	}
+}
+
+static void every_cut_of_a_payload_cannot_be_read(void **state)
+{
+	char message[256];
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(push_body) - 1; n++) {
+		struct sender s = {.body = {push_body, n}};
+
+		read_push(message, sizeof(message), &s);
+		assert_true(str_starts(str_of(message), STR("payload: ")));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_other_event_is_one_that_does_not_build),
+		cmocka_unit_test(types_and_hosts_have_fixed_names),
+		cmocka_unit_test(deep_documents_cannot_be_read),
+		cmocka_unit_test(large_documents_are_read_to_the_end),
+		cmocka_unit_test(large_forms_cannot_be_read),
+		cmocka_unit_test(more_files_than_fit_are_not_all),
+		cmocka_unit_test(a_longer_list_of_commits_than_github_sends_is_not_all),
+		cmocka_unit_test(a_generic_payload_over_64_kib_is_ignored),
+		cmocka_unit_test(a_delivery_may_end_at_any_time),
+		cmocka_unit_test(every_cut_of_a_payload_cannot_be_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
