@@ -71,6 +71,17 @@ UNIT_CHOSEN := $(filter build/asan/tests/unit/$(T)%,$(UNIT_TESTS))
 unit: $(UNIT_CHOSEN) ## unit tests under ASan and UBSan; make unit T=doc runs one folder
 	@hack/run-unit $(UNIT_CHOSEN)
 
+SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
+build/asan/tests/sim/sim: $(SIM_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
+	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+
+build/release/tests/sim/sim: $(SIM_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
+	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+
+.PHONY: sim
+sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim SEEDS=10000 FROM=1
+	@$< --seeds $(or $(SEEDS),200) --from $(or $(FROM),1)
+
 .PHONY: run down cluster cluster-down e2e test lint
 run: build ## the main job, shown on a development cluster of its own; stays up
 	@hack/deps run

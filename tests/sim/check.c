@@ -1,0 +1,134 @@
+/* The rules that must hold at every moment. */
+#include "ledger.h"
+
+#include "replica.h"
+
+#include "controller/build_body.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#define STATUS_INTERVAL_MS 5000
+
+static void copy(char *out, size_t size, const char *text)
+{
+	(void)snprintf(out, size, "%s", text ? text : "");
+}
+
+static struct build *new_build(const struct api_object *object)
+{
+	struct build *build = mem_new(1, sizeof(*build));
+	uint64_t number = 0;
+
+	copy(build->name, sizeof(build->name), object->name);
+	copy(build->label, sizeof(build->label), api_label(object, BUILD_DELIVERY_LABEL));
+	copy(build->ref, sizeof(build->ref), api_annotation(object, BUILD_REF_ANNOTATION));
+	copy(build->uid, sizeof(build->uid),
+	     json_str_at(cJSON_GetArrayItem(json_at(object->doc, "metadata/ownerReferences"), 0),
+			 "uid"));
+	(void)clock_parse_rfc3339(str_of(api_annotation(object, BUILD_ACCEPTED_ANNOTATION)),
+				  &build->accepted_ms);
+	(void)str_parse_u64(str_of(api_annotation(object, "openshift.io/build.number")), INT64_MAX,
+			    &number);
+	build->number = (int64_t)number;
+	return build;
+}
+
+/* One delivery, one build: as long as the first exists. */
+static void check_unique(struct world *w, const struct api_object *created)
+{
+	const char *label = api_label(created, BUILD_DELIVERY_LABEL);
+	const struct api_object *other = NULL;
+
+	DL_FOREACH (w->api->objects[API_BUILD], other)
+		if (other != created && strcmp(api_label(other, BUILD_DELIVERY_LABEL), label) == 0)
+			world_fail(w, "builds %s and %s are of one delivery", other->name,
+				   created->name);
+}
+
+/* Later and with a higher number: what runs builds takes them in one of the two orders. */
+static void check_order(struct world *w, const struct build *created)
+{
+	for (const struct build *b = w->ledger->builds; b; b = b->next)
+		if (strcmp(b->uid, created->uid) == 0 && strcmp(b->ref, created->ref) == 0 &&
+		    b->accepted_ms > created->accepted_ms && b->number < created->number)
+			world_fail(w,
+				   "build %s is of an older push of %s than build %s, which was "
+				   "there before",
+				   created->name, created->ref, b->name);
+}
+
+void check_build_created(struct world *w, const struct api_object *object)
+{
+	struct build *build = new_build(object);
+	struct push *push = ledger_find(w->ledger, build->label);
+	const char *commit = json_str_at(object->doc, "spec/revision/git/commit");
+
+	check_unique(w, object);
+	check_order(w, build);
+	build->next = w->ledger->builds;
+	w->ledger->builds = build;
+	if (!push || !push->is_matching || strcmp(push->ref, build->ref) != 0 ||
+	    strcmp(push->uid, build->uid) != 0) {
+		world_fail(w, "build %s is of no push that is to be built", object->name);
+		return;
+	}
+	if (!commit || strcmp(commit, push->commit) != 0)
+		world_fail(w, "build %s has not the commit that was pushed", object->name);
+	push->n_builds++;
+}
+
+void check_secret_written(struct world *w, const char *before, const struct api_object *secret)
+{
+	CLEANUP(mem_free) char *value = api_secret_value(secret);
+
+	if (strcmp(api_label(secret, KUBE_MANAGED_BY_LABEL), "buildhook") != 0)
+		world_fail(w, "Secret %s was written, which is not ours", secret->name);
+	if (!value || strlen(value) != 64)
+		world_fail(w, "Secret %s was written without a value that counts", secret->name);
+	else if (before && *before && strcmp(before, value) != 0)
+		world_fail(w, "the value of Secret %s was changed", secret->name);
+	if (value)
+		ledger_add_secret(w->ledger, value);
+}
+
+void check_status_written(struct world *w, struct api_object *bc, size_t replica)
+{
+	int64_t last_ms = bc->status_ms[replica];
+
+	if (last_ms > w->replicas[replica]->started_ms && w->now_ms - last_ms < STATUS_INTERVAL_MS)
+		world_fail(w, "replica %zu changed the status of %s twice within %lld ms", replica,
+			   bc->name, (long long)(w->now_ms - last_ms));
+	bc->status_ms[replica] = w->now_ms;
+}
+
+void check_leak(struct world *w, struct str text, const char *where)
+{
+	for (const struct secret_value *s = w->ledger->secrets; s; s = s->next)
+		if (str_contains(text, str_of(s->value)))
+			world_fail(w, "the value of a secret is in %s", where);
+}
+
+/* instantiate gives up after three conflicts, so nobody of ours writes meanwhile. */
+static void check_not_starting(struct world *w, const struct api_request *request)
+{
+	char path[400];
+
+	(void)snprintf(path, sizeof(path), "%.*s/instantiate", (int)strcspn(request->path, "?"),
+		       request->path);
+	if (transport_has(w->replicas[request->replica]->transport, KUBE_POST, path))
+		world_fail(w, "the status is written while a build is being started");
+}
+
+void check_request(struct world *w, const struct api_request *request)
+{
+	bool is_secret = request->method != KUBE_GET && strstr(request->path, "/secrets");
+
+	check_leak(w, str_of(request->path), "a request's path");
+	if (!is_secret)
+		check_leak(w, request->body, "a request's body");
+	if (request->method == KUBE_APPLY)
+		check_not_starting(w, request);
+}

@@ -1,0 +1,166 @@
+/* The rules that hold when all has come to rest. */
+#include "ledger.h"
+
+#include "replica.h"
+
+#include "buildconfig/buildconfig.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#define MAX_ROWS 100000
+
+struct rows {
+	struct world *w;
+	const struct replica *replica;
+};
+
+static bool is_newer_built(struct world *w, const struct journal_change *row)
+{
+	for (const struct build *b = w->ledger->builds; b; b = b->next)
+		if (strcmp(b->uid, row->uid) == 0 && strcmp(b->ref, row->ref) == 0 &&
+		    b->accepted_ms >= row->accepted_ms)
+			return true;
+	return false;
+}
+
+static const struct build *find_build(const struct world *w, const char *name, const char *label)
+{
+	const struct build *b = w->ledger->builds;
+
+	while (b && (strcmp(b->name, name) != 0 || strcmp(b->label, label) != 0))
+		b = b->next;
+	return b;
+}
+
+static bool is_rightly_ended(struct world *w, const struct journal_change *row,
+			     const struct push *push)
+{
+	switch (row->state) {
+	case JOURNAL_STARTED:
+		return find_build(w, row->build, push->label);
+	case JOURNAL_FAILED:
+		return ledger_has_word(w->ledger->gone, row->uid) ||
+		       ledger_has_word(w->ledger->poisoned, row->uid);
+	case JOURNAL_IGNORED:
+		return ledger_has_word(w->ledger->paused, row->uid);
+	case JOURNAL_SUPERSEDED:
+		return true; /* judged apart */
+	default:
+		return false;
+	}
+}
+
+static void check_row(void *arg, const struct journal_change *row)
+{
+	struct rows *rows = arg;
+	struct world *w = rows->w;
+	struct push *push = NULL;
+
+	for (push = w->ledger->pushes; push; push = push->next)
+		if (strcmp(push->id, row->delivery_id) == 0 && strcmp(push->uid, row->uid) == 0)
+			break;
+	if (!push) {
+		world_fail(w, "replica %zu has a row of no push", rows->replica->index);
+		return;
+	}
+	if (row->state == JOURNAL_ACCEPTED || row->state == JOURNAL_STARTING) {
+		world_fail(w, "push %s of %s still waits at replica %zu: %s", push->id, row->name,
+			   rows->replica->index, row->reason);
+		return;
+	}
+	if (!is_rightly_ended(w, row, push))
+		world_fail(w, "push %s of %s ended %s at replica %zu: %s %s", push->id, row->name,
+			   journal_state_name(row->state), rows->replica->index, row->build,
+			   row->reason);
+	if (row->state != JOURNAL_STARTED && !*row->reason)
+		world_fail(w, "push %s ended without a reason", push->id);
+	push->is_ended = true;
+}
+
+/* By what was built since; or by what would have been, had the BuildConfig not gone or been paused.
+ */
+static void check_superseded(void *arg, const struct journal_change *row)
+{
+	const struct rows *rows = arg;
+	const struct ledger *ledger = rows->w->ledger;
+	bool has_trouble = ledger_has_word(ledger->gone, row->uid) ||
+			   ledger_has_word(ledger->poisoned, row->uid) ||
+			   ledger_has_word(ledger->paused, row->uid);
+
+	if (row->state == JOURNAL_SUPERSEDED && !has_trouble && !is_newer_built(rows->w, row))
+		world_fail(rows->w, "push %s of %s was superseded by nothing", row->delivery_id,
+			   row->name);
+}
+
+static void check_rows(struct world *w)
+{
+	for (size_t i = 0; i < w->n_replicas; i++) {
+		struct rows rows = {.w = w, .replica = w->replicas[i]};
+
+		journal_each_recent(w->replicas[i]->journal, NULL, NULL, MAX_ROWS, check_row,
+				    &rows);
+	}
+	for (size_t i = 0; i < w->n_replicas; i++) {
+		struct rows rows = {.w = w, .replica = w->replicas[i]};
+
+		journal_each_recent(w->replicas[i]->journal, NULL, NULL, MAX_ROWS, check_superseded,
+				    &rows);
+	}
+}
+
+static void check_pushes(struct world *w)
+{
+	for (const struct push *p = w->ledger->pushes; p; p = p->next) {
+		if (p->is_acked && p->n_builds == 0 && !p->is_ended)
+			world_fail(w, "push %s of %s was acknowledged, and came to nothing", p->id,
+				   p->name);
+		if (p->n_builds > 1)
+			world_fail(w, "push %s of %s was built %u times", p->id, p->name,
+				   p->n_builds);
+	}
+}
+
+static void check_store(struct world *w, const struct replica *r)
+{
+	const struct api_object *bc = NULL;
+	size_t n = 0;
+
+	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc) {
+		char key[400];
+
+		n++;
+		(void)snprintf(key, sizeof(key), "%s/%s", bc->namespace_, bc->name);
+		if (strcmp(kube_store_version(r->store, key),
+			   json_str_at(bc->doc, "metadata/resourceVersion")) != 0)
+			world_fail(w, "replica %zu has version \"%s\" of %s, the server %s",
+				   r->index, kube_store_version(r->store, key), key,
+				   json_str_at(bc->doc, "metadata/resourceVersion"));
+	}
+	if (kube_store_count(r->store) != n)
+		world_fail(w, "replica %zu has %zu objects, the server %zu", r->index,
+			   kube_store_count(r->store), n);
+}
+
+static void check_status(struct world *w, const struct api_object *bc)
+{
+	const char *state = api_annotation(bc, "buildhook.io/github-state");
+	const char *last = api_annotation(bc, "buildhook.io/github-last");
+
+	if (strcmp(state, "Ready") != 0)
+		world_fail(w, "%s says it is \"%s\"", bc->name, state);
+	if (strstr(last, "-> waiting"))
+		world_fail(w, "%s says \"%s\", and nothing waits", bc->name, last);
+}
+
+void check_at_rest(struct world *w)
+{
+	const struct api_object *bc = NULL;
+
+	check_rows(w);
+	check_pushes(w);
+	for (size_t i = 0; i < w->n_replicas; i++)
+		check_store(w, w->replicas[i]);
+	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc)
+		check_status(w, bc);
+}

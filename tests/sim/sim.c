@@ -1,0 +1,148 @@
+/*
+ * sim [--seeds N] [--from SEED] [--actions N] [--openshift|--kubernetes] [--replicas N] [-v]: runs
+ * simulated worlds, by default of all kinds in turn, and prints which seeds broke a rule.
+ */
+#define _GNU_SOURCE
+#include "world.h"
+
+#include "base/log.h"
+#include "ledger.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct settings {
+	uint64_t from, seeds;
+	size_t actions;
+	int backend;     /* -1: both in turn */
+	size_t replicas; /* 0: one or two in turn */
+	bool is_verbose;
+};
+
+static uint64_t number(const char *text)
+{
+	uint64_t n = 0;
+
+	if (!text || !str_parse_u64(str_of(text), UINT64_MAX, &n)) {
+		(void)fprintf(stderr, "sim: a number is missing\n");
+		exit(2);
+	}
+	return n;
+}
+
+static void parse(struct settings *s, char **argv)
+{
+	*s = (struct settings){.from = 1, .seeds = 100, .actions = 60, .backend = -1};
+	for (; *argv; argv++) {
+		if (strcmp(*argv, "--seeds") == 0)
+			s->seeds = number(*++argv);
+		else if (strcmp(*argv, "--from") == 0)
+			s->from = number(*++argv);
+		else if (strcmp(*argv, "--actions") == 0)
+			s->actions = (size_t)number(*++argv);
+		else if (strcmp(*argv, "--replicas") == 0)
+			s->replicas = (size_t)number(*++argv);
+		else if (strcmp(*argv, "--openshift") == 0)
+			s->backend = CONTROLLER_OPENSHIFT;
+		else if (strcmp(*argv, "--kubernetes") == 0)
+			s->backend = CONTROLLER_KUBERNETES;
+		else if (strcmp(*argv, "-v") == 0)
+			s->is_verbose = true;
+		else
+			(void)fprintf(stderr, "sim: %s is not understood\n", *argv), exit(2);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_all(const char *folder)
+{
+	(void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void make_folder(char *out)
+{
+	remove_all(out);
+	if (mkdir(out, 0700) != 0) {
+		perror(out);
+		exit(2);
+	}
+}
+
+/* The kind of world is the seed's, so that a seed alone says what it was. */
+static bool run_seed(const struct settings *s, uint64_t seed, const char *folder, size_t *steps)
+{
+	enum controller_backend backend = seed % 2 ? CONTROLLER_OPENSHIFT : CONTROLLER_KUBERNETES;
+	const struct world_options options = {
+		.seed = seed,
+		.backend = s->backend >= 0 ? (enum controller_backend)s->backend : backend,
+		.n_replicas = s->replicas ? s->replicas : 1 + seed / 2 % 2,
+		.n_actions = s->actions,
+		.folder = folder,
+		.is_verbose = s->is_verbose,
+	};
+	char message[1024];
+
+	if (world_run(&options, steps, message, sizeof(message)))
+		return true;
+	(void)printf("seed %llu (%s, %zu replica%s, %zu actions): %s\n", (unsigned long long)seed,
+		     options.backend == CONTROLLER_OPENSHIFT ? "openshift" : "kubernetes",
+		     options.n_replicas, options.n_replicas > 1 ? "s" : "", options.n_actions,
+		     message);
+	return false;
+}
+
+static void count_result(size_t passed, size_t failed)
+{
+	const char *path = getenv("COUNTS");
+	FILE *file = path ? fopen(path, "a") : NULL;
+
+	if (!file)
+		return;
+	(void)fprintf(file, "%zu %zu\n", passed, failed);
+	(void)fclose(file);
+}
+
+static double now_seconds(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s;
+	char folder[64];
+	size_t passed = 0, failed = 0, steps = 0;
+	double began = now_seconds(), took = 0;
+
+	(void)argc;
+	parse(&s, argv + 1);
+	(void)snprintf(folder, sizeof(folder), "/dev/shm/buildhook-sim-%d", (int)getpid());
+	log_init(s.is_verbose ? LOG_DEBUG : LOG_ERROR, LOG_TEXT);
+	for (uint64_t i = 0; i < s.seeds; i++) {
+		make_folder(folder);
+		if (run_seed(&s, s.from + i, folder, &steps))
+			passed++;
+		else
+			failed++;
+	}
+	remove_all(folder);
+	took = now_seconds() - began;
+	(void)printf("sim: %zu seeds passed, %zu failed (%zu steps, %.0f a second)\n", passed,
+		     failed, steps, (double)steps / took);
+	count_result(passed, failed);
+	return failed > 0;
+}
