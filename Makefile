@@ -36,6 +36,13 @@ build: build/buildhook ## the program, with release flags: build/buildhook
 
 asan: build/buildhook-asan ## the program under ASan and UBSan
 
+# Rewritten only when the version is another, so that nothing else is compiled anew.
+VERSIONED := pkg/kube/transfer cmd/buildhook/server cmd/buildhook/main cmd/buildhook/stats
+$(VERSIONED:%=build/release/%.o) $(VERSIONED:%=build/asan/%.o): build/version
+.PHONY: version
+build/version: version
+	@mkdir -p build; echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+
 build/release/%.o: %.c Makefile | deps
 	$(call say,cc)
 	@mkdir -p $(@D)
@@ -98,6 +105,11 @@ cluster: ## a development cluster; its last line is the path of its kubeconfig. 
 cluster-down: ## ends the development clusters
 	@hack/cluster down
 	@hack/cluster down --openshift
+
+.PHONY: image
+image: build ## the container image, with buildah: localhost/buildhook:latest
+	@hack/deps image
+	@hack/image
 
 lint: ## layers, headers alone, format, clang-tidy, -fanalyzer
 	@hack/deps test

@@ -210,7 +210,7 @@ static void decide(struct exchange *x)
 		admit(x);
 		return;
 	}
-	if (hook_delivery_is_unsigned_ping(x->delivery) && x->route.kind == ROUTE_HOOK) {
+	if (hook_delivery_is_unsigned_ping(x->delivery)) {
 		exchange_answer(x, 200, REASON_PING, "the webhook's address is right");
 		return;
 	}
