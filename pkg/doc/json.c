@@ -106,7 +106,7 @@ int64_t json_int_at(const cJSON *doc, const char *path, int64_t fallback)
 {
 	const cJSON *number = json_at(doc, path);
 
-	if (!cJSON_IsNumber(number))
+	if (!number || !cJSON_IsNumber(number))
 		return fallback;
 	if (fabs(number->valuedouble) >= EXACT_BELOW ||
 	    trunc(number->valuedouble) != number->valuedouble)

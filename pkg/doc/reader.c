@@ -33,6 +33,11 @@ void reader_begin_text(struct reader *r, const char *p, bool is_kept, size_t lim
 	r->text_n = 0;
 }
 
+void reader_begin_value_text(struct reader *r, const char *p, const struct reader_field *field)
+{
+	reader_begin_text(r, p, field != NULL, field ? field->max_bytes : 0);
+}
+
 struct str reader_end_text(struct reader *r, const char *p)
 {
 	r->is_kept = false;
@@ -50,27 +55,28 @@ static struct str cut(enum reader_type type, struct str text, size_t max)
 	return str_range(text.p, max);
 }
 
-void reader_emit(struct reader *r, const struct reader_node *node, enum reader_type type,
+void reader_emit(struct reader *r, const struct reader_field *field, enum reader_type type,
 		 struct str text)
 {
 	struct reader_value value = {.type = type, .text = text};
 
-	if (text.n > node->field->max_bytes) {
-		value.text = cut(type, text, node->field->max_bytes);
+	if (text.n > field->max_bytes) {
+		value.text = cut(type, text, field->max_bytes);
 		value.is_cut = true;
 	}
-	r->fn(r->arg, node->field->field, &value);
+	r->fn(r->arg, field->field, &value);
 }
 
 static const char *open_container(struct reader *r, const char *p)
 {
 	const struct reader_node *node = r->value;
+	const struct reader_field *field = reader_find_field(node);
 	bool is_object = *p == '{';
 
 	if (r->depth == READER_MAX_DEPTH)
 		return reader_fail(r, p, "nested deeper than %d", READER_MAX_DEPTH);
-	if (reader_is_wanted(node))
-		reader_emit(r, node, is_object ? READER_OBJECT : READER_ARRAY, (struct str){0});
+	if (field)
+		reader_emit(r, field, is_object ? READER_OBJECT : READER_ARRAY, (struct str){0});
 	r->depth++;
 	r->is_object[r->depth] = is_object;
 	r->container[r->depth] = node;
@@ -82,8 +88,10 @@ static const char *open_container(struct reader *r, const char *p)
 
 static const char *close_container(struct reader *r, const char *p)
 {
-	if (reader_is_wanted(r->container[r->depth]))
-		reader_emit(r, r->container[r->depth], READER_END, (struct str){0});
+	const struct reader_field *field = reader_find_field(r->container[r->depth]);
+
+	if (field)
+		reader_emit(r, field, READER_END, (struct str){0});
 	r->depth--;
 	reader_end_value(r);
 	return p + 1;
@@ -153,18 +161,18 @@ static inline const char *read_key(struct reader *r, const char *p, const char *
 
 static inline const char *read_string(struct reader *r, const char *p, const char *end)
 {
-	bool is_wanted = reader_is_wanted(r->value);
+	const struct reader_field *field = reader_find_field(r->value);
 	const char *close = reader_find_special(p + 1, end);
 
 	if (close < end && *close == '"') {
-		if (is_wanted)
-			reader_emit(r, r->value, READER_STRING,
+		if (field)
+			reader_emit(r, field, READER_STRING,
 				    str_range(p + 1, (size_t)(close - p - 1)));
 		reader_end_value(r);
 		return close + 1;
 	}
 	r->is_key = false;
-	reader_begin_text(r, p + 1, is_wanted, is_wanted ? r->value->field->max_bytes : 0);
+	reader_begin_value_text(r, p + 1, field);
 	r->state = IN_STRING;
 	return p + 1;
 }
@@ -172,7 +180,7 @@ static inline const char *read_string(struct reader *r, const char *p, const cha
 static const char *close_string(struct reader *r, const char *p)
 {
 	if (r->is_kept)
-		reader_emit(r, r->value, READER_STRING, reader_end_text(r, p));
+		reader_emit(r, r->value->field, READER_STRING, reader_end_text(r, p));
 	reader_end_value(r);
 	return p + 1;
 }

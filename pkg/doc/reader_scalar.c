@@ -10,6 +10,7 @@ static const char *const literals[] = {
 
 static const char *read_literal(struct reader *r, const char *p, const char *end)
 {
+	const struct reader_field *field = reader_find_field(r->value);
 	const char *text = literals[r->literal];
 
 	for (; p < end && text[r->literal_n]; p++, r->literal_n++) {
@@ -18,8 +19,8 @@ static const char *read_literal(struct reader *r, const char *p, const char *end
 	}
 	if (text[r->literal_n])
 		return p;
-	if (reader_is_wanted(r->value))
-		reader_emit(r, r->value, r->literal, (struct str){0});
+	if (field)
+		reader_emit(r, field, r->literal, (struct str){0});
 	reader_end_value(r);
 	return p;
 }
@@ -63,7 +64,7 @@ bool reader_end_number(struct reader *r, const char *p)
 	if (!is_complete)
 		return false;
 	if (r->is_kept)
-		reader_emit(r, r->value, READER_NUMBER, reader_end_text(r, p));
+		reader_emit(r, r->value->field, READER_NUMBER, reader_end_text(r, p));
 	reader_end_value(r);
 	return true;
 }
@@ -104,17 +105,17 @@ static const char *find_integer_end(const char *p, const char *end)
 
 static const char *begin_number(struct reader *r, const char *p, const char *end)
 {
-	bool is_wanted = reader_is_wanted(r->value);
+	const struct reader_field *field = reader_find_field(r->value);
 	const char *integer_end = find_integer_end(p, end);
 
 	if (integer_end) {
-		if (is_wanted)
-			reader_emit(r, r->value, READER_NUMBER,
+		if (field)
+			reader_emit(r, field, READER_NUMBER,
 				    str_range(p, (size_t)(integer_end - p)));
 		reader_end_value(r);
 		return integer_end;
 	}
-	reader_begin_text(r, p, is_wanted, is_wanted ? r->value->field->max_bytes : 0);
+	reader_begin_value_text(r, p, field);
 	r->state = IN_NUMBER;
 	r->number = *p == '-' ? AFTER_MINUS : *p == '0' ? AFTER_ZERO : IN_INTEGER;
 	return read_number(r, p + 1, end);

@@ -91,20 +91,23 @@ const char *reader_read_scalar(struct reader *r, const char *p, const char *end)
 /* Where a number ends; false if it lacks a digit there. */
 bool reader_end_number(struct reader *r, const char *p);
 
-/* Begins a text at P that is kept if it is wanted. */
+/* Begins a text at P. */
 void reader_begin_text(struct reader *r, const char *p, bool is_kept, size_t limit);
+/* Begins the text of a value at P, which is kept if FIELD is not NULL. */
+void reader_begin_value_text(struct reader *r, const char *p, const struct reader_field *field);
 /* Keeps what there is of the text before P, because P is no plain part of it or its chunk ends. */
 void reader_keep_run(struct reader *r, const char *p);
 void reader_keep(struct reader *r, const char *p, size_t n);
 /* The text, which ends before P. */
 struct str reader_end_text(struct reader *r, const char *p);
-static inline bool reader_is_wanted(const struct reader_node *node)
+/* The field that NODE, which may be NULL, is the place of; else NULL. */
+static inline const struct reader_field *reader_find_field(const struct reader_node *node)
 {
-	return node && node->field;
+	return node ? node->field : NULL;
 }
 
-/* Hands over a value of the wanted place NODE. */
-void reader_emit(struct reader *r, const struct reader_node *node, enum reader_type type,
+/* Hands over a value of FIELD. */
+void reader_emit(struct reader *r, const struct reader_field *field, enum reader_type type,
 		 struct str text);
 static inline void reader_end_value(struct reader *r)
 {

@@ -11,9 +11,9 @@
 #define MAX_TAG_DIRECTIVES 32
 
 const struct yaml_limits yaml_limits_file = {
-	.max_bytes = 1024 * 1024, .max_depth = 64, .max_nodes = 100000, .max_aliases = 100};
+	.max_bytes = 1 << 20, .max_depth = 64, .max_nodes = 100000, .max_aliases = 100};
 const struct yaml_limits yaml_limits_payload = {
-	.max_bytes = 64 * 1024, .max_depth = 16, .max_nodes = 4096, .max_aliases = 16};
+	.max_bytes = 1 << 16, .max_depth = 16, .max_nodes = 4096, .max_aliases = 16};
 
 static int wrap_place(struct err *err, yaml_mark_t mark)
 {

@@ -73,27 +73,36 @@ static int count_nodes(struct yaml_builder *b, size_t n, struct err *err)
 	return 0;
 }
 
-static struct frame *top(struct yaml_builder *b)
+/* The innermost collection, or NULL. */
+static struct frame *find_top(struct yaml_builder *b)
 {
 	return b->depth > 0 ? &b->frames[b->depth - 1] : NULL;
 }
 
+static struct frame *get_top(struct yaml_builder *b)
+{
+	assert(b->depth > 0);
+	return &b->frames[b->depth - 1];
+}
+
 static bool is_key_next(struct yaml_builder *b)
 {
-	struct frame *frame = top(b);
+	struct frame *frame = find_top(b);
 
 	return frame && cJSON_IsObject(frame->collection) && !frame->key && !frame->is_merge;
 }
 
 static bool is_merge_next(struct yaml_builder *b)
 {
-	return top(b) && top(b)->is_merge;
+	struct frame *frame = find_top(b);
+
+	return frame && frame->is_merge;
 }
 
 /* Where the next value belongs. */
 static void attach(struct yaml_builder *b, cJSON *value)
 {
-	struct frame *frame = top(b);
+	struct frame *frame = find_top(b);
 
 	if (!frame) {
 		b->root = value;
@@ -154,7 +163,7 @@ static int merge_object(struct yaml_builder *b, const cJSON *source, struct err 
 	if (count_nodes(b, size.nodes, err))
 		return ERR_LIMIT;
 	cJSON_ArrayForEach (member, source)
-		(void)json_put(top(b)->collection, member->string, json_copy(member));
+		(void)json_put(get_top(b)->collection, member->string, json_copy(member));
 	return 0;
 }
 
@@ -179,7 +188,7 @@ static int set_key(struct yaml_builder *b, const cJSON *value, struct err *err)
 
 	if (!key)
 		return err_set(err, ERR_INVALID, "a key that JSON cannot have");
-	top(b)->key = TAKE(key);
+	get_top(b)->key = TAKE(key);
 	return 0;
 }
 
@@ -216,7 +225,7 @@ int yaml_builder_add_scalar(struct yaml_builder *b, const struct yaml_scalar *sc
 	add_anchor(b, anchor, value);
 	attach(b, value);
 	if (is_key && is_merge_key(scalar))
-		top(b)->is_merge = true;
+		get_top(b)->is_merge = true;
 	else if (is_key)
 		rc = set_key(b, value, err);
 	value = NULL;
@@ -253,7 +262,7 @@ int yaml_builder_add_alias(struct yaml_builder *b, const char *anchor, struct er
 		return set_key(b, value, err);
 	if (!is_merge_next(b))
 		return add_copy(b, value, err);
-	top(b)->is_merge = false;
+	get_top(b)->is_merge = false;
 	return merge_object(b, value, err);
 }
 
@@ -278,12 +287,12 @@ int yaml_builder_close(struct yaml_builder *b, struct err *err)
 {
 	const cJSON *collection = NULL;
 
-	assert(b->depth > 0 && !top(b)->key);
-	collection = top(b)->collection;
+	assert(b->depth > 0 && !get_top(b)->key);
+	collection = get_top(b)->collection;
 	b->depth--;
 	if (!is_merge_next(b))
 		return 0;
-	top(b)->is_merge = false;
+	get_top(b)->is_merge = false;
 	return cJSON_IsArray(collection) ? merge_sequence(b, collection, err)
 					 : merge_object(b, collection, err);
 }
