@@ -74,8 +74,9 @@ struct kube_reflector {
 	int64_t retry_after_ms;
 	int64_t life_ms; /* -1: none yet */
 	int64_t heard_ms, watch_since_ms, watch_until_ms;
-	bool has_life;         /* in this watch: an event or a bookmark */
-	unsigned int n_barren; /* watches in a row without it */
+	bool has_life;          /* in this watch: an event or a bookmark */
+	unsigned int n_barren;  /* watches in a row without it */
+	unsigned int n_expired; /* watches in a row that ended with 410 before any */
 	bool has_told_poison;
 	char error[sizeof(((struct err *)NULL)->msg)];
 };
@@ -316,6 +317,8 @@ static void begin_list(struct kube_reflector *r, enum step list)
 
 static void count_restart(const struct kube_reflector *r, enum watch_end end)
 {
+	log_msg(LOG_DEBUG, "reflector", "a watch ended", LOG_FIELD("resource", r->options.resource),
+		LOG_FIELD("reason", end_names[end]));
 	if (r->options.metrics)
 		metrics_add(metrics_get(r->options.metrics, &watch_restarts,
 					(const char *const[]){r->options.resource, end_names[end]}),
@@ -323,9 +326,9 @@ static void count_restart(const struct kube_reflector *r, enum watch_end end)
 }
 
 /*
- * 410: list again, at once if the last list was of any use. Refused connections and 429 say nothing
- * of what we know: back off and go on from there. The rest too, but if that never helps what we
- * know may be what is wrong (a server that was set back): then a new list.
+ * 410: list again, at once unless that is what the last list led to. Refused connections and 429
+ * say nothing of what we know: back off and go on from there. The rest too, but if that never helps
+ * what we know may be what is wrong (a server that was set back): then a new list.
  */
 static void on_watch_ended(struct kube_reflector *r, enum watch_end end, const char *message)
 {
@@ -338,7 +341,7 @@ static void on_watch_ended(struct kube_reflector *r, enum watch_end end, const c
 		return;
 	}
 	if (end == END_EXPIRED) {
-		if (r->has_life)
+		if (r->n_expired++ == 0)
 			wait_for(r, STEP_LIST_NOT_OLDER, 0);
 		else
 			back_off(r, STEP_LIST_NOT_OLDER, r->retry_after_ms);
@@ -423,6 +426,7 @@ static void on_watch_part(void *arg, enum stream_part part, struct str text)
 	}
 	r->has_life = true;
 	r->n_barren = 0;
+	r->n_expired = 0;
 	on_object_event(r, type ? type : "", json_member(doc, "object"));
 }
 

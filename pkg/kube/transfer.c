@@ -304,8 +304,9 @@ void transfer_read_answer(struct transfer *transfer, CURLcode result,
 		err_set(&answer->err, ERR_LIMIT, "the answer is longer than %zu bytes",
 			transfer->request->max_bytes);
 	else
-		err_set(&answer->err, ERR_UNAVAILABLE, "cannot reach the API server at %s: %s",
-			endpoint->host, text);
+		err_set(&answer->err, ERR_UNAVAILABLE, "%s the API server at %s: %s",
+			answer->is_cut ? "lost the connection to" : "cannot reach", endpoint->host,
+			text);
 }
 
 void transfer_free(struct transfer *transfer)
