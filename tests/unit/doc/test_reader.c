@@ -462,6 +462,13 @@ static void a_reader_may_be_dropped_at_any_place(void **state)
 	reader_free(NULL);
 }
 
+static void a_type_has_a_name_for_error_texts(void **state)
+{
+	(void)state;
+	assert_string_equal(reader_type_name(READER_NUMBER), "a number");
+	assert_string_equal(reader_type_name(READER_END), "an end");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +484,7 @@ int main(void)
 		cmocka_unit_test(huge_texts_pass_in_fixed_memory),
 		cmocka_unit_test(nothing_special_hides_in_a_long_string),
 		cmocka_unit_test(white_space_of_any_length_is_passed),
+		cmocka_unit_test(a_type_has_a_name_for_error_texts),
 		cmocka_unit_test(a_reader_may_be_dropped_at_any_place),
 	};
 
