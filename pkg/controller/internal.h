@@ -109,6 +109,8 @@ void build_supersede(struct object *object, int64_t seq);
 /* status.c */
 void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
 		    const struct observed *seen);
+/* The object shows what is to be shown: what is added from here on is news again. */
+void status_settle(struct object *object, const struct buildconfig *bc);
 void status_act(struct object *object, const struct buildconfig *bc, const struct status *status);
 /* event.c */
 struct event_log *event_log_new(struct controller *controller);

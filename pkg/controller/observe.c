@@ -107,6 +107,7 @@ static void observe_status(struct observation *out, struct object *object)
 	seen->is_status_stale = change != STATUS_SAME && fingerprint != object->status_fingerprint;
 	if (!seen->is_status_stale) {
 		object->status_due_ms = 0;
+		status_settle(object, seen->bc);
 		return;
 	}
 	if (!object->status_due_ms)

@@ -59,6 +59,7 @@ static void put_hook(struct status_hook *out, const struct object *object,
 	}
 	if (!sighting)
 		return;
+	out->is_news = sighting->is_news;
 	out->last_ms = sighting->last_ms;
 	out->last = sighting->last;
 	out->refused = sighting->refused;
@@ -165,7 +166,17 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 	object->is_not_ready_told = !is_ready;
 }
 
-/* What is added from here on is news again. */
+void status_settle(struct object *object, const struct buildconfig *bc)
+{
+	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
+		struct sighting *sighting = sightings_find(object->controller->opt.sightings,
+							   bc->uid, buildconfig_type_names[type]);
+
+		if (sighting)
+			sighting->is_news = false;
+	}
+}
+
 static void tell_events(struct object *object, const struct buildconfig *bc,
 			const struct status *status)
 {
@@ -177,7 +188,6 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 
 		if (!sighting)
 			continue;
-		sighting->is_news = false;
 		if (object->ignored_told[type] != (uint32_t)sighting->ignored) {
 			object->ignored_told[type] = (uint32_t)sighting->ignored;
 			(void)snprintf(note, sizeof(note), "%s webhook: %s", name,
