@@ -310,7 +310,7 @@ void start_get_build(struct start *s, int64_t number, kube_response_fn fn)
  * Between replicas: a Build that another one started for a newer push of the same ref. Only Builds
  * that were made since this one's last are looked at; none in the ordinary case of one replica.
  */
-static bool is_newer_push(const struct start *s, const cJSON *build)
+bool start_is_overtaken(const struct start *s, const cJSON *build)
 {
 	const cJSON *annotations = json_at(build, "metadata/annotations");
 	const cJSON *ref = json_member(annotations, BUILD_REF_ANNOTATION);
@@ -323,8 +323,9 @@ static bool is_newer_push(const struct start *s, const cJSON *build)
 	       accepted_ms > s->change->accepted_ms;
 }
 
-static void supersede(struct start *s, const char *by)
+void start_supersede(struct start *s, const cJSON *build)
 {
+	const char *by = json_str_at(build, "metadata/name");
 	char message[400];
 
 	(void)snprintf(message, sizeof(message), "a newer push of the same ref started build %s",
@@ -343,8 +344,8 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 		start_retry(s, response, "look at earlier builds");
 		return;
 	}
-	if (response->err.code == ERR_OK && is_newer_push(s, response->doc)) {
-		supersede(s, json_str_at(response->doc, "metadata/name"));
+	if (response->err.code == ERR_OK && start_is_overtaken(s, response->doc)) {
+		start_supersede(s, response->doc);
 		return;
 	}
 	s->look_at--;

@@ -41,6 +41,10 @@ void start_get_build(struct start *s, int64_t number, kube_response_fn fn);
 /* The Build carries our label. */
 bool start_is_own(const struct start *s, const cJSON *build);
 
+/* BUILD is of a push of the same ref that came after this one (to another replica). */
+bool start_is_overtaken(const struct start *s, const cJSON *build);
+/* Ends: superseded by BUILD. */
+void start_supersede(struct start *s, const cJSON *build);
 /* Ends. BUILD is the document, TEXT its bytes as they came (empty: none to show). */
 void start_succeed(struct start *s, const cJSON *build, struct str text);
 void start_fail(struct start *s, enum journal_state state, const char *reason, const char *message);

@@ -34,6 +34,10 @@ static void on_taken(void *arg, const struct kube_response *response)
 		start_retry(s, response, what);
 		return;
 	}
+	if (response->err.code == ERR_OK && start_is_overtaken(s, response->doc)) {
+		start_supersede(s, response->doc);
+		return;
+	}
 	/* 404: it was there a moment ago and is gone; its number stays used. */
 	s->number++;
 	create(s);
