@@ -20,7 +20,7 @@ struct api_object {
 	cJSON *doc;
 	/* Annotations of a BuildConfig that server-side apply by us has set. */
 	cJSON *applied;
-	int64_t status_ms[WORLD_REPLICAS]; /* when each changed the status last; 0: never */
+	int64_t status_ms[WORLD_REPLICAS]; /* when each knew its status written last; 0: never */
 	bool is_poison; /* a BuildConfig whose builds the server refuses for good */
 	struct api_object *prev, *next;
 };

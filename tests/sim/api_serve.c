@@ -289,8 +289,7 @@ static void drop_applied(struct api_object *bc, const cJSON *annotations, cJSON 
 }
 
 /* Server-side apply with force, of uid and annotations. */
-static void apply(struct api *api, struct api_object *bc, const cJSON *doc, size_t replica,
-		  struct api_answer *out)
+static void apply(struct api *api, struct api_object *bc, const cJSON *doc, struct api_answer *out)
 {
 	cJSON *metadata = cJSON_GetObjectItemCaseSensitive(bc->doc, "metadata");
 	cJSON *held = cJSON_GetObjectItemCaseSensitive(metadata, "annotations");
@@ -307,10 +306,8 @@ static void apply(struct api *api, struct api_object *bc, const cJSON *doc, size
 	merge(held, annotations);
 	cJSON_Delete(bc->applied);
 	bc->applied = annotations ? json_copy(annotations) : json_new_object();
-	if (!cJSON_Compare(before, bc->doc, true)) {
-		check_status_written(api->world, bc, replica);
+	if (!cJSON_Compare(before, bc->doc, true))
 		api_touch(api, bc);
-	}
 	api_put_object(out, 200, bc);
 }
 
@@ -337,7 +334,7 @@ static void serve_write(struct api *api, const struct target *t, const struct ap
 	else if (method == KUBE_POST && strcmp(t->sub, "instantiate") == 0)
 		api_instantiate(api, object, *doc, out);
 	else if (method == KUBE_APPLY && t->kind == API_BUILDCONFIG)
-		apply(api, object, *doc, request->replica, out);
+		apply(api, object, *doc, out);
 	else if (method == KUBE_MERGE_PATCH)
 		patch(api, object, *doc, out);
 	else

@@ -94,14 +94,33 @@ void check_secret_written(struct world *w, const char *before, const struct api_
 		ledger_add_secret(w->ledger, value);
 }
 
-void check_status_written(struct world *w, struct api_object *bc, size_t replica)
+static struct api_object *find_buildconfig(const struct world *w, const char *path)
 {
-	int64_t last_ms = bc->status_ms[replica];
+	char namespace_[64], name[64];
 
-	if (last_ms > w->replicas[replica]->started_ms && w->now_ms - last_ms < STATUS_INTERVAL_MS)
-		world_fail(w, "replica %zu changed the status of %s twice within %lld ms", replica,
-			   bc->name, (long long)(w->now_ms - last_ms));
-	bc->status_ms[replica] = w->now_ms;
+	if (sscanf(path, "/apis/build.openshift.io/v1/namespaces/%63[^/]/buildconfigs/%63[^/?]",
+		   namespace_, name) != 2)
+		return NULL;
+	return api_find(w->api, API_BUILDCONFIG, namespace_, name);
+}
+
+void check_status_written(struct world *w, const struct api_request *request)
+{
+	struct api_object *bc = find_buildconfig(w, request->path);
+
+	if (bc)
+		bc->status_ms[request->replica] = w->now_ms;
+}
+
+static void check_interval(struct world *w, const struct api_request *request)
+{
+	const struct api_object *bc = find_buildconfig(w, request->path);
+	int64_t last_ms = bc ? bc->status_ms[request->replica] : 0;
+
+	if (last_ms > w->replicas[request->replica]->started_ms &&
+	    w->now_ms - last_ms < STATUS_INTERVAL_MS)
+		world_fail(w, "replica %zu writes the status of %s after %lld ms again",
+			   request->replica, bc->name, (long long)(w->now_ms - last_ms));
 }
 
 void check_leak(struct world *w, struct str text, const char *where)
@@ -129,6 +148,8 @@ void check_request(struct world *w, const struct api_request *request)
 	check_leak(w, str_of(request->path), "a request's path");
 	if (!is_secret)
 		check_leak(w, request->body, "a request's body");
-	if (request->method == KUBE_APPLY)
+	if (request->method == KUBE_APPLY) {
 		check_not_starting(w, request);
+		check_interval(w, request);
+	}
 }

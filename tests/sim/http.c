@@ -102,9 +102,9 @@ static void on_feed(void *arg)
 
 void http_resume(struct http_request *r)
 {
-	r->is_paused = false;
-	if (!r->is_fed)
+	if (r->is_paused && !r->is_fed)
 		timer_start(r->replica->world->clock, &r->timer, 0, on_feed, r);
+	r->is_paused = false;
 }
 
 static const char *reason_of(const cJSON *doc)

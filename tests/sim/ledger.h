@@ -60,7 +60,8 @@ bool ledger_has_word(const char *words, const char *word);
 void check_build_created(struct world *w, const struct api_object *build);
 void check_secret_written(struct world *w, const char *before, const struct api_object *secret);
 void check_request(struct world *w, const struct api_request *request);
-void check_status_written(struct world *w, struct api_object *bc, size_t replica);
+/* REQUEST was answered: the status is written. */
+void check_status_written(struct world *w, const struct api_request *request);
 /* TEXT holds no value of a secret. */
 void check_leak(struct world *w, struct str text, const char *where);
 /* When all is at rest. */

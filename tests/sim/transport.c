@@ -135,6 +135,11 @@ static void finish_with_body(struct flight *f)
 					       .content_type = STR("application/json"),
 					       .body = str_of(f->answer.body)};
 
+	if (f->call && f->method == KUBE_APPLY && answer.status == 200)
+		check_status_written(
+			f->transport->world,
+			&(struct api_request){.path = f->path,
+					      .replica = f->transport->replica->index});
 	if (f->call && f->is_streamed && answer.status == 200) {
 		/* A list is handed over as it comes, in two pieces. */
 		size_t cut = (size_t)world_below(f->transport->world, answer.body.n + 1);
