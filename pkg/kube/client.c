@@ -84,16 +84,28 @@ static void finish(struct kube_call *call, const struct kube_transport_answer *a
 	call_free(call);
 }
 
+static void wipe_texts(cJSON *doc)
+{
+	for (cJSON *item = doc; item; item = item->next) {
+		if (item->valuestring)
+			explicit_bzero(item->valuestring, strlen(item->valuestring));
+		wipe_texts(item->child);
+	}
+}
+
 void kube_transport_done(struct kube_call *call, const struct kube_transport_answer *answer)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
 	struct kube_response response;
 	bool wants_doc = !call->request.on_bytes;
+	bool is_secret = call->request.is_secret;
 
 	if (answer->status > 0 && !answer->is_cut && !str_empty(answer->body))
 		(void)json_parse(&doc, answer->body, NULL);
 	answer_read(&response, answer, doc, wants_doc, clock_wall_ms(call->client->clock));
 	finish(call, answer, &response);
+	if (is_secret)
+		wipe_texts(doc);
 }
 
 void kube_transport_bytes(struct kube_call *call, struct str bytes)

@@ -39,6 +39,9 @@ struct kube_request {
 	void (*on_bytes)(void *arg, struct str bytes);
 	/* It goes on until somebody ends it: a connection of its own, no timeout. */
 	bool is_watch;
+	/* The answer holds a secret: its document is wiped when the call's function has returned.
+	 */
+	bool is_secret;
 	/* Closed set, for rest_client_*: "buildconfigs", "secrets", ... Outlives the call. */
 	const char *metric_resource;
 };

@@ -3,62 +3,21 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/crypto.h"
+#include "kube/file.h"
 
-#include <stdio.h>
+#include <assert.h>
 
 #define MAX_OWNERS 256
+/* More than an answer may be long. */
+#define MAX_BLOCK_BYTES ((size_t)16 * 1024 * 1024)
+/* Enough for nearly all, so that growing leaves no copy of a value behind. */
+#define FIRST_BLOCK_BYTES ((size_t)16 * 1024)
 
 void secret_value_release(struct secret_value *value)
 {
-	mem_wipe(&value->value, KUBE_SECRET_MAX_BYTES + 1);
-	mem_wipe(&value->previous, KUBE_SECRET_MAX_BYTES + 1);
-	free(value->owners);
-	free(value->text);
+	mem_wipe(&value->block, value->n_block);
+	mem_free(&value->owners);
 	*value = (struct secret_value){0};
-}
-
-/* "" where the value counts; what counts is without one newline at its end, as editors and `echo`
- * leave it. */
-static const char *read_key(char **out, struct str *value, const cJSON *encoded)
-{
-	size_t n = 0;
-
-	*out = mem_new(1, KUBE_SECRET_MAX_BYTES + 1);
-	if (!cJSON_IsString(encoded))
-		return "it has no key " KUBE_SECRET_KEY;
-	if (!crypto_unbase64((unsigned char *)*out, KUBE_SECRET_MAX_BYTES, &n,
-			     str_of(encoded->valuestring)))
-		return "the value of its key " KUBE_SECRET_KEY " is longer than 4096 bytes";
-	if (memchr(*out, 0, n))
-		return "the value of its key " KUBE_SECRET_KEY " holds a NUL byte";
-	if (n > 0 && (*out)[n - 1] == '\n')
-		n--;
-	if (n == 0)
-		return "the value of its key " KUBE_SECRET_KEY " is empty";
-	*value = str_range(*out, n);
-	return "";
-}
-
-static void read_owners(struct secret_value *out, const cJSON *list)
-{
-	const cJSON *entry;
-
-	if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) == 0)
-		return;
-	out->owners = mem_new((size_t)cJSON_GetArraySize(list), sizeof(*out->owners));
-	cJSON_ArrayForEach (entry, list) {
-		const char *kind = json_str_at(entry, "kind"), *uid = json_str_at(entry, "uid");
-		const char *name = json_str_at(entry, "name");
-		struct kube_secret_owner *owner = &out->owners[out->known.n_owners];
-
-		if (!kind || !uid || !name || strcmp(kind, "BuildConfig") != 0 ||
-		    out->known.n_owners == MAX_OWNERS)
-			continue;
-		(void)snprintf(owner->uid, sizeof(owner->uid), "%s", uid);
-		(void)snprintf(owner->name, sizeof(owner->name), "%s", name);
-		out->known.n_owners++;
-	}
-	out->known.owners = out->owners;
 }
 
 static const char *text_of(const cJSON *value)
@@ -66,40 +25,128 @@ static const char *text_of(const cJSON *value)
 	return cJSON_IsString(value) ? value->valuestring : "";
 }
 
-/* The texts that are compared, in one block. */
-static void read_texts(struct secret_value *out, const cJSON *metadata, const cJSON *annotations)
+/*
+ * Appends the usable part of a key's value to OUT, which is without the one newline at its end that
+ * editors and `echo` leave. Returns why there is none, "" otherwise.
+ */
+static const char *put_value(struct buf *out, const cJSON *encoded)
 {
-	const char *uid = text_of(json_member(metadata, "uid"));
-	const char *version = text_of(json_member(metadata, "resourceVersion"));
-	const char *rotated = text_of(json_member(annotations, "buildhook.io/rotated"));
-	size_t uid_bytes = strlen(uid) + 1, version_bytes = strlen(version) + 1,
-	       rotated_bytes = strlen(rotated) + 1;
+	unsigned char bytes[KUBE_SECRET_MAX_BYTES];
+	size_t n = 0;
+	const char *problem = "";
 
-	out->text = mem_new(1, uid_bytes + version_bytes + rotated_bytes);
-	memcpy(out->text, uid, uid_bytes);
-	memcpy(out->text + uid_bytes, version, version_bytes);
-	memcpy(out->text + uid_bytes + version_bytes, rotated, rotated_bytes);
-	out->known.uid = out->text;
-	out->known.resource_version = out->text + uid_bytes;
-	out->known.rotated_for = out->text + uid_bytes + version_bytes;
+	if (!encoded)
+		return "it has no key " KUBE_SECRET_KEY;
+	if (!crypto_unbase64(bytes, sizeof(bytes), &n, str_of(text_of(encoded))))
+		problem = "the value of its key " KUBE_SECRET_KEY " is longer than 4096 bytes";
+	else if (memchr(bytes, 0, n))
+		problem = "the value of its key " KUBE_SECRET_KEY " holds a NUL byte";
+	if (n > 0 && bytes[n - 1] == '\n')
+		n--;
+	if (!problem[0] && n == 0)
+		problem = "the value of its key " KUBE_SECRET_KEY " is empty";
+	if (!problem[0])
+		buf_put(out, bytes, n);
+	explicit_bzero(bytes, sizeof(bytes));
+	return problem;
+}
+
+/* Each text in turn, with its NUL. */
+static void put_text(struct buf *out, const char *text)
+{
+	buf_put(out, text, strlen(text) + 1);
+}
+
+static bool is_buildconfig(const cJSON *owner)
+{
+	const char *kind = json_str_at(owner, "kind");
+
+	return kind && strcmp(kind, "BuildConfig") == 0 && json_str_at(owner, "uid") &&
+	       json_str_at(owner, "name");
+}
+
+static size_t put_owners(struct buf *out, const cJSON *list)
+{
+	const cJSON *owner = NULL;
+	size_t n = 0;
+
+	cJSON_ArrayForEach (owner, list) {
+		if (!is_buildconfig(owner) || n == MAX_OWNERS)
+			continue;
+		put_text(out, json_str_at(owner, "uid"));
+		put_text(out, json_str_at(owner, "name"));
+		n++;
+	}
+	return n;
+}
+
+/* In the order in which they were put. */
+static const char *take_text(const char **at)
+{
+	const char *text = *at;
+
+	*at += strlen(text) + 1;
+	return text;
+}
+
+static void take_owners(struct secret_value *out, const char **at, size_t n)
+{
+	if (n == 0)
+		return;
+	out->owners = mem_new(n, sizeof(*out->owners));
+	for (size_t i = 0; i < n; i++) {
+		out->owners[i].uid = take_text(at);
+		out->owners[i].name = take_text(at);
+	}
+	out->known.owners = out->owners;
+	out->known.n_owners = n;
+}
+
+/* Moves BLOCK, exactly as large as it is, into OUT: there may be thousands. */
+static const char *keep_block(struct secret_value *out, const struct buf *block)
+{
+	out->n_block = block->len;
+	out->block = mem_new(1, block->len);
+	memcpy(out->block, block->data, block->len);
+	return out->block;
 }
 
 void secret_value_read(struct secret_value *out, const cJSON *doc)
 {
-	const cJSON *metadata = json_member(doc, "metadata"), *data = json_member(doc, "data");
+	CLEANUP(file_wipe) struct buf block = BUF_INIT(MAX_BLOCK_BYTES);
+	const cJSON *metadata = json_member(doc, "metadata");
+	const cJSON *data = json_member(doc, "data");
 	const cJSON *annotations = json_member(metadata, "annotations");
 	const cJSON *manager = json_member(json_member(metadata, "labels"), KUBE_MANAGED_BY_LABEL);
 	const char *until = text_of(json_member(annotations, "buildhook.io/previous-until"));
+	struct kube_secret *known = &out->known;
+	const char *at = NULL;
+	size_t n_value = 0;
+	size_t n_previous = 0;
+	size_t n_owners = 0;
 
 	*out = (struct secret_value){.known = {.state = KUBE_SECRET_PRESENT}};
-	read_texts(out, metadata, annotations);
-	out->known.is_ours = strcmp(text_of(manager), "buildhook") == 0;
-	out->known.has_key = json_member(data, KUBE_SECRET_KEY) != NULL;
-	out->known.problem =
-		read_key(&out->value, &out->known.value, json_member(data, KUBE_SECRET_KEY));
-	if (out->known.is_ours && json_member(data, KUBE_SECRET_PREVIOUS_KEY))
-		(void)read_key(&out->previous, &out->known.previous,
-			       json_member(data, KUBE_SECRET_PREVIOUS_KEY));
-	(void)clock_parse_rfc3339(str_of(until), &out->known.previous_until_ms);
-	read_owners(out, json_member(metadata, "ownerReferences"));
+	block.data = mem_new(1, FIRST_BLOCK_BYTES);
+	block.cap = FIRST_BLOCK_BYTES;
+	known->is_ours = strcmp(text_of(manager), "buildhook") == 0;
+	known->has_key = json_member(data, KUBE_SECRET_KEY) != NULL;
+	known->problem = put_value(&block, json_member(data, KUBE_SECRET_KEY));
+	n_value = block.len;
+	if (known->is_ours)
+		(void)put_value(&block, json_member(data, KUBE_SECRET_PREVIOUS_KEY));
+	n_previous = block.len - n_value;
+	put_text(&block, text_of(json_member(metadata, "uid")));
+	put_text(&block, text_of(json_member(metadata, "resourceVersion")));
+	put_text(&block, text_of(json_member(annotations, "buildhook.io/rotated")));
+	n_owners = put_owners(&block, json_member(metadata, "ownerReferences"));
+	assert(!block.overflow);
+	at = keep_block(out, &block);
+	known->value = str_range(at, n_value);
+	known->previous = str_range(at + n_value, n_previous);
+	at += n_value + n_previous;
+	known->uid = take_text(&at);
+	known->resource_version = take_text(&at);
+	known->rotated_for = take_text(&at);
+	take_owners(out, &at, n_owners);
+	(void)clock_parse_rfc3339(str_of(until), &known->previous_until_ms);
 }

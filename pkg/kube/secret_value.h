@@ -3,11 +3,11 @@
 
 #include "kube/secrets.h"
 
-/* KNOWN's texts point into allocations that secret_value_release() wipes and frees. */
+/* KNOWN's texts point into one block, which secret_value_release() wipes and frees. */
 struct secret_value {
 	struct kube_secret known; /* state, freshness and times are the cache's */
-	char *text;               /* uid, resource version, rotation: one block */
-	char *value, *previous;
+	char *block;
+	size_t n_block;
 	struct kube_secret_owner *owners;
 };
 

@@ -15,7 +15,8 @@ struct kube_secret_lookup {
 	struct entry *entry;
 	kube_secret_fn fn;
 	void *arg;
-	bool is_ready; /* answered by the entry's timer */
+	bool is_ready;  /* answered by the entry's timer */
+	uint32_t round; /* of answers, in which it became ready */
 	struct kube_secret_lookup *prev, *next;
 };
 
@@ -24,7 +25,8 @@ struct entry {
 	char *key; /* "namespace/name" */
 	UT_hash_handle hh;
 	struct secret_value value;
-	struct err error; /* of the last fetch */
+	struct err *error; /* of the last fetch; NULL: none */
+	uint32_t round;
 	bool was_asked;
 	int64_t asked_ms, used_ms;
 	struct kube_call *call;
@@ -73,14 +75,24 @@ static struct entry *get_entry(struct kube_secrets *secrets, const char *namespa
 	return entry;
 }
 
+static void set_error(struct entry *entry, const struct err *error)
+{
+	mem_free(&entry->error);
+	if (!error)
+		return;
+	entry->error = mem_new(1, sizeof(*error));
+	*entry->error = *error;
+}
+
 static void free_entry(struct entry *entry)
 {
+	set_error(entry, NULL);
 	HASH_DEL(entry->secrets->entries, entry);
 	kube_cancel(entry->call);
 	timer_stop(entry->secrets->opt.clock, &entry->answer);
 	secret_value_release(&entry->value);
-	free(entry->key);
-	free(entry);
+	mem_free(&entry->key);
+	mem_free(&entry);
 }
 
 /* What there is of it without an entry. */
@@ -112,39 +124,54 @@ static const struct kube_secret *known_of(struct entry *entry)
 	return known;
 }
 
-/* Callbacks may start and cancel lookups: the list is looked at anew after each. */
+static struct kube_secret_lookup *find_ready(const struct entry *entry)
+{
+	struct kube_secret_lookup *lookup = NULL;
+
+	DL_FOREACH (entry->lookups, lookup) {
+		if (lookup->is_ready && lookup->round < entry->round)
+			return lookup;
+	}
+	return NULL;
+}
+
+/*
+ * Functions may start and cancel lookups: the list is looked at anew after each. What they start
+ * is answered in the next round.
+ */
 static void on_answer(void *arg)
 {
+	static const struct err no_error = {0};
 	struct entry *entry = arg;
-	struct kube_secret_lookup *lookup;
+	struct kube_secret_lookup *lookup = NULL;
 
-	for (lookup = entry->lookups; lookup;) {
+	entry->round++;
+	while ((lookup = find_ready(entry)) != NULL) {
 		kube_secret_fn fn = lookup->fn;
 		void *fn_arg = lookup->arg;
+		struct err error = entry->error ? *entry->error : no_error;
 
-		if (!lookup->is_ready) {
-			lookup = lookup->next;
-			continue;
-		}
 		DL_DELETE(entry->lookups, lookup);
-		free(lookup);
-		fn(fn_arg, known_of(entry), &entry->error);
-		lookup = entry->lookups;
+		mem_free(&lookup);
+		fn(fn_arg, known_of(entry), &error);
 	}
 }
 
-static void answer_soon(struct entry *entry)
+static void set_ready(struct kube_secret_lookup *lookup)
 {
+	struct entry *entry = lookup->entry;
+
+	lookup->is_ready = true;
+	lookup->round = entry->round;
 	timer_start(entry->secrets->opt.clock, &entry->answer, 0, on_answer, entry);
 }
 
 static void answer_all(struct entry *entry)
 {
-	struct kube_secret_lookup *lookup;
+	struct kube_secret_lookup *lookup = NULL;
 
 	DL_FOREACH (entry->lookups, lookup)
-		lookup->is_ready = true;
-	answer_soon(entry);
+		set_ready(lookup);
 }
 
 static void on_fetched(void *arg, const struct kube_response *response)
@@ -152,32 +179,36 @@ static void on_fetched(void *arg, const struct kube_response *response)
 	struct entry *entry = arg;
 
 	entry->call = NULL;
-	entry->error = (struct err){0};
+	set_error(entry, NULL);
+	/* By the code and not the status: a router's 404 or 403 says nothing of the Secret. */
 	if (response->err.code == ERR_OK)
 		set_present(entry, response->doc);
-	else if (response->status == 404)
+	else if (response->err.code == ERR_NOTFOUND)
 		set_state(entry, KUBE_SECRET_MISSING);
-	else if (response->status == 403)
+	else if (response->err.code == ERR_DENIED && response->status == 403)
 		set_state(entry, KUBE_SECRET_DENIED);
 	else
-		entry->error = response->err;
+		set_error(entry, &response->err);
 	answer_all(entry);
 }
 
 static void fetch(struct entry *entry)
 {
-	char path[800];
-	const char *slash = strchr(entry->key, '/');
+	CLEANUP(buf_release) struct buf path = BUF_INIT(4096);
+	size_t n = str_find_char(str_of(entry->key), '/');
 
-	(void)snprintf(path, sizeof(path), "/api/v1/namespaces/%.*s/secrets/%s",
-		       (int)(slash - entry->key), entry->key, slash + 1);
+	buf_put_str(&path, STR("/api/v1/namespaces/"));
+	kube_put_escaped(&path, str_range(entry->key, n));
+	buf_put_str(&path, STR("/secrets/"));
+	kube_put_escaped(&path, str_of(entry->key + n + 1));
 	entry->was_asked = true;
 	entry->asked_ms = now_of(entry->secrets);
-	entry->call =
-		kube_start(entry->secrets->opt.client,
-			   &(struct kube_request){
-				   .method = KUBE_GET, .path = path, .metric_resource = "secrets"},
-			   on_fetched, entry);
+	entry->call = kube_start(entry->secrets->opt.client,
+				 &(struct kube_request){.method = KUBE_GET,
+							.path = path.data,
+							.is_secret = true,
+							.metric_resource = "secrets"},
+				 on_fetched, entry);
 }
 
 static bool is_good_enough(struct entry *entry, int64_t max_age_ms)
@@ -189,7 +220,7 @@ static bool is_good_enough(struct entry *entry, int64_t max_age_ms)
 	if (entry->value.known.state == KUBE_SECRET_UNKNOWN ||
 	    now_ms - entry->value.known.fetched_ms >= max_age_ms)
 		return false;
-	entry->error = (struct err){0};
+	set_error(entry, NULL);
 	return true;
 }
 
@@ -207,8 +238,7 @@ struct kube_secret_lookup *kube_secrets_fetch(struct kube_secrets *secrets, cons
 	if (entry->call)
 		return lookup;
 	if (is_good_enough(entry, max_age_ms)) {
-		lookup->is_ready = true;
-		answer_soon(entry);
+		set_ready(lookup);
 	} else {
 		fetch(entry);
 	}
@@ -220,7 +250,7 @@ void kube_secrets_cancel(struct kube_secret_lookup *lookup)
 	if (!lookup)
 		return;
 	DL_DELETE(lookup->entry->lookups, lookup);
-	free(lookup);
+	mem_free(&lookup);
 }
 
 const struct kube_secret *kube_secrets_peek(struct kube_secrets *secrets, const char *namespace_,
@@ -243,7 +273,7 @@ void kube_secrets_put_written(struct kube_secrets *secrets, const cJSON *doc)
 	entry = get_entry(secrets, namespace_, name);
 	/* A fetch under way may have read what was there before. */
 	kube_cancel(TAKE(entry->call));
-	entry->error = (struct err){0};
+	set_error(entry, NULL);
 	set_present(entry, doc);
 	answer_all(entry);
 }
@@ -255,7 +285,13 @@ void kube_secrets_forget(struct kube_secrets *secrets, const char *namespace_, c
 	if (!entry)
 		return;
 	set_state(entry, KUBE_SECRET_UNKNOWN);
+	set_error(entry, NULL);
 	entry->was_asked = false;
+	/* What is under way may have been read before. */
+	if (entry->call) {
+		kube_cancel(TAKE(entry->call));
+		fetch(entry);
+	}
 }
 
 static void on_sweep(void *arg)
@@ -291,5 +327,5 @@ void kube_secrets_free(struct kube_secrets *secrets)
 			kube_secrets_cancel(entry->lookups);
 		free_entry(entry);
 	}
-	free(secrets);
+	mem_free(&secrets);
 }

@@ -23,8 +23,8 @@ enum kube_secret_state {
 };
 
 struct kube_secret_owner {
-	char uid[64];
-	char name[256];
+	const char *uid;
+	const char *name;
 };
 
 struct kube_secret {
