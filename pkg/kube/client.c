@@ -214,9 +214,11 @@ void kube_client_free(struct kube_client *client)
 	mem_free(&client);
 }
 
-void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics, const char *host)
+void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics)
 {
-	client->metrics = (struct client_metrics){.metrics = metrics, .host = host};
+	const char *host = client->transport.host;
+
+	client->metrics = (struct client_metrics){.metrics = metrics, .host = host ? host : ""};
 }
 
 bool kube_client_is_up(const struct kube_client *client)

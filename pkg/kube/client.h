@@ -85,9 +85,8 @@ struct kube_client *kube_client_new_over(struct clock *clock,
 					 const struct kube_transport *transport);
 /* Cancels all calls. Not from within a call's function. */
 void kube_client_free(struct kube_client *client);
-/* From here on requests are counted as rest_client_*, with HOST as label of that name. Both are
- * borrowed. */
-void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics, const char *host);
+/* From here on requests are counted as rest_client_*. METRICS is borrowed. */
+void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics);
 
 struct kube_call *kube_start(struct kube_client *client, const struct kube_request *request,
 			     kube_response_fn fn, void *arg);
@@ -122,6 +121,8 @@ struct kube_transport_answer {
 
 struct kube_transport {
 	void *ctx;
+	/* "host:6443", for the metrics' label, as long as ctx; may be NULL. */
+	const char *host;
 	/*
 	 * REQUEST (with its texts, its defaults filled in) lives until done or cancel. Returns the
 	 * transport's own handle.

@@ -310,7 +310,12 @@ int transport_curl_new(struct kube_transport *out, struct loop *loop,
 	check(curl_multi_setopt(transport->pools[POOL_SHORT].multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 				MAX_SHORT_CONNECTIONS));
 	*out = (struct kube_transport){
-		.ctx = transport, .start = start, .cancel = cancel, .free = transport_free};
+		.ctx = transport,
+		.host = transport->endpoint.host,
+		.start = start,
+		.cancel = cancel,
+		.free = transport_free,
+	};
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "kube/client.h"
 
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +91,8 @@ static int set_up(void **state)
 {
 	struct world *w = mem_new(1, sizeof(*w));
 	struct clock_source source = {now, wall, no_random, w};
-	struct kube_transport transport = {.ctx = w, .start = on_start, .cancel = on_cancel};
+	struct kube_transport transport = {
+		.ctx = w, .host = "api:6443", .start = on_start, .cancel = on_cancel};
 
 	w->now_ms = 1000;
 	w->clock = clock_new(&source);
@@ -392,6 +394,31 @@ static void freeing_the_client_cancels_without_calling_back(void **state)
 	w->client = kube_client_new_over(w->clock, &transport);
 }
 
+static void requests_are_counted_by_code_method_and_resource(void **state)
+{
+	struct world *w = *state;
+	struct metrics *metrics = metrics_new();
+	struct kube_request request = {
+		.method = KUBE_APPLY, .path = "/x", .metric_resource = "things"};
+	CLEANUP(buf_release) struct buf text = BUF_INIT(65536);
+
+	kube_client_set_metrics(w->client, metrics);
+	start(w, &request);
+	answer(w, 409, "", NULL, "");
+	start(w, &request);
+	answer(w, 0, "", NULL, "");
+	metrics_format(metrics, &text);
+	assert_non_null(strstr(text.data,
+			       "rest_client_requests_total{code=\"409\",method=\"PATCH\","
+			       "host=\"api:6443\",resource=\"things\"} 1"));
+	assert_non_null(strstr(text.data, "{code=\"<error>\",method=\"PATCH\""));
+	assert_non_null(strstr(text.data,
+			       "rest_client_request_duration_seconds_count{verb=\"PATCH\","
+			       "host=\"api:6443\",resource=\"things\"} 2"));
+	kube_client_set_metrics(w->client, NULL);
+	metrics_free(metrics);
+}
+
 static void path_parts_are_percent_encoded(void **state)
 {
 	CLEANUP(buf_release) struct buf out = BUF_INIT(256);
@@ -422,6 +449,7 @@ int main(void)
 		TEST(one_slow_request_among_quick_ones_is_not_down),
 		TEST(defaults_are_filled_in_for_the_transport),
 		TEST(freeing_the_client_cancels_without_calling_back),
+		TEST(requests_are_counted_by_code_method_and_resource),
 		TEST(path_parts_are_percent_encoded),
 	};
 
