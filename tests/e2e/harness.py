@@ -51,10 +51,22 @@ class Cluster:
         self.kubectl("apply", "--server-side", "-k", ROOT / "manifests")
         if not openshift:
             self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        for plural in ("buildconfigs", "builds"):
+            wait_for(f"{plural} to be served", lambda plural=plural: self._serves(plural))
+
+    def run_kubectl(self, *args, stdin=None):
+        command = [DEVCLUSTER, "kubectl", "--kubeconfig", self.kubeconfig, *args]
+        return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+
+    def _serves(self, plural):
+        """A definition that was just made answers 429 until its storage is there."""
+        try:
+            return self.custom.list_cluster_custom_object(GROUP, VERSION, plural)
+        except client.ApiException:
+            return None
 
     def kubectl(self, *args, stdin=None, check=True):
-        command = [DEVCLUSTER, "kubectl", "--kubeconfig", self.kubeconfig, *args]
-        done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+        done = self.run_kubectl(*args, stdin=stdin)
         assert not check or done.returncode == 0, f"kubectl {args}: {done.stderr}"
         return done.stdout
 
@@ -83,6 +95,9 @@ class Cluster:
         self.core.create_namespace({"metadata": {"name": name}})
         return name
 
+    def ensure_namespace(self, name):
+        self.kubectl("create", "namespace", name, check=False)
+
     def create(self, namespace, body):
         return self.custom.create_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs", body)
 
@@ -98,6 +113,13 @@ class Cluster:
     def builds(self, namespace):
         items = self.custom.list_namespaced_custom_object(GROUP, VERSION, namespace, "builds")["items"]
         return sorted(items, key=lambda b: int(b["metadata"]["annotations"]["openshift.io/build.number"]))
+
+    def create_build(self, namespace, name, number):
+        """Somebody else's."""
+        metadata = {"name": name, "annotations": {"openshift.io/build.number": str(number)}}
+        spec = {"strategy": {"dockerStrategy": {}}, "source": {"git": {"uri": "https://git.example.com/x.git"}}}
+        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Build", "metadata": metadata, "spec": spec}
+        return self.custom.create_namespaced_custom_object(GROUP, VERSION, namespace, "builds", body)
 
     def annotation(self, namespace, name, key):
         annotations = self.get(namespace, name)["metadata"].get("annotations") or {}
@@ -244,3 +266,9 @@ def push(buildhook, namespace, name, secret, delivery=None, event="push", **payl
     """A signed push of GitHub's."""
     body = json.dumps(github_payload(**payload)).encode()
     return buildhook.request(f"/hooks/{namespace}/{name}/github", body, github_headers(secret, body, delivery, event))
+
+
+def generic(buildhook, namespace, name, secret, body, media_type="application/json", **headers):
+    """A POST with a bearer token."""
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": media_type, **headers}
+    return buildhook.request(f"/hooks/{namespace}/{name}/generic", body, headers)
