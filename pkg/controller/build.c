@@ -9,10 +9,7 @@
 
 #define RETRY_BASE_MS 1000
 #define RETRY_MAX_MS  (5 * 60 * 1000)
-/* How many Builds of others are looked at for one of a newer push. */
-#define MAX_LOOK_BACK 16
-
-static const struct build_backend *backend_of(const struct start *s)
+const struct build_backend *start_backend(const struct start *s)
 {
 	return s->work.controller->opt.backend == CONTROLLER_OPENSHIFT ? &build_openshift
 								       : &build_kubernetes;
@@ -196,8 +193,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	s->result = RECONCILE_SUCCESS;
 	s->again_ms = 0;
 	flood_take(&s->work.object->flood, &c->limit, clock_mono_ms(c->opt.clock));
-	if (s->number > s->work.object->known_version)
-		s->work.object->known_version = s->number;
+	start_note_own(s);
 	controller_count_build(c, s->change->host,
 			       clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
 	log_start(s, LOG_INFO, "build started", NULL);
@@ -208,7 +204,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->build,
 		       s->change->host, s->change->delivery_id);
 	tell_event(s, EVENT_NORMAL, "BuildTriggered", note);
-	if (backend_of(s)->raises_version && s->number > s->version) {
+	if (start_backend(s)->raises_version && s->number > s->version) {
 		s->n_open++;
 		raise_version(s, s->bc);
 	}
@@ -306,64 +302,6 @@ void start_get_build(struct start *s, int64_t number, kube_response_fn fn)
 		  fn);
 }
 
-/*
- * Between replicas: a Build that another one started for a newer push of the same ref. Only Builds
- * that were made since this one's last are looked at; none in the ordinary case of one replica.
- */
-bool start_is_overtaken(const struct start *s, const cJSON *build)
-{
-	const cJSON *annotations = json_at(build, "metadata/annotations");
-	const cJSON *ref = json_member(annotations, BUILD_REF_ANNOTATION);
-	const cJSON *accepted = json_member(annotations, BUILD_ACCEPTED_ANNOTATION);
-	int64_t accepted_ms = 0;
-
-	return cJSON_IsString(ref) && strcmp(ref->valuestring, s->change->ref) == 0 &&
-	       cJSON_IsString(accepted) &&
-	       clock_parse_rfc3339(str_of(accepted->valuestring), &accepted_ms) &&
-	       accepted_ms > s->change->accepted_ms;
-}
-
-void start_supersede(struct start *s, const cJSON *build)
-{
-	const char *by = json_str_at(build, "metadata/name");
-	char message[400];
-
-	(void)snprintf(message, sizeof(message), "a newer push of the same ref started build %s",
-		       by);
-	start_fail(s, JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED), message);
-}
-
-static void look_back(struct start *s);
-
-static void on_earlier_build(void *arg, const struct kube_response *response)
-{
-	struct start *s = arg;
-
-	s->work.call = NULL;
-	if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND) {
-		start_retry(s, response, "look at earlier builds");
-		return;
-	}
-	if (response->err.code == ERR_OK && start_is_overtaken(s, response->doc)) {
-		start_supersede(s, response->doc);
-		return;
-	}
-	s->look_at--;
-	look_back(s);
-}
-
-static void look_back(struct start *s)
-{
-	if (s->look_at > s->work.object->known_version && s->look_at > s->version - MAX_LOOK_BACK &&
-	    s->look_at > 0 && *s->change->ref) {
-		start_get_build(s, s->look_at, on_earlier_build);
-		return;
-	}
-	if (s->version > s->work.object->known_version)
-		s->work.object->known_version = s->version;
-	backend_of(s)->post(s);
-}
-
 static void on_own_builds(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
@@ -380,8 +318,7 @@ static void on_own_builds(void *arg, const struct kube_response *response)
 		start_succeed(s, build, (struct str){0});
 		return;
 	}
-	s->look_at = s->version;
-	look_back(s);
+	start_look_back(s);
 }
 
 /*

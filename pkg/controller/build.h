@@ -12,10 +12,11 @@ struct start {
 	struct work work;              /* first */
 	struct journal_change *change; /* a copy of the row */
 	char label[BUILD_DELIVERY_LABEL_CHARS + 1];
-	cJSON *bc;                    /* the BuildConfig as the API server has it */
-	int64_t version;              /* its status.lastVersion */
-	int64_t number;               /* of the Build that is being made */
-	int64_t look_at;              /* the number of an earlier Build that is being looked at */
+	cJSON *bc;       /* the BuildConfig as the API server has it */
+	int64_t version; /* its status.lastVersion */
+	int64_t number;  /* of the Build that is being made */
+	int64_t look_at; /* the number of an earlier Build that is being looked at */
+	bool is_settled; /* what has a lower number than look_at cannot be still to come */
 	char build[BUILD_NAME_BYTES]; /* ours, once it is known */
 	bool is_repeat;  /* openshift: an earlier request with this lastVersion had an unknown
 			    outcome */
@@ -30,9 +31,16 @@ struct build_backend {
 	void (*post)(struct start *s);
 	/* The number of the last Build must be raised by us. */
 	bool raises_version;
+	/* The number is raised some time before the Build is there. */
+	bool has_gap;
 };
 
 extern const struct build_backend build_kubernetes, build_openshift;
+
+/* openshift-apiserver ends a request after 60 s. */
+#define START_SETTLED_MS 65000
+
+const struct build_backend *start_backend(const struct start *s);
 
 /* GET and LIST are consistent reads (no resourceVersion): what was written before is seen. */
 void start_read_buildconfig(struct start *s);
@@ -41,10 +49,16 @@ void start_get_build(struct start *s, int64_t number, kube_response_fn fn);
 /* The Build carries our label. */
 bool start_is_own(const struct start *s, const cJSON *build);
 
-/* BUILD is of a push of the same ref that came after this one (to another replica). */
-bool start_is_overtaken(const struct start *s, const cJSON *build);
-/* Ends: superseded by BUILD. */
-void start_supersede(struct start *s, const cJSON *build);
+/*
+ * build_order.c: no older push of a ref is built after a newer one that another replica started.
+ * Goes on with the backend's post when no Build says so.
+ */
+void start_look_back(struct start *s);
+/* Another's Build has number s->number (NULL: had). True when it ends this start: superseded. */
+bool start_is_overtaken(struct start *s, const cJSON *build);
+/* Our Build has number s->number. */
+void start_note_own(struct start *s);
+
 /* Ends. BUILD is the document, TEXT its bytes as they came (empty: none to show). */
 void start_succeed(struct start *s, const cJSON *build, struct str text);
 void start_fail(struct start *s, enum journal_state state, const char *reason, const char *message);

@@ -34,10 +34,8 @@ static void on_taken(void *arg, const struct kube_response *response)
 		start_retry(s, response, what);
 		return;
 	}
-	if (response->err.code == ERR_OK && start_is_overtaken(s, response->doc)) {
-		start_supersede(s, response->doc);
+	if (start_is_overtaken(s, response->err.code == ERR_OK ? response->doc : NULL))
 		return;
-	}
 	/* 404: it was there a moment ago and is gone; its number stays used. */
 	s->number++;
 	create(s);

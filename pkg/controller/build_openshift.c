@@ -16,8 +16,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* openshift-apiserver ends a request after 60 s. */
-#define SETTLED_MS        65000
 #define CONFLICT_WAIT_MS  200
 #define MAX_REQUEST_BYTES (1024 * 1024)
 
@@ -88,7 +86,7 @@ static void instantiate(struct start *s)
 		  &(struct kube_request){.method = KUBE_POST,
 					 .path = path.data,
 					 .body = buf_str(&body),
-					 .timeout_ms = SETTLED_MS,
+					 .timeout_ms = START_SETTLED_MS,
 					 .metric_resource = "buildconfigs/instantiate"},
 		  on_instantiated);
 }
@@ -128,8 +126,8 @@ static void start_anew(struct start *s)
 static void on_next_build(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
-	int64_t settled_in_ms =
-		s->change->posted_ms + SETTLED_MS - clock_wall_ms(s->work.controller->opt.clock);
+	int64_t settled_in_ms = s->change->posted_ms + START_SETTLED_MS -
+				clock_wall_ms(s->work.controller->opt.clock);
 
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK && start_is_own(s, response->doc))
@@ -152,4 +150,4 @@ static void post(struct start *s)
 		start_get_build(s, s->change->base_version + 1, on_next_build);
 }
 
-const struct build_backend build_openshift = {.post = post, .raises_version = false};
+const struct build_backend build_openshift = {.post = post, .has_gap = true};

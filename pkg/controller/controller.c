@@ -213,6 +213,8 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 		if (object) {
 			object_set_trouble(object, NULL, NULL);
 			object->known_version = -1;
+			object->known_accepted_ms = 0;
+			object->gap_number = 0;
 		}
 	}
 	if (object && after)

@@ -30,6 +30,9 @@ struct object {
 	int64_t status_due_ms;       /* since when a write is wanted */
 	int64_t status_retry_ms;     /* not before */
 	uint64_t status_fingerprint; /* of the last status write */
+	/* Wall clock; the newest push that another's Build up to known_version is of. */
+	int64_t known_accepted_ms;
+	int64_t gap_number, gap_ms; /* since when the Build of that number is missing; monotonic */
 	int64_t known_version; /* Builds up to this number were started here or looked at; -1: none
 				*/
 	unsigned secret_failures, status_failures;

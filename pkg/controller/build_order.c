@@ -1,0 +1,154 @@
+/*
+ * Between replicas: no older push of a ref is built after a newer one. Each start looks at the
+ * Builds that were made since this replica's last; in the ordinary case of one replica there are
+ * none.
+ */
+#include "controller/build.h"
+
+#include "buildconfig/verdict.h"
+
+#include <stdio.h>
+
+/* How many Builds of others are looked at. */
+#define MAX_LOOK_BACK 64
+#define GAP_WAIT_MS   1000
+/* An acceptance that is more than this ahead of our clock says nothing: some clock was wrong. */
+#define MAX_AHEAD_MS INT64_C(300000)
+
+static void note_looked(struct start *s, int64_t number)
+{
+	if (number > s->work.object->known_version)
+		s->work.object->known_version = number;
+}
+
+/* 0: not said, or not to be believed. */
+static int64_t accepted_ms(const struct start *s, const cJSON *build)
+{
+	const cJSON *text =
+		json_member(json_at(build, "metadata/annotations"), BUILD_ACCEPTED_ANNOTATION);
+	int64_t now_ms = clock_wall_ms(s->work.controller->opt.clock);
+	int64_t ms = 0;
+
+	if (!cJSON_IsString(text) || !clock_parse_rfc3339(str_of(text->valuestring), &ms) ||
+	    ms > now_ms + MAX_AHEAD_MS)
+		return 0;
+	return ms;
+}
+
+static void supersede(struct start *s, const cJSON *build)
+{
+	const char *by = json_str_at(build, "metadata/name");
+	char message[400];
+
+	(void)snprintf(message, sizeof(message), "a newer push of the same ref started build %s",
+		       by ? by : "");
+	start_fail(s, JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED), message);
+}
+
+static bool is_of_newer_push(struct start *s, const cJSON *build)
+{
+	const cJSON *ref =
+		json_member(json_at(build, "metadata/annotations"), BUILD_REF_ANNOTATION);
+	int64_t ms = accepted_ms(s, build);
+
+	if (ms > s->work.object->known_accepted_ms)
+		s->work.object->known_accepted_ms = ms;
+	return cJSON_IsString(ref) && strcmp(ref->valuestring, s->change->ref) == 0 &&
+	       ms > s->change->accepted_ms;
+}
+
+bool start_is_overtaken(struct start *s, const cJSON *build)
+{
+	if (is_of_newer_push(s, build)) {
+		supersede(s, build);
+		return true;
+	}
+	if (s->number == s->work.object->known_version + 1)
+		note_looked(s, s->number);
+	return false;
+}
+
+/* Those between the last that was looked at and this one may be another's. */
+void start_note_own(struct start *s)
+{
+	if (s->number == s->work.object->known_version + 1)
+		note_looked(s, s->number);
+}
+
+static bool is_old(const struct start *s, const cJSON *build)
+{
+	const char *text = json_str_at(build, "metadata/creationTimestamp");
+	int64_t now_ms = clock_wall_ms(s->work.controller->opt.clock);
+	int64_t created_ms = now_ms;
+
+	return text && clock_parse_rfc3339(str_of(text), &created_ms) &&
+	       now_ms - created_ms > START_SETTLED_MS;
+}
+
+/*
+ * The number is raised before the Build is made: one that is missing may be another replica's that
+ * is just being made, of this delivery or of a newer push. It is waited for until it cannot come
+ * any more.
+ */
+static bool is_gap(const struct start *s)
+{
+	struct object *object = s->work.object;
+	int64_t now_ms = clock_mono_ms(s->work.controller->opt.clock);
+
+	if (!start_backend(s)->has_gap || s->is_settled)
+		return false;
+	if (object->gap_number != s->look_at) {
+		object->gap_number = s->look_at;
+		object->gap_ms = now_ms;
+	}
+	return now_ms - object->gap_ms < START_SETTLED_MS;
+}
+
+static void look_at_next(struct start *s);
+
+static void on_earlier_build(void *arg, const struct kube_response *response)
+{
+	struct start *s = arg;
+
+	s->work.call = NULL;
+	if (response->err.code == ERR_OK && is_of_newer_push(s, response->doc)) {
+		supersede(s, response->doc);
+	} else if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND) {
+		start_retry(s, response, "look at earlier builds");
+	} else if (response->err.code == ERR_NOTFOUND && is_gap(s)) {
+		start_again(s, GAP_WAIT_MS);
+	} else {
+		s->is_settled = s->is_settled || response->err.code == ERR_NOTFOUND ||
+				is_old(s, response->doc);
+		s->look_at--;
+		look_at_next(s);
+	}
+}
+
+/* What was known before may have been of interest to newer changes only. */
+static int64_t look_until(const struct start *s)
+{
+	const struct object *object = s->work.object;
+	int64_t until =
+		s->change->accepted_ms < object->known_accepted_ms ? 0 : object->known_version;
+
+	if (until < s->version - MAX_LOOK_BACK)
+		until = s->version - MAX_LOOK_BACK;
+	return until > 0 ? until : 0;
+}
+
+static void look_at_next(struct start *s)
+{
+	if (s->look_at > look_until(s)) {
+		start_get_build(s, s->look_at, on_earlier_build);
+		return;
+	}
+	note_looked(s, s->version);
+	start_backend(s)->post(s);
+}
+
+void start_look_back(struct start *s)
+{
+	s->look_at = s->version;
+	look_at_next(s);
+}
