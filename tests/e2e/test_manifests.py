@@ -1,0 +1,91 @@
+"""What `kubectl apply -k` brings: complete, accepted by the real API server, and no right too many."""
+
+import subprocess
+
+import pytest
+import yaml
+
+from harness import DEVCLUSTER, ROOT
+
+READ_WATCH = ["get", "list", "watch"]
+
+# Every right of the ServiceAccount, cluster-wide. A change here is a change of what an administrator agrees to.
+RIGHTS = {
+    "buildhook": {
+        ("build.openshift.io", "buildconfigs"): [*READ_WATCH, "patch"],
+        ("build.openshift.io", "builds"): ["get", "list"],
+        ("", "secrets"): ["get", "create", "patch"],
+        ("events.k8s.io", "events"): ["create", "patch"],
+    },
+    "buildhook-kubernetes": {
+        ("build.openshift.io", "builds"): ["create"],
+        ("build.openshift.io", "buildconfigs/status"): ["patch"],
+    },
+    "buildhook-openshift": {
+        ("build.openshift.io", "buildconfigs/instantiate"): ["create"],
+        ("build.openshift.io", "builds/docker"): ["create"],
+        ("build.openshift.io", "builds/optimizeddocker"): ["create"],
+        ("build.openshift.io", "builds/source"): ["create"],
+        ("build.openshift.io", "builds/jenkinspipeline"): ["create"],
+    },
+}
+
+
+def kustomize(path):
+    done = subprocess.run([DEVCLUSTER, "kubectl", "kustomize", ROOT / "manifests" / path], check=True, capture_output=True)
+    return done.stdout.decode()
+
+
+def objects(path):
+    return [o for o in yaml.safe_load_all(kustomize(path)) if o]
+
+
+def rights_of(role):
+    found = {}
+    for rule in role["rules"]:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}, rule
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), []).extend(rule["verbs"])
+    return found
+
+
+@pytest.mark.parametrize("path, roles", [
+    (".", {"buildhook", "buildhook-kubernetes", "buildhook-openshift"}),
+    ("overlays/openshift", {"buildhook", "buildhook-openshift"}),
+    ("overlays/kubernetes", {"buildhook", "buildhook-kubernetes"}),
+])
+def test_the_rights_are_these_and_no_others(path, roles):
+    found = objects(path)
+    bound = {o["roleRef"]["name"] for o in found if o["kind"] == "ClusterRoleBinding"
+             if any(s["name"] == "buildhook" for s in o["subjects"])}
+    assert bound == roles
+    by_name = {o["metadata"]["name"]: o for o in found if o["kind"] == "ClusterRole"}
+    for name in roles:
+        assert {k: sorted(v) for k, v in rights_of(by_name[name]).items()} == {k: sorted(v) for k, v in RIGHTS[name].items()}
+
+
+def test_the_generated_install_file_is_what_the_overlay_says():
+    assert (ROOT / "manifests" / "install.yaml").read_text() == kustomize("overlays/kubernetes"), "run hack/install-yaml"
+
+
+def test_everything_is_accepted_strictly(cluster):
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-k", ROOT / "manifests/overlays/kubernetes")
+    cluster.kubectl("get", "statefulset,service,poddisruptionbudget,networkpolicy", "-n", "buildhook")
+
+
+@pytest.mark.parametrize("path", ["overlays/kubernetes", "overlays/openshift"])
+def test_the_pods_pass_pod_security_restricted(cluster, path):
+    (stateful_set,) = [o for o in objects(path) if o["kind"] == "StatefulSet"]
+    namespace = cluster.namespace("restricted")
+    cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    template = stateful_set["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "buildhook", "namespace": namespace}, "spec": template["spec"]}
+    pod["spec"]["serviceAccountName"] = "default"
+    pod["spec"].setdefault("volumes", []).append({"name": "journal", "emptyDir": {}})
+    cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
+    for container in pod["spec"]["containers"]:
+        container["securityContext"]["privileged"] = True
+        container["securityContext"]["allowPrivilegeEscalation"] = True
+    refused = cluster.run_kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
+    assert refused.returncode != 0 and "violates PodSecurity" in refused.stderr
