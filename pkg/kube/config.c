@@ -83,9 +83,10 @@ static void use_pod(struct kube_config *out)
 	CLEANUP(buf_release) struct buf server = BUF_INIT(1024);
 	const char *host = env_of("KUBERNETES_SERVICE_HOST");
 	const char *port = env_of("KUBERNETES_SERVICE_PORT");
-	bool is_v6 = strchr(host, ':') != NULL;
+	bool is_v6 = host && strchr(host, ':') != NULL;
 
-	buf_printf(&server, is_v6 ? "https://[%s]:%s" : "https://%s:%s", host, port ? port : "443");
+	buf_printf(&server, is_v6 ? "https://[%s]:%s" : "https://%s:%s", host ? host : "",
+		   port ? port : "443");
 	out->server = buf_take(&server);
 	out->ca_file = mem_strdup(POD_CA);
 	out->token_file = mem_strdup(POD_TOKEN);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "kube/proxy.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <stdlib.h>
 
@@ -139,6 +140,7 @@ int endpoint_init(struct endpoint *out, const struct kube_config *config, struct
 
 	if (rc < 0)
 		return rc;
+	assert(parts.scheme && parts.host && parts.port && parts.path);
 	*out = (struct endpoint){.insecure = config->insecure};
 	out->protocol = strcmp(parts.scheme, "http") == 0 ? "http" : "https";
 	out->host = join(parts.host, ":", parts.port, "");

@@ -1,4 +1,4 @@
-/* pipe2() */
+/* environ, pipe2() */
 #define _GNU_SOURCE
 
 #include "kube/exec.h"
@@ -13,8 +13,6 @@
 #include <unistd.h>
 
 #define MAX_ANSWER_BYTES ((size_t)256 * 1024)
-
-extern char **environ;
 
 static size_t count(char *const *list)
 {

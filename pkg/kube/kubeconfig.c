@@ -7,6 +7,8 @@
 #include "kube/exec.h"
 #include "kube/file.h"
 
+#include <assert.h>
+
 #define MAX_FILES     16
 #define MAX_PEM_BYTES ((size_t)1024 * 1024)
 
@@ -332,8 +334,10 @@ int kubeconfig_read(struct kube_config *out, const char *path, bool is_list,
 
 	if (rc == 0)
 		rc = find_context(&context, &name, &files, options->context, err);
-	if (rc == 0)
-		rc = read_context(out, &files, &context, options->allow_exec, err);
+	if (rc < 0)
+		return rc;
+	assert(context.file);
+	rc = read_context(out, &files, &context, options->allow_exec, err);
 	if (rc < 0)
 		return rc;
 	buf_printf(&source, "%s, context ", context.file->path);

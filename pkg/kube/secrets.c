@@ -8,8 +8,8 @@
 #include <utlist.h>
 
 #define MIN_INTERVAL_MS 1000
-#define SWEEP_MS        (60 * 1000)
-#define UNUSED_MS       (10 * 60 * 1000)
+#define SWEEP_MS        60000
+#define UNUSED_MS       600000
 
 struct kube_secret_lookup {
 	struct entry *entry;
