@@ -48,12 +48,16 @@ static void check_unique(struct world *w, const struct api_object *created)
 				   created->name);
 }
 
-/* Later and with a higher number: what runs builds takes them in one of the two orders. */
+/*
+ * Made later, and with a higher number: what runs builds goes by one of the two. The other push
+ * must have come after this one was accepted; a delivery that is repeated to another replica may
+ * look newer than it is.
+ */
 static void check_order(struct world *w, const struct build *created)
 {
 	for (const struct build *b = w->ledger->builds; b; b = b->next)
 		if (strcmp(b->uid, created->uid) == 0 && strcmp(b->ref, created->ref) == 0 &&
-		    b->accepted_ms > created->accepted_ms && b->number < created->number)
+		    b->first_ms > created->accepted_ms && b->number < created->number)
 			world_fail(w,
 				   "build %s is of an older push of %s than build %s, which was "
 				   "there before",
@@ -66,6 +70,8 @@ void check_build_created(struct world *w, const struct api_object *object)
 	struct push *push = ledger_find(w->ledger, build->label);
 	const char *commit = json_str_at(object->doc, "spec/revision/git/commit");
 
+	if (push)
+		build->first_ms = push->first_ms;
 	check_unique(w, object);
 	check_order(w, build);
 	build->next = w->ledger->builds;

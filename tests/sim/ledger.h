@@ -19,6 +19,7 @@ struct push {
 	bool is_acked;    /* 200 or 202, that is not for nothing */
 	bool is_failed;   /* answered 503, or not at all: the host sends it again, perhaps */
 	int last_status;  /* of its last answer, 0 without */
+	int64_t first_ms; /* wall clock; before it was accepted anywhere */
 	unsigned n_builds;
 	int64_t first_acked_ms;
 	/* At rest: what the journals say. */
@@ -29,6 +30,7 @@ struct push {
 struct build {
 	char uid[64], ref[64], name[256], label[33];
 	int64_t accepted_ms;
+	int64_t first_ms; /* of its push */
 	int64_t number;
 	struct build *next;
 };

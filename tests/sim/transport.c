@@ -100,14 +100,18 @@ static enum fate pick_fate(struct transport *t)
 
 static void execute(struct flight *f)
 {
+	static const char *const verbs[] = {
+		[KUBE_GET] = "get",       [KUBE_POST] = "post",         [KUBE_PUT] = "put",
+		[KUBE_DELETE] = "delete", [KUBE_MERGE_PATCH] = "merge", [KUBE_APPLY] = "apply"};
 	struct world *w = f->transport->world;
 	const struct api_request request = {f->method, f->path, str_range(f->body, f->body_bytes),
 					    f->transport->replica->index};
 
 	f->is_arrived = true;
 	api_serve(w->api, &request, &f->answer);
-	world_trace(w, "  api <- %zu %d %s: %d%s", f->transport->replica->index, (int)f->method,
-		    f->path, f->answer.status, f->answer.build ? "raised" : "");
+	world_trace(w, "  api <- %zu %s %s: %d%s %.*s", f->transport->replica->index,
+		    verbs[f->method], f->path, f->answer.status, f->answer.build ? "raised" : "",
+		    f->method == KUBE_GET ? 0 : 150, f->answer.body ? f->answer.body : "");
 }
 
 /* The flight is gone when this returns. */
