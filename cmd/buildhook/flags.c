@@ -83,7 +83,7 @@ bool flags_parse_size(struct str text, uint64_t *out_bytes)
 	static const struct {
 		const char *suffix;
 		uint64_t bytes;
-	} units[] = {{"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}};
+	} units[] = {{"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
 	uint64_t unit = 1, number;
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {

@@ -68,6 +68,8 @@ static void note_line(struct start *s, enum reason reason, const char *why)
 		return;
 	sighting->last_ms = change->accepted_ms;
 	sighting->is_news = true;
+	if (reason == REASON_NONE)
+		sighting->ref_mismatches = 0;
 	status_format_last(sighting->last, sizeof(sighting->last), &line);
 }
 

@@ -21,6 +21,15 @@ static void tell_controller(struct exchange *x, struct sighting *sighting)
 	sighting->is_news = true;
 }
 
+/* What is worth telling of a delivery although it builds. */
+static const char *hint_of(const struct exchange *x)
+{
+	for (size_t i = 0; i < x->n_changes; i++)
+		if (*x->changes[i].verdict.hint)
+			return x->changes[i].verdict.hint;
+	return "";
+}
+
 void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason,
 		const char *build, const char *why)
 {
@@ -38,6 +47,7 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 	};
 
 	sighting->last_ms = x->accepted_ms;
+	(void)snprintf(sighting->hint, sizeof(sighting->hint), "%s", hint_of(x));
 	status_format_last(sighting->last, sizeof(sighting->last), &line);
 	if (reason == REASON_REF_MISMATCH) {
 		sighting->ref_mismatches++;
@@ -177,22 +187,37 @@ static void answer_dry_run(struct exchange *x, size_t n_starts)
 	exchange_answer(x, 200, REASON_NONE, message);
 }
 
-static void admit_push(struct exchange *x)
+static size_t decide_changes(struct exchange *x)
 {
 	size_t n_starts = 0;
+
+	x->n_changes = x->event->n_changes;
+	x->changes = mem_new(x->n_changes, sizeof(*x->changes));
+	for (size_t i = 0; i < x->n_changes; i++) {
+		struct change *change = &x->changes[i];
+
+		decide_change(change, x, &x->event->changes[i]);
+		if (change->reason != REASON_NONE)
+			continue;
+		n_starts++;
+		if (n_starts > 1 && x->event->is_first_match_only) {
+			change->reason = REASON_SUPERSEDED;
+			n_starts--;
+		}
+	}
+	return n_starts;
+}
+
+static void admit_push(struct exchange *x)
+{
+	size_t n_starts;
 
 	if (x->event->n_changes == 0) {
 		answer_nothing(x, NULL, REASON_EVENT_IGNORED,
 			       "the push moved no ref, so there is nothing to build", NULL);
 		return;
 	}
-	x->n_changes = x->event->n_changes;
-	x->changes = mem_new(x->n_changes, sizeof(*x->changes));
-	for (size_t i = 0; i < x->n_changes; i++) {
-		decide_change(&x->changes[i], x, &x->event->changes[i]);
-		if (x->changes[i].reason == REASON_NONE)
-			n_starts++;
-	}
+	n_starts = decide_changes(x);
 	if (n_starts == 0)
 		answer_nothing(x, x->changes[0].from, x->changes[0].reason,
 			       x->changes[0].verdict.message, x->changes[0].verdict.brief);
