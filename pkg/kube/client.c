@@ -59,6 +59,24 @@ static void call_free(struct kube_call *call)
 	mem_free(&call);
 }
 
+/*
+ * What an answer says of the server. Nothing, where a stream ended (what began it did, and the next
+ * request will), or where others were answered while this one was not.
+ */
+static void tell_news(const struct kube_call *call, const struct kube_transport_answer *answer)
+{
+	struct kube_client *client = call->client;
+	bool was_answered = answer->status > 0 && !answer->is_cut;
+
+	if (was_answered) {
+		client->last_answer_ms = clock_mono_ms(client->clock);
+		set_up(client, answer->status != 401 && answer->status < 500);
+	} else if (!(answer->is_cut && call->request.is_watch) &&
+		   client->last_answer_ms <= call->started_ms) {
+		set_up(client, false);
+	}
+}
+
 /* The call leaves the client before its function is called, so that this may start and cancel what
  * it likes. */
 static void finish(struct kube_call *call, const struct kube_transport_answer *answer,
@@ -72,14 +90,7 @@ static void finish(struct kube_call *call, const struct kube_transport_answer *a
 	timer_stop(client->clock, &call->timer);
 	client_metrics_count(&client->metrics, &call->request, answer->status,
 			     now_ms - call->started_ms);
-	/* How a stream ends says little of the server: what began it did, and the next request
-	 * will. */
-	if (answer->status == 0 || (answer->is_cut && !call->request.is_watch)) {
-		set_up(client, false);
-	} else if (!answer->is_cut) {
-		client->last_answer_ms = now_ms;
-		set_up(client, answer->status != 401 && answer->status < 500);
-	}
+	tell_news(call, answer);
 	call->fn(call->arg, response);
 	call_free(call);
 }
@@ -121,10 +132,13 @@ void kube_transport_bytes(struct kube_call *call, struct str bytes)
 static void on_timeout(void *arg)
 {
 	struct kube_call *call = arg;
+	const struct kube_transport *transport = &call->client->transport;
 	struct kube_transport_answer answer = {0};
 	struct kube_response response;
 
-	call->client->transport.cancel(call->client->transport.ctx, call->handle);
+	answer.is_unsent =
+		transport->has_sent && !transport->has_sent(transport->ctx, call->handle);
+	transport->cancel(transport->ctx, call->handle);
 	err_set(&answer.err, ERR_UNAVAILABLE, "no answer from the API server within %lld ms",
 		(long long)call->request.timeout_ms);
 	answer_read(&response, &answer, NULL, false, 0);

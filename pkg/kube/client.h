@@ -129,6 +129,8 @@ struct kube_transport {
 	 */
 	void *(*start)(void *ctx, struct kube_call *call, const struct kube_request *request);
 	void (*cancel)(void *ctx, void *handle);
+	/* Whether any byte of it may have left; NULL: always. */
+	bool (*has_sent)(void *ctx, void *handle);
 	/* Called by kube_client_free() after all calls are cancelled; may be NULL. */
 	void (*free)(void *ctx);
 };

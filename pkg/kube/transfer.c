@@ -242,14 +242,13 @@ static void set_target(struct transfer *transfer, const struct endpoint *endpoin
 	SET(transfer->easy, CURLOPT_CONNECT_TO, endpoint->connect_to);
 }
 
-struct transfer *transfer_new(struct kube_call *call, const struct kube_request *request,
-			      CURL *easy)
+struct transfer *transfer_new(struct kube_call *call, const struct kube_request *request, int lane)
 {
 	struct transfer *transfer = mem_new(1, sizeof(*transfer));
 
 	transfer->call = call;
 	transfer->request = request;
-	transfer->easy = easy;
+	transfer->lane = lane;
 	transfer->body.limit = request->on_bytes ? MAX_ERROR_BYTES : request->max_bytes;
 	return transfer;
 }
@@ -276,6 +275,15 @@ void transfer_prepare(struct transfer *transfer, const struct endpoint *endpoint
 	SET(easy, CURLOPT_PRIVATE, transfer);
 }
 
+bool transfer_has_sent(const struct transfer *transfer)
+{
+	long n_bytes = 0;
+
+	if (transfer->multi)
+		set_option(curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &n_bytes));
+	return n_bytes > 0;
+}
+
 static struct str field_of(CURL *easy, const char *name)
 {
 	struct curl_header *header = NULL;
@@ -289,7 +297,6 @@ void transfer_read_answer(struct transfer *transfer, CURLcode result,
 			  const struct endpoint *endpoint, struct kube_transport_answer *answer)
 {
 	const char *text = transfer->error[0] ? transfer->error : curl_easy_strerror(result);
-	long n_sent_bytes = 0;
 
 	*answer = (struct kube_transport_answer){.status = (int)status_of(transfer->easy)};
 	answer->content_type = field_of(transfer->easy, "Content-Type");
@@ -297,9 +304,8 @@ void transfer_read_answer(struct transfer *transfer, CURLcode result,
 	answer->body = buf_str(&transfer->body);
 	if (result == CURLE_OK && answer->status > 0)
 		return;
-	set_option(curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &n_sent_bytes));
 	answer->is_cut = answer->status > 0;
-	answer->is_unsent = answer->status == 0 && n_sent_bytes == 0;
+	answer->is_unsent = answer->status == 0 && !transfer_has_sent(transfer);
 	if (transfer->is_over_limit)
 		err_set(&answer->err, ERR_LIMIT, "the answer is longer than %zu bytes",
 			transfer->request->max_bytes);

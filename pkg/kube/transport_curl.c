@@ -10,10 +10,19 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#define MAX_SHORT_CONNECTIONS 2L
+/*
+ * HTTP/1.1: a request takes a connection for as long as it lasts. Those over the limits wait here,
+ * in their order, since libcurl hands a free connection to whoever comes by. Slow writes (admission
+ * webhooks) leave some for reads.
+ */
+#define MAX_SHORT  8
+#define MAX_WRITES 6
 /* Easy handles kept for the next requests: each holds some 20 KiB once it was used. */
 #define MAX_IDLE_HANDLES 2
+/* Then connections are not used again, nor kept: the API server closes them soon after. */
+#define IDLE_MS 60000
 
+enum lane { LANE_READ, LANE_WRITE, LANE_WATCH, N_LANES };
 enum pool_kind { POOL_SHORT, POOL_WATCH, N_POOLS };
 
 struct transport;
@@ -29,11 +38,13 @@ struct transport {
 	struct endpoint endpoint;
 	struct credentials *credentials;
 	struct pool pools[N_POOLS];
-	struct transfer *transfers;
+	struct transfer
+		*transfers; /* under way, waiting or cancelled, in the order of their start */
+	size_t n_active[N_LANES];
+	struct timer idle_timer;
 	/* libcurl is on the stack: handles can be neither added nor removed until it has returned.
 	 */
 	bool is_inside;
-	bool has_deferred;
 	CURL *idle[MAX_IDLE_HANDLES];
 	size_t n_idle;
 };
@@ -67,26 +78,75 @@ static void keep_handle(struct transport *transport, struct transfer *transfer)
 	transport->idle[transport->n_idle++] = TAKE(transfer->easy);
 }
 
-static void remove_transfer(struct transfer *transfer)
+static void on_idle(void *arg);
+
+static size_t n_short(const struct transport *transport)
 {
-	if (transfer->is_added)
-		check(curl_multi_remove_handle(transfer->multi, transfer->easy));
-	transfer->is_added = false;
+	return transport->n_active[LANE_READ] + transport->n_active[LANE_WRITE];
+}
+
+static enum lane lane_of(const struct kube_request *request)
+{
+	if (request->is_watch)
+		return LANE_WATCH;
+	return request->method == KUBE_GET ? LANE_READ : LANE_WRITE;
+}
+
+static bool has_room(const struct transport *transport, int lane)
+{
+	if (lane == LANE_WATCH)
+		return true;
+	return n_short(transport) < MAX_SHORT &&
+	       (lane == LANE_READ || transport->n_active[LANE_WRITE] < MAX_WRITES);
+}
+
+static void remove_transfer(struct transport *transport, struct transfer *transfer)
+{
+	if (!transfer->multi)
+		return;
+	check(curl_multi_remove_handle(transfer->multi, transfer->easy));
+	transfer->multi = NULL;
+	transport->n_active[transfer->lane]--;
+	if (n_short(transport) == 0)
+		timer_start(loop_clock(transport->loop), &transport->idle_timer, IDLE_MS, on_idle,
+			    transport);
 }
 
 static void drop_transfer(struct transport *transport, struct transfer *transfer)
 {
-	remove_transfer(transfer);
+	remove_transfer(transport, transfer);
 	DL_DELETE(transport->transfers, transfer);
 	transfer_free(transfer);
 }
 
 static void add_transfer(struct transport *transport, struct transfer *transfer)
 {
-	credentials_poll(transport->credentials, clock_mono_ms(loop_clock(transport->loop)));
+	struct clock *clock = loop_clock(transport->loop);
+	enum pool_kind kind = transfer->lane == LANE_WATCH ? POOL_WATCH : POOL_SHORT;
+
+	if (kind == POOL_SHORT)
+		timer_stop(clock, &transport->idle_timer);
+	if (!transfer->easy)
+		transfer->easy = take_handle(transport);
+	credentials_poll(transport->credentials, clock_mono_ms(clock));
 	transfer_prepare(transfer, &transport->endpoint, transport->credentials);
-	transfer->is_added = true;
+	transfer->multi = transport->pools[kind].multi;
+	transport->n_active[transfer->lane]++;
 	check(curl_multi_add_handle(transfer->multi, transfer->easy));
+}
+
+/* What was cancelled goes, and what waits begins, as far as there is room. */
+static void settle(struct transport *transport)
+{
+	struct transfer *transfer = NULL;
+	struct transfer *next = NULL;
+
+	DL_FOREACH_SAFE (transport->transfers, transfer, next) {
+		if (!transfer->call)
+			drop_transfer(transport, transfer);
+		else if (!transfer->multi && has_room(transport, transfer->lane))
+			add_transfer(transport, transfer);
+	}
 }
 
 /*
@@ -104,7 +164,7 @@ static bool repeat(struct transport *transport, struct transfer *transfer,
 	if (credentials_generation(transport->credentials) == transfer->generation)
 		return false;
 	transfer->is_repeated = true;
-	remove_transfer(transfer);
+	remove_transfer(transport, transfer);
 	add_transfer(transport, transfer);
 	return true;
 }
@@ -117,29 +177,12 @@ static void finish(struct transport *transport, struct transfer *transfer, CURLc
 	transfer_read_answer(transfer, result, &transport->endpoint, &answer);
 	if (repeat(transport, transfer, &answer))
 		return;
-	remove_transfer(transfer);
+	remove_transfer(transport, transfer);
 	DL_DELETE(transport->transfers, transfer);
 	kube_transport_done(call, &answer);
 	if (result == CURLE_OK)
 		keep_handle(transport, transfer);
 	transfer_free(transfer);
-}
-
-/* What was started and cancelled while libcurl was on the stack. */
-static void run_deferred(struct transport *transport)
-{
-	struct transfer *transfer = NULL;
-	struct transfer *next = NULL;
-
-	if (!transport->has_deferred)
-		return;
-	transport->has_deferred = false;
-	DL_FOREACH_SAFE (transport->transfers, transfer, next) {
-		if (!transfer->call)
-			drop_transfer(transport, transfer);
-		else if (!transfer->is_added)
-			add_transfer(transport, transfer);
-	}
 }
 
 static void drive(struct pool *pool, curl_socket_t fd, int what)
@@ -152,7 +195,7 @@ static void drive(struct pool *pool, curl_socket_t fd, int what)
 	transport->is_inside = true;
 	check(curl_multi_socket_action(pool->multi, fd, what, &n_running));
 	transport->is_inside = false;
-	run_deferred(transport);
+	settle(transport);
 	while ((message = curl_multi_info_read(pool->multi, &n_left)) != NULL) {
 		CURLcode result = message->data.result;
 		char *transfer = NULL;
@@ -161,6 +204,7 @@ static void drive(struct pool *pool, curl_socket_t fd, int what)
 		    CURLE_OK)
 			abort();
 		finish(transport, (struct transfer *)transfer, result);
+		settle(transport);
 	}
 }
 
@@ -226,14 +270,11 @@ static int on_timer_wish(CURLM *multi, long delay_ms, void *arg)
 static void *start(void *ctx, struct kube_call *call, const struct kube_request *request)
 {
 	struct transport *transport = ctx;
-	struct transfer *transfer = transfer_new(call, request, take_handle(transport));
+	struct transfer *transfer = transfer_new(call, request, lane_of(request));
 
-	transfer->multi = transport->pools[request->is_watch ? POOL_WATCH : POOL_SHORT].multi;
 	DL_APPEND(transport->transfers, transfer);
-	if (transport->is_inside)
-		transport->has_deferred = true;
-	else
-		add_transfer(transport, transfer);
+	if (!transport->is_inside)
+		settle(transport);
 	return transfer;
 }
 
@@ -242,12 +283,15 @@ static void cancel(void *ctx, void *handle)
 	struct transport *transport = ctx;
 	struct transfer *transfer = handle;
 
-	if (!transport->is_inside) {
-		drop_transfer(transport, transfer);
-		return;
-	}
 	transfer->call = NULL;
-	transport->has_deferred = true;
+	if (!transport->is_inside)
+		settle(transport);
+}
+
+static bool has_sent(void *ctx, void *handle)
+{
+	(void)ctx;
+	return transfer_has_sent(handle);
 }
 
 static void init_pool(struct pool *pool, struct transport *transport)
@@ -260,6 +304,7 @@ static void init_pool(struct pool *pool, struct transport *transport)
 	check(curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool));
 	check(curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish));
 	check(curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool));
+	check(curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)MAX_SHORT));
 }
 
 static void release_pool(struct pool *pool)
@@ -269,6 +314,25 @@ static void release_pool(struct pool *pool)
 	timer_stop(loop_clock(pool->transport->loop), &pool->timer);
 }
 
+static void drop_handles(struct transport *transport)
+{
+	while (transport->n_idle > 0)
+		curl_easy_cleanup(transport->idle[--transport->n_idle]);
+}
+
+/* libcurl closes idle connections only when it looks for one: a new start is what closes them at
+ * once. */
+static void on_idle(void *arg)
+{
+	struct transport *transport = arg;
+	struct pool *pool = &transport->pools[POOL_SHORT];
+
+	assert(!transport->is_inside && n_short(transport) == 0);
+	drop_handles(transport);
+	release_pool(pool);
+	init_pool(pool, transport);
+}
+
 static void transport_free(void *ctx)
 {
 	struct transport *transport = ctx;
@@ -276,8 +340,8 @@ static void transport_free(void *ctx)
 	assert(!transport->is_inside);
 	while (transport->transfers)
 		drop_transfer(transport, transport->transfers);
-	while (transport->n_idle > 0)
-		curl_easy_cleanup(transport->idle[--transport->n_idle]);
+	drop_handles(transport);
+	timer_stop(loop_clock(transport->loop), &transport->idle_timer);
 	for (size_t i = 0; i < N_POOLS; i++)
 		release_pool(&transport->pools[i]);
 	endpoint_release(&transport->endpoint);
@@ -307,13 +371,12 @@ int transport_curl_new(struct kube_transport *out, struct loop *loop,
 	endpoint = (struct endpoint){0};
 	for (size_t i = 0; i < N_POOLS; i++)
 		init_pool(&transport->pools[i], transport);
-	check(curl_multi_setopt(transport->pools[POOL_SHORT].multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-				MAX_SHORT_CONNECTIONS));
 	*out = (struct kube_transport){
 		.ctx = transport,
 		.host = transport->endpoint.host,
 		.start = start,
 		.cancel = cancel,
+		.has_sent = has_sent,
 		.free = transport_free,
 	};
 	return 0;

@@ -366,6 +366,44 @@ static void one_slow_request_among_quick_ones_is_not_down(void **state)
 	kube_cancel(slow);
 }
 
+static void a_timeout_among_answers_is_not_down(void **state)
+{
+	struct world *w = *state;
+
+	get(w);
+	for (int i = 0; i < 31; i++) {
+		get(w);
+		answer(w, 200, "", NULL, "{}");
+		pass(w, 1000);
+	}
+	assert_int_equal(w->n_done, 32);
+	assert_int_equal(w->code, ERR_OK);
+	assert_true(kube_client_is_up(w->client));
+	assert_int_equal(w->n_changes, 1);
+}
+
+static bool has_sent(void *ctx, void *handle)
+{
+	(void)ctx;
+	(void)handle;
+	return false;
+}
+
+static void a_request_that_timed_out_in_the_queue_is_not_uncertain(void **state)
+{
+	struct world *w = *state;
+	struct kube_transport transport = {
+		.ctx = w, .start = on_start, .cancel = on_cancel, .has_sent = has_sent};
+
+	kube_client_free(w->client);
+	w->client = kube_client_new_over(w->clock, &transport);
+	get(w);
+	pass(w, 10000);
+	pass(w, 20000);
+	assert_int_equal(w->code, ERR_UNAVAILABLE);
+	assert_false(w->is_uncertain);
+}
+
 static void defaults_are_filled_in_for_the_transport(void **state)
 {
 	struct world *w = *state;
@@ -447,6 +485,8 @@ int main(void)
 		TEST(up_and_down_follow_the_last_answer),
 		TEST(ten_seconds_without_any_answer_are_down),
 		TEST(one_slow_request_among_quick_ones_is_not_down),
+		TEST(a_timeout_among_answers_is_not_down),
+		TEST(a_request_that_timed_out_in_the_queue_is_not_uncertain),
 		TEST(defaults_are_filled_in_for_the_transport),
 		TEST(freeing_the_client_cancels_without_calling_back),
 		TEST(requests_are_counted_by_code_method_and_resource),

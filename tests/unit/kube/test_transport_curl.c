@@ -19,8 +19,8 @@
 
 #include <cmocka.h>
 
-#define MAX_CONNECTIONS 8
-#define MAX_REQUESTS    16
+#define MAX_CONNECTIONS 12
+#define MAX_REQUESTS    32
 
 /* An HTTP server on the same loop, which answers each request with the next text of its script. */
 struct peer {
@@ -316,7 +316,7 @@ static void writes_carry_method_type_and_body(void **state)
 	assert_int_equal(w->peer.n_connections, 1);
 }
 
-static void many_requests_share_two_connections(void **state)
+static void many_requests_share_few_connections(void **state)
 {
 	struct world *w = *state;
 
@@ -326,7 +326,50 @@ static void many_requests_share_two_connections(void **state)
 	}
 	run(w, 12);
 	assert_int_equal(w->n_done, 12);
-	assert_true(w->peer.n_connections <= 2);
+	assert_true(w->peer.n_connections <= 8);
+}
+
+static void slow_writes_leave_room_for_reads(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 10; i++) {
+		w->peer.script[i] = "";
+		start(w, &(struct kube_request){
+				 .method = KUBE_POST, .path = "/slow", .body = STR("{}")});
+	}
+	w->peer.script[6] = OK;
+	start(w, &(struct kube_request){.path = "/quick"});
+	run(w, 1);
+	assert_int_equal(w->status, 200);
+	assert_int_equal(w->peer.n_requests, 7);
+	assert_non_null(strstr(w->peer.requests[6], "GET /prefix/quick "));
+}
+
+static size_t position(const struct peer *peer, const char *path)
+{
+	size_t i = 0;
+
+	while (i < peer->n_requests && !strstr(peer->requests[i], path))
+		i++;
+	assert_true(i < peer->n_requests);
+	return i;
+}
+
+static void what_waits_is_sent_in_its_order(void **state)
+{
+	struct world *w = *state;
+	char path[16];
+
+	for (int i = 0; i < 32; i++) {
+		w->peer.script[i] = OK;
+		(void)snprintf(path, sizeof(path), "/%d", i);
+		start(w, &(struct kube_request){.path = path});
+	}
+	run(w, 32);
+	assert_true(position(&w->peer, "/8 ") < position(&w->peer, "/16 "));
+	assert_true(position(&w->peer, "/16 ") < position(&w->peer, "/24 "));
+	assert_true(position(&w->peer, "/24 ") < position(&w->peer, "/31 "));
 }
 
 static void a_watch_is_streamed_on_its_own_connection(void **state)
@@ -551,7 +594,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_get_carries_token_accept_and_prefix),
 		TEST(writes_carry_method_type_and_body),
-		TEST(many_requests_share_two_connections),
+		TEST(many_requests_share_few_connections),
+		TEST(slow_writes_leave_room_for_reads),
+		TEST(what_waits_is_sent_in_its_order),
 		TEST(a_watch_is_streamed_on_its_own_connection),
 		TEST(a_watch_that_breaks_off_is_unavailable),
 		TEST(an_error_answer_to_a_watch_is_collected),
