@@ -410,6 +410,17 @@ void action_push_last(struct world *w)
 {
 	const struct api_object *bc = NULL;
 
-	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc)
-		deliver(w, pick_replica(w), ledger_add_push(w, bc, "refs/heads/main"));
+	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc) {
+		struct push *p = ledger_add_push(w, bc, "refs/heads/main");
+
+		p->is_last = true;
+		deliver(w, pick_replica(w), p);
+	}
+}
+
+void action_repeat_refused(struct world *w)
+{
+	for (struct push *p = w->ledger->pushes; p; p = p->next)
+		if (p->is_last && p->last_status == 401)
+			deliver(w, pick_replica(w), p);
 }

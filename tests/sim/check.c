@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #define STATUS_INTERVAL_MS 5000
@@ -158,4 +160,15 @@ void check_request(struct world *w, const struct api_request *request)
 		check_not_starting(w, request);
 		check_interval(w, request);
 	}
+}
+
+void check_logs(struct world *w, int fd)
+{
+	off_t n = lseek(fd, 0, SEEK_END);
+	void *text = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+
+	if (text == MAP_FAILED)
+		return;
+	check_leak(w, str_range(text, (size_t)n), "the log");
+	(void)munmap(text, (size_t)n);
 }

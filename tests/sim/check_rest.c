@@ -109,12 +109,37 @@ static void check_rows(struct world *w)
 	}
 }
 
+/* Once all is well a push is built, and its BuildConfig says so. */
+static void check_last(struct world *w, const struct push *p)
+{
+	const struct api_object *bc = api_find(w->api, API_BUILDCONFIG, p->namespace_, p->name);
+	bool is_paused =
+		strcmp(api_annotation(bc, "openshift.io/build-config.paused"), "true") == 0;
+	const struct build *build = w->ledger->builds;
+	const char *line = api_annotation(bc, "buildhook.io/github-last");
+	char end[300];
+
+	while (build && strcmp(build->label, p->label) != 0)
+		build = build->next;
+	if (!build && !is_paused && !bc->is_poison)
+		world_fail(w, "the last push to %s was answered %d, and not built", p->name,
+			   p->last_status);
+	if (build)
+		(void)snprintf(end, sizeof(end), "-> %s", build->name);
+	else
+		(void)snprintf(end, sizeof(end), "%s", is_paused ? "Paused" : "failed");
+	if (!strstr(line, end))
+		world_fail(w, "%s says \"%s\", where \"%s\" was last", p->name, line, end);
+}
+
 static void check_pushes(struct world *w)
 {
 	for (const struct push *p = w->ledger->pushes; p; p = p->next) {
 		if (p->is_acked && p->n_builds == 0 && !p->is_ended)
 			world_fail(w, "push %s of %s was acknowledged, and came to nothing", p->id,
 				   p->name);
+		if (p->is_last)
+			check_last(w, p);
 		if (p->n_builds > 1)
 			world_fail(w, "push %s of %s was built %u times", p->id, p->name,
 				   p->n_builds);

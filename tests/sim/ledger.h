@@ -16,6 +16,7 @@ struct push {
 	char commit[41];
 	char label[33];
 	bool is_matching; /* its ref is built */
+	bool is_last;     /* pushed when all was well again */
 	bool is_acked;    /* 200 or 202, that is not for nothing */
 	bool is_failed;   /* answered 503, or not at all: the host sends it again, perhaps */
 	int last_status;  /* of its last answer, 0 without */
@@ -66,5 +67,7 @@ void check_request(struct world *w, const struct api_request *request);
 void check_status_written(struct world *w, const struct api_request *request);
 /* TEXT holds no value of a secret. */
 void check_leak(struct world *w, struct str text, const char *where);
+/* What was logged to FD holds no value of a secret. */
+void check_logs(struct world *w, int fd);
 /* When all is at rest. */
 void check_at_rest(struct world *w);

@@ -10,7 +10,9 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +81,56 @@ static void make_folder(char *out)
 	}
 }
 
+/*
+ * The program's log goes to a file, where it can be searched. What a sanitizer or an assertion says
+ * must not get lost there.
+ */
+extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
+extern void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
+
+static struct {
+	int file, terminal;
+	uint64_t seed;
+} out;
+
+static void on_death(void)
+{
+	(void)dprintf(out.terminal, "sim: died in seed %llu\n", (unsigned long long)out.seed);
+}
+
+static void on_abort(int signo)
+{
+	char text[2048];
+	off_t n = lseek(out.file, 0, SEEK_END);
+	off_t from = n > (off_t)sizeof(text) ? n - (off_t)sizeof(text) : 0;
+	ssize_t got = pread(out.file, text, sizeof(text), from);
+
+	if (got > 0)
+		(void)!write(out.terminal, text, (size_t)got);
+	on_death();
+	(void)signal(signo, SIG_DFL);
+	(void)raise(signo);
+}
+
+static void divert_log(void)
+{
+	out.terminal = dup(STDERR_FILENO);
+	out.file = (int)memfd_create("log", 0);
+	if (out.file < 0 || dup2(out.file, STDERR_FILENO) < 0)
+		exit(2);
+	if (__sanitizer_set_report_fd)
+		__sanitizer_set_report_fd((void *)(intptr_t)out.terminal);
+	if (__sanitizer_set_death_callback)
+		__sanitizer_set_death_callback(on_death);
+	(void)signal(SIGABRT, on_abort);
+}
+
+static void empty_log(void)
+{
+	if (ftruncate(out.file, 0) == 0)
+		(void)lseek(out.file, 0, SEEK_SET);
+}
+
 /* The kind of world is the seed's, so that a seed alone says what it was. */
 static bool run_seed(const struct settings *s, uint64_t seed, const char *folder, size_t *steps)
 {
@@ -89,9 +141,14 @@ static bool run_seed(const struct settings *s, uint64_t seed, const char *folder
 		.n_replicas = s->replicas ? s->replicas : 1 + seed / 2 % 2,
 		.n_actions = s->actions,
 		.folder = folder,
+		.log_fd = out.file,
 		.is_verbose = s->is_verbose,
 	};
 	char message[1024];
+
+	out.seed = seed;
+	if (!s->is_verbose)
+		empty_log();
 
 	if (world_run(&options, steps, message, sizeof(message)))
 		return true;
@@ -131,7 +188,10 @@ int main(int argc, char **argv)
 	(void)argc;
 	parse(&s, argv + 1);
 	(void)snprintf(folder, sizeof(folder), "/dev/shm/buildhook-sim-%d", (int)getpid());
-	log_init(s.is_verbose ? LOG_DEBUG : LOG_ERROR, LOG_TEXT);
+	log_init(LOG_DEBUG, LOG_TEXT);
+	out.file = -1;
+	if (!s.is_verbose)
+		divert_log();
 	for (uint64_t i = 0; i < s.seeds; i++) {
 		make_folder(folder);
 		if (run_seed(&s, s.from + i, folder, &steps))

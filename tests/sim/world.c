@@ -148,6 +148,8 @@ static void come_to_rest(struct world *w)
 	world_go(w, w->now_ms + REST_MS);
 	action_push_last(w);
 	world_go(w, w->now_ms + LAST_MS);
+	action_repeat_refused(w);
+	world_go(w, w->now_ms + LAST_MS);
 	if (!*w->failure)
 		check_at_rest(w);
 	n_writes = w->api->n_writes;
@@ -193,6 +195,8 @@ bool world_run(const struct world_options *options, size_t *steps, char *message
 	live(&w, options->n_actions);
 	if (!*w.failure)
 		come_to_rest(&w);
+	if (options->log_fd >= 0)
+		check_logs(&w, options->log_fd);
 	*steps += w.steps;
 	(void)snprintf(message, size, "%s", w.failure);
 	release(&w);

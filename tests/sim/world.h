@@ -56,6 +56,7 @@ struct world_options {
 	size_t n_replicas;
 	size_t n_actions;
 	const char *folder; /* for the journals */
+	int log_fd;         /* what the program logs; read when all is over */
 	bool is_verbose;
 };
 
@@ -80,3 +81,5 @@ void action_populate(struct world *w);
 void action_heal(struct world *w);
 /* One more push to each BuildConfig, which must work as if nothing had been. */
 void action_push_last(struct world *w);
+/* Once more what was refused, as its secret was made anew meanwhile. */
+void action_repeat_refused(struct world *w);
