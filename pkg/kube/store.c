@@ -190,7 +190,6 @@ void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t 
 	entry = find_entry(store, key.data);
 	if (!entry)
 		entry = add_entry(store, key.data);
-	entry->seen = store->n_lists;
 	if (has_version(entry, version))
 		return;
 	end_ahead(store, entry);

@@ -262,6 +262,19 @@ static void a_held_back_removal_counts_too(void **state)
 	expect_changes(w, "shop/cart >ours;shop/cart ours>;shop/other >x;");
 }
 
+static void our_write_is_no_proof_that_a_list_had_the_object(void **state)
+{
+	struct world *w = *state;
+
+	kube_store_begin_list(w->store, NULL);
+	put_written(w, "cart", "3", "ours", 0);
+	/* The list was made after the object had been deleted again. */
+	kube_store_end_list(w->store, NULL);
+	assert_non_null(kube_store_find(w->store, "shop/cart"));
+	kube_store_settle(w->store, 60000);
+	assert_null(kube_store_find(w->store, "shop/cart"));
+}
+
 static void a_second_write_waits_for_its_own_version(void **state)
 {
 	struct world *w = *state;
@@ -328,6 +341,7 @@ int main(void)
 		TEST(a_late_deletion_of_an_earlier_object_does_not_undo_our_write),
 		TEST(what_was_held_back_counts_if_our_version_never_comes_by),
 		TEST(a_held_back_removal_counts_too),
+		TEST(our_write_is_no_proof_that_a_list_had_the_object),
 		TEST(a_second_write_waits_for_its_own_version),
 		TEST(a_write_that_changed_nothing_holds_nothing_back),
 		TEST(each_object_is_visited_once),
