@@ -426,6 +426,7 @@ static void no_change_is_missed_whatever_fails(void **state)
 			if (i % 60 == 59 && w->call && w->is_watch)
 				send_bookmark(w);
 		}
+		serve(w, false);
 		expect_equal(w, seed);
 		n_lists += w->n_lists;
 		tear_down_world(w);
