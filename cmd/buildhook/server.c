@@ -209,6 +209,7 @@ static void start_controller(struct server *s)
 		.status_interval_ms = o->status_interval_ms,
 		.resync_ms = o->resync_ms,
 		.secret_ttl_ms = o->secret_ttl_ms,
+		.rotation_grace_ms = o->rotation_grace_ms,
 		.build_burst = (unsigned)o->build_burst,
 		.builds_per_minute = o->builds_per_minute,
 	});

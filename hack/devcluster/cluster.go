@@ -65,8 +65,8 @@ func startEtcd() (*embed.Etcd, error) {
 	}
 }
 
-func apiserverArgs(port int) []string {
-	return []string{
+func apiserverArgs(port int, openshift bool) []string {
+	args := []string{
 		"--etcd-servers=unix://etcd:1",
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
@@ -86,11 +86,14 @@ func apiserverArgs(port int) []string {
 		"--service-account-signing-key-file=pki/service-account.key",
 		"--service-cluster-ip-range=10.0.0.0/24",
 		"--authorization-mode=RBAC",
-		// As OpenShift has it: blockOwnerDeletion needs rights on the owner's finalizers.
-		"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
 		"--allow-privileged=true",
 		"--profiling=false",
 	}
+	if openshift {
+		// blockOwnerDeletion needs rights on the owner's finalizers, and a change of owners the right to delete.
+		args = append(args, "--enable-admission-plugins=OwnerReferencesPermissionEnforcement")
+	}
+	return args
 }
 
 func controllerArgs() []string {
@@ -303,7 +306,7 @@ func up(o options) error {
 	defer etcd.Close()
 	exited := make(chan *process)
 	controllers := &process{name: "kube-controller-manager", dir: o.dir, args: controllerArgs(), exited: exited}
-	apiserver := &process{name: "kube-apiserver", dir: o.dir, args: apiserverArgs(port), exited: exited}
+	apiserver := &process{name: "kube-apiserver", dir: o.dir, args: apiserverArgs(port, o.openshift), exited: exited}
 	err = supervise(o.dir, apiserver, controllers, exited, func() error {
 		return startFront(o, listener, serverURL(port))
 	})

@@ -194,6 +194,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	s->number = build_number(build);
 	s->result = RECONCILE_SUCCESS;
 	s->again_ms = 0;
+	s->work.object->throttled_reads = 0;
 	flood_take(&s->work.object->flood, &c->limit, clock_mono_ms(c->opt.clock));
 	start_note_own(s);
 	controller_count_build(c, s->change->host,
@@ -276,6 +277,23 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 	commit(s, &update);
 }
 
+/*
+ * Nothing has been sent yet. A 429 that passes in a moment is common: kube-apiserver gives one to
+ * the first list of a kind while it fills its cache.
+ */
+static void retry_read(struct start *s, const struct kube_response *response, const char *what)
+{
+	struct object *object = s->work.object;
+
+	if (response->status != 429 || response->retry_after_ms > RETRY_BASE_MS ||
+	    object->throttled_reads >= MAX_THROTTLED_READS) {
+		start_retry(s, response, what);
+		return;
+	}
+	object->throttled_reads++;
+	start_again(s, RETRY_BASE_MS);
+}
+
 void start_refused(struct start *s, const struct kube_response *response, const char *what)
 {
 	char message[700];
@@ -311,7 +329,7 @@ static void on_own_builds(void *arg, const struct kube_response *response)
 
 	s->work.call = NULL;
 	if (response->err.code != ERR_OK) {
-		start_retry(s, response, "look for a build of this delivery");
+		retry_read(s, response, "look for a build of this delivery");
 		return;
 	}
 	build = json_member(response->doc, "items") ? json_member(response->doc, "items")->child
@@ -360,7 +378,7 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 		return;
 	}
 	if (response->err.code != ERR_OK) {
-		start_retry(s, response, "read the BuildConfig");
+		retry_read(s, response, "read the BuildConfig");
 		return;
 	}
 	if (is_paused(response->doc)) {

@@ -33,6 +33,7 @@ static void on_resync(void *arg)
 	}
 	flood_take(&c->resync_flood, &c->resync_limit, now_ms);
 	object->recheck_ms = now_ms - JUST_FETCHED_MS;
+	object->is_owning_denied = false;
 	queue_add(c->opt.queue, object->key);
 	timer_start(c->opt.clock, &object->resync, c->opt.resync_ms, on_resync, object);
 }
@@ -149,6 +150,8 @@ static void act(struct object *object, const struct observation *o, const struct
 	case ACTION_FETCH_SECRET:
 	case ACTION_CREATE_SECRET:
 	case ACTION_COMPLETE_SECRET:
+	case ACTION_ROTATE_SECRET:
+	case ACTION_END_PREVIOUS:
 	case ACTION_OWN_SECRET:
 		secret_act(object, next);
 		return;

@@ -36,6 +36,7 @@ struct controller_options {
 	int64_t status_interval_ms;
 	int64_t resync_ms;
 	int64_t secret_ttl_ms;
+	int64_t rotation_grace_ms;
 	unsigned build_burst;
 	double builds_per_minute; /* 0: no limit */
 };

@@ -36,10 +36,14 @@ struct object {
 	int64_t known_version; /* Builds up to this number were started here or looked at; -1: none
 				*/
 	unsigned secret_failures, status_failures;
+	unsigned throttled_reads; /* since the last build that was started */
 	uint32_t ignored_told[BUILDCONFIG_HOOKS], refused_told[BUILDCONFIG_HOOKS];
 	char *trouble;        /* why a Secret could not be made or read, or NULL */
 	char *trouble_secret; /* and which */
 	bool is_not_ready_told;
+	/* The cluster lets nobody set owners of what he may not delete; asked again at the resync.
+	 */
+	bool is_owning_denied;
 };
 
 struct controller {

@@ -1,4 +1,5 @@
 #include "controller/internal.h"
+#include "controller/rotation.h"
 
 #include <stdio.h>
 
@@ -28,7 +29,9 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 	s->name = name;
 	s->type = type;
 	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
-	s->is_owned = is_owned(s->secret, seen->bc);
+	s->is_owned = object->is_owning_denied || is_owned(s->secret, seen->bc);
+	s->wants_rotation = s->secret->state == KUBE_SECRET_PRESENT &&
+			    rotation_is_wanted(seen->bc, name, s->secret->rotated_for);
 	s->is_former = kube_secret_is_former(s->secret, seen->bc->name, seen->bc->uid);
 	if (s->is_former && s->secret->fetched_ms + FORMER_INTERVAL_MS <=
 				    clock_mono_ms(object->controller->opt.clock))

@@ -38,6 +38,14 @@ static bool plan_pending_build(const struct observed *seen, struct action *next)
 	return true;
 }
 
+/* The value before the rotation counts until its time is over, and is then taken away. */
+static bool is_previous_over(const struct observed_secret *s, const struct observed *seen)
+{
+	const struct kube_secret *secret = s->secret;
+
+	return secret->previous.n > 0 && secret->previous_until_ms <= seen->wall_ms;
+}
+
 static enum action_kind missing_in(const struct observed_secret *s, const struct observed *seen)
 {
 	const struct kube_secret *secret = s->secret;
@@ -54,7 +62,20 @@ static enum action_kind missing_in(const struct observed_secret *s, const struct
 		return ACTION_NONE;
 	if (!secret->has_key)
 		return ACTION_COMPLETE_SECRET;
-	return s->is_owned ? ACTION_NONE : ACTION_OWN_SECRET;
+	if (!s->is_owned)
+		return ACTION_OWN_SECRET;
+	if (s->wants_rotation)
+		return ACTION_ROTATE_SECRET;
+	return is_previous_over(s, seen) ? ACTION_END_PREVIOUS : ACTION_NONE;
+}
+
+static void wait_for_secret(const struct observed_secret *s, const struct observed *seen,
+			    struct action *next)
+{
+	if (s->is_former)
+		wait_at_most(next, FORMER_INTERVAL_MS);
+	if (s->secret->previous.n > 0 && s->secret->previous_until_ms > seen->wall_ms)
+		wait_at_most(next, s->secret->previous_until_ms - seen->wall_ms);
 }
 
 static bool plan_missing_secret(const struct observed *seen, struct action *next)
@@ -62,8 +83,7 @@ static bool plan_missing_secret(const struct observed *seen, struct action *next
 	for (size_t i = 0; i < seen->n_secrets; i++) {
 		enum action_kind kind = missing_in(&seen->secrets[i], seen);
 
-		if (seen->secrets[i].is_former)
-			wait_at_most(next, FORMER_INTERVAL_MS);
+		wait_for_secret(&seen->secrets[i], seen, next);
 		if (kind == ACTION_NONE)
 			continue;
 		if (!seen->is_api_up)

@@ -16,7 +16,8 @@ struct observed_secret {
 	const char *name;
 	int type; /* index of the first hook that uses it */
 	const struct kube_secret *secret;
-	bool is_owned;  /* carries an ownerReference to this BuildConfig */
+	bool is_owned;       /* carries an ownerReference to this BuildConfig */
+	bool wants_rotation; /* asked for, and not done yet */
 	bool is_former; /* of a deleted BuildConfig of this name: the garbage collector is about to
 			   take it */
 };
@@ -52,7 +53,9 @@ enum action_kind {
 	ACTION_FETCH_SECRET,
 	ACTION_CREATE_SECRET,
 	ACTION_COMPLETE_SECRET, /* ours, without the key */
-	ACTION_OWN_SECRET,      /* ours, not yet owned by this BuildConfig */
+	ACTION_ROTATE_SECRET,
+	ACTION_END_PREVIOUS, /* the grace of a rotated secret is over */
+	ACTION_OWN_SECRET,   /* ours, not yet owned by this BuildConfig */
 	ACTION_START_BUILD,
 	ACTION_SUPERSEDE, /* ends the change */
 	ACTION_WRITE_STATUS,

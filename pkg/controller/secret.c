@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "controller/internal.h"
+#include "controller/rotation.h"
 #include "crypto/crypto.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #define RETRY_BASE_MS 1000
 #define RETRY_MAX_MS  (5 * 60 * 1000)
 #define MAX_BODY      (64 * 1024)
+#define MAX_RECORD    (16 * 1024)
 
 struct secret_work {
 	struct work work;
@@ -47,6 +49,18 @@ static void put_new_value(cJSON *secret, struct controller *c)
 	explicit_bzero(hex, sizeof(hex));
 }
 
+/* What the BuildConfig asks for is recorded also where nothing had to be done: a fresh value needs
+ * no rotation. */
+static void put_record(cJSON *annotations, const struct buildconfig *bc, const char *record)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_RECORD);
+
+	if (!*bc->rotate)
+		return;
+	rotation_put_record(&text, bc, record);
+	json_put_text(annotations, "buildhook.io/rotated", buf_str(&text));
+}
+
 static cJSON *new_secret(const struct secret_work *w, const struct buildconfig *bc)
 {
 	cJSON *secret = json_new_object();
@@ -59,37 +73,65 @@ static cJSON *new_secret(const struct secret_work *w, const struct buildconfig *
 	json_put_str(metadata, "name", w->name);
 	json_put_str(metadata, "namespace", w->namespace_);
 	json_put_str(json_put_object(metadata, "labels"), KUBE_MANAGED_BY_LABEL, "buildhook");
+	put_record(json_put_object(metadata, "annotations"), bc, "");
 	put_owner(json_put_array(metadata, "ownerReferences"), bc);
 	put_new_value(secret, w->work.controller);
 	return secret;
 }
 
-/*
- * A merge patch replaces lists whole, so the owners there were are listed again; the
- * resourceVersion makes it fail if anything was changed meanwhile.
- */
+/* A merge patch replaces lists whole, so the owners there were are listed again. */
+static void put_owners(cJSON *metadata, const struct buildconfig *bc, const struct kube_secret *old)
+{
+	cJSON *owners = json_put_array(metadata, "ownerReferences");
+
+	for (size_t i = 0; i < old->n_owners; i++) {
+		const struct buildconfig other = {.name = old->owners[i].name,
+						  .uid = old->owners[i].uid};
+
+		if (strcmp(other.uid, bc->uid) != 0)
+			put_owner(owners, &other);
+	}
+	put_owner(owners, bc);
+}
+
+static void put_rotation(cJSON *patch, cJSON *annotations, const struct secret_work *w,
+			 const struct kube_secret *old)
+{
+	const struct controller *c = w->work.controller;
+	char *previous = crypto_base64((const unsigned char *)old->value.p, old->value.n);
+	char until[CLOCK_TEXT_BYTES];
+
+	clock_format_rfc3339(until, clock_wall_ms(c->opt.clock) + c->opt.rotation_grace_ms, false);
+	json_put_str(annotations, "buildhook.io/previous-until", until);
+	json_put_str(json_put_object(patch, "data"), KUBE_SECRET_PREVIOUS_KEY, previous);
+	mem_wipe_str(&previous);
+	put_new_value(patch, w->work.controller);
+}
+
+/* The resourceVersion makes it fail if anything was changed meanwhile. */
 static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *bc,
 			const struct kube_secret *old)
 {
 	cJSON *patch = json_new_object();
 	cJSON *metadata = json_put_object(patch, "metadata");
-	cJSON *owners;
-	bool is_owned = false;
+	cJSON *annotations;
 
 	json_put_str(metadata, "uid", old->uid);
 	json_put_str(metadata, "resourceVersion", old->resource_version);
-	owners = json_put_array(metadata, "ownerReferences");
-	for (size_t i = 0; i < old->n_owners; i++) {
-		const struct buildconfig other = {.name = old->owners[i].name,
-						  .uid = old->owners[i].uid};
-
-		put_owner(owners, &other);
-		is_owned |= strcmp(other.uid, bc->uid) == 0;
-	}
-	if (!is_owned)
-		put_owner(owners, bc);
+	annotations = json_put_object(metadata, "annotations");
+	if (w->kind == ACTION_OWN_SECRET || w->kind == ACTION_COMPLETE_SECRET)
+		put_owners(metadata, bc, old);
 	if (w->kind == ACTION_COMPLETE_SECRET)
 		put_new_value(patch, w->work.controller);
+	if (w->kind == ACTION_ROTATE_SECRET)
+		put_rotation(patch, annotations, w, old);
+	if (w->kind == ACTION_END_PREVIOUS) {
+		json_put(annotations, "buildhook.io/previous-until", cJSON_CreateNull());
+		json_put(json_put_object(patch, "data"), KUBE_SECRET_PREVIOUS_KEY,
+			 cJSON_CreateNull());
+	} else {
+		put_record(annotations, bc, old->rotated_for);
+	}
 	return patch;
 }
 
@@ -121,18 +163,31 @@ static void succeed(struct secret_work *w)
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
-static void tell_created(const struct secret_work *w)
+static void tell_written(const struct secret_work *w)
 {
+	static const struct {
+		const char *reason, *log, *note;
+	} words[] = {
+		[ACTION_CREATE_SECRET] = {"WebhookSecretCreated", "webhook secret created",
+					  "created"},
+		[ACTION_COMPLETE_SECRET] = {"WebhookSecretCreated", "webhook secret completed",
+					    "completed"},
+		[ACTION_ROTATE_SECRET] = {"WebhookSecretRotated", "webhook secret rotated",
+					  "rotated"},
+	};
 	const struct buildconfig *bc = object_buildconfig(w->work.object);
 	char note[512];
 
-	log_msg(LOG_INFO, "controller", "webhook secret created",
-		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name));
+	if (w->kind >= ARRAY_LEN(words) || !words[w->kind].reason)
+		return;
+	log_msg(LOG_INFO, "controller", words[w->kind].log, LOG_FIELD("namespace", w->namespace_),
+		LOG_FIELD("secret", w->name));
 	if (!bc)
 		return;
-	(void)snprintf(note, sizeof(note), "created Secret %s with a new value for the %s webhook",
-		       w->name, buildconfig_type_names[w->type]);
-	event_send(w->work.controller, bc, EVENT_NORMAL, "WebhookSecretCreated", note);
+	(void)snprintf(note, sizeof(note), "%s Secret %s with a new value for the %s webhook%s",
+		       words[w->kind].note, w->name, buildconfig_type_names[w->type],
+		       w->kind == ACTION_ROTATE_SECRET ? "; the old one counts for a while" : "");
+	event_send(w->work.controller, bc, EVENT_NORMAL, words[w->kind].reason, note);
 }
 
 /* What is known of the Secret was wrong: look again, soon. */
@@ -142,6 +197,20 @@ static void look_again(struct secret_work *w)
 
 	kube_secrets_forget(c->opt.secrets, w->namespace_, w->name);
 	work_end(&w->work, RECONCILE_REQUEUE, 0);
+}
+
+/*
+ * Admission plug-in OwnerReferencesPermissionEnforcement (on in OpenShift): only who may delete an
+ * object may change its owners. The Secret works all the same; it goes with the BuildConfig that it
+ * was made for, and is then made again.
+ */
+static void accept_one_owner(struct secret_work *w, const char *why)
+{
+	w->work.object->is_owning_denied = true;
+	log_msg(LOG_INFO, "controller", "a shared webhook secret keeps its one owner",
+		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
+		LOG_FIELD("error", why));
+	succeed(w);
 }
 
 static void on_written(void *arg, const struct kube_response *response)
@@ -154,14 +223,19 @@ static void on_written(void *arg, const struct kube_response *response)
 	switch (response->err.code) {
 	case ERR_OK:
 		kube_secrets_put_written(c->opt.secrets, response->doc);
-		if (w->kind != ACTION_OWN_SECRET)
-			tell_created(w);
+		tell_written(w);
 		succeed(w);
 		return;
 	case ERR_EXISTS:
 	case ERR_CONFLICT:
 		look_again(w);
 		return;
+	case ERR_DENIED:
+		if (w->kind == ACTION_OWN_SECRET && response->status == 403) {
+			accept_one_owner(w, response->err.msg);
+			return;
+		}
+		/* fall through */
 	default:
 		(void)snprintf(text, sizeof(text), "cannot %s Secret %s: %s",
 			       w->kind == ACTION_CREATE_SECRET ? "create" : "update", w->name,
