@@ -9,7 +9,7 @@
 #include "doc/json.h"
 
 #define HOOK_MAX_ENV       64
-#define HOOK_MAX_ENV_BYTES (32 * 1024)
+#define HOOK_MAX_ENV_BYTES 32768
 /* A name cut to this is longer, and none that counts. */
 #define HOOK_MAX_ENV_NAME_BYTES 256
 

@@ -112,7 +112,7 @@ static const struct host *find_host(const struct hook_request *request)
 {
 	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
 		const struct host *host = &hosts[i];
-		struct str event = STR("");
+		struct str event;
 
 		if (host->type != request->type)
 			continue;
@@ -128,7 +128,7 @@ static const struct host *find_host(const struct hook_request *request)
 
 static void report(struct err *problem, const char *what, struct str found, const char *expected)
 {
-	CLEANUP(buf_release) struct buf text = BUF_INIT(2 * QUOTED_BYTES);
+	CLEANUP(buf_release) struct buf text = BUF_INIT(128);
 
 	buf_put_clean(&text, found, QUOTED_BYTES);
 	err_set(problem, ERR_INVALID, "%s \"%s\"%s, expected %s", what, text.len ? text.data : "",
@@ -136,8 +136,7 @@ static void report(struct err *problem, const char *what, struct str found, cons
 }
 
 static const char *const event_expected[HOOK_TYPES] = {
-	[HOOK_GITHUB] = "no event header: expected X-GitHub-Event, X-Gitea-Event, X-Forgejo-Event "
-			"or X-Gogs-Event",
+	[HOOK_GITHUB] = "no event header: expected that of GitHub, Gitea, Forgejo or Gogs",
 	[HOOK_GITLAB] = "no event header: expected X-Gitlab-Event",
 	[HOOK_BITBUCKET] = "no event header: expected X-Event-Key",
 };
@@ -149,7 +148,7 @@ static bool is_event_name(struct str event)
 		char c = event.p[i];
 		bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 
-		if (!is_letter && !(c >= '0' && c <= '9') && !memchr(":._- ", c, 5))
+		if (!is_letter && !(c >= '0' && c <= '9') && (!c || !strchr(":._- ", c)))
 			return false;
 	}
 	return event.n < sizeof(((struct hook_envelope *)NULL)->name);

@@ -3,7 +3,7 @@
 #include "doc/yaml.h"
 
 /* Of the JSON that YAML becomes: aliases are expanded. */
-#define MAX_JSON_BYTES (1024 * 1024)
+#define MAX_JSON_BYTES 1048576
 
 void hook_generic_body_release(struct hook_generic_body *body)
 {

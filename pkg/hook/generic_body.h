@@ -7,7 +7,7 @@
 #include "hook/decode.h"
 #include "hook/envelope.h"
 
-#define HOOK_MAX_GENERIC_BYTES (64 * 1024)
+#define HOOK_MAX_GENERIC_BYTES 65536
 
 struct hook_generic_body {
 	size_t bytes;

@@ -1,8 +1,9 @@
 /*
- * What a Git host says: one HTTP request becomes a proof of who sent it and an event. Pure: no I/O, no clock, no randomness. One
- * file per host decodes; verify.c proves.
+ * What a Git host says: one HTTP request becomes a proof of who sent it and an event. Pure: no I/O,
+ * no clock, no randomness. One file per host decodes; verify.c proves.
  *
- * Bytes may be hashed and read as they come, but nothing that was read may be used before hook_delivery_holds() is true.
+ * Bytes may be hashed and read as they come, but nothing that was read may be used before
+ * hook_delivery_holds() is true.
  */
 #pragma once
 
@@ -30,7 +31,8 @@ enum hook_host {
 /* "github", ...; exact, lower case. False for anything else. */
 bool hook_type_parse(struct str text, enum hook_type *out);
 const char *hook_type_name(enum hook_type type);
-/* "github", "gitea", ..., "bitbucket", "bitbucket-dc", "generic": closed set, for metrics and annotations. */
+/* "github", "gitea", ..., "bitbucket", "bitbucket-dc", "generic", "unknown": a closed set, for
+ * metrics and annotations. */
 const char *hook_host_name(enum hook_host host);
 
 /* The value of the first header of that NAME (any case; trimmed), and how many there are. */
@@ -38,27 +40,32 @@ typedef struct str (*hook_header_fn)(const void *arg, const char *name, size_t *
 
 struct hook_request {
 	enum hook_type type;
-	hook_header_fn header; /* asked only within hook_delivery_new() and hook_delivery_finish() */
+	hook_header_fn header; /* asked only within hook_delivery_new() */
 	const void *header_arg;
-	/* Proofs that count: the hook's secrets, at most HOOK_MAX_SECRETS; empty ones never match. Lent until hook_delivery_free(). */
+	/* The hook's secrets, at most HOOK_MAX_SECRETS; empty ones never match. Lent for
+	 * hook_delivery_new() alone. */
 	const struct str *secrets;
 	size_t n_secrets;
-	/* OpenShift's URL: the secret in the path is the proof, checked by the caller. A proof of the provider's that is sent as well must verify too. */
+	/* OpenShift's URL: the secret in the path is the proof, checked by the caller. A proof of
+	 * the provider's that is sent as well must verify too: a SHA-1 signature of GitHub's never
+	 * does, and a bearer token is one for Generic alone. */
 	bool is_path_proven;
 	int64_t now_ms; /* wall clock, for timestamps of signing tokens */
 	bool allow_env; /* Generic */
 };
 
-#define HOOK_MAX_SECRETS 16
-#define HOOK_MAX_CHANGES 64
-#define HOOK_MAX_FILES_BYTES (64 * 1024)
-#define HOOK_MAX_FORM_BYTES (1024 * 1024)
-#define HOOK_MAX_ID_BYTES 128
-#define HOOK_MAX_REF_BYTES 1024
+#define HOOK_MAX_SECRETS       16
+#define HOOK_MAX_CHANGES       64
+#define HOOK_MAX_FILES_BYTES   65536
+#define HOOK_MAX_FORM_BYTES    1048576
+#define HOOK_MAX_ID_BYTES      128
+#define HOOK_MAX_REF_BYTES     1024
 #define HOOK_MAX_MESSAGE_BYTES 1000
 
 enum hook_kind {
-	HOOK_PUSH,  /* changes[] may still be empty */
+	/* There may still be no changes: Bitbucket sends such, and a Generic payload whose git part
+	 * names no ref, of which `warning` tells, builds nothing. */
+	HOOK_PUSH,
 	HOOK_PING,
 	HOOK_OTHER, /* an event of this host that never builds */
 };
@@ -68,45 +75,54 @@ struct hook_person {
 	char *email;
 };
 
-/* One ref that was moved. Texts are NULL where the payload has none; valid UTF-8, without NUL, within the bounds above. */
+/*
+ * One ref that was moved. Texts are NULL where the payload has none; valid UTF-8, without NUL,
+ * within the bounds above, and as they were sent: whoever shows them cleans them.
+ */
 struct hook_change {
-	char *ref;      /* full: "refs/heads/main", "refs/tags/v1"; NULL: Generic without a git part, the BuildConfig's own ref */
-	char *commit;   /* 40 or 64 lower-case hex digits: the commit that the ref points at */
+	/* Full and valid: "refs/heads/main", "refs/tags/v1". NULL: Generic without a git part, the
+	 * BuildConfig's own ref. */
+	char *ref;
+	/* 40 or 64 lower-case hex digits, the commit that the ref points at. NULL where it was
+	 * deleted, and for Generic where the payload names none. */
+	char *commit;
 	bool is_delete;
 	struct hook_person author, committer;
-	char *message;
+	char *message; /* cut at HOOK_MAX_MESSAGE_BYTES */
 };
 
 struct hook_event {
 	enum hook_host host;
 	enum hook_kind kind;
-	char name[64];       /* the event as the host calls it ("push", "Push Hook"), cleaned */
+	char name[64]; /* the event as the host calls it ("push", "Push Hook"), cleaned */
 	char delivery_id[HOOK_MAX_ID_BYTES + 1]; /* "" when the host sent none */
 	struct hook_change *changes;
 	size_t n_changes;
 	/* Generic's git.refs: only the first change whose ref the BuildConfig builds counts. */
 	bool is_first_match_only;
-	char *pusher;        /* login or name of who pushed */
+	char *pusher;         /* login or name of who pushed */
 	char *default_branch; /* short name */
-	/* Addresses of the repository that the payload names (clone, ssh, html), at most 4. */
+	/* Addresses of the repository that the payload names (clone, ssh, html); NULL ends them. */
 	char *repositories[4];
 	/*
-	 * Files that the push touched, each followed by a NUL, of a delivery with one change; have_all_files is false when the payload lists none or not all of them (a cap of the host's
-	 * or of ours).
+	 * Files that the push touched, each followed by a NUL, of a delivery with one change;
+	 * have_all_files is false when the payload lists none or not all of them (a cap of the
+	 * host's or of ours).
 	 */
 	char *files;
 	size_t files_bytes;
 	bool have_all_files;
 	/* Generic: */
-	char *env_json;      /* JSON array of {name, value}, checked, or NULL */
-	char *options_json;  /* dockerStrategyOptions, or NULL */
-	char *warning;       /* what was left out and why, in words, or NULL */
+	char *env_json;     /* JSON array of {name, value}, checked, or NULL */
+	char *options_json; /* dockerStrategyOptions, or NULL */
+	char *warning;      /* what was left out and why, in words, or NULL */
 };
 
 struct hook_delivery;
 
 /*
- * Starts to read a delivery. Never fails: what is wrong with its headers comes out of hook_delivery_finish(), after the proof.
+ * Starts to read a delivery. Never fails: what is wrong with its headers comes out of
+ * hook_delivery_finish(), after the proof.
  */
 struct hook_delivery *hook_delivery_new(const struct hook_request *request);
 void hook_delivery_free(struct hook_delivery *delivery);
@@ -114,19 +130,25 @@ void hook_delivery_free(struct hook_delivery *delivery);
 void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes);
 
 /*
- * After the last byte: does one of the secrets prove it? Every secret and every header is looked at, in a time that does not depend on their values.
+ * After the last byte: does one of the secrets prove it? Every secret is tried, in a time that does
+ * not depend on their values.
  */
 bool hook_delivery_holds(struct hook_delivery *delivery);
 /*
- * Why it does not, for the BuildConfig's owner (never for the sender): "signature does not match the secret", "no X-Hub-Signature-256 header; ...". Static text.
+ * Why it does not, for the BuildConfig's owner (never for the sender): "signature does not match
+ * the secret", "no X-Hub-Signature-256 header: ...". Static text.
  */
 const char *hook_delivery_refusal(const struct hook_delivery *delivery);
-/* An unsigned diagnostics:ping of Bitbucket Data Center: answered 200, recorded nowhere. Known from the headers. */
+/* An unsigned diagnostics:ping of Bitbucket Data Center: answered 200, recorded nowhere. Known from
+ * the headers. */
 bool hook_delivery_is_unsigned_ping(const struct hook_delivery *delivery);
 
 /*
- * The event, only after hook_delivery_holds(). ERR_INVALID (answer 400; GitLab 200 Unreadable): media type, event header or payload, with what was found, where, and what is
- * expected. ERR_LIMIT: a form or document over its bound. EVENT is owned by the delivery.
+ * The event, once and only after hook_delivery_holds(); owned by the delivery. ERR_INVALID (answer
+ * 400; GitLab 200 Unreadable): media type, event header or payload, with what was found, where, and
+ * what is expected. ERR_LIMIT: a form or a list of changes over its bound. A Generic delivery never
+ * fails.
  */
-int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out, struct err *err);
+int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
+			 struct err *err);
 enum hook_host hook_delivery_host(const struct hook_delivery *delivery);

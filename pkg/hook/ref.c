@@ -3,7 +3,7 @@
 /* git-check-ref-format(1), rules 4, 5 and 10. Bytes from 0x80 on are Git's to allow. */
 static bool is_forbidden(char c)
 {
-	return (unsigned char)c < 0x20 || c == 0x7f || memchr(" ~^:?*[\\", c, 8) != NULL;
+	return (unsigned char)c < 0x20 || c == 0x7f || strchr(" ~^:?*[\\", c) != NULL;
 }
 
 /* Rules 1 and 6: no empty part, none that begins with a dot or ends with ".lock". */

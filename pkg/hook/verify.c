@@ -105,7 +105,8 @@ static void take_token(struct hook_verify *v, struct str token, const char *mism
 	for (size_t i = 0; i < v->request->n_secrets; i++) {
 		struct str secret = v->request->secrets[i];
 
-		matches |= crypto_equal(token, secret) & !str_empty(secret);
+		if (crypto_equal(token, secret) && !str_empty(secret))
+			matches = true;
 	}
 	if (!matches)
 		refuse(v, mismatch);
