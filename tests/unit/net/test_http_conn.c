@@ -36,7 +36,7 @@ static void a_silent_connection_is_closed_when_it_idled_long(void **state)
 	struct world *world = *state;
 	struct client *client = client_new(world);
 	int64_t ms = closed_after_ms(world, client);
-	assert_true(ms >= 290 && ms < 1000);
+	assert_true(ms >= 290 && ms < 2500);
 	assert_int_equal(client->got.len, 0);
 }
 
@@ -48,7 +48,7 @@ static void idling_counts_from_the_last_answer(void **state)
 	client_send(client, STR(POST_HEAD "\r\n"));
 	expect_answers(world, client, "200");
 	int64_t ms = closed_after_ms(world, client);
-	assert_true(ms >= 280 && ms < 1000);
+	assert_true(ms >= 280 && ms < 2500);
 	assert_false(client->is_reset);
 }
 
@@ -83,7 +83,7 @@ static void a_trickling_head_is_cut_off(void **state)
 	start_trickle(&trickle, world, client);
 	int64_t ms = closed_after_ms(world, client);
 	timer_stop(world->clock, &trickle.timer);
-	assert_true(ms >= 45 && ms < 300);
+	assert_true(ms >= 45 && ms < 1500);
 	expect_answers(world, client, "408!");
 	assert_int_equal(world->n_heads, 0);
 }

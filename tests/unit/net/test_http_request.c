@@ -218,7 +218,7 @@ static void a_reset_while_the_handler_thinks_is_an_abort(void **state)
 	client_send(client, STR(POST_HEAD "\r\n"));
 	assert_true(run_until(world, has_ended, NULL, 1000));
 	reset(world, client);
-	assert_true(run_until(world, has_aborted, NULL, 100));
+	assert_true(run_until(world, has_aborted, NULL, 2000));
 	assert_int_equal(http_server_connections(world->server), 0);
 }
 
@@ -242,7 +242,7 @@ static void a_reset_within_the_body_is_an_abort(void **state)
 	client_send(client, STR(POST_HEAD "Content-Length: 10\r\n\r\nhello"));
 	run_for(world, 30);
 	reset(world, client);
-	assert_true(run_until(world, has_aborted, NULL, 100));
+	assert_true(run_until(world, has_aborted, NULL, 2000));
 	assert_int_equal(world->n_ends, 0);
 }
 
