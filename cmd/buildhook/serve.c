@@ -40,6 +40,17 @@ static void forbid_core_dumps(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
+/* The soft limit is often 1024 for the sake of select(2), which is not used here. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int command_serve(int argc, char **argv)
 {
 	struct serve_options options;
@@ -54,6 +65,7 @@ int command_serve(int argc, char **argv)
 		return EXIT_OK;
 	}
 	forbid_core_dumps();
+	allow_descriptors();
 	start_log(&options);
 	status = server_new(&server, &options, &err);
 	if (status != 0) {

@@ -2,6 +2,7 @@
 
 #include "admin.h"
 #include "command.h"
+#include "public_url.h"
 #include "stats.h"
 
 #include "base/log.h"
@@ -18,9 +19,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define DISCOVERY_RETRY_MS 2000
-#define DISCOVERY_AGAIN_MS (5 * 60 * 1000)
-#define DRAIN_STEP_MS      50
+#define ADMIN_MAX_CONNECTIONS 32
+#define DISCOVERY_RETRY_MS    2000
+#define DISCOVERY_AGAIN_MS    (5 * 60 * 1000)
+#define DRAIN_STEP_MS         50
 /* Of the 20 s that a clean end may take. */
 #define DRAIN_LIMIT_MS  18000
 #define BACKOFF_BASE_MS 5
@@ -50,6 +52,7 @@ struct server {
 	struct stats *stats;
 	struct loop_watch *signals[2];
 	struct kube_discovery_call *discovery;
+	struct public_url *public_url; /* NULL with --public-url */
 	struct timer discovery_timer, drain_timer;
 	enum controller_backend backend;
 	bool has_backend;
@@ -187,7 +190,7 @@ static void start_reflector(struct server *s, const char *namespace_)
 	s->n_reflectors++;
 }
 
-static void start_controller(struct server *s)
+static void start_controller(struct server *s, const char *url)
 {
 	const struct serve_options *o = s->options;
 
@@ -202,7 +205,7 @@ static void start_controller(struct server *s)
 		.sightings = s->sightings,
 		.metrics = s->metrics,
 		.backend = s->backend,
-		.public_url = o->public_url,
+		.public_url = url,
 		.instance = s->instance,
 		.provision = o->provision,
 		.give_up_ms = o->give_up_ms,
@@ -217,6 +220,20 @@ static void start_controller(struct server *s)
 		start_reflector(s, NULL);
 	for (size_t i = 0; i < o->namespaces.n; i++)
 		start_reflector(s, o->namespaces.items[i]);
+}
+
+/* The first answer starts the reconciler: status that is written before would have to be written
+ * again. */
+static void on_public_url(void *arg, const char *url)
+{
+	struct server *s = arg;
+
+	if (*url)
+		log_msg(LOG_INFO, "server", "public address found", LOG_FIELD("url", url));
+	if (s->controller)
+		controller_set_public_url(s->controller, url);
+	else
+		start_controller(s, url);
 }
 
 static bool find_backend(const struct server *s, const struct kube_discovery *discovery,
@@ -271,7 +288,11 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 	s->backend = backend;
 	log_msg(LOG_INFO, "server", "backend chosen",
 		LOG_FIELD("backend", backend == CONTROLLER_OPENSHIFT ? "openshift" : "kubernetes"));
-	start_controller(s);
+	if (s->options->public_url)
+		start_controller(s, s->options->public_url);
+	else
+		s->public_url = public_url_new(s->client, s->clock, s->config->namespace_,
+					       on_public_url, s);
 }
 
 static void discover(void *arg)
@@ -388,6 +409,7 @@ static int listen_all(struct server *s, struct err *err)
 	http = (struct http_options){.limits = http_default_limits,
 				     .handler = admin_handler(&s->admin)};
 	http.limits.max_body_bytes = 0;
+	http.limits.max_connections = ADMIN_MAX_CONNECTIONS;
 	if (http_server_new(&s->admin_http, s->loop, o->admin_listen, &http, err) != 0)
 		return err_wrap(err, "--admin-listen %s", o->admin_listen);
 	log_msg(LOG_INFO, "server", "listening",
@@ -459,6 +481,7 @@ void server_free(struct server *s)
 	receiver_free(s->receiver);
 	controller_free(s->controller);
 	kube_discovery_cancel(s->discovery);
+	public_url_free(s->public_url);
 	for (size_t i = 0; i < s->n_reflectors; i++) {
 		kube_reflector_free(s->reflectors[i]);
 		free(s->paths[i]);

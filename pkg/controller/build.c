@@ -9,6 +9,9 @@
 
 #define RETRY_BASE_MS 1000
 #define RETRY_MAX_MS  (5 * 60 * 1000)
+/* Reads that were throttled in a row before the ordinary back-off begins. */
+#define MAX_THROTTLED_READS 3
+
 const struct build_backend *start_backend(const struct start *s)
 {
 	return s->work.controller->opt.backend == CONTROLLER_OPENSHIFT ? &build_openshift

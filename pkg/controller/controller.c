@@ -246,6 +246,16 @@ void controller_resume(struct controller *c)
 	controller_run(c);
 }
 
+void controller_set_public_url(struct controller *c, const char *url)
+{
+	struct object *object, *next;
+
+	free(c->public_url);
+	c->public_url = mem_strdup(url);
+	HASH_ITER (hh, c->objects, object, next)
+		queue_add(c->opt.queue, object->key);
+}
+
 void controller_poke(struct controller *c, const char *key)
 {
 	queue_add(c->opt.queue, key);
@@ -264,6 +274,7 @@ struct controller *controller_new(const struct controller_options *options)
 	struct controller *c = mem_new(1, sizeof(*c));
 
 	c->opt = *options;
+	c->public_url = mem_strdup(options->public_url);
 	c->limit = (struct flood_limit){options->build_burst, options->builds_per_minute / 60000};
 	c->status_limit = (struct flood_limit){5, 5.0 / 1000};
 	c->resync_limit = (struct flood_limit){10, 10.0 / 1000};
@@ -289,5 +300,6 @@ void controller_free(struct controller *c)
 		free_object(c, object);
 	}
 	event_log_free(c->events);
+	free(c->public_url);
 	free(c);
 }

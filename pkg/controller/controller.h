@@ -29,7 +29,7 @@ struct controller_options {
 	struct sightings *sightings;
 	struct metrics *metrics;
 	enum controller_backend backend;
-	const char *public_url; /* NULL: not known */
+	const char *public_url; /* copied; "": not known */
 	const char *instance;   /* for Events: the Pod's or host's name */
 	bool provision;
 	int64_t give_up_ms;
@@ -53,6 +53,8 @@ void controller_run(void *controller);
 /* From the store. OLD and NEW_ are struct buildconfig or NULL. */
 void controller_on_change(struct controller *controller, const char *key, const void *old,
 			  const void *new_);
+/* The URLs that are shown change. */
+void controller_set_public_url(struct controller *controller, const char *url);
 /* The store is synced, or the API server answers again: everything that was waiting for that is
  * looked at. */
 void controller_resume(struct controller *controller);

@@ -51,6 +51,7 @@ struct controller {
 	struct flood_limit limit;
 	struct object *objects;
 	size_t n_working;
+	char *public_url;
 	struct event_log *events;
 	/* Status writes of all BuildConfigs: 5/s. */
 	struct flood_limit status_limit;

@@ -75,7 +75,7 @@ void status_observe(struct status *out, const struct object *object, const struc
 {
 	const struct controller *c = object->controller;
 	struct status_input input = {
-		.public_url = c->opt.public_url,
+		.public_url = c->public_url,
 		.provision = c->opt.provision,
 		.now_ms = seen->wall_ms,
 	};

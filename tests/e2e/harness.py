@@ -84,7 +84,7 @@ class Cluster:
         token = self.kubectl("create", "token", "buildhook", "-n", "buildhook", "--duration=24h").strip()
         admin = yaml.safe_load(self.kubeconfig.read_text())
         admin["users"] = [{"name": "buildhook", "user": {"token": token}}]
-        admin["contexts"] = [{"name": "buildhook", "context": {"cluster": admin["clusters"][0]["name"], "user": "buildhook"}}]
+        admin["contexts"] = [{"name": "buildhook", "context": {"cluster": admin["clusters"][0]["name"], "user": "buildhook", "namespace": "buildhook"}}]
         admin["current-context"] = "buildhook"
         path.write_text(yaml.safe_dump(admin))
         path.chmod(0o600)

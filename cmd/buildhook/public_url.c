@@ -1,0 +1,192 @@
+#include "public_url.h"
+
+#include "base/mem.h"
+
+#define AGAIN_MS (2 * 60 * 1000)
+#define RETRY_MS 2000
+#define MAX_URL  2048
+
+/* In this order: a Route is made for being shown, an Ingress may be one of several. */
+enum step { STEP_SERVICES, STEP_ROUTES, STEP_INGRESSES, STEPS };
+
+static const char *const groups[STEPS] = {"/api/v1", "/apis/route.openshift.io/v1",
+					  "/apis/networking.k8s.io/v1"};
+static const char *const resources[STEPS] = {"services", "routes", "ingresses"};
+
+struct public_url {
+	struct kube_client *client;
+	struct clock *clock;
+	char *namespace_;
+	void (*fn)(void *arg, const char *url);
+	void *arg;
+	enum step step;
+	struct kube_call *call;
+	struct timer timer;
+	cJSON *services;
+	char *known; /* NULL before the first result */
+};
+
+static bool is_ours(const cJSON *services, const char *name)
+{
+	const cJSON *service;
+
+	cJSON_ArrayForEach (service, json_member(services, "items")) {
+		const char *its_name = json_str_at(service, "metadata/name");
+		const cJSON *app =
+			json_member(json_at(service, "spec/selector"), "app.kubernetes.io/name");
+
+		if (name && its_name && strcmp(name, its_name) == 0 && cJSON_IsString(app) &&
+		    strcmp(app->valuestring, "buildhook") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void put_url(struct buf *out, bool is_tls, const char *host, const char *path)
+{
+	struct str rest = str_of(path);
+
+	while (str_ends(rest, STR("/")))
+		rest.n--;
+	if (host && *host)
+		buf_printf(out, "%s://%s%.*s", is_tls ? "https" : "http", host, STR_ARG(rest));
+}
+
+void public_url_of_routes(struct buf *out, const cJSON *routes, const cJSON *services)
+{
+	const cJSON *route;
+
+	cJSON_ArrayForEach (route, json_member(routes, "items")) {
+		const cJSON *admitted = json_at(route, "status/ingress");
+		const char *host = json_str_at(admitted ? admitted->child : NULL, "host");
+
+		if (out->len || !is_ours(services, json_str_at(route, "spec/to/name")))
+			continue;
+		put_url(out, json_at(route, "spec/tls") != NULL,
+			host ? host : json_str_at(route, "spec/host"),
+			json_str_at(route, "spec/path"));
+	}
+}
+
+static bool has_tls_for(const cJSON *ingress, const char *host)
+{
+	const cJSON *tls, *name;
+
+	cJSON_ArrayForEach (tls, json_at(ingress, "spec/tls")) {
+		cJSON_ArrayForEach (name, json_member(tls, "hosts")) {
+			if (host && cJSON_IsString(name) && strcmp(name->valuestring, host) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+void public_url_of_ingresses(struct buf *out, const cJSON *ingresses, const cJSON *services)
+{
+	const cJSON *ingress, *rule, *path;
+
+	cJSON_ArrayForEach (ingress, json_member(ingresses, "items")) {
+		cJSON_ArrayForEach (rule, json_at(ingress, "spec/rules")) {
+			const char *host = json_str_at(rule, "host");
+
+			cJSON_ArrayForEach (path, json_at(rule, "http/paths")) {
+				if (!out->len &&
+				    is_ours(services, json_str_at(path, "backend/service/name")))
+					put_url(out, has_tls_for(ingress, host), host,
+						json_str_at(path, "path"));
+			}
+		}
+	}
+}
+
+static void look(void *arg);
+
+static void finish(struct public_url *lookup, const char *url)
+{
+	bool is_new = !lookup->known || strcmp(lookup->known, url) != 0;
+
+	cJSON_Delete(TAKE(lookup->services));
+	lookup->step = STEP_SERVICES;
+	timer_start(lookup->clock, &lookup->timer, AGAIN_MS, look, lookup);
+	if (!is_new)
+		return;
+	free(lookup->known);
+	lookup->known = mem_strdup(url);
+	lookup->fn(lookup->arg, lookup->known);
+}
+
+static void ask(struct public_url *lookup);
+
+static void on_list(void *arg, const struct kube_response *response)
+{
+	struct public_url *lookup = arg;
+	CLEANUP(buf_release) struct buf url = BUF_INIT(MAX_URL);
+
+	lookup->call = NULL;
+	/* Not served or not allowed is an answer; all else would be a guess. */
+	if (response->err.code != ERR_OK && response->status != 404 && response->status != 403) {
+		lookup->step = STEP_SERVICES;
+		timer_start(lookup->clock, &lookup->timer, RETRY_MS, look, lookup);
+		return;
+	}
+	if (lookup->step == STEP_SERVICES) {
+		cJSON_Delete(lookup->services);
+		lookup->services = json_copy(response->doc);
+	} else if (lookup->step == STEP_ROUTES) {
+		public_url_of_routes(&url, response->doc, lookup->services);
+	} else {
+		public_url_of_ingresses(&url, response->doc, lookup->services);
+	}
+	if (url.len || lookup->step == STEP_INGRESSES) {
+		finish(lookup, url.len ? url.data : "");
+		return;
+	}
+	lookup->step++;
+	ask(lookup);
+}
+
+static void ask(struct public_url *lookup)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_URL);
+
+	buf_printf(&path, "%s/namespaces/%s/%s", groups[lookup->step], lookup->namespace_,
+		   resources[lookup->step]);
+	lookup->call =
+		kube_start(lookup->client,
+			   &(struct kube_request){.method = KUBE_GET,
+						  .path = path.data,
+						  .metric_resource = resources[lookup->step]},
+			   on_list, lookup);
+}
+
+static void look(void *arg)
+{
+	ask(arg);
+}
+
+struct public_url *public_url_new(struct kube_client *client, struct clock *clock,
+				  const char *namespace_, void (*fn)(void *arg, const char *url),
+				  void *arg)
+{
+	struct public_url *lookup = mem_new(1, sizeof(*lookup));
+
+	lookup->client = client;
+	lookup->clock = clock;
+	lookup->namespace_ = mem_strdup(namespace_);
+	lookup->fn = fn;
+	lookup->arg = arg;
+	ask(lookup);
+	return lookup;
+}
+
+void public_url_free(struct public_url *lookup)
+{
+	if (!lookup)
+		return;
+	kube_cancel(lookup->call);
+	timer_stop(lookup->clock, &lookup->timer);
+	cJSON_Delete(lookup->services);
+	free(lookup->namespace_);
+	free(lookup->known);
+	free(lookup);
+}
