@@ -161,8 +161,6 @@ static void tell_poison(struct kube_reflector *r, const char *why)
 		LOG_FIELD("resource", r->options.resource), LOG_FIELD("error", why));
 }
 
-/* --- list --- */
-
 static void read_list_metadata(struct kube_reflector *r, const cJSON *metadata)
 {
 	const char *version = json_str_at(metadata, "resourceVersion");
@@ -312,8 +310,6 @@ static void begin_list(struct kube_reflector *r, enum step list)
 	kube_store_begin_list(r->options.store, r->scope);
 	ask_page(r);
 }
-
-/* --- watch --- */
 
 static void count_restart(const struct kube_reflector *r, enum watch_end end)
 {

@@ -1,0 +1,98 @@
+#include "kube/endpoint.h"
+
+#include "base/mem.h"
+
+#include <curl/curl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void each_address_is_taken_apart(void **state)
+{
+	static const struct {
+		const char *server, *tls_server_name;
+		const char *base, *host, *connect_to, *host_field;
+	} cases[] = {
+		{"https://api:6443", NULL, "https://api:6443", "api:6443", NULL, NULL},
+		{"https://api", NULL, "https://api:443", "api:443", NULL, NULL},
+		{"https://api:6443/", NULL, "https://api:6443", "api:6443", NULL, NULL},
+		{"https://api/k8s/clusters/c-1//", NULL, "https://api:443/k8s/clusters/c-1",
+		 "api:443", NULL, NULL},
+		{"https://[fd00::1]:6443", NULL, "https://[fd00::1]:6443", "[fd00::1]:6443", NULL,
+		 NULL},
+		{"http://127.0.0.1:8001", NULL, "http://127.0.0.1:8001", "127.0.0.1:8001", NULL,
+		 NULL},
+		{"https://10.0.0.1:6443/x", "kubernetes", "https://kubernetes:6443/x",
+		 "10.0.0.1:6443", "::10.0.0.1:6443", "Host: 10.0.0.1:6443"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(mem_free) char *server = mem_strdup(cases[i].server);
+		CLEANUP(mem_free) char *name = mem_strdup(cases[i].tls_server_name);
+		struct kube_config config = {.server = server, .tls_server_name = name};
+		CLEANUP(endpoint_release) struct endpoint endpoint = {0};
+		struct err err = {0};
+
+		assert_int_equal(endpoint_init(&endpoint, &config, &err), 0);
+		assert_string_equal(endpoint.base, cases[i].base);
+		assert_string_equal(endpoint.host, cases[i].host);
+		if (cases[i].connect_to)
+			assert_string_equal(endpoint.connect_to->data, cases[i].connect_to);
+		else
+			assert_null(endpoint.connect_to);
+		if (cases[i].host_field)
+			assert_string_equal(endpoint.host_field, cases[i].host_field);
+		else
+			assert_null(endpoint.host_field);
+	}
+}
+
+static void the_proxy_is_the_files_or_the_environments(void **state)
+{
+	static const struct {
+		const char *server, *proxy_url, *https_proxy, *no_proxy, *proxy;
+	} cases[] = {
+		{"https://api:6443", NULL, "", "", ""},
+		{"https://api:6443", NULL, "http://p:3128", "", "http://p:3128"},
+		{"https://api:6443", NULL, "http://p:3128", "api:6443", ""},
+		{"https://127.0.0.1:6443", NULL, "http://p:3128", "", ""},
+		{"https://[::1]:6443", NULL, "http://p:3128", "", ""},
+		{"https://[fd00::1]:6443", NULL, "http://p:3128", "fd00::/8", ""},
+		{"https://127.0.0.1:6443", "http://q:1", "http://p:3128", "*", "http://q:1"},
+		{"https://api:6443", "socks5://q:1", "", "", "socks5h://q:1"},
+		/* HTTPS_PROXY is for https alone. */
+		{"http://api:6443", NULL, "http://p:3128", "", ""},
+	};
+
+	(void)state;
+	unsetenv("https_proxy");
+	unsetenv("no_proxy");
+	unsetenv("HTTP_PROXY");
+	unsetenv("http_proxy");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(mem_free) char *server = mem_strdup(cases[i].server);
+		CLEANUP(mem_free) char *proxy = mem_strdup(cases[i].proxy_url);
+		struct kube_config config = {.server = server, .proxy_url = proxy};
+		CLEANUP(endpoint_release) struct endpoint endpoint = {0};
+		struct err err = {0};
+
+		setenv("HTTPS_PROXY", cases[i].https_proxy, 1);
+		setenv("NO_PROXY", cases[i].no_proxy, 1);
+		assert_int_equal(endpoint_init(&endpoint, &config, &err), 0);
+		assert_string_equal(endpoint.proxy, cases[i].proxy);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_address_is_taken_apart),
+		cmocka_unit_test(the_proxy_is_the_files_or_the_environments),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
