@@ -89,6 +89,13 @@ build/release/tests/sim/sim: $(SIM_SRCS:%.c=build/release/%.o) build/release/lib
 sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim SEEDS=10000 FROM=1
 	@$< --seeds $(or $(SEEDS),200) --from $(or $(FROM),1)
 
+.PHONY: mutations print-sim
+mutations: build/release/tests/sim/sim ## rules broken one by one, each of which a simulated world must notice
+	@tests/sim/mutations
+
+print-sim:
+	@echo '$(BASE) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -- $(LDLIBS)'
+
 .PHONY: run down cluster cluster-down e2e test lint
 run: build ## the main job, shown on a development cluster of its own; stays up
 	@hack/deps run

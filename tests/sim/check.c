@@ -13,6 +13,7 @@
 #include <utlist.h>
 
 #define STATUS_INTERVAL_MS 5000
+#define MAX_ATTEMPTS       100
 
 static void copy(char *out, size_t size, const char *text)
 {
@@ -149,6 +150,22 @@ static void check_not_starting(struct world *w, const struct api_request *reques
 		world_fail(w, "the status is written while a build is being started");
 }
 
+/* What fails is tried again, but not in a hurry. */
+static void check_attempts(struct world *w, const struct api_request *request)
+{
+	static const char key[] = "\"" BUILD_DELIVERY_LABEL "\":\"";
+	const char *label = strstr(request->body.p, key);
+	struct push *push = NULL;
+	char text[BUILD_DELIVERY_LABEL_CHARS + 1];
+
+	if (!label)
+		return;
+	copy(text, sizeof(text), label + strlen(key));
+	push = ledger_find(w->ledger, text);
+	if (push && ++push->n_attempts > MAX_ATTEMPTS)
+		world_fail(w, "a build was asked for more than %d times", MAX_ATTEMPTS);
+}
+
 void check_request(struct world *w, const struct api_request *request)
 {
 	bool is_secret = request->method != KUBE_GET && strstr(request->path, "/secrets");
@@ -156,6 +173,8 @@ void check_request(struct world *w, const struct api_request *request)
 	check_leak(w, str_of(request->path), "a request's path");
 	if (!is_secret)
 		check_leak(w, request->body, "a request's body");
+	if (request->method == KUBE_POST)
+		check_attempts(w, request);
 	if (request->method == KUBE_APPLY) {
 		check_not_starting(w, request);
 		check_interval(w, request);

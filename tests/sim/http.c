@@ -129,21 +129,26 @@ static bool is_taken(const char *kind, const char *reason)
 	return false;
 }
 
-/* As the replica sees the BuildConfig, which may be behind. */
-static bool is_ignored_rightly(const struct http_request *r, const char *reason)
+/* The replica does not know the BuildConfig as it is. */
+static bool is_behind(const struct http_request *r)
 {
 	const struct push *push = r->push;
 	const struct api *api = r->replica->world->api;
 	const struct api_object *bc = api_find(api, API_BUILDCONFIG, push->namespace_, push->name);
 	char key[200];
 
+	(void)snprintf(key, sizeof(key), "%s/%s", push->namespace_, push->name);
+	return !bc || strcmp(kube_store_version(r->replica->store, key),
+			     json_str_at(bc->doc, "metadata/resourceVersion")) != 0;
+}
+
+static bool is_ignored_rightly(const struct http_request *r, const char *reason)
+{
+	const struct push *push = r->push;
+
 	if (strcmp(reason, "Paused") == 0)
 		return ledger_has_word(r->replica->world->ledger->paused, push->uid);
-	(void)snprintf(key, sizeof(key), "%s/%s", push->namespace_, push->name);
-	if (!bc || strcmp(kube_store_version(r->replica->store, key),
-			  json_str_at(bc->doc, "metadata/resourceVersion")) != 0)
-		return true;
-	return strcmp(reason, "RefMismatch") == 0 && !push->is_matching;
+	return is_behind(r) || (strcmp(reason, "RefMismatch") == 0 && !push->is_matching);
 }
 
 static void note_answer(struct http_request *r, int status, struct str body)
@@ -168,7 +173,7 @@ static void note_answer(struct http_request *r, int status, struct str body)
 		return;
 	if (is_taken(kind ? kind : "", reason)) {
 		push->is_acked = true;
-		if (!push->is_matching)
+		if (!push->is_matching && !is_behind(r))
 			world_fail(w, "a push to %s was answered as if it were built", push->ref);
 		return;
 	}

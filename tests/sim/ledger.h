@@ -22,6 +22,7 @@ struct push {
 	int last_status;  /* of its last answer, 0 without */
 	int64_t first_ms; /* wall clock; before it was accepted anywhere */
 	unsigned n_builds;
+	unsigned n_attempts; /* requests to start a build */
 	int64_t first_acked_ms;
 	/* At rest: what the journals say. */
 	bool is_pending, is_ended;

@@ -1,5 +1,6 @@
 /*
- * sim [--seeds N] [--from SEED] [--actions N] [--openshift|--kubernetes] [--replicas N] [-v]: runs
+ * sim [--seeds N] [--from SEED] [--actions N] [--openshift|--kubernetes] [--replicas N] [--stop]
+ * [-v]: runs
  * simulated worlds, by default of all kinds in turn, and prints which seeds broke a rule.
  */
 #define _GNU_SOURCE
@@ -23,6 +24,7 @@ struct settings {
 	int backend;     /* -1: both in turn */
 	size_t replicas; /* 0: one or two in turn */
 	bool is_verbose;
+	bool stops; /* at the first that fails */
 };
 
 static uint64_t number(const char *text)
@@ -52,6 +54,8 @@ static void parse(struct settings *s, char **argv)
 			s->backend = CONTROLLER_OPENSHIFT;
 		else if (strcmp(*argv, "--kubernetes") == 0)
 			s->backend = CONTROLLER_KUBERNETES;
+		else if (strcmp(*argv, "--stop") == 0)
+			s->stops = true;
 		else if (strcmp(*argv, "-v") == 0)
 			s->is_verbose = true;
 		else
@@ -192,7 +196,7 @@ int main(int argc, char **argv)
 	out.file = -1;
 	if (!s.is_verbose)
 		divert_log();
-	for (uint64_t i = 0; i < s.seeds; i++) {
+	for (uint64_t i = 0; i < s.seeds && !(s.stops && failed > 0); i++) {
 		make_folder(folder);
 		if (run_seed(&s, s.from + i, folder, &steps))
 			passed++;
