@@ -42,8 +42,7 @@ void hook_mac_feed(struct hook_mac *mac, struct str bytes)
 void hook_mac_feed_payload(struct hook_mac *mac, struct str bytes)
 {
 	for (size_t i = 0; i < mac->n; i++)
-		if (mac->payload[i])
-			crypto_hmac_update(mac->payload[i], bytes);
+		crypto_hmac_update(mac->payload[i], bytes);
 }
 
 static bool is_sent(const struct hook_mac *mac, struct crypto_hmac *hmac)

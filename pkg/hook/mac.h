@@ -30,6 +30,7 @@ void hook_mac_start(struct hook_mac *mac, const struct hook_request *request, ho
 		    bool is_form);
 void hook_mac_release(struct hook_mac *mac);
 void hook_mac_feed(struct hook_mac *mac, struct str bytes);
+/* Only of one that was started for a form, or not at all. */
 void hook_mac_feed_payload(struct hook_mac *mac, struct str bytes);
 /* Once. */
 bool hook_mac_matches(struct hook_mac *mac);

@@ -414,6 +414,24 @@ static void a_generic_payload_over_64_kib_is_ignored(void **state)
 	}
 }
 
+/* 14,000 characters that JSON writes with six, sixteen times. */
+static void yaml_that_aliases_make_too_long_is_ignored(void **state)
+{
+	CLEANUP(mem_free)
+	char *body = repeat("a: &a \"", "\\x01", 14000,
+			    "\"\nb: [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n");
+	struct sender s = {.body = str_of(body)};
+	CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
+	const struct hook_event *event = NULL;
+
+	(void)state;
+	sender_put(&s, "Content-Type", "application/yaml");
+	delivery = send(&s, HOOK_GENERIC, NULL, NULL);
+	assert_true(hook_delivery_holds(delivery));
+	assert_int_equal(hook_delivery_finish(delivery, &event, NULL), 0);
+	assert_true(str_contains(str_of(event->warning), STR("too long with its aliases")));
+}
+
 static void a_delivery_may_end_at_any_time(void **state)
 {
 	(void)state;
@@ -424,6 +442,7 @@ static void a_delivery_may_end_at_any_time(void **state)
 
 		assert_int_equal(hook_delivery_host(delivery), HOOK_HOST_GITHUB);
 	}
+	hook_delivery_free(NULL);
 }
 
 static void every_cut_of_a_payload_cannot_be_read(void **state)
@@ -450,6 +469,7 @@ int main(void)
 		cmocka_unit_test(more_files_than_fit_are_not_all),
 		cmocka_unit_test(a_longer_list_of_commits_than_github_sends_is_not_all),
 		cmocka_unit_test(a_generic_payload_over_64_kib_is_ignored),
+		cmocka_unit_test(yaml_that_aliases_make_too_long_is_ignored),
 		cmocka_unit_test(a_delivery_may_end_at_any_time),
 		cmocka_unit_test(every_cut_of_a_payload_cannot_be_read),
 	};
