@@ -57,12 +57,11 @@ static void on_instantiated(void *arg, const struct kube_response *response)
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK) {
 		start_succeed(s, response->doc, response->text);
-	} else if (says(response, "LastVersion")) {
-		look_again(s, was_uncertain);
 	} else if (says(response, "paused")) {
 		start_fail(s, JOURNAL_IGNORED, reason_name(REASON_PAUSED),
 			   "the BuildConfig was paused before the build could start");
-	} else if (response->err.code == ERR_CONFLICT || response->err.code == ERR_EXISTS) {
+	} else if (says(response, "LastVersion") || response->err.code == ERR_CONFLICT ||
+		   response->err.code == ERR_EXISTS) {
 		/* AlreadyExists: a Build that outlived its BuildConfig has the number; it is used
 		 * up, the next one is tried. */
 		look_again(s, was_uncertain);
@@ -132,11 +131,9 @@ static void on_next_build(void *arg, const struct kube_response *response)
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK && start_is_own(s, response->doc))
 		start_succeed(s, response->doc, response->text);
-	else if (response->err.code == ERR_OK)
-		start_anew(s);
-	else if (response->err.code != ERR_NOTFOUND)
+	else if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND)
 		start_retry(s, response, "look for the build that may have been started");
-	else if (settled_in_ms > 0)
+	else if (response->err.code == ERR_NOTFOUND && settled_in_ms > 0)
 		start_again(s, settled_in_ms < 1000 ? settled_in_ms : 1000);
 	else
 		start_anew(s);

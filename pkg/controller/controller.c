@@ -57,7 +57,8 @@ static struct object *get_object(struct controller *c, const char *key)
 
 static void free_object(struct controller *c, struct object *object)
 {
-	HASH_DEL(c->objects, object);
+	HASH_DEL(c->objects,
+		 object); /* NOLINT(clang-analyzer-unix.Malloc): uthash is not followed */
 	timer_stop(c->opt.clock, &object->resync);
 	free(object->trouble);
 	free(object->trouble_secret);

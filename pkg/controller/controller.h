@@ -49,7 +49,7 @@ void controller_free(struct controller *controller);
 
 /* Works on the keys that wait in the queue, as many as may be worked on at once. For the queue's
  * on_ready. */
-void controller_run(void *controller);
+void controller_run(void *arg);
 /* From the store. OLD and NEW_ are struct buildconfig or NULL. */
 void controller_on_change(struct controller *controller, const char *key, const void *old,
 			  const void *new_);

@@ -1,24 +1,28 @@
 /*
- * The durable record of deliveries (SQLite, WAL, synchronous=FULL). A change that is to start a build is a row here
- * before its delivery is answered, and stays until it has ended, whatever happens to the process.
+ * The durable record of deliveries (SQLite, WAL, synchronous=FULL). A change that is to start a
+ * build is a row here before its delivery is answered, and stays until it has ended, whatever
+ * happens to the process.
  *
  *     accepted -> starting -> started | failed | superseded | ignored
  *
- * Writes are collected and committed on the journal's own thread, whole batches at a time; what came of them is told on
- * the caller's thread by journal_collect(). Reads are the caller's, on a second connection, and see every write that has
- * been told. A function that gets rows lent must not read the journal itself.
+ * Writes are collected and committed on the journal's own thread, whole batches at a time; what
+ * came of them is told on the caller's thread by journal_collect(). Reads are the caller's, on a
+ * second connection, and see every write that has been told. A function that gets rows lent must
+ * not read the journal itself.
  *
- * Rows that have ended go when the dedupe window, and at least 72 h, have passed since they were accepted; sooner where
- * there are more than 200,000 of them or more than 512 MiB.
+ * Rows that have ended go when the dedupe window, and at least 72 h, have passed since they were
+ * accepted; sooner where there are more than 200,000 of them or more than 512 MiB.
  */
 #pragma once
 
 #include "base/clock.h"
 #include "base/err.h"
 
-#define JOURNAL_MAX_TEXT  1024        /* bytes of a ref, message, author, ...; longer is the caller's mistake */
+#define JOURNAL_MAX_TEXT                                                                           \
+	1024 /* bytes of a ref, message, author, ...; longer is the caller's mistake */
 #define JOURNAL_MAX_EXTRA (64 * 1024) /* bytes of env_json and options_json together */
-/* SQLite's write-ahead log stays below this unless somebody reads the file and does not come to an end. */
+/* SQLite's write-ahead log stays below this unless somebody reads the file and does not come to an
+ * end. */
 #define JOURNAL_LOG_LIMIT_BYTES (64 * 1024 * 1024)
 
 enum journal_state {
@@ -31,7 +35,8 @@ enum journal_state {
 };
 #define JOURNAL_STATES 6
 
-/* A change in flat form. All texts NUL-terminated UTF-8, "" where there is nothing; never NULL in rows from the journal. */
+/* A change in flat form. All texts NUL-terminated UTF-8, "" where there is nothing; never NULL in
+ * rows from the journal. */
 struct journal_change {
 	int64_t seq; /* order of acceptance; given by the journal */
 	enum journal_state state;
@@ -43,13 +48,15 @@ struct journal_change {
 	const char *ref;    /* full, "refs/heads/main"; "" for Generic without one */
 	const char *commit; /* "" without one */
 	const char *author_name, *author_email, *committer_name, *committer_email, *message;
-	const char *pusher;       /* for the status line: who pushed, as the host names them */
-	bool use_commit_ref;      /* the build gets this commit although it is not of the BuildConfig's ref */
-	const char *env_json;     /* Generic: JSON array of EnvVar, or "" */
+	const char *pusher;   /* for the status line: who pushed, as the host names them */
+	bool use_commit_ref;  /* the build gets this commit although it is not of the BuildConfig's
+				 ref */
+	const char *env_json; /* Generic: JSON array of EnvVar, or "" */
 	const char *options_json; /* Generic: dockerStrategyOptions, or "" */
 	const char *warning;
 	/* The start. */
-	int64_t base_version; /* lastVersion sent as compare-and-set with the POST that may be under way; -1 without */
+	int64_t base_version; /* lastVersion sent as compare-and-set with the POST that may be under
+				 way; -1 without */
 	int64_t posted_ms;    /* wall clock of that POST; 0 without */
 	int attempts;
 	int64_t next_attempt_ms; /* wall clock; 0: at once */
@@ -66,26 +73,31 @@ struct journal_options {
 	struct clock *clock;
 	int64_t dedupe_window_ms; /* of the monotonic clock while a process runs */
 	/*
-	 * Called from the journal's thread when journal_collect() has something to tell, or the journal has failed. NULL:
-	 * no thread, commits happen within journal_collect() (for simulation).
+	 * Called from the journal's thread when journal_collect() has something to tell, or the
+	 * journal has failed. NULL: no thread, commits happen within journal_collect() (for
+	 * simulation).
 	 */
 	void (*wake)(void *arg);
 	void *wake_arg;
 };
 
 /*
- * ERR_DENIED: the folder has a wrong owner or mode. ERR_EXISTS: another process has it. ERR_INVALID: not a journal of
- * ours, or damaged, or of a newer version: untouched, and the message says how to set it aside. ERR_UNAVAILABLE: I/O.
+ * ERR_DENIED: the folder has a wrong owner or mode. ERR_EXISTS: another process has it.
+ * ERR_INVALID: not a journal of ours, or damaged, or of a newer version: untouched, and the message
+ * says how to set it aside. ERR_UNAVAILABLE: I/O.
  */
 int journal_open(struct journal **out, const struct journal_options *options, struct err *err);
 /* Commits what waits (telling nobody), checkpoints and closes. */
 void journal_close(struct journal *journal);
 
-/* Tells the results of what has been committed, by the functions given with each write. On the caller's thread. */
+/* Tells the results of what has been committed, by the functions given with each write. On the
+ * caller's thread. */
 void journal_collect(struct journal *journal);
-/* An I/O error ended it: nothing is acknowledged any more, the process should exit. NULL while all is well. */
+/* An I/O error ended it: nothing is acknowledged any more, the process should exit. NULL while all
+ * is well. */
 const char *journal_failure(const struct journal *journal);
-/* False while it cannot store (disk full, failure); it finds out by itself, within about a second, when it can again. */
+/* False while it cannot store (disk full, failure); it finds out by itself, within about a second,
+ * when it can again. */
 bool journal_is_writable(const struct journal *journal);
 
 enum journal_added {
@@ -104,17 +116,20 @@ struct journal_add_result {
 };
 
 /*
- * STATUS: ERR_OK (durable), ERR_UNAVAILABLE (not stored: disk full or failing) or ERR_LIMIT (too many rows). RESULTS as
- * many as changes, lent; they mean something only with ERR_OK.
+ * STATUS: ERR_OK (durable), ERR_UNAVAILABLE (not stored: disk full or failing) or ERR_LIMIT (too
+ * many rows). RESULTS as many as changes, lent; they mean something only with ERR_OK.
  */
-typedef void (*journal_add_fn)(void *arg, int status, const struct journal_add_result *results, size_t n);
+typedef void (*journal_add_fn)(void *arg, int status, const struct journal_add_result *results,
+			       size_t n);
 /*
- * Stores the changes of one delivery, all or none, as accepted: of what they say, state, start (but next_attempt_ms) and
- * end don't count. A change is known again by (uid, type, delivery_id, ref): while it waits, and within the dedupe
- * window after it was accepted if it has started. Copies everything.
- * Returns a ticket for journal_forget(), or 0 when too much waits already (then FN is not called: answer 503).
+ * Stores the changes of one delivery, all or none, as accepted: of what they say, state, start (but
+ * next_attempt_ms) and end don't count. A change is known again by (uid, type, delivery_id, ref):
+ * while it waits, and within the dedupe window after it was accepted if it has started. Copies
+ * everything. Returns a ticket for journal_forget(), or 0 when too much waits already (then FN is
+ * not called: answer 503).
  */
-uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n, journal_add_fn fn, void *arg);
+uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg);
 /* The asker is gone: FN will not be called. The rows are stored all the same. */
 void journal_forget(struct journal *journal, uint64_t ticket);
 
@@ -130,31 +145,36 @@ struct journal_update {
 	const char *reason;
 };
 /*
- * STATUS as in journal_add_fn: after ERR_UNAVAILABLE the row is as it was, and writing it again is the caller's. FN may
- * be NULL. A row that has ended is not changed any more, which is no error.
+ * STATUS as in journal_add_fn: after ERR_UNAVAILABLE the row is as it was, and writing it again is
+ * the caller's. FN may be NULL. A row that has ended is not changed any more, which is no error.
  */
-void journal_write(struct journal *journal, const struct journal_update *update, void (*fn)(void *arg, int status), void *arg);
+void journal_write(struct journal *journal, const struct journal_update *update,
+		   void (*fn)(void *arg, int status), void *arg);
 
 /*
- * Those of a BuildConfig (by name: also rows of one with the same name that was deleted) that have not ended, oldest
- * first, at most MAX; calls FN for each, with a row lent until FN returns. Returns how many those were. When it can't be
- * read, the journal has failed (journal_failure()).
+ * Those of a BuildConfig (by name: also rows of one with the same name that was deleted) that have
+ * not ended, oldest first, at most MAX; calls FN for each, with a row lent until FN returns.
+ * Returns how many those were. When it can't be read, the journal has failed (journal_failure()).
  */
-size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name, size_t max,
-			    void (*fn)(void *arg, const struct journal_change *change), void *arg);
+size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name,
+			    size_t max, void (*fn)(void *arg, const struct journal_change *change),
+			    void *arg);
 /* Distinct BuildConfigs (by name) with rows that have not ended. */
-void journal_each_pending_key(struct journal *journal, void (*fn)(void *arg, const char *namespace_, const char *name),
+void journal_each_pending_key(struct journal *journal,
+			      void (*fn)(void *arg, const char *namespace_, const char *name),
 			      void *arg);
 /* The newest row of this BuildConfig and ref that has started, 0 if none: seq. */
 int64_t journal_last_started(struct journal *journal, const char *uid, const char *ref);
 /* The newest deliveries, of one BuildConfig or of all (NAMESPACE_ NULL), newest first. */
-void journal_each_recent(struct journal *journal, const char *namespace_, const char *name, size_t max,
-			 void (*fn)(void *arg, const struct journal_change *change), void *arg);
+void journal_each_recent(struct journal *journal, const char *namespace_, const char *name,
+			 size_t max, void (*fn)(void *arg, const struct journal_change *change),
+			 void *arg);
 
 struct journal_stats {
 	size_t rows[JOURNAL_STATES];
 	int64_t oldest_pending_ms; /* age; 0 without */
-	int64_t log_bytes;         /* of the write-ahead log; above JOURNAL_LOG_LIMIT_BYTES is worth an alarm */
+	int64_t log_bytes; /* of the write-ahead log; above JOURNAL_LOG_LIMIT_BYTES is worth an
+			      alarm */
 };
 void journal_read_stats(struct journal *journal, struct journal_stats *out);
 /* Seconds that each commit took since the last call; at most MAX are kept. Returns how many. */
@@ -162,8 +182,10 @@ size_t journal_take_commit_seconds(struct journal *journal, double *out, size_t 
 const char *journal_state_name(enum journal_state state);
 
 /*
- * The newest rows, newest first, of a journal that is not opened for writing, also while a process has it, and where the
- * folder can't be written to: for `buildhook deliveries`. ERR_NOTFOUND: there is none. ERR_INVALID: not readable as one.
+ * The newest rows, newest first, of a journal that is not opened for writing, also while a process
+ * has it, and where the folder can't be written to: for `buildhook deliveries`. ERR_NOTFOUND: there
+ * is none. ERR_INVALID: not readable as one.
  */
 int journal_read_file(const char *data_dir, size_t max,
-		      void (*fn)(void *arg, const struct journal_change *change), void *arg, struct err *err);
+		      void (*fn)(void *arg, const struct journal_change *change), void *arg,
+		      struct err *err);

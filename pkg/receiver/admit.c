@@ -49,7 +49,7 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 	sighting->last_ms = x->accepted_ms;
 	(void)snprintf(sighting->hint, sizeof(sighting->hint), "%s", hint_of(x));
 	status_format_last(sighting->last, sizeof(sighting->last), &line);
-	if (reason == REASON_REF_MISMATCH) {
+	if (change && reason == REASON_REF_MISMATCH) {
 		sighting->ref_mismatches++;
 		(void)snprintf(sighting->mismatch_ref, sizeof(sighting->mismatch_ref), "%.*s",
 			       STR_ARG(str_cut_utf8(ref_short(str_of(change->ref)), 100)));
