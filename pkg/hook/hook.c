@@ -157,11 +157,15 @@ static int read_body(struct hook_delivery *delivery, struct err *err)
 	if (envelope->media_problem.code)
 		return err_set(err, envelope->media_problem.code, "%s",
 			       envelope->media_problem.msg);
+	if (!delivery->is_read)
+		return 0;
 	if (envelope->media == HOOK_MEDIA_FORM)
 		failed = hook_form_finish(&delivery->form, err);
-	if (!failed && delivery->is_read)
+	if (!failed)
 		failed = hook_decode_finish(&delivery->decode, err);
-	return failed ? err_wrap(err, "payload") : 0;
+	if (failed)
+		err_wrap(err, "payload");
+	return failed;
 }
 
 int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
