@@ -57,8 +57,8 @@ static struct object *get_object(struct controller *c, const char *key)
 
 static void free_object(struct controller *c, struct object *object)
 {
-	HASH_DEL(c->objects,
-		 object); /* NOLINT(clang-analyzer-unix.Malloc): uthash is not followed */
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
+	HASH_DEL(c->objects, object);
 	timer_stop(c->opt.clock, &object->resync);
 	free(object->trouble);
 	free(object->trouble_secret);

@@ -40,8 +40,8 @@ struct event_log {
 
 static void free_recent(struct event_log *log, struct recent *recent)
 {
-	HASH_DEL(log->recent,
-		 recent); /* NOLINT(clang-analyzer-unix.Malloc): uthash is not followed */
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
+	HASH_DEL(log->recent, recent);
 	free(recent->key);
 	free(recent->path);
 	free(recent);
@@ -210,8 +210,8 @@ void event_log_free(struct event_log *log)
 	struct recent *recent, *next;
 
 	while (log->sending) {
-		kube_cancel(
-			log->sending->call); /* NOLINT(clang-analyzer-unix.Malloc): nor is utlist */
+		// NOLINTNEXTLINE(clang-analyzer-*): nor is utlist
+		kube_cancel(log->sending->call);
 		free_sending(log->sending);
 	}
 	HASH_ITER (hh, log->recent, recent, next)

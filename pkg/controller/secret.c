@@ -8,8 +8,10 @@
 #define SECRET_BYTES  32
 #define RETRY_BASE_MS 1000
 #define RETRY_MAX_MS  (5 * 60 * 1000)
-#define MAX_BODY      (64 * 1024)
-#define MAX_RECORD    (16 * 1024)
+/* Before a request is looked at again that is not the BuildConfig's any more. */
+#define BEHIND_MS  5000
+#define MAX_BODY   (64 * 1024)
+#define MAX_RECORD (16 * 1024)
 
 struct secret_work {
 	struct work work;
@@ -129,7 +131,8 @@ static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *b
 		json_put(annotations, "buildhook.io/previous-until", cJSON_CreateNull());
 		json_put(json_put_object(patch, "data"), KUBE_SECRET_PREVIOUS_KEY,
 			 cJSON_CreateNull());
-	} else {
+	} else if (w->kind != ACTION_OWN_SECRET ||
+		   !str_contains(str_of(old->rotated_for), str_of(bc->uid))) {
 		put_record(annotations, bc, old->rotated_for);
 	}
 	return patch;
@@ -271,6 +274,58 @@ static void write_secret(struct secret_work *w, const struct buildconfig *bc,
 	explicit_bzero(body.data, body.len);
 }
 
+/*
+ * What the store has may be an earlier request than the one that another replica has acted on:
+ * acting on that again would end the value before the last, which hosts still have.
+ */
+static bool is_request_present(const struct buildconfig *bc, const cJSON *doc)
+{
+	const char *uid = json_str_at(doc, "metadata/uid");
+	const cJSON *rotate =
+		json_member(json_at(doc, "metadata/annotations"), "buildhook.io/rotate");
+
+	return uid && strcmp(uid, bc->uid) == 0 && cJSON_IsString(rotate) &&
+	       strcmp(rotate->valuestring, bc->rotate) == 0;
+}
+
+static void on_request_read(void *arg, const struct kube_response *response)
+{
+	struct secret_work *w = arg;
+	struct object *object = w->work.object;
+	struct controller *c = w->work.controller;
+	const struct buildconfig *bc = object_buildconfig(object);
+	const struct kube_secret *secret =
+		kube_secrets_peek(c->opt.secrets, w->namespace_, w->name);
+	char text[800];
+
+	w->work.call = NULL;
+	if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND) {
+		(void)snprintf(text, sizeof(text), "cannot rotate Secret %s: %s", w->name,
+			       response->err.msg);
+		fail(w, text, response->retry_after_ms);
+	} else if (bc && is_request_present(bc, response->doc) &&
+		   secret->state == KUBE_SECRET_PRESENT && secret->is_ours && secret->has_key &&
+		   rotation_is_wanted(bc, w->name, secret->rotated_for)) {
+		write_secret(w, bc, secret);
+	} else {
+		/* The watch will tell what there is. */
+		object->secret_retry_ms = clock_mono_ms(c->opt.clock) + BEHIND_MS;
+		work_end(&w->work, RECONCILE_REQUEUE, 0);
+	}
+}
+
+static void read_request(struct secret_work *w, const struct buildconfig *bc)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
+
+	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s",
+		   bc->namespace_, bc->name);
+	work_call(&w->work,
+		  &(struct kube_request){
+			  .method = KUBE_GET, .path = path.data, .metric_resource = "buildconfigs"},
+		  on_request_read);
+}
+
 static void on_fetched(void *arg, const struct kube_secret *secret, const struct err *error)
 {
 	(void)secret;
@@ -300,6 +355,8 @@ void secret_act(struct object *object, const struct action *action)
 	if (w->kind == ACTION_FETCH_SECRET)
 		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_,
 						    w->name, 0, on_fetched, w);
+	else if (w->kind == ACTION_ROTATE_SECRET)
+		read_request(w, bc);
 	else
 		write_secret(w, bc, action->secret->secret);
 }
