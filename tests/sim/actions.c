@@ -194,6 +194,20 @@ static void pause_or_resume(struct world *w)
 	api_touch(w->api, bc);
 }
 
+static void rotate(struct world *w)
+{
+	struct api_object *bc = pick(w, API_BUILDCONFIG);
+	char value[24], name[100];
+
+	if (!bc)
+		return;
+	(void)snprintf(value, sizeof(value), "%lld", (long long)w->now_ms);
+	set_annotation(bc, "buildhook.io/rotate", value);
+	api_secret_name(name, sizeof(name), bc);
+	ledger_rotation(w->ledger, name)->n++;
+	api_touch(w->api, bc);
+}
+
 /* oc start-build. */
 static void build_by_hand(struct world *w)
 {
@@ -220,22 +234,26 @@ static void build_by_hand(struct world *w)
 
 /* Git hosts. */
 
+/* Some hosts have not heard of the new value yet. */
 static void deliver(struct world *w, struct replica *r, struct push *push)
 {
 	const struct api_object *bc =
 		api_find(w->api, API_BUILDCONFIG, push->namespace_, push->name);
-	const char *given = NULL;
+	const struct api_object *secret = NULL;
 	char name[100];
 	CLEANUP(mem_free) char *value = NULL;
+	CLEANUP(mem_free) char *previous = NULL;
 
 	if (!bc || strcmp(bc->uid, push->uid) != 0)
 		return;
-	given = json_str_at(cJSON_GetArrayItem(json_at(bc->doc, "spec/triggers"), 0),
-			    "github/secretReference/name");
-	(void)snprintf(name, sizeof(name), "%s-github-webhook", push->name);
-	value = api_secret_value(
-		api_find(w->api, API_SECRET, push->namespace_, given ? given : name));
-	http_deliver(r, push, value ? value : "a secret of old");
+	api_secret_name(name, sizeof(name), bc);
+	secret = api_find(w->api, API_SECRET, push->namespace_, name);
+	value = api_secret_value(secret);
+	previous = api_secret_previous(secret);
+	if (previous && world_chance(w, 30))
+		http_deliver(r, push, previous);
+	else
+		http_deliver(r, push, value ? value : "a secret of old");
 }
 
 static const char *pick_ref(struct world *w)
@@ -349,6 +367,7 @@ static const struct {
 	{8, redeliver},
 	{8, redeliver_failed},
 	{6, edit},
+	{2, rotate},
 	{2, pause_or_resume},
 	{4, build_by_hand},
 	{2, create_missing},

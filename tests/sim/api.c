@@ -115,16 +115,38 @@ const char *api_label(const struct api_object *object, const char *key)
 	return cJSON_IsString(value) ? value->valuestring : "";
 }
 
-char *api_secret_value(const struct api_object *secret)
+static char *decode(const struct api_object *secret, const char *key)
 {
-	const char *text = secret ? json_str_at(secret->doc, "data/" KUBE_SECRET_KEY) : NULL;
+	const cJSON *item = secret ? json_member(json_at(secret->doc, "data"), key) : NULL;
 	char value[4096];
 	size_t n = 0;
 
-	if (!text || !crypto_unbase64((unsigned char *)value, sizeof(value) - 1, &n, str_of(text)))
+	if (!cJSON_IsString(item) || !crypto_unbase64((unsigned char *)value, sizeof(value) - 1, &n,
+						      str_of(item->valuestring)))
 		return NULL;
 	value[n] = 0;
 	return mem_strdup(value);
+}
+
+char *api_secret_value(const struct api_object *secret)
+{
+	return decode(secret, KUBE_SECRET_KEY);
+}
+
+char *api_secret_previous(const struct api_object *secret)
+{
+	return decode(secret, KUBE_SECRET_PREVIOUS_KEY);
+}
+
+void api_secret_name(char *out, size_t size, const struct api_object *bc)
+{
+	const cJSON *trigger = cJSON_GetArrayItem(json_at(bc->doc, "spec/triggers"), 0);
+	const char *given = json_str_at(trigger, "github/secretReference/name");
+
+	if (given)
+		(void)snprintf(out, size, "%s", given);
+	else
+		(void)snprintf(out, size, "%s-github-webhook", bc->name);
 }
 
 static void set_str(cJSON *object, const char *key, const char *value)

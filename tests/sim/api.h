@@ -21,6 +21,7 @@ struct api_object {
 	/* Annotations of a BuildConfig that server-side apply by us has set. */
 	cJSON *applied;
 	int64_t status_ms[WORLD_REPLICAS]; /* when each knew its status written last; 0: never */
+	unsigned n_rotations;              /* a Secret: how often its value was changed */
 	bool is_poison; /* a BuildConfig whose builds the server refuses for good */
 	struct api_object *prev, *next;
 };
@@ -93,6 +94,10 @@ const char *api_annotation(const struct api_object *object, const char *key);
 const char *api_label(const struct api_object *object, const char *key);
 /* The value of WebHookSecretKey, decoded; NULL without. The caller's. */
 char *api_secret_value(const struct api_object *secret);
+/* Of key WebHookSecretKey.previous. */
+char *api_secret_previous(const struct api_object *secret);
+/* The name of the Secret that a BuildConfig's webhook has. */
+void api_secret_name(char *out, size_t size, const struct api_object *bc);
 
 /* transport.c: the way there. */
 struct transport;

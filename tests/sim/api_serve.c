@@ -166,7 +166,7 @@ static void encode_strings(cJSON *secret)
 	cJSON_Delete(given);
 }
 
-static void note_created(struct api *api, const struct api_object *object)
+static void note_created(struct api *api, struct api_object *object)
 {
 	if (object->kind == API_BUILD)
 		check_build_created(api->world, object);
@@ -207,7 +207,7 @@ static void create(struct api *api, enum api_kind kind, cJSON **doc, struct api_
 {
 	const char *namespace_ = json_str_at(*doc, "metadata/namespace"),
 		   *name = json_str_at(*doc, "metadata/name");
-	const struct api_object *object = NULL;
+	struct api_object *object = NULL;
 
 	if (!namespace_ || !name) {
 		api_put_status(out, 422, "Invalid", "metadata.name: Required value");

@@ -89,7 +89,18 @@ void check_build_created(struct world *w, const struct api_object *object)
 	push->n_builds++;
 }
 
-void check_secret_written(struct world *w, const char *before, const struct api_object *secret)
+/* Once for each request of a user, and what was counts on. */
+static void check_rotation(struct world *w, const char *before, struct api_object *secret)
+{
+	CLEANUP(mem_free) char *previous = api_secret_previous(secret);
+
+	if (++secret->n_rotations > ledger_rotation(w->ledger, secret->name)->n)
+		world_fail(w, "the value of Secret %s was changed", secret->name);
+	if (!previous || strcmp(previous, before) != 0)
+		world_fail(w, "the value that Secret %s had is lost", secret->name);
+}
+
+void check_secret_written(struct world *w, const char *before, struct api_object *secret)
 {
 	CLEANUP(mem_free) char *value = api_secret_value(secret);
 
@@ -98,7 +109,7 @@ void check_secret_written(struct world *w, const char *before, const struct api_
 	if (!value || strlen(value) != 64)
 		world_fail(w, "Secret %s was written without a value that counts", secret->name);
 	else if (before && *before && strcmp(before, value) != 0)
-		world_fail(w, "the value of Secret %s was changed", secret->name);
+		check_rotation(w, before, secret);
 	if (value)
 		ledger_add_secret(w->ledger, value);
 }

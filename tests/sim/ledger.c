@@ -31,6 +31,12 @@ void ledger_free(struct ledger *ledger)
 		free(secret->value);
 		free(secret);
 	}
+	while (ledger->rotations) {
+		struct rotation *rotation = ledger->rotations;
+
+		ledger->rotations = rotation->next;
+		free(rotation);
+	}
 	free(ledger->gone);
 	free(ledger->paused);
 	free(ledger->poisoned);
@@ -103,4 +109,18 @@ struct push *ledger_find(struct ledger *ledger, const char *label)
 	while (push && strcmp(push->label, label) != 0)
 		push = push->next;
 	return push;
+}
+
+struct rotation *ledger_rotation(struct ledger *ledger, const char *secret)
+{
+	struct rotation *rotation = ledger->rotations;
+
+	while (rotation && strcmp(rotation->secret, secret) != 0)
+		rotation = rotation->next;
+	if (rotation)
+		return rotation;
+	rotation = mem_new(1, sizeof(*rotation));
+	(void)snprintf(rotation->secret, sizeof(rotation->secret), "%s", secret);
+	rotation->next = ledger->rotations;
+	return ledger->rotations = rotation;
 }

@@ -42,11 +42,19 @@ struct secret_value {
 	struct secret_value *next;
 };
 
+/* How often users asked for a new value of a Secret. */
+struct rotation {
+	char secret[300];
+	unsigned n;
+	struct rotation *next;
+};
+
 struct ledger {
 	struct push *pushes; /* newest first */
 	struct build *builds;
 	struct secret_value *secrets; /* that ever were */
-	char *gone;                   /* uids of BuildConfigs that were deleted, and... */
+	struct rotation *rotations;
+	char *gone;     /* uids of BuildConfigs that were deleted, and... */
 	char *paused;   /* ...that were paused at some time, each with a space behind it */
 	char *poisoned; /* whose builds the server has refused for good */
 };
@@ -56,13 +64,15 @@ void ledger_free(struct ledger *ledger);
 struct push *ledger_find(struct ledger *ledger, const char *label);
 /* A push that is new to all. */
 struct push *ledger_add_push(struct world *w, const struct api_object *bc, const char *ref);
+/* Made if there is none. */
+struct rotation *ledger_rotation(struct ledger *ledger, const char *secret);
 void ledger_add_secret(struct ledger *ledger, const char *value);
 void ledger_put_word(char **words, const char *word);
 bool ledger_has_word(const char *words, const char *word);
 
 /* check.c: rules that must hold at every moment, told of what happens. */
 void check_build_created(struct world *w, const struct api_object *build);
-void check_secret_written(struct world *w, const char *before, const struct api_object *secret);
+void check_secret_written(struct world *w, const char *before, struct api_object *secret);
 void check_request(struct world *w, const struct api_request *request);
 /* REQUEST was answered: the status is written. */
 void check_status_written(struct world *w, const struct api_request *request);

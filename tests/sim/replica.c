@@ -184,6 +184,7 @@ static void make_controller(struct replica *r)
 		.status_interval_ms = 5000,
 		.resync_ms = 3600 * 1000,
 		.secret_ttl_ms = 30000,
+		.rotation_grace_ms = INT64_C(24) * 3600 * 1000,
 		.build_burst = BURST,
 		.builds_per_minute = PER_MINUTE,
 	});
