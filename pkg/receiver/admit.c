@@ -242,12 +242,10 @@ static void set_delivery_id(struct exchange *x, const char *sent)
 
 void admit(struct exchange *x)
 {
-	const struct buildconfig *bc = exchange_buildconfig(x);
 	struct err err = {0};
 	char message[200];
 	int status;
 
-	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc->uid);
 	x->accepted_ms = clock_wall_ms(x->receiver->opt.clock);
 	x->is_dry_run =
 		str_eq_nocase(http_header(x->request, "X-Buildhook-Dry-Run", NULL), STR("true"));

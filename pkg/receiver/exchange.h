@@ -60,8 +60,8 @@ struct exchange {
 	bool is_kept;
 	uint64_t reserved;  /* bytes of the budget */
 	struct timer timer; /* the 401's delay, or the start's timeout */
+	char uid[64];       /* of the BuildConfig whose secrets these are */
 	/* admit.c, wait.c */
-	char uid[64];
 	const struct hook_event *event; /* of delivery */
 	struct change *changes;
 	size_t n_changes;

@@ -61,6 +61,7 @@ static void collect_secrets(struct exchange *x)
 
 	drop_secrets(x);
 	x->cannot_ask = false;
+	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc ? bc->uid : "");
 	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
 			keep_secret(x, str_of(hook->secrets[i].text));
@@ -140,11 +141,18 @@ static void start_reading(struct exchange *x)
 		hook_delivery_feed(x->delivery, buf_str(&x->kept));
 }
 
+/* While the body came, the BuildConfig may have gone, and another taken its name. */
+static bool is_still_there(const struct exchange *x)
+{
+	return find_hook(x) && strcmp(exchange_buildconfig(x)->uid, x->uid) == 0;
+}
+
 static bool holds(struct exchange *x)
 {
 	bool is_proven = hook_delivery_holds(x->delivery);
 
-	return x->is_known && is_proven && (x->route.kind == ROUTE_HOOK || x->is_path_proven);
+	return x->is_known && is_still_there(x) && is_proven &&
+	       (x->route.kind == ROUTE_HOOK || x->is_path_proven);
 }
 
 static void on_refusal_due(void *arg)
