@@ -16,7 +16,8 @@ enum {
 	COLUMN_NEXT_ATTEMPT,
 	COLUMN_ENDED,
 	COLUMN_TEXTS,
-	COLUMN_CONTENT_SUM = COLUMN_TEXTS + JOURNAL_CHANGE_TEXTS,
+	COLUMN_DELIVERY_SUM = COLUMN_TEXTS + JOURNAL_CHANGE_TEXTS,
+	COLUMN_CONTENT_SUM,
 	COLUMN_PROGRESS_SUM,
 };
 
@@ -56,6 +57,14 @@ static int64_t sum_content(const struct journal_change *change, int64_t seen_ms)
 	return (int64_t)sum;
 }
 
+int64_t journal_row_delivery_sum(const struct journal_change *change)
+{
+	uint64_t sum = sum_text(sum_text(SUM_INIT, change->uid), change->type);
+
+	sum = sum_text(sum_text(sum, change->delivery_id), change->ref);
+	return (int32_t)(sum ^ sum >> 32);
+}
+
 int64_t journal_row_progress_sum(const struct journal_change *change)
 {
 	const int64_t numbers[] = {change->state,    change->base_version,    change->posted_ms,
@@ -76,6 +85,7 @@ int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, in
 		int column;
 		int64_t value;
 	} numbers[] = {
+		{COLUMN_SEQ, change->seq},
 		{COLUMN_STATE, change->state},
 		{COLUMN_SEEN, seen_ms},
 		{COLUMN_ACCEPTED, change->accepted_ms},
@@ -85,10 +95,11 @@ int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, in
 		{COLUMN_ATTEMPTS, change->attempts},
 		{COLUMN_NEXT_ATTEMPT, change->next_attempt_ms},
 		{COLUMN_ENDED, change->ended_ms},
+		{COLUMN_DELIVERY_SUM, journal_row_delivery_sum(change)},
 		{COLUMN_CONTENT_SUM, sum_content(change, seen_ms)},
 		{COLUMN_PROGRESS_SUM, journal_row_progress_sum(change)},
 	};
-	int rc = sqlite3_bind_null(stmt, COLUMN_SEQ + 1); /* SQLite gives the next one */
+	int rc = SQLITE_OK;
 
 	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_LEN(numbers); i++)
 		rc = sqlite3_bind_int64(stmt, numbers[i].column + 1, numbers[i].value);
@@ -120,6 +131,7 @@ bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out)
 		memcpy((char *)out + journal_change_texts[i], &text, sizeof(text));
 	}
 	return state >= 0 && state < JOURNAL_STATES &&
+	       sqlite3_column_int64(stmt, COLUMN_DELIVERY_SUM) == journal_row_delivery_sum(out) &&
 	       sqlite3_column_int64(stmt, COLUMN_CONTENT_SUM) ==
 		       sum_content(out, sqlite3_column_int64(stmt, COLUMN_SEEN)) &&
 	       sqlite3_column_int64(stmt, COLUMN_PROGRESS_SUM) == journal_row_progress_sum(out);

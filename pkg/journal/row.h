@@ -9,13 +9,13 @@
 
 #include <sqlite3.h>
 
-/* As in the table; the last two are the sums. */
+/* As in the table; the last three are sums. */
 #define JOURNAL_ROW_COLUMNS                                                                        \
 	"seq, state, seen_ms, accepted_ms, use_commit_ref, base_version, posted_ms, attempts, "    \
 	"next_attempt_ms, ended_ms, uid, namespace, name, type, host, delivery_id, ref, "          \
 	"commit_id, author_name, author_email, committer_name, committer_email, message, pusher, " \
-	"env_json, options_json, warning, build, reason, content_sum, progress_sum"
-#define JOURNAL_ROW_PARAMETERS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
+	"env_json, options_json, warning, build, reason, delivery_sum, content_sum, progress_sum"
+#define JOURNAL_ROW_PARAMETERS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
 
 static inline bool journal_state_is_pending(enum journal_state state)
 {
@@ -28,5 +28,8 @@ int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, in
 /* From a statement that selects the columns above; the texts are lent until its next step. False:
  * damaged. */
 bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out);
+/* Over BuildConfig (uid), hook, delivery id and ref; 32 bits, for many of them are kept in memory.
+ */
+int64_t journal_row_delivery_sum(const struct journal_change *change);
 /* Over state, the start and the end. */
 int64_t journal_row_progress_sum(const struct journal_change *change);

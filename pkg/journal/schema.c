@@ -29,7 +29,7 @@
  */
 static const char version_1[] =
 	"CREATE TABLE change ("
-	"seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"seq INTEGER PRIMARY KEY,"
 	"state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),"
 	"seen_ms INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, use_commit_ref INTEGER NOT NULL,"
 	"base_version INTEGER NOT NULL, posted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
@@ -40,8 +40,8 @@ static const char version_1[] =
 	"committer_email TEXT NOT NULL, message TEXT NOT NULL, pusher TEXT NOT NULL,"
 	"env_json TEXT NOT NULL, options_json TEXT NOT NULL, warning TEXT NOT NULL,"
 	"build TEXT NOT NULL, reason TEXT NOT NULL,"
-	"content_sum INTEGER NOT NULL, progress_sum INTEGER NOT NULL) STRICT;"
-	"CREATE UNIQUE INDEX by_delivery ON change (uid, type, delivery_id, ref);"
+	"delivery_sum INTEGER NOT NULL, content_sum INTEGER NOT NULL, progress_sum INTEGER NOT "
+	"NULL) STRICT;"
 	"CREATE INDEX by_name ON change (namespace, name);"
 	"CREATE INDEX by_state ON change (state, seen_ms);"
 	"CREATE INDEX pending ON change (namespace, name) WHERE state < 2;"
@@ -110,10 +110,12 @@ int journal_schema_check(sqlite3 *db, struct err *err)
 	return ERR_OK;
 }
 
+/* Whole, not quick: an index that lost an entry would hide a build that waits. 100,000 rows take
+ * 0.2 s. */
 static int check_pages(sqlite3 *db, struct err *err)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &stmt, NULL);
 	const char *verdict = NULL;
 
 	if (rc == SQLITE_OK)

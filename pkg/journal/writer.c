@@ -12,8 +12,10 @@ static const char *const texts[JOURNAL_STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
-	[FIND] = "SELECT seq, state, seen_ms, build, reason FROM change "
-		 "WHERE uid = ?1 AND type = ?2 AND delivery_id = ?3 AND ref = ?4",
+	[FIND] = "SELECT c.seq, state, seen_ms, build, reason FROM known AS k CROSS JOIN change AS "
+		 "c "
+		 "ON c.seq = k.seq WHERE k.delivery_sum = ?5 "
+		 "AND uid = ?1 AND type = ?2 AND delivery_id = ?3 AND ref = ?4",
 	[INSERT] =
 		"INSERT INTO change (" JOURNAL_ROW_COLUMNS ") VALUES (" JOURNAL_ROW_PARAMETERS ")",
 	[REMOVE] = "DELETE FROM change WHERE seq = ?1",
@@ -43,6 +45,22 @@ static int on_log_written(void *arg, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+/*
+ * Delivery ids are random, so an index over them in the file would have a page written for nearly
+ * every row. Here it is in memory, about 16 bytes a row, made anew at each start; SQLite takes it
+ * back together with the rows.
+ */
+static const char make_known[] =
+	"PRAGMA temp_store=MEMORY;"
+	"CREATE TEMP TABLE known (delivery_sum INTEGER, seq INTEGER, PRIMARY KEY (delivery_sum, "
+	"seq)) "
+	"WITHOUT ROWID;"
+	"INSERT INTO known SELECT delivery_sum, seq FROM change;"
+	"CREATE TEMP TRIGGER on_insert AFTER INSERT ON main.change "
+	"BEGIN INSERT INTO known VALUES (new.delivery_sum, new.seq); END;"
+	"CREATE TEMP TRIGGER on_delete AFTER DELETE ON main.change "
+	"BEGIN DELETE FROM known WHERE delivery_sum = old.delivery_sum AND seq = old.seq; END;";
+
 static int count_rows(struct journal_writer *writer)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
@@ -66,8 +84,11 @@ int journal_writer_init(struct journal_writer *out, sqlite3 *db, int64_t dedupe_
 	/* Our own hook takes the place of automatic checkpoints, which keep their errors to
 	 * themselves. */
 	(void)sqlite3_wal_hook(db, on_log_written, out);
+	rc = journal_sql_exec(db, make_known);
 	for (size_t i = 0; rc == SQLITE_OK && i < JOURNAL_STATEMENTS; i++)
 		rc = journal_sql_prepare(db, texts[i], &out->statements[i]);
+	if (rc == SQLITE_OK)
+		rc = journal_sql_int(db, "SELECT max(seq) FROM change", &out->last_seq);
 	if (rc == SQLITE_OK)
 		rc = count_rows(out);
 	if (rc != SQLITE_OK)
@@ -108,6 +129,8 @@ static int find(struct journal_writer *writer, const struct journal_change *chan
 	for (int i = 0; rc == SQLITE_OK && i < (int)ARRAY_LEN(key); i++)
 		rc = sqlite3_bind_text(stmt, i + 1, key[i], -1, SQLITE_STATIC);
 	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(stmt, 5, journal_row_delivery_sum(change));
+	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW) {
 		*out = (struct known){sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
@@ -135,6 +158,7 @@ static int insert(struct journal_writer *writer, const struct journal_op *op, si
 	struct journal_change change = *op->changes[i];
 	int rc;
 
+	change.seq = ++writer->last_seq;
 	change.state = JOURNAL_ACCEPTED;
 	change.base_version = -1;
 	change.posted_ms = 0;
@@ -147,7 +171,7 @@ static int insert(struct journal_writer *writer, const struct journal_op *op, si
 		rc = journal_sql_run(stmt);
 	if (rc != SQLITE_OK)
 		return rc;
-	op->results[i].seq = sqlite3_last_insert_rowid(writer->db);
+	op->results[i].seq = change.seq;
 	rows[JOURNAL_ACCEPTED]++;
 	return SQLITE_OK;
 }

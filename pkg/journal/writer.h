@@ -29,6 +29,7 @@ struct journal_writer {
 	sqlite3 *db;
 	sqlite3_stmt *statements[JOURNAL_STATEMENTS];
 	int64_t dedupe_window_ms;
+	int64_t last_seq;            /* given; never given again by this process */
 	size_t rows[JOURNAL_STATES]; /* as committed */
 	int64_t used_bytes;          /* as last looked at */
 	int log_pages;               /* in the write-ahead log after the last commit */
