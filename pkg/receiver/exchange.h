@@ -58,9 +58,10 @@ struct exchange {
 	bool is_path_proven;
 	struct buf kept; /* the body, to prove it anew */
 	bool is_kept;
-	uint64_t reserved;  /* bytes of the budget */
-	struct timer timer; /* the 401's delay, or the start's timeout */
-	char uid[64];       /* of the BuildConfig whose secrets these are */
+	uint64_t read_bytes;
+	uint64_t held_bytes; /* of all that the receiver may hold */
+	struct timer timer;  /* the delay of a large body or of a 401, or the start's timeout */
+	char uid[64];        /* of the BuildConfig whose secrets these are */
 	/* admit.c, wait.c */
 	const struct hook_event *event; /* of delivery */
 	struct change *changes;
@@ -73,7 +74,7 @@ struct receiver {
 	struct receiver_options opt;
 	struct exchange *exchanges;
 	size_t n_exchanges;
-	uint64_t reserved;
+	uint64_t held_bytes;
 	bool is_draining;
 	struct metrics_series *seconds;
 };

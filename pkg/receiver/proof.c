@@ -13,6 +13,15 @@
 /* From the last byte of the body to a 401, whatever its cause: it tells nobody what there is. */
 #define REFUSAL_MS       500
 #define MAX_SECRET_BYTES 4096
+/* A delivery and its connection by themselves. */
+#define DELIVERY_BYTES (16 * 1024)
+/* What a payload's reader takes out of it, at most: the files and commits of a push. */
+#define MAX_READ_BYTES (256 * 1024)
+/* Held back before its Secrets are here. More is streamed, and waits for them. */
+#define MAX_EARLY_BYTES (MAX_KEPT_BYTES / 2)
+/* A body that waits for its Secrets is read no sooner where there are none, so that its time tells
+ * nothing either. */
+#define STREAM_DELAY_MS 100
 
 static const struct buildconfig_hook *find_hook(const struct exchange *x)
 {
@@ -118,6 +127,35 @@ static struct str find_header(const void *arg, const char *name, size_t *n)
 	return http_header(arg, name, n);
 }
 
+/*
+ * What is kept to be proved anew, and what the reader may have taken out of it, counts as it comes:
+ * a request that only says how long it is takes nothing from others. The same for a hook that does
+ * not exist. False when all requests together hold too much.
+ */
+static bool count_held(struct exchange *x)
+{
+	struct receiver *r = x->receiver;
+	uint64_t read = x->read_bytes < MAX_READ_BYTES ? x->read_bytes : MAX_READ_BYTES;
+	uint64_t held = DELIVERY_BYTES + x->kept.len + read;
+
+	r->held_bytes += held - x->held_bytes;
+	x->held_bytes = held;
+	return r->held_bytes <= r->opt.max_buffer_bytes;
+}
+
+static void drop_kept(struct exchange *x)
+{
+	buf_release(&x->kept);
+	x->is_kept = false;
+}
+
+/* The body is not proved again. */
+static void end_proof(struct exchange *x)
+{
+	drop_kept(x);
+	(void)count_held(x);
+}
+
 static void start_reading(struct exchange *x)
 {
 	const struct buildconfig_hook *hook = find_hook(x);
@@ -207,6 +245,9 @@ static void refuse(struct exchange *x)
 	/* Known or not: while nobody can be asked, "no" would be a guess. */
 	x->cannot_ask |= !kube_client_is_up(x->receiver->opt.client);
 	note_refusal(x);
+	hook_delivery_free(TAKE(x->delivery));
+	x->read_bytes = 0;
+	end_proof(x);
 	timer_start(clock, &x->timer, wait_ms > 0 ? wait_ms : 0, on_refusal_due, x);
 }
 
@@ -215,6 +256,7 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms);
 static void decide(struct exchange *x)
 {
 	if (holds(x)) {
+		end_proof(x);
 		admit(x);
 		return;
 	}
@@ -230,11 +272,22 @@ static void decide(struct exchange *x)
 	refuse(x);
 }
 
+static void on_stream_due(void *arg)
+{
+	struct exchange *x = arg;
+
+	http_resume(x->request);
+}
+
 static void on_secrets(struct exchange *x)
 {
+	int64_t wait_ms = x->began_ms + STREAM_DELAY_MS - clock_mono_ms(x->receiver->opt.clock);
+
 	start_reading(x);
 	if (x->is_complete)
 		decide(x);
+	else if (!x->is_kept && wait_ms > 0)
+		timer_start(x->receiver->opt.clock, &x->timer, wait_ms, on_stream_due, x);
 	else
 		http_resume(x->request);
 }
@@ -275,59 +328,55 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
 	}
 	if (x->n_lookups == 0)
 		on_secrets(x);
-	else if (!x->is_complete)
-		http_pause(x->request);
 }
 
-/*
- * What fits is kept to be proved anew, within a budget for all. The reservation is the same for a
- * hook that does not exist.
- */
-static bool reserve(struct exchange *x)
+static void refuse_for_now(struct exchange *x)
 {
-	int64_t length = http_content_length(x->request);
-	bool is_kept = length <= MAX_KEPT_BYTES;
-	uint64_t want = length < 0 ? MAX_KEPT_BYTES : is_kept ? (uint64_t)length : 0;
-
-	if (x->receiver->reserved + want > x->receiver->opt.max_buffer_bytes)
-		return false;
-	x->reserved = want;
-	x->receiver->reserved += want;
-	x->is_kept = is_kept;
-	x->kept = (struct buf)BUF_INIT(MAX_KEPT_BYTES);
-	return true;
+	exchange_unavailable(x, "too many deliveries are being received; send it again later");
 }
 
 void proof_begin(struct exchange *x)
 {
-	if (!reserve(x)) {
-		exchange_unavailable(x,
-				     "too many deliveries are being received; send it again later");
+	const struct receiver *r = x->receiver;
+	int64_t length = http_content_length(x->request);
+	uint64_t expected;
+
+	x->is_kept = length <= MAX_KEPT_BYTES;
+	x->kept = (struct buf)BUF_INIT(MAX_KEPT_BYTES);
+	expected = x->is_kept && length > 0 ? (uint64_t)length : 0;
+	if (!count_held(x) || r->held_bytes + expected > r->opt.max_buffer_bytes) {
+		refuse_for_now(x);
 		return;
 	}
 	x->is_known = find_hook(x) != NULL;
 	/* A body too large to be proved twice is proved with fresh Secrets. */
 	x->is_refetched = !x->is_kept;
-	fetch_secrets(x, x->is_kept ? x->receiver->opt.secret_ttl_ms : 1);
+	if (!x->is_kept)
+		http_pause(x->request);
+	fetch_secrets(x, x->is_kept ? r->opt.secret_ttl_ms : 1);
 }
 
 void proof_feed(struct exchange *x, struct str bytes)
 {
-	hook_delivery_feed(x->delivery, bytes);
-	if (!x->is_kept)
-		return;
-	buf_put_str(&x->kept, bytes);
-	if (x->kept.overflow) {
-		buf_release(&x->kept);
-		x->is_kept = false;
-	}
+	x->read_bytes += bytes.n;
+	if (x->is_kept)
+		buf_put_str(&x->kept, bytes);
+	if (x->kept.overflow)
+		drop_kept(x);
+	if (!count_held(x))
+		refuse_for_now(x);
+	else if (x->delivery)
+		hook_delivery_feed(x->delivery, bytes);
+	else if (x->kept.len > MAX_EARLY_BYTES)
+		http_pause(x->request);
 }
 
 void proof_end(struct exchange *x)
 {
 	x->is_complete = true;
 	x->body_end_ms = clock_mono_ms(x->receiver->opt.clock);
-	decide(x);
+	if (x->delivery)
+		decide(x);
 }
 
 void proof_release(struct exchange *x)
@@ -337,6 +386,6 @@ void proof_release(struct exchange *x)
 	hook_delivery_free(x->delivery);
 	drop_secrets(x);
 	buf_release(&x->kept);
-	x->receiver->reserved -= x->reserved;
+	x->receiver->held_bytes -= x->held_bytes;
 	timer_stop(x->receiver->opt.clock, &x->timer);
 }
