@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "crypto/crypto.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -51,6 +52,13 @@ static void allow_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What a flood of requests took goes back to the system with it; glibc's own threshold grows with
+ * the sizes that are freed. */
+static void give_memory_back(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 32 << 10);
+}
+
 int command_serve(int argc, char **argv)
 {
 	struct serve_options options;
@@ -66,6 +74,7 @@ int command_serve(int argc, char **argv)
 	}
 	forbid_core_dumps();
 	allow_descriptors();
+	give_memory_back();
 	start_log(&options);
 	status = server_new(&server, &options, &err);
 	if (status != 0) {
