@@ -356,6 +356,7 @@ static int start_client(struct server *s, struct err *err)
 	if (kube_config_load(&s->config, &options, err) != 0 ||
 	    kube_client_new(&s->client, s->loop, s->config, err) != 0)
 		return err->code;
+	kube_client_set_metrics(s->client, s->metrics);
 	kube_client_on_change(s->client, on_api_change, s);
 	return 0;
 }
