@@ -30,7 +30,7 @@ HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
 
 .PHONY: help build asan unit clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: build/buildhook ## the program, with release flags: build/buildhook
 

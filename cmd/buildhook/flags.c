@@ -241,6 +241,6 @@ void flags_print(const struct flag *flags, size_t n_flags)
 
 		(void)snprintf(left, sizeof(left), "--%s%s%s", flags[i].name,
 			       flags[i].value ? " " : "", flags[i].value ? flags[i].value : "");
-		printf("  %-30s %s\n", left, flags[i].help);
+		printf("  %-38s %s\n", left, flags[i].help);
 	}
 }
