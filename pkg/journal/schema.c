@@ -105,6 +105,8 @@ int journal_schema_check(sqlite3 *db, struct err *err)
 		return fail(err, db, rc, "can't be read");
 	if (application != APPLICATION_ID)
 		return refuse(err, "another program's file");
+	if (version < 1)
+		return refuse(err, "damaged: no version");
 	if (version > VERSION)
 		return refuse(err, "written by a newer version of buildhook");
 	return ERR_OK;

@@ -1,0 +1,471 @@
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define FILE_BYTES_MAX (1024 * 1024)
+
+struct image {
+	unsigned char *bytes;
+	size_t n;
+};
+
+static void release_image(struct image *image)
+{
+	mem_free(&image->bytes);
+}
+
+static void path_of(char *out, const struct world *world, const char *name)
+{
+	assert_true(snprintf(out, PATH_MAX, "%s/%s", world->dir, name) > 0);
+}
+
+static struct image load(const struct world *world, const char *name)
+{
+	char path[PATH_MAX];
+	struct image image = {.bytes = mem_new(1, FILE_BYTES_MAX)};
+	FILE *file;
+
+	path_of(path, world, name);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	image.n = fread(image.bytes, 1, FILE_BYTES_MAX, file);
+	assert_int_equal(fclose(file), 0);
+	return image;
+}
+
+static void store(const struct world *world, const char *name, const void *bytes, size_t n)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	path_of(path, world, name);
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, n, file), n);
+	assert_int_equal(fclose(file), 0);
+}
+
+static bool is_there(const struct world *world, const char *name)
+{
+	char path[PATH_MAX];
+
+	path_of(path, world, name);
+	return access(path, F_OK) == 0;
+}
+
+static void drop(const struct world *world, const char *name)
+{
+	char path[PATH_MAX];
+
+	path_of(path, world, name);
+	assert_true(unlink(path) == 0 || errno == ENOENT);
+}
+
+static void assert_same_file(const struct world *world, const char *name,
+			     const struct image *before)
+{
+	CLEANUP(release_image) struct image after = load(world, name);
+
+	assert_int_equal(after.n, before->n);
+	assert_memory_equal(after.bytes, before->bytes, before->n);
+}
+
+/* A journal with N changes that wait, closed. */
+static void make_journal(struct world *world, int n)
+{
+	world_must_open(world);
+	for (int i = 0; i < n; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		(void)add_one(world, id, "refs/heads/main");
+	}
+	world_close(world);
+}
+
+static void assert_refused(struct world *world, const char *why)
+{
+	struct err err = {0};
+
+	assert_int_equal(world_open(world, &err), ERR_INVALID);
+	assert_null(world->journal);
+	if (!strstr(err.msg, why) || !strstr(err.msg, "mv journal.db journal.db.bad"))
+		fail_msg("\"%s\" says nothing of \"%s\"", err.msg, why);
+}
+
+static void run_sql(const struct world *world, const char *name, const char *sql)
+{
+	char path[PATH_MAX];
+	sqlite3 *db = NULL;
+
+	path_of(path, world, name);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void the_folder_is_made_for_its_owner_alone_with_those_above_it(void **state)
+{
+	struct world *world = *state;
+	struct stat st = {0};
+	char path[PATH_MAX];
+
+	(void)snprintf(world->dir, sizeof(world->dir), "%s/a/b/", world->base);
+	world_must_open(world);
+	assert_int_equal(stat(world->dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = {"journal.db", "journal.db-wal",
+						    "journal.db-shm", "lock"};
+
+		path_of(path, world, names[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	assert_false(is_there(world, "journal.db.new"));
+}
+
+static void a_folder_that_others_may_use_is_refused(void **state)
+{
+	static const mode_t modes[] = {0777, 0750, 0701, 02770, 0704};
+	struct world *world = *state;
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		struct err err = {0};
+
+		assert_int_equal(chmod(world->dir, modes[i]), 0);
+		assert_int_equal(world_open(world, &err), ERR_DENIED);
+		assert_non_null(strstr(err.msg, "chmod 700"));
+		assert_false(is_there(world, "journal.db"));
+	}
+}
+
+static void a_folder_of_another_owner_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	assert_int_equal(chown(world->dir, 12345, 12345), 0);
+	assert_int_equal(world_open(world, &err), ERR_DENIED);
+	assert_non_null(strstr(err.msg, "12345"));
+	assert_non_null(strstr(err.msg, "chown"));
+}
+
+static void what_is_no_folder_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+
+	(void)snprintf(world->dir, sizeof(world->dir), "/dev/null");
+	assert_int_equal(world_open(world, &err), ERR_DENIED);
+	(void)snprintf(world->dir, sizeof(world->dir), "/dev/null/data");
+	assert_int_equal(world_open(world, &err), ERR_DENIED);
+}
+
+static void a_second_process_is_refused_and_told_who_has_it(void **state)
+{
+	struct world *world = *state;
+	struct world second = *world;
+	struct err err = {0};
+	char pid[32];
+
+	make_journal(world, 1);
+	world_must_open(world);
+	(void)snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+	assert_int_equal(world_open(&second, &err), ERR_EXISTS);
+	assert_non_null(strstr(err.msg, pid));
+	/* And does no harm. */
+	(void)add_one(world, "new", "refs/heads/main");
+	world_reopen(world);
+	assert_int_equal(count_pending(world), 2);
+}
+
+static void a_killed_process_leaves_no_lock(void **state)
+{
+	struct world *world = *state;
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		world_must_open(world);
+		(void)add_one(world, "d1", "refs/heads/main");
+		_exit(7);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), 7);
+	world_must_open(world);
+	assert_int_equal(count_pending(world), 1);
+}
+
+static void a_file_that_is_no_journal_is_refused_and_left_alone(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *why;
+	} cases[] = {
+		{"", 0, "not an SQLite file"},
+		{"hello", 5, "not an SQLite file"},
+		{"SQLite format 3", 16, "not an SQLite file"},
+		{NULL, 8192, "not an SQLite file"},
+	};
+	struct world *world = *state;
+	CLEANUP(mem_free) char *zeros = mem_new(1, 8192);
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct image before = {(unsigned char *)(cases[i].bytes ? cases[i].bytes : zeros),
+				       cases[i].n};
+
+		store(world, "journal.db", before.bytes, before.n);
+		assert_refused(world, cases[i].why);
+		assert_same_file(world, "journal.db", &before);
+	}
+}
+
+static void another_programs_file_is_refused_and_left_alone(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	for (int is_wal = 0; is_wal < 2; is_wal++) {
+		CLEANUP(release_image) struct image before = {0};
+
+		drop(world, "journal.db");
+		run_sql(world, "journal.db",
+			is_wal ? "PRAGMA journal_mode=WAL; CREATE TABLE t (a)"
+			       : "PRAGMA application_id=77; CREATE TABLE t (a)");
+		before = load(world, "journal.db");
+		assert_refused(world, "another program's file");
+		assert_same_file(world, "journal.db", &before);
+	}
+}
+
+static void a_newer_journal_is_refused_and_left_alone(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image before = {0};
+
+	make_journal(world, 3);
+	run_sql(world, "journal.db", "PRAGMA user_version=2");
+	before = load(world, "journal.db");
+	assert_refused(world, "newer version");
+	assert_same_file(world, "journal.db", &before);
+}
+
+/* The version may still be in the log alone, after a newer program was killed. */
+static void a_newer_journal_is_noticed_by_its_log_and_left_alone(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image before = {0};
+	CLEANUP(release_image) struct image log = {0};
+	char path[PATH_MAX];
+	sqlite3 *db = NULL;
+
+	make_journal(world, 3);
+	path_of(path, world, "journal.db");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=9", NULL, NULL, NULL), SQLITE_OK);
+	before = load(world, "journal.db");
+	log = load(world, "journal.db-wal");
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	store(world, "journal.db", before.bytes, before.n);
+	store(world, "journal.db-wal", log.bytes, log.n);
+	assert_refused(world, "newer version");
+	assert_same_file(world, "journal.db", &before);
+	assert_same_file(world, "journal.db-wal", &log);
+}
+
+static void one_set_aside_as_the_message_says_makes_room_for_an_empty_one(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image log = {0};
+	char from[PATH_MAX];
+	char to[PATH_MAX];
+
+	/* With a log that belongs to it, as after a kill: it must not get into the next one. */
+	make_journal(world, 3);
+	world_must_open(world);
+	(void)add_one(world, "more", "refs/heads/main");
+	log = load(world, "journal.db-wal");
+	assert_true(log.n > 0);
+	world_close(world);
+	store(world, "journal.db-wal", log.bytes, log.n);
+
+	path_of(from, world, "journal.db");
+	path_of(to, world, "journal.db.bad");
+	assert_int_equal(rename(from, to), 0);
+	world_must_open(world);
+	assert_int_equal(count_pending(world), 0);
+	(void)add_one(world, "d1", "refs/heads/main");
+	world_reopen(world);
+	assert_int_equal(count_pending(world), 1);
+	assert_same_file(world, "journal.db-wal.old", &log);
+}
+
+static void what_a_killed_creation_left_is_no_hindrance(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	store(world, "journal.db.new", "half", 4);
+	store(world, "journal.db.new-journal", "half", 4);
+	world_must_open(world);
+	assert_false(is_there(world, "journal.db.new"));
+	assert_false(is_there(world, "journal.db.new-journal"));
+}
+
+static void compare_delivery(void *arg, const struct journal_change *change)
+{
+	int *seen = arg;
+	char id[16];
+
+	(void)snprintf(id, sizeof(id), "d%d", (*seen)++);
+	assert_string_equal(change->delivery_id, id);
+	assert_string_equal(change->ref, "refs/heads/main");
+}
+
+/*
+ * One bit of the file falls over. Either it is noticed, and the file stays as it is, or it is in a
+ * byte that means nothing, and all that waits is there.
+ */
+static void a_bit_that_fell_over_is_noticed_or_means_nothing(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image sound = {0};
+	const int n_rows = 40;
+	int noticed = 0;
+	int tries = 0;
+
+	make_journal(world, n_rows);
+	sound = load(world, "journal.db");
+	for (size_t at = 0; at < sound.n; at += is_long() || at < 112 ? 1 : 151, tries++) {
+		struct err err = {0};
+		int rc;
+
+		sound.bytes[at] ^= (unsigned char)(1 << at % 8);
+		store(world, "journal.db", sound.bytes, sound.n);
+		rc = world_open(world, &err);
+		if (rc == ERR_OK) {
+			int seen = 0;
+
+			(void)journal_each_pending(world->journal, "shop", "cart", SIZE_MAX,
+						   compare_delivery, &seen);
+			if (seen != n_rows || journal_failure(world->journal))
+				fail_msg("byte %zu: %d rows, %s", at, seen,
+					 journal_failure(world->journal));
+			world_close(world);
+		} else {
+			noticed++;
+			if (rc != ERR_INVALID)
+				fail_msg("byte %zu: %s", at, err.msg);
+			assert_same_file(world, "journal.db", &sound);
+		}
+		sound.bytes[at] ^= (unsigned char)(1 << at % 8);
+		drop(world, "journal.db-wal");
+		drop(world, "journal.db-shm");
+	}
+	/* The rest are in pages that are half empty. */
+	if (noticed < tries / 8)
+		fail_msg("%d of %d noticed", noticed, tries);
+	print_message("%d of %d", noticed, tries);
+}
+
+/* What a kill or a power loss leaves of the log: its beginning. Commits that are whole in it are
+ * there. */
+static void a_torn_log_loses_only_its_end(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image file = {0};
+	CLEANUP(release_image) struct image log = {0};
+	size_t commits[8]; /* size of the log after each */
+	int last_rows = -1;
+
+	make_journal(world, 1);
+	world_must_open(world);
+	for (size_t i = 0; i < ARRAY_LEN(commits); i++) {
+		char id[16];
+		CLEANUP(release_image) struct image so_far = {0};
+
+		(void)snprintf(id, sizeof(id), "d%zu", i + 1);
+		(void)add_one(world, id, "refs/heads/main");
+		so_far = load(world, "journal.db-wal");
+		commits[i] = so_far.n;
+	}
+	file = load(world, "journal.db");
+	log = load(world, "journal.db-wal");
+	world_close(world);
+
+	for (size_t n = log.n; n > log.n - 4096; n -= is_long() ? 1 : 31) {
+		size_t whole = 0;
+		int seen = 0;
+
+		while (whole < ARRAY_LEN(commits) && commits[whole] <= n)
+			whole++;
+		store(world, "journal.db", file.bytes, file.n);
+		store(world, "journal.db-wal", log.bytes, n);
+		world_must_open(world);
+		(void)journal_each_pending(world->journal, "shop", "cart", SIZE_MAX,
+					   compare_delivery, &seen);
+		assert_int_equal(seen, 1 + whole);
+		last_rows = seen;
+		world_close(world);
+	}
+	assert_int_equal(last_rows, ARRAY_LEN(commits));
+}
+
+static void very_many_that_wait_are_no_obstacle(void **state)
+{
+	const int n = is_long() ? 100000 : 10000;
+	struct world *world = *state;
+	int64_t start_ms;
+
+	world_must_open(world);
+	for (int i = 0; i < n; i++) {
+		char id[16];
+		struct journal_change change = sample(id, "refs/heads/main");
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		assert_int_not_equal(journal_add(world->journal, &change, 1, NULL, NULL), 0);
+		if (i % 1000 == 999)
+			journal_collect(world->journal);
+	}
+	world_close(world);
+	start_ms = clock_real_mono_ms(NULL);
+	world_must_open(world);
+	assert_true(clock_real_mono_ms(NULL) - start_ms < 5000);
+	assert_int_equal(count_pending(world), n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(the_folder_is_made_for_its_owner_alone_with_those_above_it),
+		WORLD_TEST(a_folder_that_others_may_use_is_refused),
+		WORLD_TEST(a_folder_of_another_owner_is_refused),
+		WORLD_TEST(what_is_no_folder_is_refused),
+		WORLD_TEST(a_second_process_is_refused_and_told_who_has_it),
+		WORLD_TEST(a_killed_process_leaves_no_lock),
+		WORLD_TEST(a_file_that_is_no_journal_is_refused_and_left_alone),
+		WORLD_TEST(another_programs_file_is_refused_and_left_alone),
+		WORLD_TEST(a_newer_journal_is_refused_and_left_alone),
+		WORLD_TEST(a_newer_journal_is_noticed_by_its_log_and_left_alone),
+		WORLD_TEST(one_set_aside_as_the_message_says_makes_room_for_an_empty_one),
+		WORLD_TEST(what_a_killed_creation_left_is_no_hindrance),
+		WORLD_TEST(a_bit_that_fell_over_is_noticed_or_means_nothing),
+		WORLD_TEST(a_torn_log_loses_only_its_end),
+		WORLD_TEST(very_many_that_wait_are_no_obstacle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
