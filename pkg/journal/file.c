@@ -57,38 +57,45 @@ static bool has_log(const char *path)
 	return stat(buf_str(&log).p, &st) == 0 && st.st_size > 0;
 }
 
+/* SQLite also says so when it is no database at all. */
+static bool is_bad(int rc)
+{
+	return rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT;
+}
+
+static int try_open(struct journal_reader *out, const char *path, int flags, struct err *err)
+{
+	CLEANUP(journal_reader_release) struct journal_reader reader = {0};
+	int code = journal_reader_init(&reader, path, flags);
+	int rc;
+
+	if (code != SQLITE_OK)
+		return err_set(err, is_bad(code) ? ERR_INVALID : ERR_UNAVAILABLE, "%s",
+			       sqlite3_errstr(code));
+	rc = journal_schema_check(reader.db, err);
+	if (rc != ERR_OK)
+		return rc;
+	*out = reader;
+	reader = (struct journal_reader){0};
+	return ERR_OK;
+}
+
 /*
  * SQLite reads a log with the help of an index beside it, which it makes if it is missing. In a
- * folder that it can't write to, nobody else writes either: so the index may be in its own memory
- * (which the exclusive variant of its file layer does), or, where there is no log, be left out.
+ * folder that can't be written to it can't even see that there is no log, but is content to be told
+ * that nothing will change.
  */
 static int open_file(struct journal_reader *out, const char *path, struct err *err)
 {
 	CLEANUP(mem_free) char *immutable = format_immutable(path);
-	const struct {
-		const char *path;
-		int flags;
-		const char *vfs;
-	} ways[] = {
-		{path, 0, NULL},
-		{path, 0, "unix-excl"},
-		{immutable, SQLITE_OPEN_URI, NULL},
-	};
-	int rc = ERR_UNAVAILABLE;
+	int rc = try_open(out, path, 0, err);
 
-	for (size_t i = 0; rc == ERR_UNAVAILABLE && i < (has_log(path) ? 2 : ARRAY_LEN(ways));
-	     i++) {
-		struct journal_reader reader = {0};
-		int code = journal_reader_init(&reader, ways[i].path, ways[i].flags, ways[i].vfs);
-
-		rc = code == SQLITE_OK ? journal_schema_check(reader.db, err)
-				       : err_set(err, ERR_UNAVAILABLE, "%s", sqlite3_errstr(code));
-		if (rc == ERR_OK)
-			*out = reader;
-		else
-			journal_reader_release(&reader);
-	}
-	return rc;
+	if (rc != ERR_UNAVAILABLE)
+		return rc;
+	if (has_log(path))
+		return err_wrap(err,
+				"copy it and its -wal file to a folder that can be written to");
+	return try_open(out, immutable, SQLITE_OPEN_URI, err);
 }
 
 static int read_rows(struct journal_reader *reader, size_t max, journal_row_fn fn, void *arg,

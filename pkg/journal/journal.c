@@ -50,7 +50,7 @@ static int open_connections(struct journal *journal, struct err *err)
 	if (rc == SQLITE_OK)
 		rc = set_time(journal);
 	if (rc == SQLITE_OK)
-		rc = journal_reader_init(&journal->reader, path, 0, NULL);
+		rc = journal_reader_init(&journal->reader, path, 0);
 	if (rc != SQLITE_OK)
 		return err_set(err, ERR_UNAVAILABLE, "journal %s: %s", path, sqlite3_errstr(rc));
 	memcpy(journal->rows, journal->writer.rows, sizeof(journal->rows));

@@ -28,10 +28,10 @@ static const char *const texts[JOURNAL_QUERIES] = {
 		"WHERE state = 0 UNION ALL SELECT min(seen_ms) FROM change WHERE state = 1)",
 };
 
-int journal_reader_init(struct journal_reader *out, const char *path, int flags, const char *vfs)
+int journal_reader_init(struct journal_reader *out, const char *path, int flags)
 {
 	struct journal_reader reader = {0};
-	int rc = journal_sql_open(&reader.db, path, SQLITE_OPEN_READONLY | flags, vfs);
+	int rc = journal_sql_open(&reader.db, path, SQLITE_OPEN_READONLY | flags);
 
 	if (rc != SQLITE_OK)
 		return rc;

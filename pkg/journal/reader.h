@@ -15,8 +15,8 @@ struct journal_reader {
 
 typedef void (*journal_row_fn)(void *arg, const struct journal_change *change);
 
-/* An SQLite code. VFS as in sqlite3_open_v2(). */
-int journal_reader_init(struct journal_reader *out, const char *path, int flags, const char *vfs);
+/* An SQLite code. FLAGS: SQLITE_OPEN_URI or 0. */
+int journal_reader_init(struct journal_reader *out, const char *path, int flags);
 void journal_reader_release(struct journal_reader *reader);
 
 /* An SQLite code, SQLITE_CORRUPT also for a row whose sums are wrong; *N counts the rows told. */

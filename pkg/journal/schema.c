@@ -151,7 +151,7 @@ static int check_rows(sqlite3 *db, struct err *err)
 static int check_file(const char *path, struct err *err)
 {
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
-	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READONLY, NULL);
+	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READONLY);
 
 	if (rc != SQLITE_OK)
 		return fail(err, NULL, rc, "can't be opened");
@@ -183,7 +183,7 @@ static int migrate(sqlite3 *db, struct err *err)
 static int fill_new(const char *path, struct err *err)
 {
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
-	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READWRITE, NULL);
+	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READWRITE);
 
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(db, "PRAGMA synchronous=FULL; PRAGMA auto_vacuum=INCREMENTAL;"
@@ -239,7 +239,7 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 {
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
 	int64_t busy = 0;
-	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READWRITE, NULL);
+	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READWRITE);
 
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"

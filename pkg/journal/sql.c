@@ -15,10 +15,10 @@ void journal_sql_finalizep(sqlite3_stmt **stmt)
 	*stmt = NULL;
 }
 
-int journal_sql_open(sqlite3 **out, const char *path, int flags, const char *vfs)
+int journal_sql_open(sqlite3 **out, const char *path, int flags)
 {
 	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, vfs);
+	int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc != SQLITE_OK) {
 		journal_sql_closep(&db);

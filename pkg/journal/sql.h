@@ -16,7 +16,7 @@ void journal_sql_closep(sqlite3 **db);
 void journal_sql_finalizep(sqlite3_stmt **stmt);
 
 /* SQLITE_OPEN_* flags; NOMUTEX is added: a connection belongs to one thread. */
-int journal_sql_open(sqlite3 **out, const char *path, int flags, const char *vfs);
+int journal_sql_open(sqlite3 **out, const char *path, int flags);
 /* The last one of a statement that is kept for long. */
 int journal_sql_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
 /* Runs SQL, any rows unseen. */

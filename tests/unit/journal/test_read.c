@@ -1,0 +1,329 @@
+#include "world.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static struct journal_add_result add_of(struct world *world, const char *name,
+					const char *delivery_id)
+{
+	struct journal_change change = sample(delivery_id, "refs/heads/main");
+	struct told told;
+
+	change.name = name;
+	told = add(world, &change, 1);
+	assert_int_equal(told.status, ERR_OK);
+	return told.results[0];
+}
+
+static void pending_changes_come_oldest_first_and_at_most_as_many_as_asked(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_kept) struct kept kept = {0};
+	int64_t seq;
+
+	world_must_open(world);
+	(void)add_of(world, "cart", "d1");
+	seq = add_of(world, "cart", "d2").seq;
+	(void)add_of(world, "other", "d3");
+	(void)add_of(world, "cart", "d4");
+	(void)add_of(world, "cart", "d5");
+	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
+	assert_int_equal(journal_each_pending(world->journal, "shop", "cart", 2, keep, &kept), 2);
+	assert_string_equal(kept.rows[0]->delivery_id, "d1");
+	assert_string_equal(kept.rows[1]->delivery_id, "d4");
+	assert_int_equal(journal_each_pending(world->journal, "shop", "none", 2, keep, &kept), 0);
+	assert_int_equal(journal_each_pending(world->journal, "shop", "cart", 0, keep, &kept), 0);
+}
+
+/* One that failed and came again is behind those that came in between. */
+static void a_revived_change_is_the_newest(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_kept) struct kept kept = {0};
+	int64_t seq;
+
+	world_must_open(world);
+	seq = add_of(world, "cart", "d1").seq;
+	(void)add_of(world, "cart", "d2");
+	assert_int_equal(write_state(world, seq, JOURNAL_FAILED, "", "422"), ERR_OK);
+	assert_int_equal(add_of(world, "cart", "d1").added, JOURNAL_REVIVED);
+	(void)journal_each_pending(world->journal, "shop", "cart", 9, keep, &kept);
+	assert_int_equal(kept.n, 2);
+	assert_string_equal(kept.rows[0]->delivery_id, "d2");
+	assert_string_equal(kept.rows[1]->delivery_id, "d1");
+}
+
+struct keys {
+	char text[256];
+};
+
+static void keep_key(void *arg, const char *namespace_, const char *name)
+{
+	struct keys *keys = arg;
+	size_t n = strlen(keys->text);
+
+	(void)snprintf(keys->text + n, sizeof(keys->text) - n, "%s/%s ", namespace_, name);
+}
+
+static void each_key_with_pending_changes_comes_once(void **state)
+{
+	struct world *world = *state;
+	static const char *const names[][2] = {{"b", "x"}, {"a", "z"}, {"b", "x"}, {"b", "a"},
+					       {"a", "z"}, {"c", "c"}, {"aa", ""}};
+	struct keys keys = {0};
+
+	world_must_open(world);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char id[8];
+		struct journal_change change = sample(id, "refs/heads/main");
+		int64_t seq;
+
+		(void)snprintf(id, sizeof(id), "d%zu", i);
+		change.namespace_ = names[i][0];
+		change.name = names[i][1];
+		seq = add(world, &change, 1).results[0].seq;
+		if (names[i][0][0] == 'c')
+			assert_int_equal(write_state(world, seq, JOURNAL_IGNORED, "", "Paused"),
+					 ERR_OK);
+	}
+	journal_each_pending_key(world->journal, keep_key, &keys);
+	assert_string_equal(keys.text, "a/z aa/ b/a b/x ");
+}
+
+static void the_newest_started_change_of_a_ref_is_found(void **state)
+{
+	struct world *world = *state;
+	const char *uid = sample("", "").uid;
+	int64_t seq;
+
+	world_must_open(world);
+	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), 0);
+	seq = add_one(world, "d1", "refs/heads/main").seq;
+	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), 0);
+	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
+	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), seq);
+	seq = add_one(world, "d2", "refs/heads/main").seq;
+	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-2", ""), ERR_OK);
+	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), seq);
+	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/next"), 0);
+	assert_int_equal(journal_last_started(world->journal, "other", "refs/heads/main"), 0);
+}
+
+static void recent_changes_come_newest_first(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_kept) struct kept all = {0};
+	CLEANUP(release_kept) struct kept one = {0};
+
+	world_must_open(world);
+	(void)add_of(world, "cart", "d1");
+	(void)add_of(world, "other", "d2");
+	(void)add_of(world, "cart", "d3");
+	(void)add_of(world, "cart", "d4");
+	journal_each_recent(world->journal, NULL, NULL, 3, keep, &all);
+	assert_int_equal(all.n, 3);
+	assert_string_equal(all.rows[0]->delivery_id, "d4");
+	assert_string_equal(all.rows[2]->delivery_id, "d2");
+	journal_each_recent(world->journal, "shop", "cart", 2, keep, &one);
+	assert_int_equal(one.n, 2);
+	assert_string_equal(one.rows[0]->delivery_id, "d4");
+	assert_string_equal(one.rows[1]->delivery_id, "d3");
+}
+
+static void stats_count_rows_also_after_a_restart(void **state)
+{
+	struct world *world = *state;
+	struct journal_stats stats = {0};
+	int64_t seq;
+
+	world_must_open(world);
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.oldest_pending_ms, 0);
+	seq = add_one(world, "d1", "refs/heads/main").seq;
+	(void)add_one(world, "d2", "refs/heads/main");
+	world_advance(world, 1500);
+	(void)add_one(world, "d3", "refs/heads/main");
+	world_advance(world, 500);
+	for (int i = 0; i < 2; i++) {
+		journal_read_stats(world->journal, &stats);
+		assert_int_equal(stats.rows[JOURNAL_ACCEPTED], 3);
+		assert_int_equal(stats.oldest_pending_ms, 2000);
+		world_reopen(world);
+	}
+	assert_int_equal(write_state(world, seq, JOURNAL_STARTING, "", ""), ERR_OK);
+	assert_int_equal(write_state(world, seq + 1, JOURNAL_SUPERSEDED, "", ""), ERR_OK);
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.rows[JOURNAL_ACCEPTED], 1);
+	assert_int_equal(stats.rows[JOURNAL_STARTING], 1);
+	assert_int_equal(stats.rows[JOURNAL_SUPERSEDED], 1);
+	assert_int_equal(stats.oldest_pending_ms, 2000);
+	assert_true(stats.log_bytes > 0);
+}
+
+/* The wall clock is a day ahead of the monotonic one: the age of what waits is not. */
+static void the_age_of_what_waits_does_not_jump_with_the_wall_clock(void **state)
+{
+	struct world *world = *state;
+	struct journal_stats stats = {0};
+
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	world->wall_ms += 24LL * 3600 * 1000;
+	world->mono_ms += 10;
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.oldest_pending_ms, 10);
+}
+
+static void each_commit_is_timed_once(void **state)
+{
+	struct world *world = *state;
+	double seconds[4] = {-1, -1, -1, -1};
+
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	(void)add_one(world, "d2", "refs/heads/main");
+	assert_int_equal(journal_take_commit_seconds(world->journal, seconds, 4), 2);
+	assert_true(seconds[0] >= 0 && seconds[0] < 60);
+	assert_int_equal(journal_take_commit_seconds(world->journal, seconds, 4), 0);
+}
+
+#define FAILED 77
+
+static size_t read_all(const char *dir)
+{
+	struct err err = {0};
+	size_t n = 0;
+
+	if (journal_read_file(dir, SIZE_MAX, count, &n, &err) != ERR_OK)
+		return FAILED;
+	return n;
+}
+
+static void a_journal_that_another_process_has_can_be_read(void **state)
+{
+	struct world *world = *state;
+	pid_t child;
+	int status = 0;
+
+	world_must_open(world);
+	for (int i = 0; i < 150; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		(void)add_one(world, id, "refs/heads/main");
+	}
+	child = fork();
+	if (child == 0)
+		_exit(read_all(world->dir) == 150 ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	/* And it was not disturbed by that. */
+	(void)add_one(world, "more", "refs/heads/main");
+	world_reopen(world);
+	assert_int_equal(count_pending(world), 151);
+}
+
+static void a_closed_journal_can_be_read_newest_first_up_to_a_maximum(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_kept) struct kept kept = {0};
+	struct err err = {0};
+
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	(void)add_one(world, "d2", "refs/heads/main");
+	(void)add_one(world, "d3", "refs/heads/main");
+	world_close(world);
+	assert_int_equal(journal_read_file(world->dir, 2, keep, &kept, &err), ERR_OK);
+	assert_int_equal(kept.n, 2);
+	assert_string_equal(kept.rows[0]->delivery_id, "d3");
+	assert_string_equal(kept.rows[1]->delivery_id, "d2");
+}
+
+/* As someone who may read the copy, and write nothing: root could. */
+static int read_as_nobody(const char *dir)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+			_exit(99);
+		_exit((int)read_all(dir));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WEXITSTATUS(status);
+}
+
+static void copy(const struct world *world, const char *to, const char *names)
+{
+	char command[512];
+
+	(void)snprintf(command, sizeof(command),
+		       "to='%s'; rm -rf \"$to\" && mkdir \"$to\" && chmod 755 %s && cd %s && "
+		       "cp %s \"$to\" && chmod 444 \"$to\"/* && chmod 555 \"$to\"",
+		       to, world->base, world->dir, names);
+	assert_int_equal(system(command), 0);
+}
+
+static void a_copy_in_a_folder_that_cannot_be_written_can_be_read(void **state)
+{
+	struct world *world = *state;
+	char to[96];
+
+	(void)snprintf(to, sizeof(to), "%s/copy?a#b%%41", world->base);
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	world_reopen(world);
+	(void)add_one(world, "d2", "refs/heads/main");
+	copy(world, to, "journal.db journal.db-wal journal.db-shm");
+	assert_int_equal(read_as_nobody(to), 2);
+	/* The log without its index: nothing is better than half. */
+	copy(world, to, "journal.db journal.db-wal");
+	assert_int_equal(read_as_nobody(to), FAILED);
+	copy(world, to, "journal.db");
+	assert_int_equal(read_as_nobody(to), 1);
+	world_close(world);
+	copy(world, to, "journal.db");
+	assert_int_equal(read_as_nobody(to), 2);
+}
+
+static void what_is_not_there_or_no_journal_is_said_to_be_so(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+	char path[128];
+	FILE *file;
+
+	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_NOTFOUND);
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_NOTFOUND);
+	(void)snprintf(path, sizeof(path), "%s/journal.db", world->dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	for (int i = 0; i < 999; i++)
+		(void)fputs("no journal", file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_INVALID);
+	assert_non_null(strstr(err.msg, path));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(pending_changes_come_oldest_first_and_at_most_as_many_as_asked),
+		WORLD_TEST(a_revived_change_is_the_newest),
+		WORLD_TEST(each_key_with_pending_changes_comes_once),
+		WORLD_TEST(the_newest_started_change_of_a_ref_is_found),
+		WORLD_TEST(recent_changes_come_newest_first),
+		WORLD_TEST(stats_count_rows_also_after_a_restart),
+		WORLD_TEST(the_age_of_what_waits_does_not_jump_with_the_wall_clock),
+		WORLD_TEST(each_commit_is_timed_once),
+		WORLD_TEST(a_journal_that_another_process_has_can_be_read),
+		WORLD_TEST(a_closed_journal_can_be_read_newest_first_up_to_a_maximum),
+		WORLD_TEST(a_copy_in_a_folder_that_cannot_be_written_can_be_read),
+		WORLD_TEST(what_is_not_there_or_no_journal_is_said_to_be_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
