@@ -50,6 +50,7 @@ struct exchange {
 	bool is_complete; /* the whole body has come */
 	bool cannot_ask;  /* a secret is needed that could not be asked for */
 	bool is_refetched;
+	bool is_late; /* the API server took too long to tell a secret */
 	struct lookup lookups[BUILDCONFIG_MAX_SECRETS];
 	size_t n_lookups; /* under way */
 	struct hook_delivery *delivery;
@@ -60,8 +61,9 @@ struct exchange {
 	bool is_kept;
 	uint64_t read_bytes;
 	uint64_t held_bytes; /* of all that the receiver may hold */
-	struct timer timer;  /* the delay of a large body or of a 401, or the start's timeout */
-	char uid[64];        /* of the BuildConfig whose secrets these are */
+	/* For lookups, a large body's start, a 401, and the build's start, one after the other. */
+	struct timer timer;
+	char uid[64]; /* of the BuildConfig whose secrets these are */
 	/* admit.c, wait.c */
 	const struct hook_event *event; /* of delivery */
 	struct change *changes;

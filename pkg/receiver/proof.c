@@ -13,6 +13,9 @@
 /* From the last byte of the body to a 401, whatever its cause: it tells nobody what there is. */
 #define REFUSAL_MS       500
 #define MAX_SECRET_BYTES 4096
+/* An API server that is slower than this cannot be asked: what was known goes on counting. */
+#define LOOKUP_MS      2000
+#define DOWN_LOOKUP_MS 250
 /* A delivery and its connection by themselves. */
 #define DELIVERY_BYTES (16 * 1024)
 /* What a payload's reader takes out of it, at most: the files and commits of a push. */
@@ -69,7 +72,7 @@ static void collect_secrets(struct exchange *x)
 	const struct buildconfig *bc = exchange_buildconfig(x);
 
 	drop_secrets(x);
-	x->cannot_ask = false;
+	x->cannot_ask = x->is_late;
 	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc ? bc->uid : "");
 	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
@@ -300,8 +303,27 @@ static void on_secret(void *arg, const struct kube_secret *secret, const struct 
 	(void)secret;
 	(void)error; /* what was known goes on counting */
 	lookup->handle = NULL;
-	if (--x->n_lookups == 0)
-		on_secrets(x);
+	if (--x->n_lookups > 0)
+		return;
+	timer_stop(x->receiver->opt.clock, &x->timer);
+	on_secrets(x);
+}
+
+static void cancel_lookups(struct exchange *x)
+{
+	for (size_t i = 0; i < ARRAY_LEN(x->lookups); i++)
+		kube_secrets_cancel(TAKE(x->lookups[i].handle));
+	x->n_lookups = 0;
+}
+
+static void on_lookups_late(void *arg)
+{
+	struct exchange *x = arg;
+
+	cancel_lookups(x);
+	x->is_late = true;
+	x->is_refetched = true;
+	on_secrets(x);
 }
 
 /* Goes on in on_secrets(), at once where nothing has to be asked. */
@@ -328,6 +350,10 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
 	}
 	if (x->n_lookups == 0)
 		on_secrets(x);
+	else
+		timer_start(r->opt.clock, &x->timer,
+			    kube_client_is_up(r->opt.client) ? LOOKUP_MS : DOWN_LOOKUP_MS,
+			    on_lookups_late, x);
 }
 
 static void refuse_for_now(struct exchange *x)
@@ -381,8 +407,7 @@ void proof_end(struct exchange *x)
 
 void proof_release(struct exchange *x)
 {
-	for (size_t i = 0; i < ARRAY_LEN(x->lookups); i++)
-		kube_secrets_cancel(x->lookups[i].handle);
+	cancel_lookups(x);
 	hook_delivery_free(x->delivery);
 	drop_secrets(x);
 	buf_release(&x->kept);
