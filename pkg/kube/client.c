@@ -10,6 +10,8 @@
 #define DEFAULT_TIMEOUT_MS 30000
 #define DEFAULT_MAX_BYTES  ((size_t)8 * 1024 * 1024)
 #define SLOW_MS            10000
+#define PROBE_TIMEOUT_MS   5000
+#define PROBE_INTERVAL_MS  1000
 #define MAX_LISTENERS      4
 
 struct kube_call {
@@ -37,6 +39,8 @@ struct kube_client {
 	struct kube_call *calls;
 	int64_t last_answer_ms;
 	bool is_up;
+	struct kube_call *probe;
+	struct timer probe_timer; /* while it is not up */
 	struct listener listeners[MAX_LISTENERS];
 	size_t n_listeners;
 	struct client_metrics metrics;
@@ -49,6 +53,45 @@ static void set_up(struct kube_client *client, bool is_up)
 	client->is_up = is_up;
 	for (size_t i = 0; i < client->n_listeners; i++)
 		client->listeners[i].fn(client->listeners[i].arg);
+}
+
+static bool is_good(int status)
+{
+	return status > 0 && status < 500 && status != 401;
+}
+
+static void on_probe_due(void *arg);
+
+/* Where the probe fails, that is the news. */
+static void on_probe(void *arg, const struct kube_response *response)
+{
+	struct kube_client *client = arg;
+
+	client->probe = NULL;
+	set_up(client, is_good(response->status));
+	if (!client->is_up)
+		timer_start(client->clock, &client->probe_timer, PROBE_INTERVAL_MS, on_probe_due,
+			    client);
+}
+
+/*
+ * One request that fails may have failed for reasons of its own (an object's webhook, an aggregated
+ * API server): what nobody's object is in the way of is asked before all others have to wait.
+ */
+static void on_probe_due(void *arg)
+{
+	struct kube_client *client = arg;
+	static const struct kube_request request = {
+		.method = KUBE_GET, .path = "/readyz", .timeout_ms = PROBE_TIMEOUT_MS};
+
+	if (!client->probe)
+		client->probe = kube_start(client, &request, on_probe, client);
+}
+
+static void doubt(struct kube_client *client)
+{
+	if (!timer_running(&client->probe_timer))
+		on_probe_due(client);
 }
 
 static void call_free(struct kube_call *call)
@@ -68,13 +111,15 @@ static void tell_news(const struct kube_call *call, const struct kube_transport_
 	struct kube_client *client = call->client;
 	bool was_answered = answer->status > 0 && !answer->is_cut;
 
-	if (was_answered) {
+	if (was_answered)
 		client->last_answer_ms = clock_mono_ms(client->clock);
-		set_up(client, answer->status != 401 && answer->status < 500);
-	} else if (!(answer->is_cut && call->request.is_watch) &&
-		   client->last_answer_ms <= call->started_ms) {
-		set_up(client, false);
-	}
+	if (call == client->probe)
+		return;
+	if (was_answered && is_good(answer->status))
+		set_up(client, true);
+	else if (was_answered || (!(answer->is_cut && call->request.is_watch) &&
+				  client->last_answer_ms <= call->started_ms))
+		doubt(client);
 }
 
 /* The call leaves the client before its function is called, so that this may start and cancel what
@@ -154,7 +199,7 @@ static void on_slow(void *arg)
 
 	timer_start(client->clock, &call->timer, left_ms > 0 ? left_ms : 0, on_timeout, call);
 	if (client->last_answer_ms <= call->started_ms)
-		set_up(client, false);
+		doubt(client);
 }
 
 static void start_timer(struct kube_call *call)
@@ -223,6 +268,7 @@ void kube_client_free(struct kube_client *client)
 		return;
 	while (client->calls)
 		kube_cancel(client->calls);
+	timer_stop(client->clock, &client->probe_timer);
 	if (client->transport.free)
 		client->transport.free(client->transport.ctx);
 	mem_free(&client);

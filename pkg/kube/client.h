@@ -97,9 +97,10 @@ struct kube_call *kube_start(struct kube_client *client, const struct kube_reque
 void kube_cancel(struct kube_call *call);
 
 /*
- * True while the API server answers: the last news was an HTTP answer other than 401 and 5xx. A
- * request that fails, or that has waited for 10 s while no other was answered, is news that it does
- * not. False before the first answer.
+ * True while the API server answers. A request that fails (no answer, 401, 5xx), or that has waited
+ * for 10 s while no other was answered, makes the client ask /readyz; when that fails too, it is
+ * down until something is answered, and /readyz is asked every second. False before the first
+ * answer.
  */
 bool kube_client_is_up(const struct kube_client *client);
 /* FN(ARG) whenever kube_client_is_up() changes; at most 4 listeners. */

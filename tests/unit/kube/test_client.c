@@ -15,6 +15,7 @@ struct world {
 	struct clock *clock;
 	struct kube_client *client;
 	struct kube_call *sent; /* the transport's last */
+	struct kube_call *probe;
 	struct kube_request request;
 	int n_started, n_cancelled;
 	int n_done, n_changes;
@@ -49,6 +50,11 @@ static void *on_start(void *ctx, struct kube_call *call, const struct kube_reque
 {
 	struct world *w = ctx;
 
+	if (strcmp(request->path, "/readyz") == 0) {
+		assert_null(w->probe);
+		w->probe = call;
+		return w;
+	}
 	w->sent = call;
 	w->request = *request;
 	w->n_started++;
@@ -133,6 +139,16 @@ static void answer(struct world *w, int status, const char *type, const char *re
 	};
 
 	kube_transport_done(w->sent, &a);
+}
+
+static void answer_probe(struct world *w, int status)
+{
+	const struct kube_transport_answer a = {.status = status, .body = STR("ok")};
+	struct kube_call *probe = w->probe;
+
+	assert_non_null(probe);
+	w->probe = NULL;
+	kube_transport_done(probe, &a);
 }
 
 static void pass(struct world *w, int64_t ms)
@@ -315,11 +331,11 @@ static void what_never_left_is_not_uncertain(void **state)
 	assert_int_equal(w->status, 0);
 }
 
-static void up_and_down_follow_the_last_answer(void **state)
+static void an_answer_says_that_the_server_is_up_or_makes_it_doubtful(void **state)
 {
 	static const struct {
 		int status;
-		bool is_up;
+		bool is_good;
 	} cases[] = {{200, true}, {404, true}, {500, false}, {409, true}, {401, false},
 		     {403, true}, {0, false},  {429, true},  {503, false}};
 	struct world *w = *state;
@@ -328,13 +344,57 @@ static void up_and_down_follow_the_last_answer(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		get(w);
 		answer(w, cases[i].status, "", NULL, "");
-		if (kube_client_is_up(w->client) != cases[i].is_up)
+		if (!kube_client_is_up(w->client) || !w->probe != cases[i].is_good)
 			fail_msg("after %d", cases[i].status);
+		if (w->probe)
+			answer_probe(w, 200);
 	}
-	assert_int_equal(w->n_changes, 9 - 1);
+	assert_int_equal(w->n_changes, 1);
 }
 
-static void ten_seconds_without_any_answer_are_down(void **state)
+static void a_doubt_that_is_confirmed_is_down_until_something_is_answered(void **state)
+{
+	static const int failures[] = {0, 401, 500, 503};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+		pass(w, 1000);
+		if (w->probe)
+			answer_probe(w, 200);
+		get(w);
+		answer(w, 200, "", NULL, "{}");
+		assert_true(kube_client_is_up(w->client));
+		get(w);
+		answer(w, failures[i], "", NULL, "");
+		answer_probe(w, failures[i]);
+		assert_false(kube_client_is_up(w->client));
+	}
+	pass(w, 1000);
+	answer_probe(w, 403);
+	assert_true(kube_client_is_up(w->client));
+	pass(w, 24L * 3600 * 1000);
+	assert_null(w->probe);
+}
+
+static void many_doubts_ask_once(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 100; i++) {
+		get(w);
+		answer(w, 500, "", NULL, "");
+	}
+	answer_probe(w, 500);
+	get(w);
+	answer(w, 500, "", NULL, "");
+	assert_null(w->probe);
+	pass(w, 999);
+	assert_null(w->probe);
+	pass(w, 1);
+	assert_non_null(w->probe);
+}
+
+static void ten_seconds_without_any_answer_are_a_doubt(void **state)
 {
 	struct world *w = *state;
 	struct kube_call *slow = NULL;
@@ -343,8 +403,12 @@ static void ten_seconds_without_any_answer_are_down(void **state)
 	answer(w, 200, "", NULL, "{}");
 	slow = get(w);
 	pass(w, 9999);
-	assert_true(kube_client_is_up(w->client));
+	assert_null(w->probe);
 	pass(w, 1);
+	assert_non_null(w->probe);
+	assert_true(kube_client_is_up(w->client));
+	w->probe = NULL;
+	pass(w, 5000);
 	assert_false(kube_client_is_up(w->client));
 	kube_cancel(slow);
 	assert_false(kube_client_is_up(w->client));
@@ -482,8 +546,10 @@ int main(void)
 		TEST(bytes_of_a_stream_are_handed_over_as_they_come),
 		TEST(a_cut_answer_is_unavailable_whatever_its_status),
 		TEST(what_never_left_is_not_uncertain),
-		TEST(up_and_down_follow_the_last_answer),
-		TEST(ten_seconds_without_any_answer_are_down),
+		TEST(an_answer_says_that_the_server_is_up_or_makes_it_doubtful),
+		TEST(a_doubt_that_is_confirmed_is_down_until_something_is_answered),
+		TEST(many_doubts_ask_once),
+		TEST(ten_seconds_without_any_answer_are_a_doubt),
 		TEST(one_slow_request_among_quick_ones_is_not_down),
 		TEST(a_timeout_among_answers_is_not_down),
 		TEST(a_request_that_timed_out_in_the_queue_is_not_uncertain),

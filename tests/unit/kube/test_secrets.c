@@ -36,21 +36,26 @@ static void no_random(void *arg, void *out, size_t n)
 	memset(out, 0, n);
 }
 
+/* The client's own question, which nobody here answers. */
+#define PROBE "/readyz"
+
 static void *on_start(void *ctx, struct kube_call *call, const struct kube_request *request)
 {
 	struct world *w = ctx;
 
+	if (strcmp(request->path, PROBE) == 0)
+		return PROBE;
 	w->call = call;
 	(void)snprintf(w->path, sizeof(w->path), "%s", request->path);
 	w->n_started++;
 	assert_true(request->is_secret);
-	return w;
+	return "";
 }
 
 static void on_cancel(void *ctx, void *handle)
 {
-	(void)handle;
-	((struct world *)ctx)->call = NULL;
+	if (strcmp(handle, PROBE) != 0)
+		((struct world *)ctx)->call = NULL;
 }
 
 static void on_secret(void *arg, const struct kube_secret *secret, const struct err *error);
