@@ -5,34 +5,22 @@
 
 #include "base/mem.h"
 
-/* 4 MiB, as SQLite's own default. */
-#define CHECKPOINT_PAGES 1000
 /* So much in the log means that somebody reads and does not come to an end. */
 #define LOG_LIMIT_PAGES (JOURNAL_LOG_LIMIT_BYTES / 4096)
 #define PRUNE_ROWS      500
 #define VACUUM_PAGES    "256"
-/* Free pages up to here are kept for what comes. */
-#define SPARE_PAGES 2048
-#define PROBE_BYTES "131072"
+#define PROBE_BYTES     "131072"
 /* How long a log that has grown too long may wait for its readers, with every commit behind it. */
 #define RESTART_BUSY_MS 100
 
-int journal_writer_checkpoint(struct journal_writer *writer)
-{
-	int mode = writer->log_pages > LOG_LIMIT_PAGES ? SQLITE_CHECKPOINT_RESTART
-						       : SQLITE_CHECKPOINT_PASSIVE;
-	int rc;
-
-	if (writer->checkpoint_at_pages < CHECKPOINT_PAGES)
-		writer->checkpoint_at_pages = CHECKPOINT_PAGES;
-	if (writer->log_pages < writer->checkpoint_at_pages)
-		return SQLITE_OK;
-	writer->checkpoint_at_pages = writer->log_pages + CHECKPOINT_PAGES;
-	(void)sqlite3_busy_timeout(writer->db, RESTART_BUSY_MS);
-	rc = sqlite3_wal_checkpoint_v2(writer->db, NULL, mode, NULL, NULL);
-	(void)sqlite3_busy_timeout(writer->db, JOURNAL_SQL_BUSY_MS);
-	return rc == SQLITE_BUSY ? SQLITE_OK : rc;
-}
+const struct journal_bounds journal_default_bounds = {
+	.max_pending = 1000000,
+	.max_ended = 200000,
+	.big_bytes = 512LL * 1024 * 1024,
+	.full_bytes = 1024LL * 1024 * 1024,
+	.checkpoint_pages = 1000, /* as SQLite's own */
+	.spare_pages = 2048,
+};
 
 static int measure(struct journal_writer *writer, int64_t *free_pages)
 {
@@ -44,6 +32,24 @@ static int measure(struct journal_writer *writer, int64_t *free_pages)
 	if (rc == SQLITE_OK)
 		writer->used_bytes = (pages - *free_pages) * 4096;
 	return rc;
+}
+
+int journal_writer_checkpoint(struct journal_writer *writer)
+{
+	int mode = writer->log_pages > LOG_LIMIT_PAGES ? SQLITE_CHECKPOINT_RESTART
+						       : SQLITE_CHECKPOINT_PASSIVE;
+	int64_t free_pages = 0;
+	int rc;
+
+	if (writer->checkpoint_at_pages < writer->bounds.checkpoint_pages)
+		writer->checkpoint_at_pages = writer->bounds.checkpoint_pages;
+	if (writer->log_pages < writer->checkpoint_at_pages)
+		return SQLITE_OK;
+	writer->checkpoint_at_pages = writer->log_pages + writer->bounds.checkpoint_pages;
+	(void)sqlite3_busy_timeout(writer->db, RESTART_BUSY_MS);
+	rc = sqlite3_wal_checkpoint_v2(writer->db, NULL, mode, NULL, NULL);
+	(void)sqlite3_busy_timeout(writer->db, JOURNAL_SQL_BUSY_MS);
+	return rc == SQLITE_OK || rc == SQLITE_BUSY ? measure(writer, &free_pages) : rc;
 }
 
 /*
@@ -110,10 +116,10 @@ static int remove_old(struct journal_writer *writer, int64_t now_ms, int64_t *le
 
 static int remove_excess(struct journal_writer *writer, int64_t *left)
 {
-	int64_t excess = count_ended(writer) - JOURNAL_MAX_ENDED;
+	int64_t excess = count_ended(writer) - (int64_t)writer->bounds.max_ended;
 	int rc = SQLITE_OK;
 
-	if (writer->used_bytes > JOURNAL_BIG_BYTES)
+	if (writer->used_bytes > writer->bounds.big_bytes)
 		excess = *left;
 	for (size_t i = 0; rc == SQLITE_OK && excess > 0 && *left > 0 && i < ARRAY_LEN(ended);
 	     i++) {
@@ -138,7 +144,7 @@ int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *mo
 	if (rc == SQLITE_OK)
 		rc = remove_excess(writer, &left);
 	*more = left == 0;
-	if (rc != SQLITE_OK || *more || free_pages <= SPARE_PAGES)
+	if (rc != SQLITE_OK || *more || free_pages <= writer->bounds.spare_pages)
 		return rc;
 	*more = true;
 	return journal_sql_exec(writer->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");

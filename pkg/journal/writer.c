@@ -80,7 +80,8 @@ int journal_writer_init(struct journal_writer *out, sqlite3 *db, int64_t dedupe_
 {
 	int rc = SQLITE_OK;
 
-	*out = (struct journal_writer){.db = db, .dedupe_window_ms = dedupe_window_ms};
+	*out = (struct journal_writer){
+		.db = db, .bounds = journal_default_bounds, .dedupe_window_ms = dedupe_window_ms};
 	/* Our own hook takes the place of automatic checkpoints, which keep their errors to
 	 * themselves. */
 	(void)sqlite3_wal_hook(db, on_log_written, out);
@@ -221,8 +222,8 @@ static int add(struct journal_writer *writer, struct journal_op *op, size_t *row
 	size_t pending = rows[JOURNAL_ACCEPTED] + rows[JOURNAL_STARTING];
 	int rc = SQLITE_OK;
 
-	if (pending + op->n_changes > JOURNAL_MAX_PENDING ||
-	    writer->used_bytes > JOURNAL_FULL_BYTES) {
+	if (pending + op->n_changes > writer->bounds.max_pending ||
+	    writer->used_bytes > writer->bounds.full_bytes) {
 		op->status = ERR_LIMIT;
 		return SQLITE_OK;
 	}

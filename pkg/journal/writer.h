@@ -12,13 +12,21 @@
 
 #include <sqlite3.h>
 
-/* Builds that wait beyond this are refused: they would take days to start. */
-#define JOURNAL_MAX_PENDING 1000000
-/* Ended rows beyond this go before their time, those first that may be delivered again anyway. */
-#define JOURNAL_MAX_ENDED 200000
-/* Of pages in use: ended rows go from the first on, nothing is taken from the second on. */
-#define JOURNAL_BIG_BYTES  (512LL * 1024 * 1024)
-#define JOURNAL_FULL_BYTES (1024LL * 1024 * 1024)
+/* Tests make them smaller. */
+struct journal_bounds {
+	size_t max_pending; /* beyond it additions are refused: they would take days to start */
+	size_t max_ended; /* beyond it ended rows go early, those first that may be delivered again
+			     anyway */
+	/* Of pages in use: ended rows go early beyond the first, additions are refused beyond the
+	 * second. */
+	int64_t big_bytes;
+	int64_t full_bytes;
+	int checkpoint_pages;
+	int64_t spare_pages; /* free ones that stay in the file */
+};
+
+extern const struct journal_bounds journal_default_bounds;
+
 /* Ended rows are kept for people to look at, also where deliveries are known again for a shorter
  * time. */
 #define JOURNAL_KEEP_MS (72LL * 3600 * 1000)
@@ -28,6 +36,7 @@
 struct journal_writer {
 	sqlite3 *db;
 	sqlite3_stmt *statements[JOURNAL_STATEMENTS];
+	struct journal_bounds bounds;
 	int64_t dedupe_window_ms;
 	int64_t last_seq;            /* given; never given again by this process */
 	size_t rows[JOURNAL_STATES]; /* as committed */
