@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import time
 import uuid
@@ -95,6 +96,23 @@ class Cluster:
         self.core.create_namespace({"metadata": {"name": name}})
         wait_for("its ServiceAccount", lambda: self.core.list_namespaced_service_account(name).items)
         return name
+
+    def faults(self, *faults):
+        """Replaces what goes wrong in the front: ("lost-answer", 1), or a dict as the front takes it."""
+        faults = [f if isinstance(f, dict) else dict(zip(("fault", "count"), f)) for f in faults]
+        return self._front("PUT", json.dumps(faults).encode())
+
+    def fault_hits(self):
+        return [f["hits"] for f in self._front("GET")]
+
+    def _front(self, method, body=None):
+        tls = ssl.create_default_context(cafile=self.dir / "pki" / "ca.crt")
+        port = int((self.dir / "front-port").read_text())
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=10)
+        connection.request(method, "/devcluster/faults", body=body)
+        answer = Answer(connection.getresponse())
+        assert answer.status == 200, answer.body
+        return answer.json
 
     def ensure_namespace(self, name):
         self.kubectl("create", "namespace", name, check=False)
@@ -267,6 +285,10 @@ def push(buildhook, namespace, name, secret, delivery=None, event="push", **payl
     """A signed push of GitHub's."""
     body = json.dumps(github_payload(**payload)).encode()
     return buildhook.request(f"/hooks/{namespace}/{name}/github", body, github_headers(secret, body, delivery, event))
+
+
+def openshift_path(namespace, name, secret, kind):
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/buildconfigs/{name}/webhooks/{secret}/{kind}"
 
 
 def generic(buildhook, namespace, name, secret, body, media_type="application/json", **headers):

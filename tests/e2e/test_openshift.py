@@ -1,0 +1,321 @@
+"""Backend openshift: OpenShift's own URL, BuildRequests, and starts whose outcome is not known at once."""
+
+import json
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from harness import Buildhook, buildconfig, generic, github_headers, github_payload, openshift_path, push, wait_for
+from test_main_job import *  # noqa: F403 - the main job, on this backend
+
+INLINE = [{"type": "GitHub", "github": {"secret": "inline"}}]
+
+
+@pytest.fixture(scope="session")
+def cluster(openshift_cluster):
+    return openshift_cluster
+
+
+@pytest.fixture(autouse=True)
+def no_faults_are_left(cluster):
+    yield
+    cluster.faults()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gaps(openshift_cluster, tmp_path_factory):
+    """
+    Numbers that were raised for a Build that never came. Whether one comes is known after a minute: the first
+    test starts them, and the last looks. One buildhook for each, because it looks at them in turn.
+    """
+    cluster = openshift_cluster
+    directory = tmp_path_factory.mktemp("gaps")
+    buildhook = Buildhook(cluster.service_account_kubeconfig(directory / "kubeconfig"), directory / "buildhook")
+    namespaces = {}
+    for fault in ("gap", "gap-cut", "quota"):
+        namespace = namespaces[fault] = cluster.namespace()
+        cluster.create(namespace, buildconfig("cart", triggers=INLINE))
+        wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+        cluster.faults((fault, 1))
+        assert push(buildhook, namespace, "cart", "inline", delivery=fault).status == 202
+        assert cluster.fault_hits() == [1]
+    cluster.faults()
+    namespace = namespaces["deleted"] = cluster.namespace()
+    cluster.create(namespace, {**buildconfig("cart", triggers=INLINE), "status": {"lastVersion": 41}})
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    yield buildhook, namespaces
+    assert buildhook.stop() == 0
+    buildhook.check_log()
+
+
+@pytest.fixture
+def inline(cluster, buildhook, namespace):
+    """A BuildConfig "cart" with the secret "inline" for GitHub."""
+    return make(cluster, namespace, INLINE)
+
+
+def make(cluster, namespace, triggers, name="cart", **more):
+    cluster.create(namespace, buildconfig(name, triggers=triggers, **more))
+    kind = triggers[0]["type"].lower()
+    wait_for("Ready", lambda: cluster.annotation(namespace, name, f"{kind}-state") == "Ready")
+    return namespace, name
+
+
+def names(cluster, namespace):
+    return [b["metadata"]["name"] for b in cluster.builds(namespace)]
+
+
+def test_openshifts_own_url_takes_a_push_of_github_without_a_signature(cluster, buildhook, inline):
+    namespace, name = inline
+    body = json.dumps(github_payload(commit="a" * 40)).encode()
+    headers = {k: v for k, v in github_headers("", body).items() if "Signature" not in k}
+    answer = buildhook.request(openshift_path(namespace, name, "inline", "github"), body, headers)
+    assert (answer.status, answer.json["kind"]) == (200, "Build")
+    assert answer.json["spec"]["revision"]["git"]["commit"] == "a" * 40
+    refused = buildhook.request(openshift_path(namespace, name, "other", "github"), body, headers)
+    assert refused.status == 401
+    assert refused.json["message"] == 'the webhook "github" for "cart" did not accept your secret'
+
+
+def test_a_signature_beside_the_secret_in_the_url_must_be_right_too(cluster, buildhook, inline):
+    namespace, name = inline
+    path = openshift_path(namespace, name, "inline", "github")
+    body = json.dumps(github_payload()).encode()
+    assert buildhook.request(path, body, github_headers("wrong", body)).status == 401
+    foreign = {**github_headers("inline", body), "Authorization": "Basic dXNlcjpwYXNz"}
+    assert buildhook.request(path, body, foreign).status == 200
+    assert names(cluster, namespace) == ["cart-1"]
+
+
+def test_openshifts_own_url_takes_generic_deliveries(cluster, buildhook, namespace):
+    trigger = {"type": "Generic", "generic": {"secret": "s/3 cret", "allowEnv": True}}
+    make(cluster, namespace, [trigger])
+    path = openshift_path(namespace, "cart", urllib.parse.quote("s/3 cret", safe=""), "generic")
+    empty = buildhook.request(path)
+    assert (empty.status, empty.json["kind"]) == (200, "Build")
+    assert "revision" not in empty.json["spec"]
+    payload = {"git": {"ref": "main", "commit": "b" * 40}, "env": [{"name": "A", "value": "1"}]}
+    answer = buildhook.request(path, json.dumps(payload).encode(), {"Content-Type": "application/json"})
+    assert answer.json["spec"]["revision"]["git"]["commit"] == "b" * 40
+    assert {"name": "A", "value": "1"} in answer.json["spec"]["strategy"]["dockerStrategy"]["env"]
+    other = buildhook.request(path, json.dumps({"git": {"ref": "other"}}).encode(), {"Content-Type": "application/json"})
+    assert (other.status, other.json["reason"]) == (200, "RefMismatch")
+    assert names(cluster, namespace) == ["cart-1", "cart-2"]
+
+
+def test_a_trigger_with_an_inline_secret_takes_signatures_too(cluster, buildhook, inline):
+    namespace, name = inline
+    assert push(buildhook, namespace, name, "inline").status == 200
+    assert push(buildhook, namespace, name, "inlinE").status == 401
+
+
+def test_several_triggers_of_one_type_are_one_hook_with_several_secrets(cluster, buildhook, namespace):
+    triggers = [
+        {"type": "GitHub", "github": {"secret": "first"}},
+        {"type": "GitHub", "github": {"secretReference": {"name": "second"}}},
+        {"type": "GitHub", "github": {"secret": "third", "secretReference": {"name": "fourth"}}},
+    ]
+    body = {"metadata": {"name": "fourth"}, "stringData": {"WebHookSecretKey": "4th"}}
+    cluster.core.create_namespaced_secret(namespace, body)
+    make(cluster, namespace, triggers)
+    second = cluster.secret_value(namespace, "second")
+    for secret in ("first", second, "third", "4th"):
+        assert push(buildhook, namespace, "cart", secret).status == 200, secret
+    body = json.dumps(github_payload()).encode()
+    mixed = buildhook.request(openshift_path(namespace, "cart", "first", "github"), body, github_headers("4th", body))
+    assert mixed.status == 200
+    assert push(buildhook, namespace, "cart", "fifth").status == 401
+
+
+def test_discovery_picks_the_backend(buildhook, kubernetes_cluster, tmp_path):
+    assert '"backend":"openshift"' in buildhook.log()
+    kubeconfig = kubernetes_cluster.service_account_kubeconfig(tmp_path / "kubernetes")
+    other = Buildhook(kubeconfig, tmp_path / "other")
+    assert '"backend":"kubernetes"' in other.log()
+    assert other.stop() == 0
+
+
+def test_the_build_request_says_who_asked_and_for_what(cluster, buildhook, namespace):
+    strategy = {"type": "Docker", "dockerStrategy": {"buildArgs": [{"name": "V", "value": "1"}]}}
+    trigger = {"type": "Generic", "generic": {"secret": "s", "allowEnv": True}}
+    make(cluster, namespace, [trigger], strategy=strategy)
+    author = {"name": "Alice", "email": "alice@example.com"}
+    payload = {
+        "git": {"ref": "refs/heads/main", "commit": "c" * 40, "author": author, "message": "Mend it"},
+        "env": [{"name": "A", "value": "1"}, {"name": "PATH", "value": "/x"}],
+        "dockerStrategyOptions": {"buildArgs": [{"name": "V", "value": "2"}], "noCache": True},
+    }
+    answer = generic(buildhook, namespace, "cart", "s", json.dumps(payload).encode(), **{"Idempotency-Key": "d-1"})
+    assert answer.status == 200, answer.body
+    (build,) = cluster.builds(namespace)
+    revision = {"type": "Git", "git": {"commit": "c" * 40, "author": author, "message": "Mend it"}}
+    (trigger,) = build["spec"]["triggeredBy"]
+    for seen in (build["spec"]["revision"], trigger["genericWebHook"]["revision"]):
+        assert seen["git"].pop("committer", {}) == {}
+        assert seen == revision
+    assert trigger["message"] == "Generic WebHook" and trigger["genericWebHook"]["secret"] == "<secret>"
+    docker = build["spec"]["strategy"]["dockerStrategy"]
+    assert docker["env"] == [{"name": "A", "value": "1"}]
+    assert docker["noCache"] is True
+    assert {"name": "V", "value": "2"} in docker["buildArgs"] and {"name": "V", "value": "1"} not in docker["buildArgs"]
+    assert len(build["metadata"]["labels"]["buildhook.io/delivery"]) == 32
+    annotations = build["metadata"]["annotations"]
+    assert annotations["buildhook.io/delivery-id"] == "d-1"
+    assert annotations["buildhook.io/provider"] == "generic"
+    assert annotations["buildhook.io/accepted"].endswith("Z")
+    assert "PATH" in annotations["buildhook.io/warning"]
+    assert annotations["openshift.io/build-config.name"] == "cart"
+
+
+def test_options_that_the_strategy_does_not_take_are_final(cluster, buildhook, namespace):
+    strategy = {"type": "Source", "sourceStrategy": {"from": {"kind": "ImageStreamTag", "name": "ruby:latest"}}}
+    make(cluster, namespace, [{"type": "Generic", "generic": {"secret": "s", "allowEnv": True}}], strategy=strategy)
+    payload = {"git": {"ref": "main"}, "dockerStrategyOptions": {"noCache": True}}
+    answer = generic(buildhook, namespace, "cart", "s", json.dumps(payload).encode())
+    assert answer.status == 200 and answer.json["status"] == "Failure", answer.body
+    assert wait_for("the Event", lambda: cluster.events(namespace, "BuildTriggerFailed"))
+    assert generic(buildhook, namespace, "cart", "s", b"").json["kind"] == "Build"
+
+
+FAULTS = {
+    "lost-request": ["cart-1"],
+    "lost-answer": ["cart-1"],
+    "already-exists": ["cart-2"],
+    "no-service-account": ["cart-1"],
+    "conflict": ["cart-1"],
+    "throttled": ["cart-1"],
+    "unavailable": ["cart-1"],
+    "internal": ["cart-1"],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_start_that_goes_wrong_still_makes_one_build(cluster, buildhook, inline, fault):
+    if fault == "already-exists":
+        cluster.create_build(inline[0], "cart-1", 1)
+    check_one_build_in_spite_of(cluster, buildhook, inline, (fault, 1))
+
+
+@pytest.mark.parametrize("fault", ["lost-answer", "unavailable"])
+@pytest.mark.parametrize("path", ["/buildconfigs/cart$", "/builds$"])
+def test_reads_around_a_start_may_go_wrong_too(cluster, buildhook, inline, fault, path):
+    check_one_build_in_spite_of(cluster, buildhook, inline, {"fault": fault, "path": path, "method": "GET", "count": 1})
+
+
+def check_one_build_in_spite_of(cluster, buildhook, inline, fault):
+    namespace, name = inline
+    cluster.faults(fault)
+    answer = push(buildhook, namespace, name, "inline", delivery="d-1", commit="a" * 40)
+    assert answer.status in (200, 202), answer.body
+    own = lambda: [b for b in cluster.builds(namespace) if "buildhook.io/delivery" in b["metadata"].get("labels", {})]
+    wait_for("the build", own)
+    assert cluster.fault_hits() == [1]
+    time.sleep(0.5)
+    (build,) = own()
+    assert build["spec"]["revision"]["git"]["commit"] == "a" * 40
+    again = lambda: push(buildhook, namespace, name, "inline", delivery="d-1").json["message"]
+    wait_for("the row", lambda: f"started build {build['metadata']['name']}" in again())
+    assert push(buildhook, namespace, name, "inline").json["kind"] == "Build"
+    assert len(own()) == 2
+
+
+def test_a_build_that_comes_late_is_waited_for(cluster, start, namespace):
+    buildhook = start("--start-timeout", "1s")
+    make(cluster, namespace, INLINE)
+    cluster.faults({"fault": "slow-create", "count": 1, "delayMs": 2500})
+    assert push(buildhook, namespace, "cart", "inline", delivery="d-1").status == 202
+    second = push(buildhook, namespace, "cart", "inline", delivery="d-2")
+    assert (second.status, second.json["reason"]) == (202, "Queued")
+    builds = wait_for("both builds", lambda: len(b := cluster.builds(namespace)) == 2 and b)
+    assert [b["metadata"]["annotations"]["buildhook.io/delivery-id"] for b in builds] == ["d-1", "d-2"]
+
+
+def test_a_build_that_comes_after_a_kill_is_found(cluster, start, namespace):
+    buildhook = start("--start-timeout", "1s")
+    make(cluster, namespace, INLINE)
+    cluster.faults({"fault": "slow-create", "count": 1, "delayMs": 4000})
+    assert push(buildhook, namespace, "cart", "inline").status == 202
+    buildhook.kill()
+    buildhook.start()
+    wait_for("the build", lambda: names(cluster, namespace) == ["cart-1"])
+    wait_for("the log to know it", lambda: '"build":"cart-1"' in buildhook.log())
+    assert push(buildhook, namespace, "cart", "inline").json["metadata"]["name"] == "cart-2"
+
+
+def start_by_hand(cluster, namespace, name):
+    request = {"kind": "BuildRequest", "apiVersion": "build.openshift.io/v1", "metadata": {"name": name}}
+    path = f"/apis/build.openshift.io/v1/namespaces/{namespace}/buildconfigs/{name}/instantiate"
+    return json.loads(cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(request)))
+
+
+def during_a_slow_start(cluster, buildhook, inline, act):
+    """Pushes, and acts while the request to start the build is on its way."""
+    namespace, name = inline
+    answers = []
+    cluster.faults({"fault": "slow", "count": 1, "delayMs": 1000})
+    pusher = threading.Thread(target=lambda: answers.append(push(buildhook, namespace, name, "inline", delivery="d-1")))
+    pusher.start()
+    wait_for("the request", lambda: cluster.fault_hits() == [1])
+    act(namespace, name)
+    pusher.join()
+    return answers[0]
+
+
+def test_a_build_that_somebody_else_starts_meanwhile_is_seen(cluster, buildhook, inline):
+    answer = during_a_slow_start(cluster, buildhook, inline, lambda *bc: start_by_hand(cluster, *bc))
+    assert answer.status == 200 and answer.json["metadata"]["name"] == "cart-2", answer.body
+    assert names(cluster, inline[0]) == ["cart-1", "cart-2"]
+
+
+def test_a_buildconfig_that_is_paused_meanwhile_starts_nothing(cluster, buildhook, inline):
+    pause = {"metadata": {"annotations": {"openshift.io/build-config.paused": "true"}}}
+    answer = during_a_slow_start(cluster, buildhook, inline, lambda *bc: cluster.patch(*bc, pause))
+    assert (answer.status, answer.json["reason"]) == (200, "Paused")
+    answer = push(buildhook, *inline, "inline")
+    assert (answer.status, answer.json["reason"]) == (200, "Paused")
+    cluster.patch(*inline, {"metadata": {"annotations": {"openshift.io/build-config.paused": None}}})
+    wait_for("a build", lambda: push(buildhook, *inline, "inline").json["kind"] == "Build")
+    assert names(cluster, inline[0]) == ["cart-1"]
+
+
+def test_builds_that_outlived_their_buildconfig_keep_their_numbers(cluster, buildhook, inline):
+    namespace, name = inline
+    for _ in range(3):
+        assert push(buildhook, namespace, name, "inline").status == 200
+    cluster.kubectl("delete", "buildconfig", name, "-n", namespace, "--cascade=orphan")
+    make(cluster, namespace, INLINE)
+    assert push(buildhook, namespace, name, "inline", delivery="d-1").status in (200, 202)
+    wait_for("the build", lambda: names(cluster, namespace)[3:] == ["cart-4"])
+
+
+def test_builds_that_were_deleted_are_no_reason_to_wait(cluster, buildhook, inline):
+    namespace, name = inline
+    assert push(buildhook, namespace, name, "inline").status == 200
+    cluster.kubectl("delete", "builds", "--all", "-n", namespace)
+    assert push(buildhook, namespace, name, "inline").json["metadata"]["name"] == "cart-2"
+
+
+def test_what_may_not_be_built_or_annotated_says_so_in_an_event(cluster, buildhook, namespace):
+    strategy = {"type": "Custom", "customStrategy": {"from": {"kind": "DockerImage", "name": "registry.example.com/b:1"}}}
+    cluster.create(namespace, buildconfig("cart", triggers=INLINE, strategy=strategy))
+    (event,) = wait_for("the Event", lambda: cluster.events(namespace, "WebhookNotReady"))
+    assert "builds/custom" in event.note, event.note
+    assert event.regarding.name == "cart"
+    answer = push(buildhook, namespace, "cart", "inline")
+    assert answer.status == 202 and "builds/custom" in answer.json["message"], answer.body
+    assert names(cluster, namespace) == []
+
+
+@pytest.mark.parametrize("fault", ["gap", "gap-cut", "quota"])
+def test_a_number_without_a_build_is_taken_for_a_gap_in_the_end(cluster, gaps, fault):
+    _, namespaces = gaps
+    (build,) = wait_for("the build", lambda: cluster.builds(namespaces[fault]), 100)
+    assert build["metadata"]["name"] == "cart-2"
+    assert build["metadata"]["annotations"]["buildhook.io/delivery-id"] == fault
+
+
+def test_builds_that_were_deleted_long_ago_are_no_reason_to_wait(gaps):
+    buildhook, namespaces = gaps
+    assert push(buildhook, namespaces["deleted"], "cart", "inline").json["metadata"]["name"] == "cart-42"
