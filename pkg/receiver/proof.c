@@ -17,7 +17,9 @@
 #define LOOKUP_MS      2000
 #define DOWN_LOOKUP_MS 250
 /* A delivery and its connection by themselves. */
-#define DELIVERY_BYTES (16 * 1024)
+#define DELIVERY_BYTES (20 * 1024)
+/* What the connection has read of a large body that waits to be read. */
+#define WAITING_BYTES (32 * 1024)
 /* What a payload's reader takes out of it, at most: the files and commits of a push. */
 #define MAX_READ_BYTES (256 * 1024)
 /* Held back before its Secrets are here. More is streamed, and waits for them. */
@@ -139,7 +141,8 @@ static bool count_held(struct exchange *x)
 {
 	struct receiver *r = x->receiver;
 	uint64_t read = x->read_bytes < MAX_READ_BYTES ? x->read_bytes : MAX_READ_BYTES;
-	uint64_t held = DELIVERY_BYTES + x->kept.len + read;
+	uint64_t waiting = !x->is_kept && !x->delivery && !x->is_complete ? WAITING_BYTES : 0;
+	uint64_t held = DELIVERY_BYTES + waiting + x->kept.len + read;
 
 	r->held_bytes += held - x->held_bytes;
 	x->held_bytes = held;
