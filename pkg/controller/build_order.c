@@ -88,12 +88,13 @@ static bool is_old(const struct start *s, const cJSON *build)
 /*
  * The number is raised before the Build is made: one that is missing may be another replica's that
  * is just being made, of this delivery or of a newer push. It is waited for until it cannot come
- * any more.
+ * any more. One that has been missing for long was deleted.
  */
 static bool is_gap(const struct start *s)
 {
 	struct object *object = s->work.object;
 	int64_t now_ms = clock_mono_ms(s->work.controller->opt.clock);
+	int64_t since_ms;
 
 	if (!start_backend(s)->has_gap || s->is_settled)
 		return false;
@@ -101,7 +102,10 @@ static bool is_gap(const struct start *s)
 		object->gap_number = s->look_at;
 		object->gap_ms = now_ms;
 	}
-	return now_ms - object->gap_ms < START_SETTLED_MS;
+	since_ms = object->gap_ms;
+	if (s->look_at <= object->seen_version && object->seen_version_ms < since_ms)
+		since_ms = object->seen_version_ms;
+	return now_ms - since_ms < START_SETTLED_MS;
 }
 
 static void look_at_next(struct start *s);

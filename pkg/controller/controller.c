@@ -219,6 +219,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 			object->known_version = -1;
 			object->known_accepted_ms = 0;
 			object->gap_number = 0;
+			object->seen_version = 0;
 		}
 	}
 	if (object && after)

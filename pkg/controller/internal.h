@@ -33,6 +33,8 @@ struct object {
 	/* Wall clock; the newest push that another's Build up to known_version is of. */
 	int64_t known_accepted_ms;
 	int64_t gap_number, gap_ms; /* since when the Build of that number is missing; monotonic */
+	int64_t seen_version, seen_version_ms; /* the store's lastVersion, and since when; monotonic
+						*/
 	int64_t known_version; /* Builds up to this number were started here or looked at; -1: none
 				*/
 	unsigned secret_failures, status_failures;

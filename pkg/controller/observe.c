@@ -86,6 +86,14 @@ static void observe_changes(struct observed *seen, struct object *object)
 	seen->token_wait_ms = flood_wait_ms(&object->flood, &c->limit, clock_mono_ms(c->opt.clock));
 }
 
+static void note_version(struct object *object, const struct buildconfig *bc)
+{
+	if (bc->last_version <= object->seen_version)
+		return;
+	object->seen_version = bc->last_version;
+	object->seen_version_ms = clock_mono_ms(object->controller->opt.clock);
+}
+
 static int64_t until(int64_t at_ms, int64_t now_ms)
 {
 	return at_ms > now_ms ? at_ms - now_ms : 0;
@@ -138,6 +146,7 @@ void observe(struct observation *out, struct object *object)
 	observe_changes(seen, object);
 	if (!seen->bc || seen->bc->is_deleting)
 		return;
+	note_version(object, seen->bc);
 	seen->recheck_ms = object->recheck_ms;
 	seen->secret_wait_ms = until(object->secret_retry_ms, clock_mono_ms(c->opt.clock));
 	if (!seen->bc->is_ignored)
