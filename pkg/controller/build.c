@@ -273,9 +273,15 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 		wait_ms = response->retry_after_ms;
 	update.next_attempt_ms = now_ms + wait_ms;
 	update.reason = message;
+	news_tell(c->opt.news, s->change->seq,
+		  &(struct news_item){
+			  .kind = NEWS_WAITING, .build = "", .reason = "", .message = message});
 	s->result = RECONCILE_ERROR;
-	s->again_ms = 0; /* the plan knows when it is its time, and tells those who wait */
+	s->again_ms = 0; /* the plan knows when it is its time */
 	log_start(s, LOG_WARN, "starting the build failed, it is tried again", message);
+	/* Somebody has to grant something, or make room. */
+	if (response->status == 403 && update.attempts == 1)
+		tell_event(s, EVENT_WARNING, "WebhookNotReady", message);
 	note_line(s, REASON_QUEUED, message);
 	commit(s, &update);
 }

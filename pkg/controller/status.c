@@ -90,6 +90,24 @@ static void release(struct work *work)
 	free(work);
 }
 
+/*
+ * The one place left to say it. On OpenShift even an annotation asks for the right to create builds
+ * of the BuildConfig's strategy.
+ */
+static void tell_forbidden(struct object *object, const char *why)
+{
+	const struct buildconfig *bc = object_buildconfig(object);
+	char note[800];
+
+	(void)snprintf(note, sizeof(note),
+		       "%s. An administrator can let buildhook's ServiceAccount patch buildconfigs "
+		       "and, on OpenShift, create builds/docker, builds/source or builds/custom, "
+		       "whichever the strategy is",
+		       why);
+	if (bc)
+		event_send(object->controller, bc, EVENT_WARNING, "WebhookNotReady", note);
+}
+
 static void fail(struct status_work *w, const struct kube_response *response)
 {
 	struct object *object = w->work.object;
@@ -99,6 +117,8 @@ static void fail(struct status_work *w, const struct kube_response *response)
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
 	object->status_retry_ms = clock_mono_ms(clock) + wait_ms;
+	if (response->status == 403 && object->status_failures == 1)
+		tell_forbidden(object, response->err.msg);
 	log_msg(LOG_WARN, "controller", "status was not written",
 		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("name", w->name),
 		LOG_FIELD("error", response->err.msg));
