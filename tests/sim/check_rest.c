@@ -15,12 +15,18 @@ struct rows {
 	const struct replica *replica;
 };
 
-static bool is_newer_built(struct world *w, const struct journal_change *row)
+/* A push that came later to this replica may have been built by another, to which it came sooner.
+ */
+static bool is_newer_built(const struct rows *rows, const struct journal_change *row)
 {
-	for (const struct build *b = w->ledger->builds; b; b = b->next)
+	for (const struct build *b = rows->w->ledger->builds; b; b = b->next) {
+		const struct push *push = ledger_find(rows->w->ledger, b->label);
+		int64_t here_ms = push ? push->accepted_ms[rows->replica->index] : 0;
+
 		if (strcmp(b->uid, row->uid) == 0 && strcmp(b->ref, row->ref) == 0 &&
-		    b->accepted_ms >= row->accepted_ms)
+		    (b->accepted_ms >= row->accepted_ms || here_ms >= row->accepted_ms))
 			return true;
+	}
 	return false;
 }
 
@@ -76,6 +82,7 @@ static void check_row(void *arg, const struct journal_change *row)
 	if (row->state != JOURNAL_STARTED && !*row->reason)
 		world_fail(w, "push %s ended without a reason", push->id);
 	push->is_ended = true;
+	push->accepted_ms[rows->replica->index] = row->accepted_ms;
 }
 
 /* By what was built since; or by what would have been, had the BuildConfig not gone or been paused.
@@ -88,7 +95,7 @@ static void check_superseded(void *arg, const struct journal_change *row)
 			   ledger_has_word(ledger->poisoned, row->uid) ||
 			   ledger_has_word(ledger->paused, row->uid);
 
-	if (row->state == JOURNAL_SUPERSEDED && !has_trouble && !is_newer_built(rows->w, row))
+	if (row->state == JOURNAL_SUPERSEDED && !has_trouble && !is_newer_built(rows, row))
 		world_fail(rows->w, "push %s of %s was superseded by nothing", row->delivery_id,
 			   row->name);
 }

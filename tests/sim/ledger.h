@@ -26,6 +26,7 @@ struct push {
 	int64_t first_acked_ms;
 	/* At rest: what the journals say. */
 	bool is_pending, is_ended;
+	int64_t accepted_ms[WORLD_REPLICAS]; /* 0: not there (any more) */
 	struct push *next;
 };
 
