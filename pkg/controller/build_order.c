@@ -115,7 +115,10 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 	struct start *s = arg;
 
 	s->work.call = NULL;
-	if (response->err.code == ERR_OK && is_of_newer_push(s, response->doc)) {
+	/* It came after the list of our own, from another replica that had this delivery sooner. */
+	if (response->err.code == ERR_OK && start_is_own(s, response->doc)) {
+		start_succeed(s, response->doc, response->text);
+	} else if (response->err.code == ERR_OK && is_of_newer_push(s, response->doc)) {
 		supersede(s, response->doc);
 	} else if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND) {
 		start_retry(s, response, "look at earlier builds");
