@@ -8,6 +8,8 @@
 
 #define HOLD_MS       60000
 #define MAX_KEY_BYTES 1024
+/* Versions of one object that may come by while the answer to a write of ours is on its way. */
+#define MAX_TOLD 8
 
 /* Our own write is ahead of the events. */
 struct ahead {
@@ -27,6 +29,9 @@ struct entry {
 	char *version;
 	struct ahead *ahead; /* NULL nearly always */
 	uint32_t seen;       /* n_lists when it was last put */
+	uint32_t uid;        /* fingerprint */
+	uint32_t n_told;
+	uint32_t told[MAX_TOLD]; /* fingerprints of the last versions that were put, a ring */
 	char key[];
 };
 
@@ -135,6 +140,39 @@ static const char *version_of(const cJSON *doc)
 	return version ? version : "";
 }
 
+/* FNV-1a. */
+static uint32_t fingerprint(const char *text)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	return hash;
+}
+
+static uint32_t uid_of(const cJSON *doc)
+{
+	const char *uid = json_str_at(doc, "metadata/uid");
+
+	return fingerprint(uid ? uid : "");
+}
+
+static void note_told(struct entry *entry, const cJSON *doc)
+{
+	entry->uid = uid_of(doc);
+	entry->told[entry->n_told++ % MAX_TOLD] = fingerprint(version_of(doc));
+}
+
+static bool was_told(const struct entry *entry, const cJSON *doc)
+{
+	uint32_t version = fingerprint(version_of(doc));
+
+	for (size_t i = 0; i < MAX_TOLD && i < entry->n_told; i++)
+		if (entry->told[i] == version)
+			return true;
+	return false;
+}
+
 /* False for a document without a name. */
 static bool put_key(struct buf *out, const cJSON *doc)
 {
@@ -168,6 +206,7 @@ void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms)
 	if (!entry)
 		entry = add_entry(store, key.data);
 	entry->seen = store->n_lists;
+	note_told(entry, doc);
 	if (entry->ahead && strcmp(entry->ahead->written, version) == 0)
 		end_ahead(store, entry);
 	if (has_version(entry, version))
@@ -188,9 +227,8 @@ void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t 
 	if (!put_key(&key, doc))
 		return;
 	entry = find_entry(store, key.data);
-	if (!entry)
-		entry = add_entry(store, key.data);
-	if (has_version(entry, version))
+	if (!entry || entry->uid != uid_of(doc) || has_version(entry, version) ||
+	    (!entry->ahead && was_told(entry, doc)))
 		return;
 	end_ahead(store, entry);
 	entry->ahead = mem_new(1, sizeof(*entry->ahead));

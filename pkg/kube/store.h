@@ -47,7 +47,10 @@ void kube_store_each(const struct kube_store *store,
  * the newest of them counts.
  */
 void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms);
-/* The answer to a write of ours: it counts at once. */
+/*
+ * The answer to a write of ours: it counts at once, unless the watch was faster and has told of
+ * this version, or of the object's end, before.
+ */
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 /* From the reflector: a DELETED object. Held back like any other event. */
 void kube_store_remove(struct kube_store *store, const char *key);

@@ -253,19 +253,57 @@ static void a_held_back_removal_counts_too(void **state)
 {
 	struct world *w = *state;
 
+	put(w, "cart", "1", "a", 0);
 	put_written(w, "cart", "3", "ours", 0);
 	kube_store_begin_list(w->store, NULL);
 	kube_store_end_list(w->store, NULL);
 	assert_non_null(kube_store_find(w->store, "shop/cart"));
 	put(w, "other", "7", "x", 60000);
 	assert_null(kube_store_find(w->store, "shop/cart"));
-	expect_changes(w, "shop/cart >ours;shop/cart ours>;shop/other >x;");
+	expect_changes(w, "shop/cart >a;shop/cart a>ours;shop/cart ours>;shop/other >x;");
+}
+
+static void an_answer_that_comes_after_the_deletion_brings_nothing_back(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "cart", "1", "a", 0);
+	kube_store_remove(w->store, "shop/cart");
+	put_written(w, "cart", "2", "ours", 0);
+	assert_null(kube_store_find(w->store, "shop/cart"));
+}
+
+static void an_answer_of_an_earlier_object_is_none_of_its_namesake(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(json_freep) cJSON *again = object("cart", "5", "made again");
+
+	json_put_str(cJSON_GetObjectItemCaseSensitive(again, "metadata"), "uid", "another");
+	put(w, "cart", "1", "a", 0);
+	kube_store_remove(w->store, "shop/cart");
+	kube_store_put(w->store, again, 0);
+	put_written(w, "cart", "2", "ours", 0);
+	assert_string_equal(kube_store_find(w->store, "shop/cart"), "made again");
+}
+
+static void an_answer_that_the_watch_was_faster_than_undoes_nothing(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "cart", "1", "a", 0);
+	put(w, "cart", "2", "ours", 0);
+	put(w, "cart", "3", "b", 0);
+	put_written(w, "cart", "2", "ours", 0);
+	assert_string_equal(kube_store_find(w->store, "shop/cart"), "b");
+	put(w, "cart", "4", "c", 10);
+	assert_string_equal(kube_store_find(w->store, "shop/cart"), "c");
 }
 
 static void our_write_is_no_proof_that_a_list_had_the_object(void **state)
 {
 	struct world *w = *state;
 
+	put(w, "cart", "1", "a", 0);
 	kube_store_begin_list(w->store, NULL);
 	put_written(w, "cart", "3", "ours", 0);
 	/* The list was made after the object had been deleted again. */
@@ -279,6 +317,7 @@ static void a_second_write_waits_for_its_own_version(void **state)
 {
 	struct world *w = *state;
 
+	put(w, "cart", "1", "a", 0);
 	put_written(w, "cart", "3", "ours", 0);
 	put_written(w, "cart", "5", "newer", 10);
 	put(w, "cart", "3", "ours", 20);
@@ -341,6 +380,9 @@ int main(void)
 		TEST(a_late_deletion_of_an_earlier_object_does_not_undo_our_write),
 		TEST(what_was_held_back_counts_if_our_version_never_comes_by),
 		TEST(a_held_back_removal_counts_too),
+		TEST(an_answer_that_comes_after_the_deletion_brings_nothing_back),
+		TEST(an_answer_of_an_earlier_object_is_none_of_its_namesake),
+		TEST(an_answer_that_the_watch_was_faster_than_undoes_nothing),
 		TEST(our_write_is_no_proof_that_a_list_had_the_object),
 		TEST(a_second_write_waits_for_its_own_version),
 		TEST(a_write_that_changed_nothing_holds_nothing_back),
