@@ -59,7 +59,7 @@ static const struct flag flags[] = {
 	{"default-branch", FLAG_STRING, MEMBER(default_branch), "NAME",
 	 "built where a BuildConfig names no ref (default: the payload's default branch)", NULL},
 	{"provision", FLAG_BOOL, MEMBER(provision), NULL,
-	 "make Secrets that are missing (default true)", NULL},
+	 "make Secrets that are missing (default true; --provision=false: never)", NULL},
 	{"log-format", FLAG_STRING, MEMBER(log_format), "text|json",
 	 "(default json where stderr is no terminal)", formats},
 	{"log-level", FLAG_STRING, MEMBER(log_level), "LEVEL",
@@ -67,15 +67,52 @@ static const struct flag flags[] = {
 	{"help", FLAG_BOOL, MEMBER(help), NULL, "print this", NULL},
 };
 
+/* Paths of webhooks are put behind it, so it has to end with a host or a path. */
+static bool is_base_url(struct str url)
+{
+	struct str rest = str_without_prefix(url, STR("https://"));
+
+	if (rest.n == url.n)
+		rest = str_without_prefix(url, STR("http://"));
+	if (rest.n == url.n || rest.n == 0 || *rest.p == '/' || *rest.p == ':')
+		return false;
+	for (size_t i = 0; i < rest.n; i++)
+		if (rest.p[i] <= ' ' || rest.p[i] > '~' || strchr("?#@\"<>\\^`{|}", rest.p[i]))
+			return false;
+	return true;
+}
+
 static int check_url(const char *url, struct err *err)
 {
-	if (!url || str_starts(str_of(url), STR("https://")) ||
-	    str_starts(str_of(url), STR("http://")))
+	if (!url || is_base_url(str_of(url)))
 		return 0;
 	return err_set(
 		err, ERR_INVALID,
 		"--public-url: found \"%.60s\", expected https://HOST, with a path if there is one",
 		url);
+}
+
+/* As Kubernetes names them (RFC 1123, label). It becomes part of a path. */
+static bool is_namespace(struct str name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+		bool is_letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		if (!is_letter && (c != '-' || i == 0 || i + 1 == name.n))
+			return false;
+	}
+	return name.n > 0 && name.n <= 63;
+}
+
+static int check_namespaces(const struct flag_list *list, struct err *err)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!is_namespace(str_of(list->items[i])))
+			return err_set(err, ERR_INVALID,
+				       "--namespace: \"%.63s\" cannot be a namespace's name",
+				       list->items[i]);
+	return 0;
 }
 
 static int check(const struct serve_options *o, struct err *err)
@@ -90,6 +127,8 @@ static int check(const struct serve_options *o, struct err *err)
 		return err_set(err, ERR_INVALID, "--max-connections: found 0, expected at least 1");
 	if (o->resync_ms < 1000)
 		return err_set(err, ERR_INVALID, "--resync: expected at least 1s");
+	if (check_namespaces(&o->namespaces, err) != 0)
+		return err->code;
 	return check_url(o->public_url, err);
 }
 

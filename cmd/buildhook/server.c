@@ -61,7 +61,8 @@ struct server {
 	int64_t drain_until_ms;
 	int exit_status;
 	char instance[256];
-	char discovery_error[256];
+	char discovery_error[400];
+	char cache_error[400];
 };
 
 static void stop(struct server *s, int status)
@@ -138,13 +139,19 @@ static void on_reflector(void *arg)
 	controller_resume(s->controller);
 }
 
-static const char *failure_of_cache(const struct server *s)
+static const char *failure_of_cache(struct server *s)
 {
+	const char *why = "";
+
 	if (!s->has_backend)
 		return s->discovery_error;
-	if (!kube_store_is_synced(s->store))
-		return "the BuildConfigs have not been read yet";
-	return NULL;
+	if (kube_store_is_synced(s->store))
+		return NULL;
+	for (size_t i = 0; i < s->n_reflectors && !*why; i++)
+		why = kube_reflector_error(s->reflectors[i]);
+	(void)snprintf(s->cache_error, sizeof(s->cache_error),
+		       "the BuildConfigs have not been read yet%s%s", *why ? ": " : "", why);
+	return s->cache_error;
 }
 
 static size_t check_ready(void *arg, bool receive_only, struct admin_check *checks)
@@ -250,18 +257,32 @@ static bool find_backend(const struct server *s, const struct kube_discovery *di
 
 static void discover(void *arg);
 
+/* Why it does not become ready is told once, not each time that it is met again. */
 static void on_missing(struct server *s, const char *why)
 {
+	bool is_known = strcmp(s->discovery_error, why) == 0;
+
 	(void)snprintf(s->discovery_error, sizeof(s->discovery_error), "%s", why);
+	if (!s->has_backend && !is_known)
+		log_msg(LOG_WARN, "server", "not ready", LOG_FIELD("error", why));
 	timer_start(s->clock, &s->discovery_timer,
 		    s->has_backend ? DISCOVERY_AGAIN_MS : DISCOVERY_RETRY_MS, discover, s);
+}
+
+static const char *text_of_missing(const struct server *s)
+{
+	if (strcmp(s->options->backend, "openshift") == 0)
+		return "the cluster serves no buildconfigs/instantiate, which --backend openshift "
+		       "needs";
+	return "the cluster serves no BuildConfigs that builds can be started from; on a cluster "
+	       "that is not OpenShift, apply manifests/crds";
 }
 
 static void on_discovery(void *arg, const struct kube_discovery *discovery, const struct err *error)
 {
 	struct server *s = arg;
 	enum controller_backend backend;
-	char why[400];
+	char why[sizeof(s->discovery_error)];
 
 	s->discovery = NULL;
 	if (error->code != ERR_OK && error->code != ERR_NOTFOUND) {
@@ -271,8 +292,7 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 		return;
 	}
 	if (!find_backend(s, discovery, &backend)) {
-		on_missing(s, "the cluster serves no BuildConfigs that builds can be started from; "
-			      "on a cluster that is not OpenShift, apply manifests/crds");
+		on_missing(s, text_of_missing(s));
 		return;
 	}
 	if (s->has_backend && backend != s->backend) {
@@ -405,14 +425,14 @@ static int listen_all(struct server *s, struct err *err)
 	http.limits.max_body_bytes = o->max_body;
 	http.limits.max_connections = (size_t)o->max_connections;
 	if (http_server_new(&s->receiver_http, s->loop, o->listen, &http, err) != 0)
-		return err_wrap(err, "--listen %s", o->listen);
+		return err_wrap(err, "--listen");
 	s->admin = (struct admin){s->metrics, check_ready, s};
 	http = (struct http_options){.limits = http_default_limits,
 				     .handler = admin_handler(&s->admin)};
 	http.limits.max_body_bytes = 0;
 	http.limits.max_connections = ADMIN_MAX_CONNECTIONS;
 	if (http_server_new(&s->admin_http, s->loop, o->admin_listen, &http, err) != 0)
-		return err_wrap(err, "--admin-listen %s", o->admin_listen);
+		return err_wrap(err, "--admin-listen");
 	log_msg(LOG_INFO, "server", "listening",
 		LOG_FIELD("receiver", http_server_address(s->receiver_http)),
 		LOG_FIELD("admin", http_server_address(s->admin_http)),

@@ -195,7 +195,7 @@ class Answer:
 class Buildhook:
     """The real program, run as its own ServiceAccount."""
 
-    def __init__(self, kubeconfig, directory, *flags, env=None):
+    def __init__(self, kubeconfig, directory, *flags, env=None, ready=True):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.command = [
@@ -204,7 +204,7 @@ class Buildhook:
         ]
         self.env = {**os.environ, **(env or {})}
         self.log_path = self.dir / "log"
-        self.start()
+        self.start(ready)
 
     def start(self, wait_ready=True):
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
