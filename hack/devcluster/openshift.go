@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,7 +37,11 @@ type openshift struct {
 	generator *generator
 }
 
+//go:embed routes.yaml
+var routeDefinition []byte
+
 var (
+	routes      = schema.GroupVersionResource{Group: "route.openshift.io", Version: "v1", Resource: "routes"}
 	groupPath   = "/apis/build.openshift.io/v1"
 	instantiate = regexp.MustCompile("^" + regexp.QuoteMeta(groupPath) + "/namespaces/([^/]+)/buildconfigs/([^/]+)/instantiate$")
 	stored      = regexp.MustCompile("^" + regexp.QuoteMeta(groupPath) + "/namespaces/([^/]+)/(buildconfigs|builds)(?:/([^/]+))?$")
@@ -86,30 +91,43 @@ func mendCRD(definition *unstructured.Unstructured) {
 	}
 }
 
-// installCRDs takes them from a copy of manifests/crds.
-func (o *openshift) installCRDs(ctx context.Context, dir string) error {
+// installCRD waits until the kind is served.
+func (o *openshift) installCRD(ctx context.Context, resource schema.GroupVersionResource, definition *unstructured.Unstructured) error {
 	crds := o.generator.objects.Resource(schema.GroupVersionResource{
 		Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	for _, resource := range []schema.GroupVersionResource{buildConfigs, builds} {
-		text, err := os.ReadFile(filepath.Join(dir, resource.Resource+".yaml"))
-		if err != nil {
-			return err
+	options := metav1.ApplyOptions{FieldManager: "devcluster", Force: true}
+	if _, err := crds.Apply(ctx, definition.GetName(), definition, options); err != nil {
+		return err
+	}
+	served := func() bool {
+		_, err := o.generator.objects.Resource(resource).List(ctx, metav1.ListOptions{Limit: 1})
+		return err == nil
+	}
+	if !waitFor(ctx, served) {
+		return fmt.Errorf("%s are not served", resource.GroupResource())
+	}
+	return nil
+}
+
+// installCRDs takes those of builds from a copy of manifests/crds. Routes have no controller here: they are stored.
+func (o *openshift) installCRDs(ctx context.Context, dir string) error {
+	for _, resource := range []schema.GroupVersionResource{buildConfigs, builds, routes} {
+		text := routeDefinition
+		if resource != routes {
+			var err error
+			if text, err = os.ReadFile(filepath.Join(dir, resource.Resource+".yaml")); err != nil {
+				return err
+			}
 		}
 		definition := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal(text, &definition.Object); err != nil {
 			return err
 		}
-		mendCRD(definition)
-		options := metav1.ApplyOptions{FieldManager: "devcluster", Force: true}
-		if _, err := crds.Apply(ctx, definition.GetName(), definition, options); err != nil {
+		if resource != routes {
+			mendCRD(definition)
+		}
+		if err := o.installCRD(ctx, resource, definition); err != nil {
 			return err
-		}
-		served := func() bool {
-			_, err := o.generator.objects.Resource(resource).List(ctx, metav1.ListOptions{Limit: 1})
-			return err == nil
-		}
-		if !waitFor(ctx, served) {
-			return fmt.Errorf("%s are not served", resource.GroupResource())
 		}
 	}
 	return nil

@@ -69,9 +69,15 @@ def test_the_generated_install_file_is_what_the_overlay_says():
     assert (ROOT / "manifests" / "install.yaml").read_text() == kustomize("overlays/kubernetes"), "run hack/install-yaml"
 
 
-def test_everything_is_accepted_strictly(cluster):
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-k", ROOT / "manifests/overlays/kubernetes")
-    cluster.kubectl("get", "statefulset,service,poddisruptionbudget,networkpolicy", "-n", "buildhook")
+@pytest.mark.parametrize("path", [".", "overlays/kubernetes", "overlays/openshift"])
+def test_everything_is_accepted_strictly(kubernetes_cluster, openshift_cluster, path):
+    cluster = openshift_cluster if path.endswith("openshift") else kubernetes_cluster
+    try:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-k", ROOT / "manifests" / path)
+        kinds = "statefulset,service,poddisruptionbudget,networkpolicy"
+        cluster.kubectl("get", kinds + (",route" if cluster is openshift_cluster else ""), "buildhook", "-n", "buildhook")
+    finally:
+        cluster.run_kubectl("delete", "route", "buildhook", "-n", "buildhook", "--ignore-not-found")
 
 
 @pytest.mark.parametrize("path", ["overlays/kubernetes", "overlays/openshift"])

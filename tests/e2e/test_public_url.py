@@ -1,9 +1,10 @@
-"""The address that is shown: from the flag, else from the Ingress that points at buildhook's Service."""
+"""The address that is shown: from the flag, else from the Route or Ingress that points at buildhook's Service."""
 
 import pytest
 import yaml
 
-from harness import buildconfig, wait_for
+from harness import ROOT, Buildhook, buildconfig, wait_for
+
 
 def ingress(service, host):
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}
@@ -42,3 +43,26 @@ def test_an_ingress_says_it(cluster, start, namespace, apply):
     start()
     cluster.create(namespace, buildconfig("cart"))
     assert shown(cluster, namespace) == f"https://hooks.example.com/hooks/{namespace}/cart/github"
+
+
+def test_on_openshift_the_manifests_route_says_it_as_soon_as_it_has_a_host(openshift_cluster, tmp_path):
+    cluster = openshift_cluster
+    namespace = cluster.namespace()
+    overlay = ROOT / "manifests" / "overlays" / "openshift"
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", overlay)
+    try:
+        buildhook = Buildhook(cluster.service_account_kubeconfig(tmp_path / "kubeconfig"), tmp_path / "buildhook")
+        cluster.create(namespace, buildconfig("cart"))
+        assert shown(cluster, namespace) == f"/hooks/{namespace}/cart/github"
+        assert buildhook.stop() == 0
+        # What the router does.
+        host = '{"status": {"ingress": [{"host": "buildhook-buildhook.apps.example.com"}]}}'
+        cluster.kubectl("patch", "route", "buildhook", "-n", "buildhook", "--subresource=status", "--type=merge", "-p", host)
+        buildhook.start()
+        full = f"https://buildhook-buildhook.apps.example.com/hooks/{namespace}/cart/github"
+        wait_for("the whole URL", lambda: shown(cluster, namespace) == full)
+        assert buildhook.stop() == 0
+        buildhook.check_log()
+    finally:
+        cluster.kubectl("delete", "route", "buildhook", "-n", "buildhook")
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", ROOT / "manifests")
