@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@
 #define HEADER_MAGIC      "SQLite format 3"
 #define HEADER_VERSION_AT 60
 #define HEADER_APP_AT     68
+
+#define LOG_CHUNK_BYTES (64 * 1024)
 
 /*
  * seen_ms is the journal's own time, which wall-clock jumps don't move; accepted_ms is what people
@@ -57,12 +60,15 @@ static int refuse(struct err *err, const char *why)
 	return err_set(err, ERR_INVALID, "%s", why);
 }
 
+static bool is_damage(int rc)
+{
+	return rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT || rc == SQLITE_ERROR ||
+	       rc == SQLITE_READONLY_ROLLBACK;
+}
+
 static int fail(struct err *err, sqlite3 *db, int rc, const char *what)
 {
-	bool is_bad = rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT || rc == SQLITE_ERROR ||
-		      rc == SQLITE_READONLY_ROLLBACK;
-
-	return err_set(err, is_bad ? ERR_INVALID : ERR_UNAVAILABLE, "%s: %s", what,
+	return err_set(err, is_damage(rc) ? ERR_INVALID : ERR_UNAVAILABLE, "%s: %s", what,
 		       db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 }
 
@@ -112,6 +118,20 @@ int journal_schema_check(sqlite3 *db, struct err *err)
 	return ERR_OK;
 }
 
+/* A page that can't be read is a matter of the disk, which the check puts in words only. */
+static int code_within(const char *verdict)
+{
+	static const char mark[] = "error code=";
+	const char *at = strstr(verdict, mark);
+	uint64_t code = SQLITE_CORRUPT;
+
+	if (at) {
+		at += strlen(mark);
+		(void)str_parse_u64(str_range(at, strspn(at, "0123456789")), INT_MAX, &code);
+	}
+	return (int)code;
+}
+
 /* Whole, not quick: an index that lost an entry would hide a build that waits. 100,000 rows take
  * 0.2 s. */
 static int check_pages(sqlite3 *db, struct err *err)
@@ -125,9 +145,14 @@ static int check_pages(sqlite3 *db, struct err *err)
 	if (rc != SQLITE_ROW)
 		return fail(err, db, rc, "damaged");
 	verdict = (const char *)sqlite3_column_text(stmt, 0);
-	if (!verdict || strcmp(verdict, "ok") != 0)
-		return err_set(err, ERR_INVALID, "damaged: %.100s", verdict ? verdict : "");
-	return ERR_OK;
+	if (!verdict)
+		return fail(err, NULL, SQLITE_NOMEM, "can't be read");
+	if (strcmp(verdict, "ok") == 0)
+		return ERR_OK;
+	rc = code_within(verdict);
+	if (!is_damage(rc))
+		return fail(err, NULL, rc, "can't be read");
+	return err_set(err, ERR_INVALID, "damaged: %.100s", verdict);
 }
 
 static int check_rows(sqlite3 *db, struct err *err)
@@ -235,6 +260,32 @@ static int create(const struct journal_folder *folder, struct err *err)
 	return journal_folder_sync(folder, err);
 }
 
+/*
+ * After an fsync that failed, the kernel takes pages for written that are not, and a restart reads
+ * them back from its cache. What is built on them, or put from there into the file, could outlive
+ * them; so they are written anew. The file itself needs none of this: SQLite takes nothing out of
+ * the log before it is in the file and synced.
+ */
+static int rewrite_log(sqlite3 *db)
+{
+	CLEANUP(mem_free) char *bytes = mem_new(1, LOG_CHUNK_BYTES);
+	sqlite3_file *log = NULL;
+	sqlite3_int64 size = 0;
+	int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
+
+	if (rc != SQLITE_OK || !log || !log->pMethods)
+		return rc;
+	rc = log->pMethods->xFileSize(log, &size);
+	for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += LOG_CHUNK_BYTES) {
+		int n = size - at < LOG_CHUNK_BYTES ? (int)(size - at) : LOG_CHUNK_BYTES;
+
+		rc = log->pMethods->xRead(log, bytes, n, at);
+		if (rc == SQLITE_OK)
+			rc = log->pMethods->xWrite(log, bytes, n, at);
+	}
+	return rc == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_FULL) : rc;
+}
+
 static int open_writer(sqlite3 **out, const char *path, struct err *err)
 {
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
@@ -251,13 +302,12 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	rc = migrate(db, err);
 	if (rc != ERR_OK)
 		return rc;
-	/*
-	 * After an fsync that failed, the kernel takes pages for written that are not. A restart
-	 * reads them back from its cache; only when they have been written anew, into the file, is
-	 * what was built on them durable.
-	 */
+	rc = rewrite_log(db);
+	if (rc != SQLITE_OK)
+		return fail(err, db, rc, "make its log durable");
+	/* Without room, or with somebody who reads, it can be done later. */
 	rc = journal_sql_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
-	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+	if (rc != SQLITE_OK && !journal_sql_is_passing(db, rc))
 		return fail(err, db, rc, "put its log into it");
 	*out = TAKE(db);
 	return ERR_OK;

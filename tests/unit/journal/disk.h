@@ -1,7 +1,8 @@
 /*
- * A disk between SQLite and the real one, which tests can make fail. It keeps what was written and not yet synced apart,
- * as the kernel's cache does, so that a loss of power can take it away; after a failed sync it forgets that those pages
- * are to be written, as Linux does. Registered as SQLite's default file layer; one at a time, one thread.
+ * A disk between SQLite and the real one, which tests can make fail. It keeps what was written and
+ * not yet synced apart, as the kernel's cache does, so that a loss of power can take it away; after
+ * a failed sync it forgets that those pages are to be written, as Linux does. Registered as
+ * SQLite's default file layer; one at a time, one thread.
  *
  * What the journal does to its folder without SQLite goes to the real disk at once.
  */
@@ -29,6 +30,7 @@ enum disk_fault {
 	DISK_FULL,  /* writes and what makes files longer fail */
 	DISK_SHORT, /* as DISK_FULL, but half of it has been written */
 	DISK_SYNC,  /* syncs fail */
+	DISK_POWER, /* any call is the last */
 };
 
 /* A write (or, where data is NULL, a new length) that is not on the real disk yet. */
@@ -41,6 +43,7 @@ struct disk_write {
 
 struct disk_image {
 	char path[PATH_MAX]; /* "": free */
+	ino_t inode;
 	unsigned char *bytes;
 	size_t n;
 	struct disk_write *writes;
@@ -53,9 +56,11 @@ static struct disk {
 	struct disk_image images[DISK_FILES];
 	uint64_t seed;
 	enum disk_fault fault;
-	long fail_at; /* the call that fails, counted from 1 among those that this fault may hit; 0: none */
+	long fail_at; /* the call that fails, counted from 1 among those that this fault may hit; 0:
+			 none */
 	long n_calls;
 	bool is_lasting; /* and all calls after it */
+	bool has_failed; /* some call has */
 	bool is_dead;    /* no power */
 	int last_errno;
 } disk;
@@ -76,7 +81,8 @@ static inline uint64_t disk_random(uint64_t below)
 
 static inline bool disk_fails(bool is_growing, bool is_sync)
 {
-	bool is_hit = disk.fault == DISK_EIO || (disk.fault == DISK_SYNC && is_sync) ||
+	bool is_hit = disk.fault == DISK_EIO || disk.fault == DISK_POWER ||
+		      (disk.fault == DISK_SYNC && is_sync) ||
 		      ((disk.fault == DISK_FULL || disk.fault == DISK_SHORT) && is_growing);
 
 	if (disk.is_dead)
@@ -84,9 +90,21 @@ static inline bool disk_fails(bool is_growing, bool is_sync)
 	if (!is_hit)
 		return false;
 	disk.n_calls++;
-	disk.last_errno = disk.fault == DISK_EIO || disk.fault == DISK_SYNC ? EIO : ENOSPC;
-	return disk.fail_at && (disk.n_calls == disk.fail_at ||
-				(disk.is_lasting && disk.n_calls > disk.fail_at));
+	is_hit = disk.fail_at &&
+		 (disk.n_calls == disk.fail_at || (disk.is_lasting && disk.n_calls > disk.fail_at));
+	disk.is_dead = is_hit && disk.fault == DISK_POWER;
+	disk.has_failed = disk.has_failed || is_hit;
+	if (is_hit)
+		disk.last_errno =
+			disk.fault == DISK_FULL || disk.fault == DISK_SHORT ? ENOSPC : EIO;
+	return is_hit;
+}
+
+/* What fails for want of room says so; all else is an error of the disk. */
+static inline int disk_code(int full, int error)
+{
+	return !disk.is_dead && (disk.fault == DISK_FULL || disk.fault == DISK_SHORT) ? full
+										      : error;
 }
 
 static inline void image_write(struct disk_image *image, int64_t at, const void *p, size_t n)
@@ -120,21 +138,21 @@ static inline void image_note(struct disk_image *image, int64_t at, const void *
 	image->writes[image->n_writes++] = write;
 }
 
-/* To the real disk: the whole write, or only some of its sectors. */
+/* To the real disk: of each write those sectors that are as lucky as PERCENT says. */
 static inline void apply(const struct disk_image *image, const struct disk_write *write,
-			 bool is_partial)
+			 unsigned percent)
 {
 	int fd = open(image->path, O_WRONLY | O_CLOEXEC);
 
 	assert(fd >= 0);
-	if (!write->data && (!is_partial || disk_random(2) == 0))
+	if (!write->data && disk_random(100) < percent)
 		assert(ftruncate(fd, write->at) == 0);
 	for (size_t done = 0; write->data && done < write->n;) {
 		size_t n = DISK_SECTOR - (size_t)(write->at + (int64_t)done) % DISK_SECTOR;
 
 		if (n > write->n - done)
 			n = write->n - done;
-		if (!is_partial || disk_random(2) == 0)
+		if (disk_random(100) < percent)
 			assert(pwrite(fd, write->data + done, n, write->at + (int64_t)done) ==
 			       (ssize_t)n);
 		done += n;
@@ -162,7 +180,7 @@ static inline void image_sync(struct disk_image *image)
 			image->writes[kept++] = *write;
 			continue;
 		}
-		apply(image, write, false);
+		apply(image, write, 100);
 		free(write->data);
 	}
 	image->n_writes = kept;
@@ -180,16 +198,22 @@ static inline struct disk_image *image_get(const char *path)
 	struct stat st = {0};
 	int fd;
 
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert(fd >= 0 && fstat(fd, &st) == 0);
 	for (size_t i = 0; i < DISK_FILES; i++) {
-		if (strcmp(disk.images[i].path, path) == 0)
+		/* Another file that has been put under this name. */
+		if (strcmp(disk.images[i].path, path) == 0 && disk.images[i].inode != st.st_ino)
+			image_clear(&disk.images[i]);
+		if (strcmp(disk.images[i].path, path) == 0) {
+			(void)close(fd);
 			return &disk.images[i];
+		}
 		if (!image && !disk.images[i].path[0])
 			image = &disk.images[i];
 	}
 	assert(image);
 	(void)snprintf(image->path, sizeof(image->path), "%s", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert(fd >= 0 && fstat(fd, &st) == 0);
+	image->inode = st.st_ino;
 	image->n = (size_t)st.st_size;
 	image->bytes = mem_new(image->n, 1);
 	assert(read(fd, image->bytes, image->n) == (ssize_t)image->n);
@@ -231,7 +255,7 @@ static inline int disk_write(sqlite3_file *base, const void *p, int n, sqlite3_i
 	}
 	if (!is_failing)
 		return SQLITE_OK;
-	return disk.fault == DISK_EIO || disk.is_dead ? SQLITE_IOERR_WRITE : SQLITE_FULL;
+	return disk_code(SQLITE_FULL, SQLITE_IOERR_WRITE);
 }
 
 static inline int disk_truncate(sqlite3_file *base, sqlite3_int64 n)
@@ -251,7 +275,8 @@ static inline int disk_sync(sqlite3_file *base, int flags)
 
 	(void)flags;
 	if (disk_fails(false, true)) {
-		image_forget(image);
+		if (!disk.is_dead)
+			image_forget(image);
 		return SQLITE_IOERR_FSYNC;
 	}
 	image_sync(image);
@@ -300,11 +325,11 @@ static inline int disk_traits(sqlite3_file *base)
 	return REAL(base)->pMethods->xDeviceCharacteristics(REAL(base));
 }
 
-static inline int disk_shm_map(sqlite3_file *base, int region, int n, int is_extending, void volatile **out)
+static inline int disk_shm_map(sqlite3_file *base, int region, int n, int is_extending,
+			       void volatile **out)
 {
 	if (disk_fails(is_extending, false))
-		return disk.fault == DISK_EIO || disk.is_dead ? SQLITE_IOERR_SHMMAP
-							      : SQLITE_IOERR_SHMSIZE;
+		return disk_code(SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHMMAP);
 	return REAL(base)->pMethods->xShmMap(REAL(base), region, n, is_extending, out);
 }
 
@@ -343,7 +368,8 @@ static const sqlite3_io_methods disk_methods = {
 	.xShmUnmap = disk_shm_unmap,
 };
 
-static inline int disk_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags, int *out_flags)
+static inline int disk_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags,
+			    int *out_flags)
 {
 	struct disk_file *file = (struct disk_file *)base;
 	int rc;
@@ -396,6 +422,7 @@ static inline void disk_start(uint64_t seed)
 		image_clear(&disk.images[i]);
 	disk.seed = seed * 2654435761U + 88172645463325252ULL;
 	disk.fault = DISK_OK;
+	disk.has_failed = false;
 	disk.is_dead = false;
 	assert(sqlite3_vfs_register(&disk.vfs, 1) == SQLITE_OK);
 }
@@ -411,6 +438,9 @@ static inline void disk_fail(enum disk_fault fault, long at, bool is_lasting)
 /* With no file open. The cache comes to the disk, or, after a loss of power, some of it. */
 static inline void disk_settle(bool is_power_lost)
 {
+	static const unsigned percents[] = {0, 50, 95, 100};
+	unsigned percent = percents[disk_random(ARRAY_LEN(percents))];
+
 	for (size_t i = 0; i < DISK_FILES; i++) {
 		struct disk_image *image = &disk.images[i];
 		const struct disk_write all = {0, image->n, image->bytes, false};
@@ -422,11 +452,11 @@ static inline void disk_settle(bool is_power_lost)
 		}
 		for (size_t k = 0; is_power_lost && k < image->n_writes; k++)
 			if (!image->writes[k].is_forgotten)
-				apply(image, &image->writes[k], true);
+				apply(image, &image->writes[k], percent);
 		if (!is_power_lost) {
 			if (image->n > 0)
-				apply(image, &all, false);
-			apply(image, &end, false);
+				apply(image, &all, 100);
+			apply(image, &end, 100);
 		}
 		image_clear(image);
 	}
