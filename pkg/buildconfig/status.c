@@ -10,6 +10,8 @@
 /* A line on the object that is more than this ahead of our clock is not believed. */
 #define MAX_AHEAD_MS INT64_C(300000)
 #define SECOND_MS    1000
+/* How long after it deliveries leave the caller's hint alone. */
+#define HINT_GRACE_MS INT64_C(600000)
 
 static const char *key_of(size_t type, enum buildconfig_fact fact)
 {
@@ -114,25 +116,35 @@ static void add_hook(struct status *out, const struct buildconfig *bc,
 	add_deliveries(out, bc, input, type);
 }
 
-/* True where no other replica has seen a delivery later than all of ours: then the hint is ours to
- * say. */
-static bool is_hint_ours(const struct buildconfig *bc, const struct status_input *input)
+/* The newest deliveries, of this replica and on the object. */
+struct newest {
+	int64_t held_ms, ours_ms;
+	bool is_news;
+};
+
+static struct newest find_newest(const struct buildconfig *bc, const struct status_input *input)
 {
-	int64_t held_ms = 0, ours_ms = 0;
-	bool is_news = false;
+	struct newest newest = {0};
 	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
 		const struct status_hook *hook = &input->hooks[i];
 		struct held_line held =
 			read_held(bc, key_of(i, BUILDCONFIG_FACT_LAST), input->now_ms);
 		if (!bc->hooks[i].exists)
 			continue;
-		held_ms = held.ms > held_ms ? held.ms : held_ms;
-		if (hook->last_ms > ours_ms) {
-			ours_ms = hook->last_ms;
-			is_news = hook->is_news;
+		newest.held_ms = held.ms > newest.held_ms ? held.ms : newest.held_ms;
+		if (hook->last_ms > newest.ours_ms) {
+			newest.ours_ms = hook->last_ms;
+			newest.is_news = hook->is_news;
 		}
 	}
-	return is_ours_newer(ours_ms, is_news, held_ms);
+	return newest;
+}
+
+/* Who moves to another address may have both called for a while. */
+static bool is_hint_recent(const struct status_input *input, const struct newest *newest)
+{
+	int64_t since_ms = input->hint_ms + HINT_GRACE_MS;
+	return newest->held_ms <= since_ms && newest->ours_ms <= since_ms;
 }
 
 /*
@@ -143,15 +155,18 @@ static void add_hint(struct status *out, const struct buildconfig *bc,
 		     const struct status_input *input)
 {
 	struct str held = str_of(buildconfig_status(bc, hint_key()));
+	struct newest newest = find_newest(bc, input);
 	CLEANUP(buf_release) struct buf text = BUF_INIT(STATUS_URL_BYTES);
 	if (status_is_outdated(held, bc))
 		held = STR("");
 	if (!status_put_fix(&text, bc, input)) {
-		if (is_hint_ours(bc, input))
+		/* Where no other replica has seen a delivery later than all of ours it is ours to
+		 * say. */
+		if (is_ours_newer(newest.ours_ms, newest.is_news, newest.held_ms))
 			status_put_hint(&text, bc, input);
 		else
 			buf_put_str(&text, held);
-		if (text.len == 0)
+		if (text.len == 0 && is_hint_recent(input, &newest))
 			buf_put_str(&text, str_of(input->hint));
 	}
 	add_text(out, hint_key(), &text);

@@ -55,8 +55,13 @@ struct status_input {
 	const char *public_url; /* "https://hooks.example.com", with or without a slash at its end;
 				   NULL or "": the path alone */
 	bool provision;         /* secrets that are missing are made by us */
-	int64_t now_ms;   /* wall clock: lines on the object from the future are not believed */
-	const char *hint; /* of the whole, where no delivery has one of its own; NULL or "" else */
+	int64_t now_ms; /* wall clock: lines on the object from the future are not believed */
+	/*
+	 * Of the whole, where no delivery has one of its own; NULL or "" else. And the wall clock
+	 * of what it stems from: it goes when a delivery came well after that.
+	 */
+	const char *hint;
+	int64_t hint_ms;
 	struct status_hook hooks[BUILDCONFIG_HOOKS];
 };
 

@@ -115,6 +115,8 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 	struct start *s = arg;
 
 	s->work.call = NULL;
+	if (response->err.code == ERR_OK)
+		origin_note(s->work.object, response->doc);
 	/* It came after the list of our own, from another replica that had this delivery sooner. */
 	if (response->err.code == ERR_OK && start_is_own(s, response->doc)) {
 		start_succeed(s, response->doc, response->text);

@@ -165,6 +165,9 @@ static void act(struct object *object, const struct observation *o, const struct
 	case ACTION_WRITE_STATUS:
 		status_act(object, o->seen.bc, &o->status);
 		return;
+	case ACTION_LOOK_AT_BUILD:
+		origin_act(object);
+		return;
 	case ACTION_NONE:
 		break;
 	}
@@ -219,6 +222,8 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 			object->known_version = -1;
 			object->known_accepted_ms = 0;
 			object->gap_number = 0;
+			object->has_looked_version = false;
+			object->origin = (struct origin){0};
 			object->seen_version = 0;
 		}
 	}

@@ -15,6 +15,13 @@ struct event_log;
 /* Refused requests alone are no reason to write more often. */
 #define REFUSED_INTERVAL_MS 60000
 
+/* The newest Build of another's webhook endpoint: origin.c. Zeroed: none was seen. */
+struct origin {
+	size_t type;     /* its hook */
+	int64_t hint_ms; /* wall clock of its creation */
+	char hint[200];
+};
+
 /* What is remembered of one BuildConfig between two looks at it. Lost at a restart without harm. */
 struct object {
 	struct controller *controller;
@@ -35,8 +42,11 @@ struct object {
 	int64_t gap_number, gap_ms; /* since when the Build of that number is missing; monotonic */
 	int64_t seen_version, seen_version_ms; /* the store's lastVersion, and since when; monotonic
 						*/
-	int64_t known_version; /* Builds up to this number were started here or looked at; -1: none
-				*/
+	int64_t known_version;  /* Builds up to this number were started here or looked at; -1: none
+				 */
+	int64_t looked_version; /* newer Builds have not been asked who started them */
+	bool has_looked_version;
+	struct origin origin;
 	unsigned secret_failures, status_failures;
 	unsigned throttled_reads; /* since the last build that was started */
 	uint32_t ignored_told[BUILDCONFIG_HOOKS], refused_told[BUILDCONFIG_HOOKS];
@@ -115,6 +125,12 @@ void secret_act(struct object *object, const struct action *action);
 /* build.c */
 void build_act(struct object *object, int64_t seq);
 void build_supersede(struct object *object, int64_t seq);
+
+/* origin.c */
+void origin_observe(struct observed *seen, struct object *object);
+/* A Build of this BuildConfig, whoever started it. */
+void origin_note(struct object *object, const cJSON *build);
+void origin_act(struct object *object);
 
 /* status.c */
 void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,

@@ -152,6 +152,7 @@ void observe(struct observation *out, struct object *object)
 	if (!seen->bc->is_ignored)
 		observe_secrets(seen, object);
 	observe_status(out, object);
+	origin_observe(seen, object);
 }
 
 void observation_release(struct observation *observation)

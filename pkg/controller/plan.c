@@ -111,6 +111,18 @@ static bool plan_status(const struct observed *seen, struct action *next)
 	return true;
 }
 
+static bool plan_look(const struct observed *seen, struct action *next)
+{
+	if (!seen->has_unknown_build || !seen->is_api_up)
+		return false;
+	if (seen->look_wait_ms > 0) {
+		wait_at_most(next, seen->look_wait_ms);
+		return false;
+	}
+	next->kind = ACTION_LOOK_AT_BUILD;
+	return true;
+}
+
 /*
  * Rules in order of urgency: somebody waits for the answer to a delivery; deliveries need their
  * secret; status tells of both. The first rule with something to do wins; the key comes back when
@@ -124,5 +136,6 @@ void plan(const struct observed *seen, struct action *next)
 		return;
 	if (plan_pending_build(seen, next) || plan_missing_secret(seen, next))
 		return;
-	(void)plan_status(seen, next);
+	if (!plan_status(seen, next))
+		(void)plan_look(seen, next);
 }

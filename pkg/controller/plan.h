@@ -46,6 +46,8 @@ struct observed {
 	bool is_status_stale;   /* what the object shows is not what is to be shown */
 	bool is_status_overdue; /* and has not been for too long */
 	int64_t status_wait_ms; /* until status may be written; 0: now */
+	bool has_unknown_build; /* of a number that was not raised here */
+	int64_t look_wait_ms;   /* until it is looked at; not positive: now */
 };
 
 enum action_kind {
@@ -59,6 +61,7 @@ enum action_kind {
 	ACTION_START_BUILD,
 	ACTION_SUPERSEDE, /* ends the change */
 	ACTION_WRITE_STATUS,
+	ACTION_LOOK_AT_BUILD, /* who started it? */
 };
 
 struct action {

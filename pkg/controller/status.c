@@ -80,6 +80,10 @@ void status_observe(struct status *out, const struct object *object, const struc
 		.now_ms = seen->wall_ms,
 	};
 
+	if (bc->hooks[object->origin.type].exists) {
+		input.hint = object->origin.hint;
+		input.hint_ms = object->origin.hint_ms;
+	}
 	for (int type = 0; type < BUILDCONFIG_HOOKS; type++)
 		put_hook(&input.hooks[type], object, seen, type);
 	status_make(out, bc, &input);

@@ -244,8 +244,8 @@ def test_a_build_that_comes_after_a_kill_is_found(cluster, start, namespace):
     assert push(buildhook, namespace, "cart", "inline").json["metadata"]["name"] == "cart-2"
 
 
-def start_by_hand(cluster, namespace, name):
-    request = {"kind": "BuildRequest", "apiVersion": "build.openshift.io/v1", "metadata": {"name": name}}
+def start_by_hand(cluster, namespace, name, **more):
+    request = {"kind": "BuildRequest", "apiVersion": "build.openshift.io/v1", "metadata": {"name": name}, **more}
     path = f"/apis/build.openshift.io/v1/namespaces/{namespace}/buildconfigs/{name}/instantiate"
     return json.loads(cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(request)))
 
@@ -305,6 +305,21 @@ def test_what_may_not_be_built_or_annotated_says_so_in_an_event(cluster, buildho
     answer = push(buildhook, namespace, "cart", "inline")
     assert answer.status == 202 and "build strategy Custom is not allowed" in answer.json["message"], answer.body
     assert names(cluster, namespace) == []
+
+
+def test_a_git_host_that_still_calls_openshifts_own_url_is_told(cluster, buildhook, inline):
+    namespace, name = inline
+    start_by_hand(cluster, namespace, name)
+    time.sleep(6)
+    assert cluster.annotation(namespace, name, "hint") == ""
+    # What the webhook endpoint there sends.
+    cause = {"message": "GitHub WebHook", "githubWebHook": {"secret": "<secret>"}}
+    start_by_hand(cluster, namespace, name, triggeredBy=[cause])
+    hint = wait_for("the hint", lambda: cluster.annotation(namespace, name, "hint"))
+    assert "still calls OpenShift's own github URL, which started cart-2" in hint and "buildhook.io/github-url" in hint
+    assert push(buildhook, namespace, name, "inline").json["metadata"]["name"] == "cart-3"
+    wait_for("the delivery", lambda: cluster.annotation(namespace, name, "github-last").endswith("cart-3"))
+    assert cluster.annotation(namespace, name, "hint") == hint
 
 
 @pytest.mark.parametrize("fault", ["gap", "gap-cut", "quota"])

@@ -318,6 +318,33 @@ static void the_callers_hint_comes_last(void **state)
 	assert_string_equal(value(&behind, "hint"), "from elsewhere");
 }
 
+static void the_callers_hint_goes_with_a_delivery_well_after_it(void **state)
+{
+	static const struct {
+		int64_t hint_ms;
+		const char *shown;
+	} cases[] = {{T0 + 1000, "old address"},
+		     {T0 - 60 * 1000, "old address"},
+		     {T0 - 3600 * 1000, "(none)"}};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		struct status_input input = usable();
+		bool is_held = i % 2;
+		BC bc = make_bc(SOURCE, is_held ? "'buildhook.io/github-last':'" T0_LINE "'" : "");
+		STATUS status;
+
+		input.hint = "old address";
+		input.hint_ms = cases[i / 2].hint_ms;
+		if (!is_held) {
+			input.hooks[GITHUB].last_ms = T0;
+			input.hooks[GITHUB].last = "x";
+		}
+		status_make(&status, bc, &input);
+		assert_string_equal(value(&status, "hint"), cases[i / 2].shown);
+	}
+}
+
 /* Each with its own view of one second's deliveries, in all orders of who writes first. */
 static void replicas_do_not_undo_each_other(void **state)
 {
@@ -549,6 +576,7 @@ int main(void)
 		cmocka_unit_test(the_hint_is_kept_by_those_who_know_nothing_newer),
 		cmocka_unit_test(a_mended_ref_takes_the_hint_away),
 		cmocka_unit_test(the_callers_hint_comes_last),
+		cmocka_unit_test(the_callers_hint_goes_with_a_delivery_well_after_it),
 		cmocka_unit_test(replicas_do_not_undo_each_other),
 		cmocka_unit_test(what_was_applied_is_the_same),
 		cmocka_unit_test(refusals_alone_are_told_apart),

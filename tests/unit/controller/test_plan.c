@@ -220,9 +220,30 @@ static void nothing_is_asked_of_an_api_server_that_is_away(void **state)
 	assert_int_equal(planned(&seen).kind, ACTION_NONE);
 }
 
+static void an_unknown_build_is_looked_at_last_and_not_too_soon(void **state)
+{
+	struct observed seen = with_secret(&ours, true);
+	struct action next;
+
+	(void)state;
+	seen.has_unknown_build = true;
+	seen.look_wait_ms = 5000;
+	next = planned(&seen);
+	assert_int_equal(next.kind, ACTION_NONE);
+	assert_int_equal(next.wait_ms, 5000);
+	seen.look_wait_ms = -1;
+	assert_int_equal(planned(&seen).kind, ACTION_LOOK_AT_BUILD);
+	seen.is_api_up = false;
+	assert_int_equal(planned(&seen).kind, ACTION_NONE);
+	seen.is_api_up = true;
+	seen.is_status_stale = true;
+	assert_int_equal(planned(&seen).kind, ACTION_WRITE_STATUS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_unknown_build_is_looked_at_last_and_not_too_soon),
 		cmocka_unit_test(a_quiet_world_needs_nothing),
 		cmocka_unit_test(each_state_of_a_secret_has_its_action),
 		cmocka_unit_test(a_secret_of_a_deleted_namesake_is_left_to_the_garbage_collector),

@@ -1,0 +1,112 @@
+/*
+ * Who started the newest Build. OpenShift's console and `oc describe` show the address of its own
+ * webhook endpoint, also where buildhook is installed, so people paste that one. A Build with a
+ * webhook's cause and without our label gives it away. Each number that we did not raise is looked
+ * at once, when there has been time to create its Build; what was there at the start is not.
+ */
+#include "base/log.h"
+#include "controller/build_body.h"
+#include "controller/internal.h"
+
+#include <stdio.h>
+
+/* The number comes first, the Build after it. */
+#define LOOK_AFTER_MS 5000
+#define MAX_SHOWN     60
+
+struct look {
+	struct work work; /* first */
+};
+
+void origin_observe(struct observed *seen, struct object *object)
+{
+	struct controller *c = object->controller;
+	bool has_hook = false;
+
+	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+		has_hook |= seen->bc->hooks[i].exists;
+	if (!object->has_looked_version || c->opt.backend != CONTROLLER_OPENSHIFT || !has_hook) {
+		object->has_looked_version = true;
+		object->looked_version = seen->bc->last_version;
+	}
+	seen->has_unknown_build = seen->bc->last_version > object->looked_version;
+	seen->look_wait_ms = object->seen_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.clock);
+}
+
+/* Index of the hook whose TYPE the Build's cause names; BUILDCONFIG_HOOKS for none. */
+static size_t find_cause(const cJSON *build)
+{
+	const cJSON *cause;
+
+	cJSON_ArrayForEach (cause, json_at(build, "spec/triggeredBy")) {
+		for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+			char member[32];
+
+			(void)snprintf(member, sizeof(member), "%sWebHook",
+				       buildconfig_type_names[i]);
+			if (json_member(cause, member))
+				return i;
+		}
+	}
+	return BUILDCONFIG_HOOKS;
+}
+
+void origin_note(struct object *object, const cJSON *build)
+{
+	struct origin *origin = &object->origin;
+	const char *name = json_str_at(build, "metadata/name");
+	const char *created = json_str_at(build, "metadata/creationTimestamp");
+	size_t type = find_cause(build);
+	char namespace_[KUBE_NAME_BYTES], bc_name[KUBE_NAME_BYTES];
+	int64_t created_ms = 0;
+
+	if (object->controller->opt.backend != CONTROLLER_OPENSHIFT || type == BUILDCONFIG_HOOKS ||
+	    !name || !created ||
+	    json_member(json_at(build, "metadata/labels"), BUILD_DELIVERY_LABEL) ||
+	    !clock_parse_rfc3339(str_of(created), &created_ms) || created_ms <= origin->hint_ms)
+		return;
+	object_split(object, namespace_, bc_name);
+	origin->type = type;
+	origin->hint_ms = created_ms;
+	(void)snprintf(origin->hint, sizeof(origin->hint),
+		       "your Git host still calls OpenShift's own %s URL, which started %.*s; "
+		       "paste the one of buildhook.io/%s-url there",
+		       buildconfig_type_names[type], MAX_SHOWN, name, buildconfig_type_names[type]);
+	log_msg(LOG_INFO, "controller", "a build was started through OpenShift's own URL",
+		LOG_FIELD("namespace", namespace_), LOG_FIELD("name", bc_name),
+		LOG_FIELD("build", name));
+}
+
+static void release(struct work *work)
+{
+	free(work);
+}
+
+/* One try: the next Build tells as much. */
+static void on_build(void *arg, const struct kube_response *response)
+{
+	struct look *look = arg;
+
+	look->work.call = NULL;
+	if (response->err.code == ERR_OK)
+		origin_note(look->work.object, response->doc);
+	work_end(&look->work, RECONCILE_SUCCESS, 0);
+}
+
+void origin_act(struct object *object)
+{
+	struct look *look = mem_new(1, sizeof(*look));
+	const struct buildconfig *bc = object_buildconfig(object);
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
+	char name[BUILD_NAME_BYTES];
+
+	object->looked_version = bc->last_version;
+	build_name(name, bc->name, bc->last_version);
+	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s", bc->namespace_,
+		   name);
+	work_begin(&look->work, object, release);
+	work_call(&look->work,
+		  &(struct kube_request){
+			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
+		  on_build);
+}
