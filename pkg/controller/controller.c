@@ -109,12 +109,13 @@ void work_begin(struct work *work, struct object *object, void (*release)(struct
 	work->began_ms = clock_mono_ms(object->controller->opt.clock);
 	object->work = work;
 	object->controller->n_working++;
+	metrics_set(object->controller->active, object->controller->n_working);
 }
 
 static void finish(struct controller *c, struct object *object, enum reconcile_result result,
 		   int64_t again_ms)
 {
-	metrics_add(c->reconciles[result], 1);
+	controller_count_reconcile(c, result);
 	queue_done(c->opt.queue, object->key);
 	if (again_ms == 0)
 		queue_add(c->opt.queue, object->key);
@@ -188,7 +189,7 @@ static void reconcile(struct controller *c, const char *key)
 
 	observe(&o, object);
 	if (is_forgettable(&o)) {
-		metrics_add(c->reconciles[RECONCILE_SUCCESS], 1);
+		controller_count_reconcile(c, RECONCILE_SUCCESS);
 		queue_done(c->opt.queue, key);
 		free_object(c, object);
 		return;

@@ -72,7 +72,7 @@ struct controller {
 	struct flood_limit resync_limit;
 	struct flood resync_flood;
 	struct metrics_series *reconciles[3]; /* by enum reconcile_result */
-	struct metrics_series *reconcile_seconds;
+	struct metrics_series *reconcile_seconds, *reconcile_errors, *active;
 };
 
 enum reconcile_result { RECONCILE_SUCCESS, RECONCILE_ERROR, RECONCILE_REQUEUE };
@@ -149,4 +149,5 @@ void event_send(struct controller *controller, const struct buildconfig *bc, enu
 
 /* metrics.c */
 void controller_metrics_init(struct controller *controller);
+void controller_count_reconcile(struct controller *controller, enum reconcile_result result);
 void controller_count_build(struct controller *controller, const char *provider, int64_t took_ms);

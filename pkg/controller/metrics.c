@@ -6,6 +6,18 @@ static const struct metrics_family reconciles = {
 	.kind = METRICS_COUNTER,
 	.labels = {"controller", "result"},
 };
+static const struct metrics_family reconcile_errors = {
+	.name = "controller_runtime_reconcile_errors_total",
+	.help = "Reconciliations of a BuildConfig that failed.",
+	.kind = METRICS_COUNTER,
+	.labels = {"controller"},
+};
+static const struct metrics_family active = {
+	.name = "controller_runtime_active_workers",
+	.help = "BuildConfigs that are being worked on.",
+	.kind = METRICS_GAUGE,
+	.labels = {"controller"},
+};
 static const struct metrics_family builds = {
 	.name = "buildhook_builds_started_total",
 	.help = "Builds started.",
@@ -28,8 +40,19 @@ void controller_metrics_init(struct controller *c)
 	for (size_t i = 0; i < ARRAY_LEN(results); i++)
 		c->reconciles[i] = metrics_get(c->opt.metrics, &reconciles,
 					       (const char *const[]){"buildconfig", results[i]});
+	c->reconcile_errors = metrics_get(c->opt.metrics, &reconcile_errors,
+					  (const char *const[]){"buildconfig"});
+	c->active = metrics_get(c->opt.metrics, &active, (const char *const[]){"buildconfig"});
 	c->reconcile_seconds = metrics_get(c->opt.metrics, &reconcile_seconds,
 					   (const char *const[]){"buildconfig"});
+}
+
+void controller_count_reconcile(struct controller *c, enum reconcile_result result)
+{
+	metrics_add(c->reconciles[result], 1);
+	if (result == RECONCILE_ERROR)
+		metrics_add(c->reconcile_errors, 1);
+	metrics_set(c->active, (double)c->n_working);
 }
 
 void controller_count_build(struct controller *c, const char *provider, int64_t took_ms)

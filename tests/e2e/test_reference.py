@@ -1,0 +1,70 @@
+"""docs/reference.md against the program."""
+
+import re
+import subprocess
+
+from harness import BUILDHOOK, ROOT, push
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+METRIC = r"\b(?:buildhook|controller_runtime|workqueue|rest_client|process)_[a-z_]+\b"
+# The rules of promtool check metrics that a name can break.
+ABBREVIATED = r"_(ms|sec|secs|kb|mb|msec|milliseconds|minutes)(_|$)"
+
+
+def section(title):
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", REFERENCE, re.M | re.S).group(1)
+
+
+def test_the_flags_are_those_of_help_with_their_defaults():
+    done = subprocess.run([BUILDHOOK, "serve", "--help"], text=True, capture_output=True, check=True)
+    helped = dict(re.findall(r"^  --([a-z-]+) *(?:[A-Z][^ ]*|[a-z|]+(?= ))? +(.*)$", done.stdout, re.M))
+    rows = {}
+    for line in section("Flags of `buildhook serve`").splitlines():
+        cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)]
+        for flag in re.findall(r"`--([a-z-]+)", cells[1]) if len(cells) > 3 else []:
+            rows[flag] = cells[2].strip("`")
+    assert set(rows) == set(helped)
+    for flag, text in helped.items():
+        default = re.search(r"\(default ([^ :;)]+)", text)
+        if default:
+            assert rows[flag].startswith(default.group(1)), (flag, rows[flag], text)
+
+
+def test_the_reasons_are_those_that_there_are():
+    source = (ROOT / "pkg" / "buildconfig" / "verdict.c").read_text()
+    reasons = set(re.findall(r'\[REASON_[A-Z_]+\] = "(\w+)"', source))
+    assert reasons - {"Queued"} == set(re.findall(r"^\| `([A-Z]\w+)` \|", section("Port `--listen`"), re.M))
+
+
+def test_the_metrics_are_those_that_there_are(cluster, buildhook, hook):
+    namespace, name, secret = hook
+    named = set(re.findall(rf"`({METRIC})`", section("Metrics")))
+    sources = [p.read_text() for top in ("pkg", "cmd") for p in (ROOT / top).rglob("*.c")]
+    assert named == {m for text in sources for m in re.findall(rf'"({METRIC})"', text)}
+
+    assert push(buildhook, namespace, name, secret).status == 200
+    text = buildhook.admin_get("/metrics").body.decode()
+    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    assert set(families) <= named
+    assert named - set(families) <= {"buildhook_watch_restarts_total"}
+
+
+def test_the_metrics_are_as_promtool_wants_them(buildhook):
+    text = buildhook.admin_get("/metrics").body.decode()
+    assert text.endswith("\n") and "\n\n" not in text
+    seen, family, kind = set(), None, None
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            family = line.split()[2]
+            assert family not in seen and len(line.split(maxsplit=3)) == 4, line
+            seen.add(family)
+        elif line.startswith("# TYPE "):
+            assert line.split()[2] == family
+            kind = line.split()[3]
+            assert (kind == "counter") == family.endswith("_total"), line
+            assert not re.search(ABBREVIATED, family), line
+        else:
+            sample = re.fullmatch(r'([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*\})? [-+0-9.eInf]+', line)
+            assert sample, line
+            suffixes = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
+            assert sample.group(1) in {family + s for s in suffixes}, line
