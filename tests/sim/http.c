@@ -146,9 +146,11 @@ static bool is_ignored_rightly(const struct http_request *r, const char *reason)
 {
 	const struct push *push = r->push;
 
+	if (is_behind(r))
+		return true;
 	if (strcmp(reason, "Paused") == 0)
 		return ledger_has_word(r->replica->world->ledger->paused, push->uid);
-	return is_behind(r) || (strcmp(reason, "RefMismatch") == 0 && !push->is_matching);
+	return strcmp(reason, "RefMismatch") == 0 && !push->is_matching;
 }
 
 static void note_answer(struct http_request *r, int status, struct str body)

@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define MAX_GAP_MS 12000
-#define REST_MS    (40 * 60 * 1000)
-#define LAST_MS    (2 * 60 * 1000)
-#define QUIET_MS   (70 * 60 * 1000)
+#define MAX_GAP_MS  12000
+#define REST_MS     (40 * 60 * 1000)
+#define LAST_MS     (2 * 60 * 1000)
+#define MAX_REST_MS (4 * 3600 * 1000)
+#define QUIET_MS    (70 * 60 * 1000)
 
 /* SplitMix64 (Steele, Lea, Flood). */
 static uint64_t next_random(struct rng *rng)
@@ -140,16 +141,39 @@ static void live(struct world *w, size_t n_actions)
 	}
 }
 
+static bool is_pending(const struct world *w)
+{
+	for (size_t i = 0; i < w->n_replicas; i++) {
+		struct journal_stats stats;
+
+		journal_read_stats(w->replicas[i]->journal, &stats);
+		if (stats.rows[JOURNAL_ACCEPTED] + stats.rows[JOURNAL_STARTING] > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Each start that the server refuses after it has raised the number leaves a gap, and the next one
+ * waits a minute for what may still come there. */
+static void go_until_all_ended(struct world *w, int64_t least_ms)
+{
+	int64_t patience_ms = w->now_ms + MAX_REST_MS;
+
+	world_go(w, w->now_ms + least_ms);
+	while (!*w->failure && w->now_ms < patience_ms && is_pending(w))
+		world_go(w, w->now_ms + least_ms);
+}
+
 static void come_to_rest(struct world *w)
 {
 	size_t n_writes = 0;
 
 	action_heal(w);
-	world_go(w, w->now_ms + REST_MS);
+	go_until_all_ended(w, REST_MS);
 	action_push_last(w);
-	world_go(w, w->now_ms + LAST_MS);
+	go_until_all_ended(w, LAST_MS);
 	action_repeat_refused(w);
-	world_go(w, w->now_ms + LAST_MS);
+	go_until_all_ended(w, LAST_MS);
 	if (!*w->failure)
 		check_at_rest(w);
 	n_writes = w->api->n_writes;
