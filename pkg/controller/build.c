@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define RETRY_BASE_MS 1000
-#define RETRY_MAX_MS  (5 * 60 * 1000)
+#define MIN_AWAIT_MS  1000
 /* Reads that were throttled in a row before the ordinary back-off begins. */
 #define MAX_THROTTLED_READS 3
 
@@ -253,6 +253,14 @@ void start_again(struct start *s, int64_t wait_ms)
 	close_one(s);
 }
 
+void start_await(struct start *s, int64_t elapsed_ms)
+{
+	int64_t left_ms = START_SETTLED_MS - elapsed_ms;
+	int64_t wait_ms = elapsed_ms > MIN_AWAIT_MS ? elapsed_ms : MIN_AWAIT_MS;
+
+	start_again(s, wait_ms < left_ms ? wait_ms : left_ms);
+}
+
 void start_retry(struct start *s, const struct kube_response *response, const char *what)
 {
 	struct controller *c = s->work.controller;
@@ -263,7 +271,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 					.posted_ms = s->change->posted_ms,
 					.attempts = s->change->attempts + 1};
 	int64_t wait_ms =
-		backoff_ms(c->opt.clock, (unsigned)update.attempts, RETRY_BASE_MS, RETRY_MAX_MS);
+		backoff_ms(c->opt.clock, (unsigned)update.attempts, RETRY_BASE_MS, MAX_BACKOFF_MS);
 	char message[700];
 
 	(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);

@@ -56,6 +56,9 @@ bool start_is_own(const struct start *s, const cJSON *build);
 void start_look_back(struct start *s);
 /* Another's Build has number s->number (NULL: had). True when it ends this start: superseded. */
 bool start_is_overtaken(struct start *s, const cJSON *build);
+/* Since when the Build of that number is known to be missing, by the monotonic clock: it cannot
+ * come any more after START_SETTLED_MS. */
+int64_t start_missing_for_ms(const struct start *s, int64_t number);
 /* Our Build has number s->number. */
 void start_note_own(struct start *s);
 
@@ -65,7 +68,10 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 /* Tries again later: at most as often as the back-off says, until --give-up where the answer was a
  * 5xx. */
 void start_retry(struct start *s, const struct kube_response *response, const char *what);
-/* From the beginning, at once: what was known was wrong. */
+/* From the beginning: what was known was wrong. */
 void start_again(struct start *s, int64_t wait_ms);
+/* The same, for a Build that has not come for ELAPSED_MS, and may still: seldom and more seldom,
+ * until START_SETTLED_MS. */
+void start_await(struct start *s, int64_t elapsed_ms);
 /* Retry or fail, as the answer says. WHAT: "create Build cart-7". */
 void start_refused(struct start *s, const struct kube_response *response, const char *what);

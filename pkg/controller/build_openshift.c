@@ -122,19 +122,27 @@ static void start_anew(struct start *s)
 	record(s, s->version);
 }
 
+/* The wall clock knows of a POST before a restart, but it may have been set back since. */
+static int64_t since_post_ms(const struct start *s)
+{
+	int64_t wall_ms = clock_wall_ms(s->work.controller->opt.clock) - s->change->posted_ms;
+	int64_t mono_ms = start_missing_for_ms(s, s->change->base_version + 1);
+
+	return wall_ms > mono_ms ? wall_ms : mono_ms;
+}
+
 static void on_next_build(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
-	int64_t settled_in_ms = s->change->posted_ms + START_SETTLED_MS -
-				clock_wall_ms(s->work.controller->opt.clock);
+	int64_t elapsed_ms = since_post_ms(s);
 
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK && start_is_own(s, response->doc))
 		start_succeed(s, response->doc, response->text);
 	else if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND)
 		start_retry(s, response, "look for the build that may have been started");
-	else if (response->err.code == ERR_NOTFOUND && settled_in_ms > 0)
-		start_again(s, settled_in_ms < 1000 ? settled_in_ms : 1000);
+	else if (response->err.code == ERR_NOTFOUND && elapsed_ms < START_SETTLED_MS)
+		start_await(s, elapsed_ms);
 	else
 		start_anew(s);
 }

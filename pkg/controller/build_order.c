@@ -11,7 +11,6 @@
 
 /* How many Builds of others are looked at. */
 #define MAX_LOOK_BACK 64
-#define GAP_WAIT_MS   1000
 /* An acceptance that is more than this ahead of our clock says nothing: some clock was wrong. */
 #define MAX_AHEAD_MS INT64_C(300000)
 
@@ -87,25 +86,29 @@ static bool is_old(const struct start *s, const cJSON *build)
 
 /*
  * The number is raised before the Build is made: one that is missing may be another replica's that
- * is just being made, of this delivery or of a newer push. It is waited for until it cannot come
- * any more. One that has been missing for long was deleted.
+ * is just being made, of this delivery or of a newer push. One that has been missing for long was
+ * deleted.
  */
-static bool is_gap(const struct start *s)
+int64_t start_missing_for_ms(const struct start *s, int64_t number)
 {
 	struct object *object = s->work.object;
 	int64_t now_ms = clock_mono_ms(s->work.controller->opt.clock);
 	int64_t since_ms;
 
-	if (!start_backend(s)->has_gap || s->is_settled)
-		return false;
-	if (object->gap_number != s->look_at) {
-		object->gap_number = s->look_at;
+	if (object->gap_number != number) {
+		object->gap_number = number;
 		object->gap_ms = now_ms;
 	}
 	since_ms = object->gap_ms;
-	if (s->look_at <= object->seen_version && object->seen_version_ms < since_ms)
+	if (number <= object->seen_version && object->seen_version_ms < since_ms)
 		since_ms = object->seen_version_ms;
-	return now_ms - since_ms < START_SETTLED_MS;
+	return now_ms - since_ms;
+}
+
+static bool may_still_come(const struct start *s)
+{
+	return start_backend(s)->has_gap && !s->is_settled &&
+	       start_missing_for_ms(s, s->look_at) < START_SETTLED_MS;
 }
 
 static void look_at_next(struct start *s);
@@ -113,6 +116,7 @@ static void look_at_next(struct start *s);
 static void on_earlier_build(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
+	bool is_missing = response->err.code == ERR_NOTFOUND;
 
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK)
@@ -122,13 +126,12 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 		start_succeed(s, response->doc, response->text);
 	} else if (response->err.code == ERR_OK && is_of_newer_push(s, response->doc)) {
 		supersede(s, response->doc);
-	} else if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND) {
+	} else if (response->err.code != ERR_OK && !is_missing) {
 		start_retry(s, response, "look at earlier builds");
-	} else if (response->err.code == ERR_NOTFOUND && is_gap(s)) {
-		start_again(s, GAP_WAIT_MS);
+	} else if (is_missing && may_still_come(s)) {
+		start_await(s, start_missing_for_ms(s, s->look_at));
 	} else {
-		s->is_settled = s->is_settled || response->err.code == ERR_NOTFOUND ||
-				is_old(s, response->doc);
+		s->is_settled = s->is_settled || is_missing || is_old(s, response->doc);
 		s->look_at--;
 		look_at_next(s);
 	}

@@ -6,6 +6,14 @@ static void wait_at_most(struct action *next, int64_t wait_ms)
 		next->wait_ms = wait_ms;
 }
 
+/* A longer one is of a wall clock that was set back. */
+static int64_t backoff_left_ms(const struct observed *seen)
+{
+	int64_t left_ms = seen->change.next_attempt_ms - seen->wall_ms;
+
+	return left_ms > MAX_BACKOFF_MS ? 0 : left_ms;
+}
+
 /*
  * Changes of one BuildConfig start in the order they came, so only the oldest is looked at. One
  * that is over the flood limit and has a successor on its ref ends superseded; a start of unknown
@@ -14,7 +22,7 @@ static void wait_at_most(struct action *next, int64_t wait_ms)
 static bool plan_pending_build(const struct observed *seen, struct action *next)
 {
 	const struct observed_change *change = &seen->change;
-	int64_t backoff_ms = change->next_attempt_ms - seen->wall_ms;
+	int64_t backoff_ms = backoff_left_ms(seen);
 
 	if (seen->n_changes == 0)
 		return false;

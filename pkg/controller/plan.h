@@ -9,7 +9,9 @@
 #include "kube/secrets.h"
 
 /* How often a Secret of a deleted BuildConfig of the same name is looked at. */
-#define FORMER_INTERVAL_MS   2000
+#define FORMER_INTERVAL_MS 2000
+/* Nothing that failed waits longer for the next attempt. */
+#define MAX_BACKOFF_MS       (5 * 60 * 1000)
 #define OBSERVED_MAX_SECRETS (BUILDCONFIG_HOOKS * BUILDCONFIG_MAX_SECRETS)
 
 struct observed_secret {

@@ -7,7 +7,6 @@
 
 #define SECRET_BYTES  32
 #define RETRY_BASE_MS 1000
-#define RETRY_MAX_MS  (5 * 60 * 1000)
 /* Before a request is looked at again that is not the BuildConfig's any more. */
 #define BEHIND_MS  5000
 #define MAX_BODY   (64 * 1024)
@@ -142,7 +141,8 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 {
 	struct object *object = w->work.object;
 	struct clock *clock = w->work.controller->opt.clock;
-	int64_t wait_ms = backoff_ms(clock, ++object->secret_failures, RETRY_BASE_MS, RETRY_MAX_MS);
+	int64_t wait_ms =
+		backoff_ms(clock, ++object->secret_failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
 
 	if (retry_after_ms > wait_ms)
 		wait_ms = retry_after_ms;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #define RETRY_BASE_MS 1000
-#define RETRY_MAX_MS  (5 * 60 * 1000)
 #define MAX_BODY      (32 * 1024)
 
 struct status_work {
@@ -116,7 +115,8 @@ static void fail(struct status_work *w, const struct kube_response *response)
 {
 	struct object *object = w->work.object;
 	struct clock *clock = w->work.controller->opt.clock;
-	int64_t wait_ms = backoff_ms(clock, ++object->status_failures, RETRY_BASE_MS, RETRY_MAX_MS);
+	int64_t wait_ms =
+		backoff_ms(clock, ++object->status_failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
 
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;

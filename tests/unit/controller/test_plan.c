@@ -187,6 +187,15 @@ static void a_change_waits_and_those_who_ask_are_told_why(void **state)
 	assert_true(*next.waiting);
 }
 
+static void a_wall_clock_that_was_set_back_holds_no_change_up(void **state)
+{
+	struct observed seen = with_change();
+
+	(void)state;
+	seen.change.next_attempt_ms = seen.wall_ms + MAX_BACKOFF_MS + 1;
+	assert_int_equal(planned(&seen).kind, ACTION_START_BUILD);
+}
+
 static void over_the_flood_limit_the_older_of_a_ref_is_superseded(void **state)
 {
 	struct observed seen = with_change();
@@ -253,6 +262,7 @@ int main(void)
 		cmocka_unit_test(status_that_is_overdue_is_not_starved_by_builds),
 		cmocka_unit_test(a_change_of_a_deleted_buildconfig_is_settled),
 		cmocka_unit_test(a_change_waits_and_those_who_ask_are_told_why),
+		cmocka_unit_test(a_wall_clock_that_was_set_back_holds_no_change_up),
 		cmocka_unit_test(over_the_flood_limit_the_older_of_a_ref_is_superseded),
 		cmocka_unit_test(a_start_of_unknown_outcome_is_settled_in_spite_of_the_flood_limit),
 		cmocka_unit_test(nothing_is_asked_of_an_api_server_that_is_away),
