@@ -146,13 +146,12 @@ static bool is_answered_early(struct http_request *request)
 static void on_head(void *arg, struct http_request *request)
 {
 	struct receiver *r = arg;
-	const char *why;
+	const char *why = not_now(r);
 
 	if (is_answered_early(request))
 		return;
-	why = not_now(r);
 	if (why)
-		answer_unavailable(request, why);
+		exchange_unavailable(new_exchange(r, request), why);
 	else
 		proof_begin(new_exchange(r, request));
 }

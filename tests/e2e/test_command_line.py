@@ -137,6 +137,9 @@ def test_why_it_is_not_ready_is_told_by_readyz_and_in_the_log(cluster, tmp_path)
         assert body.startswith("[-]cache-sync failed: ") and "[+]journal ok\n" in body and body.endswith("not ready\n")
         assert buildhook.admin_get("/readyz?receive").status == 503
         assert buildhook.admin_get("/healthz").status == 200
+        answer = buildhook.request("/hooks/shop/cart/github")
+        assert answer.status == 503 and answer.headers["Retry-After"]
+        assert 'verdict="unavailable",reason=""} 1\n' in buildhook.admin_get("/metrics").body.decode()
         assert words in buildhook.log()
         assert buildhook.stop() == 0
         buildhook.check_log()

@@ -1,12 +1,16 @@
 """What `kubectl apply -k` brings: complete, accepted by the real API server, and no right too many."""
 
+import re
+import shutil
 import subprocess
+import textwrap
 
 import pytest
 import yaml
 
 from harness import DEVCLUSTER, ROOT
 
+SNIPPETS = re.findall(r"((?:^ {4}.*\n)+)", (ROOT / "docs" / "deploy.md").read_text(), re.M)
 READ_WATCH = ["get", "list", "watch"]
 
 # Every right of the ServiceAccount, cluster-wide. A change here is a change of what an administrator agrees to.
@@ -95,3 +99,39 @@ def test_the_pods_pass_pod_security_restricted(cluster, path):
         container["securityContext"]["allowPrivilegeEscalation"] = True
     refused = cluster.run_kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
     assert refused.returncode != 0 and "violates PodSecurity" in refused.stderr
+
+
+def test_the_ingress_of_the_documentation_is_accepted(cluster):
+    (ingress,) = [s for s in SNIPPETS if "kind: Ingress" in s]
+    cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=textwrap.dedent(ingress))
+
+
+
+
+def test_what_the_documentation_adds_to_an_overlay_builds(tmp_path):
+    snippets = [yaml.safe_load(textwrap.dedent(s)) for s in SNIPPETS if re.match(r" +(images|components|- target):", s)]
+    snippets = [{"patches": s} if isinstance(s, list) else s for s in snippets]
+    assert [next(iter(s)) for s in snippets] == ["images", "patches", "components"]
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    file = tmp_path / "manifests" / "overlays" / "kubernetes" / "kustomization.yaml"
+    overlay = yaml.safe_load(file.read_text())
+    for snippet in snippets:
+        for key, value in snippet.items():
+            overlay[key] = overlay.get(key, []) + value
+    overlay["components"].append("../../components/custom-builds")
+    file.write_text(yaml.safe_dump(overlay))
+    built = subprocess.run([DEVCLUSTER, "kubectl", "kustomize", file.parent], check=True, capture_output=True).stdout
+    found = {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(built) if o}
+    (container,) = found["StatefulSet", "buildhook"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/tools/buildhook:1.0"
+    assert container["args"][-1] == "--public-url=https://hooks.example.com"
+    for kind in ("PodMonitor", "PrometheusRule"):
+        assert found[kind, "buildhook"]["metadata"]["namespace"] == "buildhook"
+    assert found["ClusterRole", "buildhook-custom-builds"]["rules"][0]["resources"] == ["builds/custom"]
+
+
+def test_alerts_ask_for_metrics_that_there_are():
+    text = (ROOT / "manifests" / "components" / "monitoring" / "alerts.yaml").read_text()
+    asked = set(re.findall(r"\bbuildhook_[a-z_]+", text))
+    sources = "".join(p.read_text() for top in ("pkg", "cmd") for p in (ROOT / top).rglob("*.c"))
+    assert asked and all(f'"{name}"' in sources for name in asked), asked
