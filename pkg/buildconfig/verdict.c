@@ -30,6 +30,7 @@ static const char *const reason_names[REASONS] = {
 	[REASON_PING] = "Ping",
 	[REASON_QUEUED] = "Queued",
 	[REASON_FAILED] = "Failed",
+	[REASON_DRY_RUN] = "DryRun",
 };
 
 const char *reason_name(enum reason reason)

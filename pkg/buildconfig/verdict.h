@@ -44,8 +44,9 @@ enum reason {
 	REASON_PING,
 	REASON_QUEUED,
 	REASON_FAILED,
+	REASON_DRY_RUN,
 };
-#define REASONS 16
+#define REASONS 17
 
 /* "RefMismatch", ...; "" for REASON_NONE. */
 const char *reason_name(enum reason reason);

@@ -311,6 +311,13 @@ void hook_envelope_read(struct hook_envelope *out, const struct hook_request *re
 		out->kind = HOOK_PUSH;
 		memcpy(out->name, "generic", sizeof("generic"));
 	}
-	out->is_unsigned_ping = out->host == HOOK_HOST_BITBUCKET_DC && out->kind == HOOK_PING &&
-				!is_sent(request, "X-Hub-Signature");
+}
+
+bool hook_is_unsigned_ping(const struct hook_request *request)
+{
+	const struct host *host = find_host(request);
+
+	return host && host->host == HOOK_HOST_BITBUCKET_DC &&
+	       is_ping(host, hook_header(request, host->event_header, NULL)) &&
+	       !is_sent(request, "X-Hub-Signature");
 }

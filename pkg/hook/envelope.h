@@ -18,7 +18,6 @@ struct hook_envelope {
 	char name[64];
 	char delivery_id[HOOK_MAX_ID_BYTES + 1];
 	struct err event_problem, media_problem; /* code 0: none */
-	bool is_unsigned_ping;
 };
 
 void hook_envelope_read(struct hook_envelope *out, const struct hook_request *request);

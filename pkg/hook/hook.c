@@ -132,9 +132,9 @@ const char *hook_delivery_refusal(const struct hook_delivery *delivery)
 	return delivery->verify.refusal ? delivery->verify.refusal : "";
 }
 
-bool hook_delivery_is_unsigned_ping(const struct hook_delivery *delivery)
+const char *hook_delivery_id(const struct hook_delivery *delivery)
 {
-	return delivery->envelope.is_unsigned_ping;
+	return delivery->envelope.delivery_id;
 }
 
 enum hook_host hook_delivery_host(const struct hook_delivery *delivery)
@@ -182,7 +182,6 @@ int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event
 	event->host = envelope->host;
 	event->kind = envelope->kind;
 	memcpy(event->name, envelope->name, sizeof(event->name));
-	memcpy(event->delivery_id, envelope->delivery_id, sizeof(event->delivery_id));
 	*out = event;
 	return 0;
 }

@@ -95,7 +95,6 @@ struct hook_event {
 	enum hook_host host;
 	enum hook_kind kind;
 	char name[64]; /* the event as the host calls it ("push", "Push Hook"), cleaned */
-	char delivery_id[HOOK_MAX_ID_BYTES + 1]; /* "" when the host sent none */
 	struct hook_change *changes;
 	size_t n_changes;
 	/* Generic's git.refs: only the first change whose ref the BuildConfig builds counts. */
@@ -139,9 +138,9 @@ bool hook_delivery_holds(struct hook_delivery *delivery);
  * the secret", "no X-Hub-Signature-256 header: ...". Static text.
  */
 const char *hook_delivery_refusal(const struct hook_delivery *delivery);
-/* An unsigned diagnostics:ping of Bitbucket Data Center: answered 200, recorded nowhere. Known from
- * the headers. */
-bool hook_delivery_is_unsigned_ping(const struct hook_delivery *delivery);
+/* An unsigned diagnostics:ping of Bitbucket Data Center: answered 200 whatever the path and its
+ * secret are, recorded nowhere. Looks at the headers alone. */
+bool hook_is_unsigned_ping(const struct hook_request *request);
 
 /*
  * The event, once and only after hook_delivery_holds(); owned by the delivery. ERR_INVALID (answer
@@ -152,3 +151,5 @@ bool hook_delivery_is_unsigned_ping(const struct hook_delivery *delivery);
 int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
 			 struct err *err);
 enum hook_host hook_delivery_host(const struct hook_delivery *delivery);
+/* As the host sent it, or a digest of that; "" when it sent none. */
+const char *hook_delivery_id(const struct hook_delivery *delivery);

@@ -139,10 +139,9 @@ static uint64_t submit(struct journal *journal, struct journal_op *op)
 	return journal->last_ticket;
 }
 
-uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
-		     journal_add_fn fn, void *arg)
+static uint64_t submit_add(struct journal *journal, struct journal_op *op, journal_add_fn fn,
+			   void *arg)
 {
-	struct journal_op *op = journal_op_new_add(changes, n);
 	bool is_full;
 
 	pthread_mutex_lock(&journal->lock);
@@ -158,6 +157,21 @@ uint64_t journal_add(struct journal *journal, const struct journal_change *chang
 	op->on_added = fn;
 	op->arg = arg;
 	return submit(journal, op);
+}
+
+uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg)
+{
+	return submit_add(journal, journal_op_new_add(changes, n), fn, arg);
+}
+
+uint64_t journal_ask(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg)
+{
+	struct journal_op *op = journal_op_new_add(changes, n);
+
+	op->is_question = true;
+	return submit_add(journal, op, fn, arg);
 }
 
 void journal_write(struct journal *journal, const struct journal_update *update,

@@ -130,6 +130,9 @@ typedef void (*journal_add_fn)(void *arg, int status, const struct journal_add_r
  */
 uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
 		     journal_add_fn fn, void *arg);
+/* As journal_add(), and stores nothing: RESULTS tell what would come of it. */
+uint64_t journal_ask(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg);
 /* The asker is gone: FN will not be called. The rows are stored all the same. */
 void journal_forget(struct journal *journal, uint64_t ticket);
 

@@ -16,6 +16,7 @@ struct journal_op {
 	size_t n_changes;
 	struct journal_change **changes;
 	struct journal_add_result *results; /* as many */
+	bool is_question;                   /* nothing is stored */
 	journal_add_fn on_added;
 
 	/* Else a write of state, start and end; build and reason of it are owned. */

@@ -207,9 +207,11 @@ static int add_one(struct journal_writer *writer, const struct journal_op *op, s
 	if (is_duplicate(writer, &known, op->now_ms))
 		return SQLITE_OK;
 	result->added = JOURNAL_NEW;
+	if (known.seq != 0 && known.state != JOURNAL_STARTED)
+		result->added = JOURNAL_REVIVED;
+	if (op->is_question)
+		return SQLITE_OK;
 	if (known.seq != 0) {
-		if (known.state != JOURNAL_STARTED)
-			result->added = JOURNAL_REVIVED;
 		/* It takes its place in the order anew. */
 		rc = remove_row(writer, known.seq);
 		rows[known.state]--;

@@ -11,8 +11,9 @@
  *
  * Order of what is told: malformed heads (400, 505) and too large ones (414, 431) never reach the
  * handler. An Expect other than 100-continue (417) and a length over the limit (413) are refused
- * after on_head, where the handler did not answer in it: so its 404, 405 and 415 come first. "100
- * Continue" is sent when on_head has neither answered nor paused, else on http_resume().
+ * after on_head, where the handler did not answer in it, or within it, when the handler asks for it
+ * before it goes on. "100 Continue" is sent when on_head has neither answered nor paused, else on
+ * http_resume().
  *
  * HTTP/1.0 is served and closed. HEAD is answered like GET, without the body. A target's bytes over
  * 0x7f reach the handler as they are. One connection's requests are handled one after the other.
@@ -125,6 +126,10 @@ void *http_user(const struct http_request *request);
  */
 void http_pause(struct http_request *request);
 void http_resume(struct http_request *request);
+
+/* Within on_head: true when the request was refused, and is gone (after on_abort). */
+bool http_refuse_expectation(struct http_request *request);
+bool http_refuse_length(struct http_request *request);
 
 /*
  * The answer: exactly once for each request that was not aborted; the request is gone when this

@@ -216,6 +216,10 @@ static int finish(struct http_head *head)
 		return refuse(head, 400, "Transfer-Encoding beside Content-Length or in HTTP/1.0");
 	if (head->n_hosts == 0 && !head->is_http10)
 		return refuse(head, 400, "no Host");
+	/* Such a body ended with the connection (RFC 1945, 8.3), which is also how it is cut off.
+	 */
+	if (head->is_http10 && !head->has_length && str_eq(http_head_method(head), STR("POST")))
+		return refuse(head, 400, "POST in HTTP/1.0 without Content-Length");
 	/* RFC 9110, 10.1.1: HTTP/1.0 knows no interim answers. */
 	if (head->is_http10)
 		head->expects_continue = false;

@@ -118,10 +118,23 @@ void http_request_go_on(struct http_conn *conn)
 	conn->server->handler.on_end(conn->server->handler.arg, request);
 }
 
-/*
- * The handler speaks first: a path that is not known is told before an expectation or a length that
- * cannot be met. What it leaves open then is refused here.
- */
+bool http_refuse_expectation(struct http_request *request)
+{
+	if (!request->head.expects_other)
+		return false;
+	http_request_refuse(request->conn, 417, "an expectation other than 100-continue");
+	return true;
+}
+
+bool http_refuse_length(struct http_request *request)
+{
+	if (request->head.content_length <= request->conn->server->limits.max_body_bytes)
+		return false;
+	http_request_refuse(request->conn, 413, "body too large");
+	return true;
+}
+
+/* The handler speaks first, and what it leaves open is refused after it. */
 static void begin(struct http_conn *conn)
 {
 	struct http_server *server = conn->server;
@@ -134,13 +147,8 @@ static void begin(struct http_conn *conn)
 	request->is_handed = true;
 	http_conn_enter(conn, HTTP_BODY);
 	server->handler.on_head(server->handler.arg, request);
-	if (conn->request != request)
-		return;
-	if (head->expects_other)
-		http_request_refuse(conn, 417, "an expectation other than 100-continue");
-	else if (head->content_length > server->limits.max_body_bytes)
-		http_request_refuse(conn, 413, "body too large");
-	else
+	if (conn->request == request && !http_refuse_expectation(request) &&
+	    !http_refuse_length(request))
 		http_request_go_on(conn);
 }
 

@@ -166,25 +166,17 @@ static size_t keep_starts(struct exchange *x)
 
 static void store(struct exchange *x)
 {
+	struct journal *journal = x->receiver->opt.journal;
 	struct journal_change rows[HOOK_MAX_CHANGES];
 
 	x->n_changes = keep_starts(x);
 	for (size_t i = 0; i < x->n_changes; i++)
 		rows[i] = to_row(x, &x->changes[i]);
-	x->ticket = journal_add(x->receiver->opt.journal, rows, x->n_changes, on_stored, x);
+	x->ticket = x->is_dry_run ? journal_ask(journal, rows, x->n_changes, on_stored, x)
+				  : journal_add(journal, rows, x->n_changes, on_stored, x);
 	if (!x->ticket)
 		exchange_unavailable(
 			x, "too many deliveries are waiting to be stored; send it again later");
-}
-
-static void answer_dry_run(struct exchange *x, size_t n_starts)
-{
-	char message[600];
-
-	(void)snprintf(message, sizeof(message),
-		       "dry run: %zu of %zu changes would start a build of %.*s", n_starts,
-		       x->n_changes, STR_ARG(x->route.name));
-	exchange_answer(x, 200, REASON_NONE, message);
 }
 
 static size_t decide_changes(struct exchange *x)
@@ -221,8 +213,6 @@ static void admit_push(struct exchange *x)
 	if (n_starts == 0)
 		answer_nothing(x, x->changes[0].from, x->changes[0].reason,
 			       x->changes[0].verdict.message, x->changes[0].verdict.brief);
-	else if (x->is_dry_run)
-		answer_dry_run(x, n_starts);
 	else
 		store(x);
 }
@@ -232,7 +222,7 @@ static void set_delivery_id(struct exchange *x, const char *sent)
 {
 	unsigned char random[RANDOM_ID_BYTES];
 
-	if (sent && *sent) {
+	if (*sent) {
 		(void)snprintf(x->delivery_id, sizeof(x->delivery_id), "%s", sent);
 		return;
 	}
@@ -249,8 +239,8 @@ void admit(struct exchange *x)
 	x->accepted_ms = clock_wall_ms(x->receiver->opt.clock);
 	x->is_dry_run =
 		str_eq_nocase(http_header(x->request, "X-Buildhook-Dry-Run", NULL), STR("true"));
+	set_delivery_id(x, hook_delivery_id(x->delivery));
 	status = hook_delivery_finish(x->delivery, &x->event, &err);
-	set_delivery_id(x, status == 0 ? x->event->delivery_id : NULL);
 	if (status != 0) {
 		x->event = NULL;
 		answer_unreadable(x, &err);

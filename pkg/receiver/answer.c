@@ -2,8 +2,6 @@
 
 #include "base/mem.h"
 
-#include <stdio.h>
-
 static const struct http_header json_type = {STR("Content-Type"), STR("application/json")};
 
 /* What Kubernetes calls these codes where we have no word of our own. */
@@ -22,12 +20,20 @@ static const char *reason_of(int code)
 		return "Timeout";
 	case 413:
 		return "RequestEntityTooLarge";
+	case 414:
+		return "RequestURITooLong";
 	case 415:
 		return "UnsupportedMediaType";
+	case 417:
+		return "ExpectationFailed";
+	case 431:
+		return "RequestHeaderFieldsTooLarge";
 	case 503:
 		return "ServiceUnavailable";
+	case 505:
+		return "HTTPVersionNotSupported";
 	default:
-		return "";
+		return code < 300 ? "Started" : "InternalError";
 	}
 }
 
@@ -42,10 +48,8 @@ void answer_put_status(struct buf *out, int code, const char *reason, const char
 		   "\"message\":",
 		   is_success ? "Success" : "Failure");
 	buf_put_json(out, str_of(message));
-	if (*reason) {
-		buf_put_str(out, STR(",\"reason\":"));
-		buf_put_json(out, str_of(reason));
-	}
+	buf_put_str(out, STR(",\"reason\":"));
+	buf_put_json(out, str_of(reason));
 	buf_printf(out, ",\"code\":%d}\n", code);
 }
 
@@ -62,24 +66,14 @@ void answer_status(struct http_request *request, int code, const char *reason, c
 	struct http_header headers[3] = {json_type};
 	size_t n = 1;
 
-	if (delivery)
+	if (*delivery)
 		headers[n++] = (struct http_header){STR("X-Buildhook-Delivery"), str_of(delivery)};
 	if (code == 405)
 		headers[n++] = (struct http_header){STR("Allow"), STR("POST")};
+	if (code == 503)
+		headers[n++] = (struct http_header){STR("Retry-After"), STR(RETRY_AFTER_SECONDS)};
 	answer_put_status(&body, code, reason, message);
 	http_respond(request, code, headers, n, buf_str(&body));
-}
-
-void answer_unavailable(struct http_request *request, const char *message)
-{
-	CLEANUP(buf_release) struct buf body = BUF_INIT(ANSWER_MAX_BYTES);
-	char seconds[8];
-	struct http_header headers[] = {json_type, {STR("Retry-After"), {0}}};
-
-	(void)snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_SECONDS);
-	headers[1].value = str_of(seconds);
-	answer_put_status(&body, 503, "", message);
-	http_respond(request, 503, headers, ARRAY_LEN(headers), buf_str(&body));
 }
 
 void answer_refused(struct http_request *request, const char *type, struct str name)
@@ -88,7 +82,7 @@ void answer_refused(struct http_request *request, const char *type, struct str n
 
 	buf_printf(&message, "the webhook \"%s\" for \"%.*s\" did not accept your secret", type,
 		   STR_ARG(name));
-	answer_status(request, 401, "", message.data, NULL);
+	answer_status(request, 401, "", message.data, "");
 }
 
 /* A Warning header's text as the Kubernetes API sends it: 299 - "...". */

@@ -8,18 +8,17 @@
 #include "net/http.h"
 
 #define ANSWER_MAX_BYTES    2048
-#define RETRY_AFTER_SECONDS 10
+#define RETRY_AFTER_SECONDS "10"
 
-/* A metav1.Status; CODE is the HTTP status. REASON may be "". */
+/* A metav1.Status; CODE is the HTTP status. REASON "": the one that goes with CODE. */
 void answer_put_status(struct buf *out, int code, const char *reason, const char *message);
 /* For http_options.error_body. */
 const char *answer_error_body(struct buf *body, int status, const char *message);
 
-/* Answers with a Status. DELIVERY: X-Buildhook-Delivery, NULL before a proof has held. */
+/* Answers with a Status. DELIVERY: X-Buildhook-Delivery, "" before a proof has held. A 503 comes
+ * with Retry-After. */
 void answer_status(struct http_request *request, int code, const char *reason, const char *message,
 		   const char *delivery);
-/* 503 with Retry-After. */
-void answer_unavailable(struct http_request *request, const char *message);
 /* The one answer to whatever was not proved: always the same bytes for the same path. */
 void answer_refused(struct http_request *request, const char *type, struct str name);
 /* A Build as JSON, 200. WARNING: for the Warning header, "" without. */

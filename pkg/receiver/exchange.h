@@ -46,6 +46,7 @@ struct exchange {
 	int64_t began_ms;    /* monotonic */
 	int64_t body_end_ms;
 	/* proof.c */
+	bool is_unsigned_ping;
 	bool is_known;    /* there is such a hook */
 	bool is_complete; /* the whole body has come */
 	bool cannot_ask;  /* a secret is needed that could not be asked for */
@@ -107,6 +108,6 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 		const char *build, const char *why);
 
 /* wait.c */
-/* The changes that are to start are in the journal. */
+/* The changes that are to start are in the journal, or were asked for in a dry run. */
 void wait_for_builds(struct exchange *x, const struct journal_add_result *results, size_t n);
 void wait_release(struct exchange *x);

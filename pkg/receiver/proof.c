@@ -32,6 +32,9 @@ static const struct buildconfig_hook *find_hook(const struct exchange *x)
 {
 	const struct buildconfig *bc = exchange_buildconfig(x);
 
+	/* Whom it is for must not show, not even in the time that Secrets take. */
+	if (x->is_unsigned_ping)
+		return NULL;
 	if (!bc || bc->is_ignored || bc->is_deleting || !bc->hooks[x->route.type].exists)
 		return NULL;
 	return &bc->hooks[x->route.type];
@@ -266,7 +269,7 @@ static void decide(struct exchange *x)
 		admit(x);
 		return;
 	}
-	if (hook_delivery_is_unsigned_ping(x->delivery)) {
+	if (x->is_unsigned_ping) {
 		exchange_answer(x, 200, REASON_PING, "the webhook's address is right");
 		return;
 	}
@@ -377,6 +380,8 @@ void proof_begin(struct exchange *x)
 		refuse_for_now(x);
 		return;
 	}
+	x->is_unsigned_ping = hook_is_unsigned_ping(&(struct hook_request){
+		.type = x->route.type, .header = find_header, .header_arg = x->request});
 	x->is_known = find_hook(x) != NULL;
 	/* A body too large to be proved twice is proved with fresh Secrets. */
 	x->is_refetched = !x->is_kept;

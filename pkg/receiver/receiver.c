@@ -48,7 +48,8 @@ void exchange_log(const struct exchange *x, const char *reason, const char *buil
 static struct http_request *end(struct exchange *x, const char *verdict, const char *reason)
 {
 	struct receiver *r = x->receiver;
-	const char *const labels[] = {hook_type_name(x->route.type), verdict, reason};
+	const char *const labels[] = {hook_type_name(x->route.type),
+				      x->is_dry_run ? "dry-run" : verdict, reason};
 
 	metrics_add(metrics_get(r->opt.metrics, &deliveries, labels), 1);
 	metrics_observe(r->seconds, (double)(clock_mono_ms(r->opt.clock) - x->began_ms) / 1000);
@@ -78,7 +79,7 @@ void exchange_refuse(struct exchange *x)
 
 void exchange_unavailable(struct exchange *x, const char *message)
 {
-	answer_unavailable(end(x, "unavailable", ""), message);
+	answer_status(end(x, "unavailable", ""), 503, "", message, x->delivery_id);
 	free_exchange(x);
 }
 
@@ -118,6 +119,13 @@ static const char *not_now(const struct receiver *r)
 	return NULL;
 }
 
+static bool is_encoded(const struct http_request *request)
+{
+	size_t n = 0;
+
+	return !str_empty(http_header(request, "Content-Encoding", &n)) || n > 1;
+}
+
 /* The checks that come before the proof, in the order in which they are promised. */
 static bool is_answered_early(struct http_request *request)
 {
@@ -132,14 +140,16 @@ static bool is_answered_early(struct http_request *request)
 			      "no such path; webhooks are posted to /hooks/NAMESPACE/NAME/TYPE, "
 			      "where TYPE is "
 			      "github, gitlab, bitbucket or generic",
-			      NULL);
+			      "");
 	else if (!str_eq(method, STR("POST")))
-		answer_status(request, 405, "", "webhooks are sent with POST", NULL);
-	else if (!str_empty(http_header(request, "Content-Encoding", NULL)))
+		answer_status(request, 405, "", "webhooks are sent with POST", "");
+	else if (http_refuse_expectation(request))
+		return true;
+	else if (is_encoded(request))
 		answer_status(request, 415, "",
-			      "Content-Encoding is not supported; send the body as it is", NULL);
+			      "Content-Encoding is not supported; send the body as it is", "");
 	else
-		return false;
+		return http_refuse_length(request);
 	return true;
 }
 

@@ -141,6 +141,34 @@ static void on_news(void *arg, const struct news_item *item)
 		change->json = str_dup(item->build_json);
 }
 
+/* None of the changes is in the journal by this delivery. */
+static void answer_dry_run(struct exchange *x)
+{
+	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->n_changes; i++) {
+		const char *ref = x->changes[i].from->ref;
+
+		if (!x->changes[i].is_duplicate)
+			buf_printf(&message, "%s%s", n++ ? ", " : "dry run: this would build ",
+				   ref ? ref : "the BuildConfig's own ref");
+	}
+	if (n == 0)
+		answer_duplicate(x, &x->changes[0]);
+	else
+		exchange_answer(x, 200, REASON_DRY_RUN, message.data);
+}
+
+static void read_result(struct change *change, struct exchange *x,
+			const struct journal_add_result *result)
+{
+	change->exchange = x;
+	change->seq = result->seq;
+	change->is_duplicate = result->added == JOURNAL_DUPLICATE;
+	(void)snprintf(change->build, sizeof(change->build), "%s", result->build);
+}
+
 void wait_for_builds(struct exchange *x, const struct journal_add_result *results, size_t n)
 {
 	struct receiver *r = x->receiver;
@@ -148,13 +176,15 @@ void wait_for_builds(struct exchange *x, const struct journal_add_result *result
 	int64_t due_ms = x->body_end_ms + r->opt.start_timeout_ms;
 	int64_t left_ms = due_ms - clock_mono_ms(r->opt.clock);
 
+	for (size_t i = 0; i < n; i++)
+		read_result(&x->changes[i], x, &results[i]);
+	if (x->is_dry_run) {
+		answer_dry_run(x);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct change *change = &x->changes[i];
 
-		change->exchange = x;
-		change->seq = results[i].seq;
-		change->is_duplicate = results[i].added == JOURNAL_DUPLICATE;
-		(void)snprintf(change->build, sizeof(change->build), "%s", results[i].build);
 		if (change->is_duplicate)
 			continue;
 		admit_note(x, change->from, REASON_QUEUED, NULL, NULL);

@@ -70,7 +70,6 @@ static inline void delivery_check(const struct hook_event *event)
 	assert(!event->have_all_files || event->n_changes == 1);
 	assert(!event->env_json || is_generic);
 	delivery_check_text(event->name, sizeof(event->name) - 1);
-	delivery_check_text(event->delivery_id, HOOK_MAX_ID_BYTES);
 	delivery_check_text(event->pusher, 255);
 	delivery_check_text(event->default_branch, HOOK_MAX_REF_BYTES);
 	delivery_check_text(event->warning, 512);
@@ -130,6 +129,8 @@ static inline void delivery_run(struct buf *out, const struct delivery *d, size_
 	const struct hook_event *event = NULL;
 	struct err err = {0};
 
+	(void)hook_is_unsigned_ping(&request);
+	delivery_check_text(hook_delivery_id(delivery), HOOK_MAX_ID_BYTES);
 	for (size_t at = 0; at < d->body.n; at += step)
 		delivery_feed(delivery, str_range(d->body.p + at,
 						  d->body.n - at < step ? d->body.n - at : step));

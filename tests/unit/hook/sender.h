@@ -72,11 +72,12 @@ static inline void sender_feed(const struct sender *s, struct hook_delivery *del
 	}
 }
 
-static inline struct hook_delivery *sender_send(struct sender *s, enum hook_type type)
+static inline struct hook_request sender_request(const struct sender *s, enum hook_type type)
 {
 	static const struct str usual[] = {{SENDER_SECRET, sizeof(SENDER_SECRET) - 1}};
 	bool has_usual = !s->n_secrets && !s->has_no_secret;
-	const struct hook_request request = {
+
+	return (struct hook_request){
 		.type = type,
 		.header = sender_header,
 		.header_arg = s,
@@ -86,6 +87,11 @@ static inline struct hook_delivery *sender_send(struct sender *s, enum hook_type
 		.now_ms = s->now_ms ? s->now_ms : SENDER_NOW_MS,
 		.allow_env = s->allow_env,
 	};
+}
+
+static inline struct hook_delivery *sender_send(const struct sender *s, enum hook_type type)
+{
+	const struct hook_request request = sender_request(s, type);
 	struct hook_delivery *delivery = hook_delivery_new(&request);
 
 	sender_feed(s, delivery);

@@ -216,7 +216,7 @@ static void check_other(enum hook_type type, enum hook_host host, const char *he
 	assert_int_equal(out->kind, HOOK_OTHER);
 	assert_int_equal(out->host, host);
 	assert_string_equal(out->name, event);
-	assert_string_equal(out->delivery_id, "7");
+	assert_string_equal(hook_delivery_id(delivery), "7");
 	assert_int_equal(out->n_changes, 0);
 }
 

@@ -30,6 +30,7 @@ struct world {
 	struct loop *loop;
 	struct http_server *server;
 	enum when answers; /* when the handler gives its answer */
+	bool asks_at_head; /* whether the server refuses, before an answer AT_HEAD */
 	bool pauses_at_head;
 	bool pauses_at_body;
 	struct str answer;
@@ -93,6 +94,9 @@ SHARED void on_head(void *arg, struct http_request *request)
 		http_respond(request, 405, &allow, 1, STR("method"));
 		return;
 	}
+	if (world->asks_at_head &&
+	    (http_refuse_expectation(request) || http_refuse_length(request)))
+		return;
 	world->held = request;
 	if (world->pauses_at_head)
 		http_pause(request);

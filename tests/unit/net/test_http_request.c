@@ -148,6 +148,29 @@ static void an_answer_in_the_head_closes_before_a_large_body(void **state)
 	assert_false(client->is_reset);
 }
 
+static void a_handler_may_have_the_server_refuse_before_it_answers(void **state)
+{
+	static const struct {
+		const char *fields, *answered, *asked;
+	} cases[] = {
+		{"Expect: other\r\n", "200", "417!"},
+		{"Content-Length: 2000000\r\n", "200!", "413!"},
+		{"Expect: other\r\nContent-Length: 2000000\r\n", "200!", "417!"},
+		{"Content-Length: 0\r\n", "200", "200"},
+	};
+	struct world *world = *state;
+	world->answers = AT_HEAD;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		struct client *client = client_new(world);
+		world->asks_at_head = i % 2;
+		client_send(client, STR(POST_HEAD));
+		client_send(client, str_of(cases[i / 2].fields));
+		client_send(client, STR("\r\n"));
+		expect_answers(world, client, i % 2 ? cases[i / 2].asked : cases[i / 2].answered);
+	}
+	assert_int_equal(world->n_aborts, 3);
+}
+
 static void an_answer_within_the_body_leaves_the_rest(void **state)
 {
 	struct world *world = *state;
@@ -380,6 +403,7 @@ int main(void)
 		IN_WORLD(chunks_over_the_limit_are_413_at_the_limit),
 		IN_WORLD(an_answer_in_the_head_leaves_a_small_body_unread),
 		IN_WORLD(an_answer_in_the_head_closes_before_a_large_body),
+		IN_WORLD(a_handler_may_have_the_server_refuse_before_it_answers),
 		IN_WORLD(an_answer_within_the_body_leaves_the_rest),
 		IN_WORLD(a_late_answer_comes_before_the_next_request),
 		IN_WORLD(half_a_close_after_a_request_still_gets_the_answer),
