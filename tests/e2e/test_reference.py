@@ -68,3 +68,25 @@ def test_the_metrics_are_as_promtool_wants_them(buildhook):
             assert sample, line
             suffixes = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
             assert sample.group(1) in {family + s for s in suffixes}, line
+
+
+def anchor(title):
+    """As GitHub and GitLab make them."""
+    return re.sub(r"[^\w -]", "", title.replace("`", "").lower()).replace(" ", "-")
+
+
+def test_links_between_the_pages_lead_somewhere():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "hack" / "devcluster" / "README.md", ROOT / "tests" / "data" / "README.md"]
+    for page in pages:
+        for file, part in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+            target = page.parent / file if file else page
+            assert target.exists(), (page, file)
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.M) if part else []
+            assert not part or part in map(anchor, titles), (page, file, part)
+
+
+def test_files_that_the_pages_name_are_there():
+    named = set()
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        named |= set(re.findall(r"`((?:manifests|hack|tests|pkg|cmd|docs)/[\w./-]+)`", page.read_text()))
+    assert named and not [n for n in named if not (ROOT / n).exists()]
