@@ -79,7 +79,7 @@ static void collect_secrets(struct exchange *x)
 	drop_secrets(x);
 	x->cannot_ask = x->is_late;
 	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc ? bc->uid : "");
-	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
+	for (size_t i = 0; bc && hook && i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
 			keep_secret(x, str_of(hook->secrets[i].text));
 		else
@@ -339,7 +339,7 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
 	const struct buildconfig_hook *hook = find_hook(x);
 	const struct buildconfig *bc = exchange_buildconfig(x);
 
-	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
+	for (size_t i = 0; bc && hook && i < hook->n_secrets; i++) {
 		const struct buildconfig_secret *s = &hook->secrets[i];
 		const struct kube_secret *known;
 
