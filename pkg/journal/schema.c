@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,7 +22,7 @@
 #define HEADER_VERSION_AT 60
 #define HEADER_APP_AT     68
 
-#define LOG_CHUNK_BYTES (64 * 1024)
+#define CHUNK_BYTES (64 * 1024)
 
 /*
  * seen_ms is the journal's own time, which wall-clock jumps don't move; accepted_ms is what people
@@ -118,41 +117,65 @@ int journal_schema_check(sqlite3 *db, struct err *err)
 	return ERR_OK;
 }
 
-/* A page that can't be read is a matter of the disk, which the check puts in words only. */
-static int code_within(const char *verdict)
+/*
+ * Reads one of the two files that DB has open, SQLITE_FCNTL_FILE_POINTER or _JOURNAL_POINTER, and
+ * writes it in place if IS_REWRITTEN.
+ */
+static int pass_through(sqlite3 *db, int which, bool is_rewritten)
 {
-	static const char mark[] = "error code=";
-	const char *at = strstr(verdict, mark);
-	uint64_t code = SQLITE_CORRUPT;
+	CLEANUP(mem_free) char *bytes = mem_new(1, CHUNK_BYTES);
+	sqlite3_file *file = NULL;
+	sqlite3_int64 size = 0;
+	int rc = sqlite3_file_control(db, "main", which, (void *)&file);
 
-	if (at) {
-		at += strlen(mark);
-		(void)str_parse_u64(str_range(at, strspn(at, "0123456789")), INT_MAX, &code);
+	if (rc != SQLITE_OK || !file || !file->pMethods)
+		return rc;
+	rc = file->pMethods->xFileSize(file, &size);
+	for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += CHUNK_BYTES) {
+		int n = size - at < CHUNK_BYTES ? (int)(size - at) : CHUNK_BYTES;
+
+		rc = file->pMethods->xRead(file, bytes, n, at);
+		if (rc == SQLITE_OK && is_rewritten)
+			rc = file->pMethods->xWrite(file, bytes, n, at);
 	}
-	return (int)code;
+	return rc == SQLITE_OK && is_rewritten ? file->pMethods->xSync(file, SQLITE_SYNC_FULL) : rc;
 }
 
 /* Whole, not quick: an index that lost an entry would hide a build that waits. 100,000 rows take
  * 0.2 s. */
-static int check_pages(sqlite3 *db, struct err *err)
+static int ask_for_damage(sqlite3 *db, char *verdict, size_t size)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &stmt, NULL);
-	const char *verdict = NULL;
+	const char *text = NULL;
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
-		return fail(err, db, rc, "damaged");
-	verdict = (const char *)sqlite3_column_text(stmt, 0);
-	if (!verdict)
-		return fail(err, NULL, SQLITE_NOMEM, "can't be read");
-	if (strcmp(verdict, "ok") == 0)
-		return ERR_OK;
-	rc = code_within(verdict);
-	if (!is_damage(rc))
-		return fail(err, NULL, rc, "can't be read");
-	return err_set(err, ERR_INVALID, "damaged: %.100s", verdict);
+		return rc;
+	text = (const char *)sqlite3_column_text(stmt, 0);
+	(void)snprintf(verdict, size, "%s", text ? text : "");
+	return text ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int check_pages(sqlite3 *db, struct err *err)
+{
+	char verdict[128] = "";
+	int rc = ask_for_damage(db, verdict, sizeof(verdict));
+
+	/* SQLite's check takes what can't be read for damage, too. */
+	if (rc == SQLITE_OK && strcmp(verdict, "ok") != 0) {
+		rc = pass_through(db, SQLITE_FCNTL_FILE_POINTER, false);
+		if (rc == SQLITE_OK)
+			rc = pass_through(db, SQLITE_FCNTL_JOURNAL_POINTER, false);
+		if (rc == SQLITE_OK)
+			rc = ask_for_damage(db, verdict, sizeof(verdict));
+	}
+	if (rc != SQLITE_OK)
+		return fail(err, NULL, rc, is_damage(rc) ? "damaged" : "can't be read");
+	if (strcmp(verdict, "ok") != 0)
+		return err_set(err, ERR_INVALID, "damaged: %.100s", verdict);
+	return ERR_OK;
 }
 
 static int check_rows(sqlite3 *db, struct err *err)
@@ -260,32 +283,6 @@ static int create(const struct journal_folder *folder, struct err *err)
 	return journal_folder_sync(folder, err);
 }
 
-/*
- * After an fsync that failed, the kernel takes pages for written that are not, and a restart reads
- * them back from its cache. What is built on them, or put from there into the file, could outlive
- * them; so they are written anew. The file itself needs none of this: SQLite takes nothing out of
- * the log before it is in the file and synced.
- */
-static int rewrite_log(sqlite3 *db)
-{
-	CLEANUP(mem_free) char *bytes = mem_new(1, LOG_CHUNK_BYTES);
-	sqlite3_file *log = NULL;
-	sqlite3_int64 size = 0;
-	int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
-
-	if (rc != SQLITE_OK || !log || !log->pMethods)
-		return rc;
-	rc = log->pMethods->xFileSize(log, &size);
-	for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += LOG_CHUNK_BYTES) {
-		int n = size - at < LOG_CHUNK_BYTES ? (int)(size - at) : LOG_CHUNK_BYTES;
-
-		rc = log->pMethods->xRead(log, bytes, n, at);
-		if (rc == SQLITE_OK)
-			rc = log->pMethods->xWrite(log, bytes, n, at);
-	}
-	return rc == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_FULL) : rc;
-}
-
 static int open_writer(sqlite3 **out, const char *path, struct err *err)
 {
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
@@ -302,7 +299,13 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	rc = migrate(db, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = rewrite_log(db);
+	/*
+	 * After an fsync that failed, the kernel takes pages for written that are not, and a
+	 * restart reads them back from its cache. What is built on them, or put from there into the
+	 * file, could outlive them; so they are written anew. The file itself needs none of this:
+	 * SQLite takes nothing out of the log before it is in the file and synced.
+	 */
+	rc = pass_through(db, SQLITE_FCNTL_JOURNAL_POINTER, true);
 	if (rc != SQLITE_OK)
 		return fail(err, db, rc, "make its log durable");
 	/* Without room, or with somebody who reads, it can be done later. */

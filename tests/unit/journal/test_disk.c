@@ -470,7 +470,7 @@ static bool lose_power_after_failed_sync(long k, long calls)
 
 static void a_sync_that_failed_is_not_trusted_by_the_next_process(void **state)
 {
-	const long step = is_long() ? 1 : 17;
+	const long step = is_long() ? 3 : 17;
 	long n = 0;
 
 	(void)state;
