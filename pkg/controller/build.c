@@ -4,7 +4,6 @@
 #include "buildconfig/verdict.h"
 #include "journal/change.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 #define RETRY_BASE_MS 1000
@@ -442,10 +441,11 @@ static struct start *start_new(struct object *object, int64_t seq)
 	struct start *s;
 
 	object_split(object, namespace_, name);
-	/* The plan chose the oldest. */
+	/* The plan chose the oldest; it is not found only where the journal has failed. */
 	(void)journal_each_pending(object->controller->opt.journal, namespace_, name, 1, keep_row,
 				   &find);
-	assert(find.change);
+	if (!find.change)
+		return NULL;
 	s = mem_new(1, sizeof(*s));
 	s->change = find.change;
 	build_delivery_label(s->label, s->change);
@@ -455,7 +455,10 @@ static struct start *start_new(struct object *object, int64_t seq)
 
 void build_act(struct object *object, int64_t seq)
 {
-	start_read_buildconfig(start_new(object, seq));
+	struct start *s = start_new(object, seq);
+
+	if (s)
+		start_read_buildconfig(s);
 }
 
 void build_supersede(struct object *object, int64_t seq)

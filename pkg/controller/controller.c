@@ -188,6 +188,9 @@ static void reconcile(struct controller *c, const char *key)
 	struct action next;
 
 	observe(&o, object);
+	/* Some of what waits may not have been read; the process ends. */
+	if (journal_failure(c->opt.journal))
+		return;
 	if (is_forgettable(&o)) {
 		controller_count_reconcile(c, RECONCILE_SUCCESS);
 		queue_done(c->opt.queue, key);

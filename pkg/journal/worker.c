@@ -26,18 +26,29 @@ static double now_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void wake(struct journal *journal)
+{
+	if (journal->options.wake)
+		journal->options.wake(journal->options.wake_arg);
+}
+
 void journal_fail(struct journal *journal, const char *what, sqlite3 *db, int rc)
 {
 	int cause = db ? sqlite3_system_errno(db) : 0;
 
+	bool is_first;
+
 	pthread_mutex_lock(&journal->lock);
-	if (!atomic_load(&journal->has_failed))
+	is_first = !atomic_load(&journal->has_failed);
+	if (is_first)
 		(void)snprintf(journal->failure, sizeof(journal->failure),
 			       "journal: %s: %s (code %d)%s%s", what, sqlite3_errstr(rc), rc,
 			       cause ? ": " : "", cause ? strerror(cause) : "");
 	atomic_store(&journal->is_writable, false);
 	atomic_store(&journal->has_failed, true);
 	pthread_mutex_unlock(&journal->lock);
+	if (is_first)
+		wake(journal);
 }
 
 /* What did not succeed is either tried again, by a probe, or the end. */
@@ -81,12 +92,6 @@ static double commit_batch(struct journal *journal)
 	rc = journal_writer_commit(&journal->writer, &journal->running);
 	note(journal, "write", rc);
 	return rc == SQLITE_OK ? now_seconds() - start : -1;
-}
-
-static void wake(struct journal *journal)
-{
-	if (journal->options.wake)
-		journal->options.wake(journal->options.wake_arg);
 }
 
 /* SECONDS: of the commit, or less than 0. */
@@ -143,14 +148,10 @@ static void keep_up(struct journal *journal)
 /* One batch, if any waits, and the upkeep that is due. */
 static void work(struct journal *journal)
 {
-	bool had_failed = atomic_load(&journal->has_failed);
-
 	if (take_batch(journal))
 		publish(journal, commit_batch(journal));
 	keep_up(journal);
 	publish(journal, -1);
-	if (!had_failed && atomic_load(&journal->has_failed))
-		wake(journal);
 }
 
 void journal_worker_finish(struct journal *journal)

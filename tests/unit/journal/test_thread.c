@@ -2,6 +2,7 @@
  * killed. */
 #include "world.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -178,6 +179,31 @@ static void a_forgotten_one_is_not_told_wherever_it_is(void **state)
 	live_close(&live);
 }
 
+/* What waits may be there, unread: the process is to end, also where nothing comes that is to be
+ * written. */
+static void who_cannot_read_is_woken_to_hear_of_it(void **state)
+{
+	struct world *world = *state;
+	struct live live = {.ack_fd = -1};
+	static const char garbage[16 * 4096];
+	char path[128];
+	int fd;
+
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	world_close(world);
+	assert_int_equal(live_open(&live, world->dir), ERR_OK);
+	(void)snprintf(path, sizeof(path), "%s/journal.db", world->dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, garbage, sizeof(garbage), 4096), sizeof(garbage));
+	(void)close(fd);
+	assert_int_equal(journal_each_pending(live.journal, "shop", "cart", 9, keep, NULL), 0);
+	assert_true(wait_and_collect(&live));
+	assert_non_null(journal_failure(live.journal));
+	assert_false(journal_is_writable(live.journal));
+	live_close(&live);
+}
+
 /* The child: asks as fast as it can until it is killed. */
 static void ask_until_killed(const char *dir, uint64_t first_id, int ack_fd)
 {
@@ -292,6 +318,7 @@ int main(void)
 		WORLD_TEST(an_idle_journal_wakes_nobody),
 		WORLD_TEST(close_carries_out_what_waits),
 		WORLD_TEST(a_forgotten_one_is_not_told_wherever_it_is),
+		WORLD_TEST(who_cannot_read_is_woken_to_hear_of_it),
 		cmocka_unit_test(what_was_told_survives_kill_9),
 	};
 
