@@ -89,6 +89,18 @@ build/release/tests/sim/sim: $(SIM_SRCS:%.c=build/release/%.o) build/release/lib
 sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim SEEDS=10000 FROM=1
 	@$< --seeds $(or $(SEEDS),200) --from $(or $(FROM),1)
 
+# Replaces malloc, so not under ASan. What belongs to the API server is left out.
+TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
+	$(addprefix tests/sim/,api.c api_instantiate.c api_list.c api_serve.c ledger.c replica.c transport.c)
+$(filter build/release/tests/torture/%,$(TORTURE_SRCS:%.c=build/release/%.o)): BASE += -Itests
+build/release/tests/torture/torture: $(TORTURE_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
+	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -Wl,--wrap=api_serve,--wrap=api_create_build -pthread \
+		$^ $(LDLIBS) -o $@
+
+.PHONY: torture
+torture: build/release/tests/torture/torture ## allocations that fail, one after the other: make torture STEP=1 for all
+	@$< --step $(or $(STEP),251)
+
 .PHONY: mutations print-sim
 mutations: build/release/tests/sim/sim ## rules broken one by one, each of which a simulated world must notice
 	@tests/sim/mutations

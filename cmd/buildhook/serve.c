@@ -75,6 +75,7 @@ int command_serve(int argc, char **argv)
 	forbid_core_dumps();
 	allow_descriptors();
 	give_memory_back();
+	crypto_load();
 	start_log(&options);
 	status = server_new(&server, &options, &err);
 	if (status != 0) {

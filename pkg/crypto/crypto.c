@@ -48,13 +48,18 @@ static void load(void)
 	EVP_MAC_free(mac);
 }
 
+void crypto_load(void)
+{
+	require(pthread_once(&is_loaded, load) == 0);
+}
+
 struct crypto_hmac *crypto_hmac_new(struct str key)
 {
 	struct crypto_hmac *hmac = mem_new(1, sizeof(*hmac));
 	/* NULL would mean "the key that was set before". */
 	const char *bytes = key.p ? key.p : "";
 
-	require(pthread_once(&is_loaded, load) == 0);
+	crypto_load();
 	hmac->mac = EVP_MAC_CTX_dup(hmac_template);
 	require(hmac->mac && EVP_MAC_init(hmac->mac, (const unsigned char *)bytes, key.n, NULL));
 	return hmac;
@@ -85,7 +90,7 @@ void crypto_sha256(unsigned char out[CRYPTO_SHA256_BYTES], const struct str *par
 {
 	EVP_MD_CTX *digest = EVP_MD_CTX_new();
 
-	require(pthread_once(&is_loaded, load) == 0);
+	crypto_load();
 	require(digest && EVP_DigestInit_ex2(digest, sha256, NULL));
 	for (size_t i = 0; i < n_parts; i++)
 		require(EVP_DigestUpdate(digest, parts[i].p, parts[i].n));

@@ -11,6 +11,12 @@
 #define CRYPTO_SHA256_BYTES 32
 #define CRYPTO_SHA256_HEX   64
 
+/*
+ * Loads what is used here, which else the first use does. For a process's start: OpenSSL does not
+ * take it well when memory is lacking in the midst of that.
+ */
+void crypto_load(void);
+
 /* Incremental HMAC-SHA256. */
 struct crypto_hmac;
 

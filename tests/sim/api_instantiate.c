@@ -23,7 +23,8 @@ static void put_labels(cJSON *metadata, const struct api_object *bc, const cJSON
 
 static cJSON *new_build(const struct api_object *bc, const cJSON *request, int64_t number)
 {
-	cJSON *build = json_new_object(), *metadata = NULL, *annotations = NULL, *owner = NULL;
+	cJSON *build = json_new_object(), *metadata = NULL, *annotations = NULL, *owner = NULL,
+	      *spec = NULL;
 	const cJSON *item = NULL;
 	char text[300];
 
@@ -43,8 +44,9 @@ static cJSON *new_build(const struct api_object *bc, const cJSON *request, int64
 	json_put_str(owner, "name", bc->name);
 	json_put_str(owner, "uid", bc->uid);
 	json_put_str(json_put_object(json_put_object(build, "status"), "config"), "name", bc->name);
-	json_put(json_put_object(build, "spec"), "revision",
-		 json_copy(json_member(request, "revision")));
+	spec = json_put_object(build, "spec");
+	if (json_member(request, "revision"))
+		json_put(spec, "revision", json_copy(json_member(request, "revision")));
 	return build;
 }
 

@@ -1,0 +1,252 @@
+/* pkg/net without sockets, as in tests/sim/http.c, but for deliveries of all kinds. */
+#include "request.h"
+
+#include "alloc.h"
+
+#include "crypto/crypto.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#define MAX_BYTES   (256 * 1024)
+#define MAX_HEADERS 32
+
+struct http_request {
+	struct replica *replica;
+	char *text; /* the file */
+	struct str body;
+	struct http_header headers[MAX_HEADERS];
+	size_t n_headers;
+	char *values[MAX_HEADERS]; /* of headers that are not as in the file */
+	char path[300];
+	struct timer timer;
+	void *user;
+	int *status;
+	bool is_paused, is_fed, is_answered;
+	struct http_request *prev, *next;
+};
+
+struct str http_method(const struct http_request *r)
+{
+	(void)r;
+	return STR("POST");
+}
+
+struct str http_path(const struct http_request *r)
+{
+	return str_of(r->path);
+}
+
+struct str http_header(const struct http_request *r, const char *name, size_t *n)
+{
+	struct str first = STR("");
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->n_headers; i++)
+		if (str_eq_nocase(r->headers[i].name, str_of(name)) && count++ == 0)
+			first = r->headers[i].value;
+	if (n)
+		*n = count;
+	return first;
+}
+
+int64_t http_content_length(const struct http_request *r)
+{
+	return (int64_t)r->body.n;
+}
+
+void http_set_user(struct http_request *r, void *user)
+{
+	r->user = user;
+}
+
+void *http_user(const struct http_request *r)
+{
+	return r->user;
+}
+
+void http_pause(struct http_request *r)
+{
+	r->is_paused = true;
+}
+
+static void feed(void *arg)
+{
+	struct http_request *r = arg;
+	struct http_handler handler = receiver_handler(r->replica->receiver);
+	size_t half = r->body.n / 2;
+
+	r->is_fed = true;
+	handler.on_body(handler.arg, r, str_range(r->body.p, half));
+	if (!r->is_answered)
+		handler.on_body(handler.arg, r, str_range(r->body.p + half, r->body.n - half));
+	if (!r->is_answered)
+		handler.on_end(handler.arg, r);
+}
+
+void http_resume(struct http_request *r)
+{
+	if (r->is_paused && !r->is_fed)
+		timer_start(r->replica->world->clock, &r->timer, 0, feed, r);
+	r->is_paused = false;
+}
+
+/* The request stays: the process is about to end anyway. */
+void http_respond(struct http_request *r, int status, const struct http_header *headers,
+		  size_t n_headers, struct str body)
+{
+	(void)headers;
+	(void)n_headers;
+	(void)body;
+	*r->status = status;
+	r->is_answered = true;
+	DL_DELETE(r->replica->requests, r);
+}
+
+void http_abort_all(struct replica *replica)
+{
+	struct http_handler handler = receiver_handler(replica->receiver);
+
+	while (replica->requests) {
+		struct http_request *r = replica->requests;
+
+		timer_stop(replica->world->clock, &r->timer);
+		if (r->user)
+			handler.on_abort(handler.arg, r);
+		DL_DELETE(replica->requests, r);
+	}
+}
+
+void http_check_patience(struct replica *replica)
+{
+	(void)replica;
+}
+
+static void arrive(void *arg)
+{
+	struct http_request *r = arg;
+	struct http_handler handler = receiver_handler(r->replica->receiver);
+
+	handler.on_head(handler.arg, r);
+	if (!r->is_answered && !r->is_paused)
+		feed(r);
+}
+
+static void put_digest(struct buf *out, struct str key, const struct str *parts, size_t n,
+		       bool is_base64)
+{
+	struct crypto_hmac *hmac = crypto_hmac_new(key);
+	unsigned char digest[CRYPTO_SHA256_BYTES];
+	char hex[CRYPTO_SHA256_HEX + 1];
+	CLEANUP(mem_free) char *base64 = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		crypto_hmac_update(hmac, parts[i]);
+	crypto_hmac_final(hmac, digest);
+	crypto_hmac_free(hmac);
+	crypto_hex(hex, digest, sizeof(digest));
+	base64 = crypto_base64(digest, sizeof(digest));
+	buf_put_str(out, str_of(is_base64 ? base64 : hex));
+}
+
+/* The placeholders of tests/data/README.md. */
+static char *fill_in(const struct http_request *r, struct str value)
+{
+	CLEANUP(buf_release) struct buf out = BUF_INIT(1024);
+	const struct str v1[] = {STR("msg_2mNvK"), STR("."), STR("1763900000"), STR("."), r->body};
+	size_t at = str_find_char(value, '{');
+	struct str what = str_range(value.p + at, value.n - at);
+
+	buf_put_str(&out, str_range(value.p, at));
+	if (str_eq(what, STR("{{hex}}")))
+		put_digest(&out, STR(REQUEST_SECRET), &r->body, 1, false);
+	else if (str_eq(what, STR("{{hex of another secret}}")))
+		put_digest(&out, STR("another"), &r->body, 1, false);
+	else if (str_eq(what, STR("{{secret}}")))
+		buf_put_str(&out, STR(REQUEST_SECRET));
+	else if (str_eq(what, STR("{{bearer}}")))
+		buf_put_str(&out, STR("Bearer " REQUEST_SECRET));
+	else if (str_eq(what, STR("{{v1}}"))) {
+		buf_put_str(&out, STR("v1,"));
+		put_digest(&out, STR(REQUEST_KEY), v1, ARRAY_LEN(v1), true);
+	} else
+		buf_put_str(&out, what);
+	return buf_take(&out);
+}
+
+static void put_header(struct http_request *r, struct str name, struct str value)
+{
+	if (r->n_headers < MAX_HEADERS)
+		r->headers[r->n_headers++] = (struct http_header){name, value};
+}
+
+static void parse_file(struct http_request *r, struct str text)
+{
+	struct str line;
+
+	while (str_next_part(&text, '\n', &line) && !str_empty(line)) {
+		size_t colon = str_find_char(line, ':');
+
+		put_header(r, str_range(line.p, colon),
+			   str_trim(str_range(line.p + colon + 1, line.n - colon - 1)));
+	}
+	r->body = text;
+	for (size_t i = 0; i < r->n_headers; i++) {
+		r->values[i] = fill_in(r, r->headers[i].value);
+		r->headers[i].value = str_of(r->values[i]);
+	}
+}
+
+static void read_file(struct http_request *r, const char *name)
+{
+	char path[200];
+	size_t n = 0;
+	FILE *file = NULL;
+
+	(void)snprintf(path, sizeof(path), "tests/data/%s.http", name);
+	file = fopen(path, "rb");
+	if (!file) {
+		perror(path);
+		exit(2);
+	}
+	r->text = mem_new(MAX_BYTES, 1);
+	n = fread(r->text, 1, MAX_BYTES, file);
+	(void)fclose(file);
+	parse_file(r, str_range(r->text, n));
+}
+
+static const char *type_of(const char *file)
+{
+	static const char *const types[] = {"gitlab", "bitbucket", "generic"};
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (strncmp(file, types[i], strlen(types[i])) == 0)
+			return types[i];
+	return "github"; /* and the hosts that speak as it does */
+}
+
+void request_send(struct replica *replica, const struct request *request, int *status)
+{
+	bool was_armed = alloc_pause();
+	struct http_request *r = mem_new(1, sizeof(*r));
+	const char *type = type_of(request->file);
+
+	r->replica = replica;
+	r->status = status;
+	read_file(r, request->file);
+	/* Else each would be a delivery of its own. */
+	if (strcmp(type, "generic") == 0)
+		put_header(r, STR("Idempotency-Key"), STR("one"));
+	if (request->is_dry_run)
+		put_header(r, STR("X-Buildhook-Dry-Run"), STR("true"));
+	if (request->has_path_secret)
+		(void)snprintf(r->path, sizeof(r->path),
+			       "/apis/build.openshift.io/v1/namespaces/shop/buildconfigs/cart/"
+			       "webhooks/%s/%s",
+			       REQUEST_PATH_SECRET, type);
+	else
+		(void)snprintf(r->path, sizeof(r->path), "/hooks/shop/cart/%s", type);
+	DL_APPEND(replica->requests, r);
+	timer_start(replica->world->clock, &r->timer, 0, arrive, r);
+	alloc_resume(was_armed);
+}
