@@ -50,6 +50,18 @@ struct str http_header(const struct http_request *r, const char *name, size_t *n
 	return first;
 }
 
+bool http_refuse_expectation(struct http_request *r)
+{
+	(void)r;
+	return false;
+}
+
+bool http_refuse_length(struct http_request *r)
+{
+	(void)r;
+	return false;
+}
+
 int64_t http_content_length(const struct http_request *r)
 {
 	return (int64_t)r->body.n;
