@@ -215,10 +215,11 @@ static enum reason check_paused(const struct question *q, struct verdict *out)
 	if (!q->bc->is_paused)
 		return REASON_NONE;
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig is paused");
-	return say(out, REASON_PAUSED,
-		   "pushed %s; this BuildConfig is paused (annotation "
-		   "openshift.io/build-config.paused). Remove the annotation, and deliver again",
-		   *q->shown_ref ? q->shown_ref : "nothing in particular");
+	return say(
+		out, REASON_PAUSED,
+		"%s%s%sthis BuildConfig is paused (annotation openshift.io/build-config.paused). "
+		"Remove the annotation, and deliver again",
+		*q->shown_ref ? "pushed " : "", q->shown_ref, *q->shown_ref ? "; " : "");
 }
 
 static const struct rule {

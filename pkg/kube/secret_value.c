@@ -27,7 +27,7 @@ static const char *text_of(const cJSON *value)
 
 /*
  * Appends the usable part of a key's value to OUT, which is without the one newline at its end that
- * editors and `echo` leave. Returns why there is none, "" otherwise.
+ * editors and `echo` leave. Returns why there is none, and what to do, "" otherwise.
  */
 static const char *put_value(struct buf *out, const cJSON *encoded)
 {
@@ -36,15 +36,17 @@ static const char *put_value(struct buf *out, const cJSON *encoded)
 	const char *problem = "";
 
 	if (!encoded)
-		return "it has no key " KUBE_SECRET_KEY;
+		return "it has no key " KUBE_SECRET_KEY ": put the secret there";
 	if (!crypto_unbase64(bytes, sizeof(bytes), &n, str_of(text_of(encoded))))
-		problem = "the value of its key " KUBE_SECRET_KEY " is longer than 4096 bytes";
+		problem = "the value of its key " KUBE_SECRET_KEY
+			  " is longer than 4096 bytes: put a shorter one there";
 	else if (memchr(bytes, 0, n))
-		problem = "the value of its key " KUBE_SECRET_KEY " holds a NUL byte";
+		problem =
+			"the value of its key " KUBE_SECRET_KEY " holds a NUL byte: put text there";
 	if (n > 0 && bytes[n - 1] == '\n')
 		n--;
 	if (!problem[0] && n == 0)
-		problem = "the value of its key " KUBE_SECRET_KEY " is empty";
+		problem = "the value of its key " KUBE_SECRET_KEY " is empty: put the secret there";
 	if (!problem[0])
 		buf_put(out, bytes, n);
 	explicit_bzero(bytes, sizeof(bytes));

@@ -43,7 +43,7 @@ struct kube_secret {
 	const char *rotated_for;   /* annotation buildhook.io/rotated, or "" */
 	const struct kube_secret_owner *owners; /* ownerReferences of kind BuildConfig */
 	size_t n_owners;
-	const char *problem; /* why value is empty, in words; "" otherwise */
+	const char *problem; /* why value is empty, and what to do, in words; "" otherwise */
 };
 
 /*

@@ -156,10 +156,11 @@ static bool is_answered_early(struct http_request *request)
 static void on_head(void *arg, struct http_request *request)
 {
 	struct receiver *r = arg;
-	const char *why = not_now(r);
+	const char *why;
 
 	if (is_answered_early(request))
 		return;
+	why = not_now(r);
 	if (why)
 		exchange_unavailable(new_exchange(r, request), why);
 	else

@@ -266,14 +266,14 @@ static void a_value_is_usable_or_the_problem_is_told(void **state)
 		{"\"WebHookSecretKey\":\"YWJjCg==\"", "abc", ""},
 		{"\"WebHookSecretKey\":\"YWJjCgo=\"", "abc\n", ""},
 		{"\"WebHookSecretKey\":\"YQ0K\"", "a\r", ""},
-		{"\"WebHookSecretKey\":\"Cg==\"", "", "is empty"},
-		{"\"WebHookSecretKey\":\"\"", "", "is empty"},
-		{"\"WebHookSecretKey\":5", "", "is empty"},
+		{"\"WebHookSecretKey\":\"Cg==\"", "", "is empty: put"},
+		{"\"WebHookSecretKey\":\"\"", "", "is empty: put"},
+		{"\"WebHookSecretKey\":5", "", "is empty: put"},
 		/* "a\0b" */
 		{"\"WebHookSecretKey\":\"YQBi\"", "", "NUL"},
 		{"\"WebHookSecretKey\":\"?\"", "", "longer than 4096"},
-		{"\"token\":\"YWJj\"", "", "has no key"},
-		{"\"webhooksecretkey\":\"YWJj\"", "", "has no key"},
+		{"\"token\":\"YWJj\"", "", "has no key WebHookSecretKey: put"},
+		{"\"webhooksecretkey\":\"YWJj\"", "", "has no key WebHookSecretKey: put"},
 	};
 	struct world *w = *state;
 
