@@ -2,6 +2,7 @@
 
 #include "process.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "buildconfig/buildconfig.h"
 
@@ -22,6 +23,8 @@ static const struct metrics_family build_info = {.name = "buildhook_build_info",
 
 enum figure {
 	FIGURE_OLDEST_PENDING,
+	FIGURE_JOURNAL_LOG,
+	FIGURE_LOG_DROPPED,
 	FIGURE_WATCH_AGE,
 	FIGURE_CERTIFICATE,
 	FIGURE_STALL,
@@ -55,6 +58,12 @@ enum figure {
 static const struct metrics_family figures[FIGURES] = {
 	[FIGURE_OLDEST_PENDING] = GAUGE("buildhook_journal_oldest_pending_seconds",
 					"Age of the oldest change that has not ended."),
+	[FIGURE_JOURNAL_LOG] =
+		GAUGE("buildhook_journal_log_bytes",
+		      "The journal's write-ahead log; it stays below 64 MiB, unless somebody reads "
+		      "the journal and does not come to an end."),
+	[FIGURE_LOG_DROPPED] = COUNTER("buildhook_log_records_dropped_total",
+				       "Log records that nobody took in time."),
 	[FIGURE_WATCH_AGE] =
 		GAUGE("buildhook_watch_age_seconds", "Since the last sign of life of the watch."),
 	[FIGURE_CERTIFICATE] =
@@ -125,6 +134,7 @@ static void read_journal(struct stats *s)
 	for (size_t i = 0; i < n; i++)
 		metrics_observe(s->commit_seconds, seconds[i]);
 	metrics_set(s->figures[FIGURE_OLDEST_PENDING], (double)journal.oldest_pending_ms / 1000);
+	metrics_set(s->figures[FIGURE_JOURNAL_LOG], (double)journal.log_bytes);
 }
 
 static void read_queue(struct stats *s)
@@ -173,6 +183,7 @@ static void collect(void *arg)
 	read_journal(s);
 	read_queue(s);
 	read_process(s);
+	metrics_set(s->figures[FIGURE_LOG_DROPPED], (double)log_dropped());
 	metrics_set(s->figures[FIGURE_WATCH_AGE], watch_age_seconds(s));
 	metrics_set(s->figures[FIGURE_STALL], (double)loop_take_stall_ms(s->opt.loop) / 1000);
 	metrics_set(s->figures[FIGURE_CERTIFICATE],

@@ -316,17 +316,19 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	return ERR_OK;
 }
 
-/* An admin reads this, with a program that does not start: it names the command. */
+/* An admin reads this, with a program that does not start: it names the command, which must not be
+ * cut off. */
 static int explain(struct err *out, const struct journal_folder *folder, const struct err *why)
 {
+	bool is_short = strlen(folder->path) <= 100;
+
 	if (why->code != ERR_INVALID)
 		return err_set(out, why->code, "journal %s/" JOURNAL_FILE ": %s", folder->path,
 			       why->msg);
-	return err_set(
-		out, ERR_INVALID,
-		"journal %s/" JOURNAL_FILE ": %.80s. To start with an empty one (builds that "
-		"wait in this one are lost): cd %s && mv " JOURNAL_FILE " " JOURNAL_FILE ".bad",
-		folder->path, why->msg, folder->path);
+	return err_set(out, ERR_INVALID,
+		       "journal: %.60s. To start without it (builds that wait in it are lost): "
+		       "cd %s && mv " JOURNAL_FILE " " JOURNAL_FILE ".bad",
+		       why->msg, is_short ? folder->path : "DATA_DIR");
 }
 
 int journal_schema_open(sqlite3 **out, const struct journal_folder *folder, struct err *err)

@@ -94,7 +94,7 @@ static void assert_refused(struct world *world, const char *why)
 
 	assert_int_equal(world_open(world, &err), ERR_INVALID);
 	assert_null(world->journal);
-	if (!strstr(err.msg, why) || !strstr(err.msg, "mv journal.db journal.db.bad"))
+	if (!strstr(err.msg, why) || !strstr(err.msg, " && mv journal.db journal.db.bad"))
 		fail_msg("\"%s\" says nothing of \"%s\"", err.msg, why);
 }
 
@@ -231,6 +231,19 @@ static void a_file_that_is_no_journal_is_refused_and_left_alone(void **state)
 		assert_refused(world, cases[i].why);
 		assert_same_file(world, "journal.db", &before);
 	}
+}
+
+static void also_in_a_folder_with_a_long_name_the_message_says_what_to_do(void **state)
+{
+	struct world *world = *state;
+	char name[200];
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	(void)snprintf(world->dir, sizeof(world->dir), "%s/%s", world->base, name);
+	make_journal(world, 1);
+	store(world, "journal.db", "hello", 5);
+	assert_refused(world, "not an SQLite file");
 }
 
 static void another_programs_file_is_refused_and_left_alone(void **state)
@@ -457,6 +470,7 @@ int main(void)
 		WORLD_TEST(a_second_process_is_refused_and_told_who_has_it),
 		WORLD_TEST(a_killed_process_leaves_no_lock),
 		WORLD_TEST(a_file_that_is_no_journal_is_refused_and_left_alone),
+		WORLD_TEST(also_in_a_folder_with_a_long_name_the_message_says_what_to_do),
 		WORLD_TEST(another_programs_file_is_refused_and_left_alone),
 		WORLD_TEST(a_newer_journal_is_refused_and_left_alone),
 		WORLD_TEST(a_newer_journal_is_noticed_by_its_log_and_left_alone),

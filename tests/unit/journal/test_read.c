@@ -292,7 +292,7 @@ static void what_is_not_there_or_no_journal_is_said_to_be_so(void **state)
 {
 	struct world *world = *state;
 	struct err err = {0};
-	char path[128];
+	char path[400];
 	FILE *file;
 
 	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_NOTFOUND);

@@ -186,7 +186,7 @@ static void who_cannot_read_is_woken_to_hear_of_it(void **state)
 	struct world *world = *state;
 	struct live live = {.ack_fd = -1};
 	static const char garbage[16 * 4096];
-	char path[128];
+	char path[400];
 	int fd;
 
 	world_must_open(world);

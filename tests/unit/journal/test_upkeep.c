@@ -146,7 +146,7 @@ static void where_too_many_wait_more_are_refused_whole(void **state)
 
 static int64_t size_of(const struct world *world, const char *name)
 {
-	char path[128];
+	char path[400];
 	struct stat st = {0};
 
 	(void)snprintf(path, sizeof(path), "%s/%s", world->dir, name);
@@ -219,7 +219,7 @@ static void a_reader_that_comes_to_no_end_is_seen_by_the_size_of_the_log(void **
 {
 	struct world *world = *state;
 	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
-	char path[128];
+	char path[400];
 	sqlite3 *db = NULL;
 	sqlite3_stmt *stmt = NULL;
 	struct journal_stats stats = {0};

@@ -25,7 +25,7 @@
 
 struct world {
 	char base[64]; /* removed in the end */
-	char dir[80];  /* the data folder, below it */
+	char dir[300]; /* the data folder, below it */
 	int64_t mono_ms;
 	int64_t wall_ms;
 	struct clock *clock;
