@@ -67,6 +67,28 @@ static void who_forgets_is_not_told_but_the_row_is_stored(void **state)
 	assert_int_equal(count_pending(world), 1);
 }
 
+static void who_only_asks_is_told_what_would_come_of_it(void **state)
+{
+	struct world *world = *state;
+	struct journal_change changes[] = {sample("d1", "refs/heads/main"),
+					   sample("d1", "refs/heads/ended"),
+					   sample("d1", "refs/heads/new")};
+	struct told told = {0};
+
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	(void)write_state(world, add_one(world, "d1", "refs/heads/ended").seq, JOURNAL_FAILED, "",
+			  "because");
+	assert_int_not_equal(journal_ask(world->journal, changes, 3, on_added, &told), 0);
+	journal_collect(world->journal);
+	assert_int_equal(told.status, ERR_OK);
+	assert_int_equal(told.results[0].added, JOURNAL_DUPLICATE);
+	assert_int_equal(told.results[1].added, JOURNAL_REVIVED);
+	assert_int_equal(told.results[2].added, JOURNAL_NEW);
+	assert_int_equal(count_pending(world), 1);
+	assert_int_equal(add_one(world, "d1", "refs/heads/new").added, JOURNAL_NEW);
+}
+
 static struct journal *forgetful;
 
 static void forget_the_next(void *arg, int status, const struct journal_add_result *results,
@@ -372,6 +394,7 @@ int main(void)
 		WORLD_TEST(an_added_change_is_pending_and_comes_back_whole),
 		WORLD_TEST(nothing_is_told_before_collect),
 		WORLD_TEST(who_forgets_is_not_told_but_the_row_is_stored),
+		WORLD_TEST(who_only_asks_is_told_what_would_come_of_it),
 		WORLD_TEST(one_that_is_told_may_forget_another_of_the_same_batch),
 		WORLD_TEST(close_stores_what_waits_and_tells_nobody),
 		WORLD_TEST(what_differs_in_one_part_of_the_key_is_another_change),

@@ -1,0 +1,166 @@
+"""What is answered to whom: the checks in their order, and what no answer may tell."""
+
+import json
+import re
+import socket
+import time
+import uuid
+
+import pytest
+
+from harness import Buildhook, buildconfig, github_headers, github_payload, openshift_path, push, wait_for
+
+MIB = 1 << 20
+STATUS_KEYS = {"kind", "apiVersion", "metadata", "status", "message", "reason", "code"}
+TEST_OF_DATA_CENTER = {"X-Event-Key": "diagnostics:ping", "Content-Type": "application/json; charset=UTF-8"}
+
+
+@pytest.fixture(scope="module")
+def receiver(cluster, tmp_path_factory):
+    """One for all tests here: (buildhook, namespace, secret) of BuildConfig "cart"."""
+    directory = tmp_path_factory.mktemp("answers")
+    namespace = cluster.namespace()
+    triggers = [{"type": kind, kind.lower(): {"secretReference": {"name": "cart-hook"}}} for kind in ("GitHub", "GitLab", "Bitbucket", "Generic")]
+    cluster.create(namespace, buildconfig("cart", triggers=triggers))
+    cluster.create(namespace, buildconfig("bare", triggers=[]))
+    kubeconfig = cluster.service_account_kubeconfig(directory / "kubeconfig")
+    buildhook = Buildhook(kubeconfig, directory, "--max-body", "2MiB", "--builds-per-minute", "0")
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "generic-state") == "Ready")
+    yield buildhook, namespace, cluster.secret_value(namespace, "cart-hook")
+    buildhook.stop()
+    buildhook.check_log()
+
+
+def ask(buildhook, request, seconds=15):
+    """The status, the head and the body of the first answer to these bytes."""
+    host, port = buildhook.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=seconds) as connection:
+        connection.sendall(request)
+        got = b""
+        while b"\r\n\r\n" not in got:
+            piece = connection.recv(65536)
+            assert piece, got
+            got += piece
+        head, _, body = got.partition(b"\r\n\r\n")
+        length = int(re.search(rb"Content-Length: (\d+)", head)[1])
+        while len(body) < length:
+            body += connection.recv(65536)
+    return int(head.split(b" ")[1]), head, body
+
+
+def request(path, *fields, method="POST", version="HTTP/1.1", body=b""):
+    lines = "".join(f"{field}\r\n" for field in ("Host: x", *fields))
+    return f"{method} {path} {version}\r\n{lines}\r\n".encode() + body
+
+
+EXPECT, ENCODED, LONG = "Expect: other", "Content-Encoding: gzip", f"Content-Length: {3 * MIB}"
+
+
+@pytest.mark.parametrize("status, reason, arguments", [
+    (400, "BadRequest", {"fields": ("A : b", EXPECT, ENCODED, LONG), "method": "PUT"}),
+    (505, "HTTPVersionNotSupported", {"version": "HTTP/1.2"}),
+    (431, "RequestHeaderFieldsTooLarge", {"fields": ["A: b"] * 100}),
+    (404, "NotFound", {"path": "/nothing", "fields": (EXPECT, ENCODED, LONG), "method": "PUT"}),
+    (405, "MethodNotAllowed", {"fields": (EXPECT, ENCODED, LONG), "method": "PUT"}),
+    (417, "ExpectationFailed", {"fields": (EXPECT, ENCODED, LONG)}),
+    (415, "UnsupportedMediaType", {"fields": (ENCODED, LONG)}),
+    (415, "UnsupportedMediaType", {"fields": ("Content-Encoding:", ENCODED, LONG)}),
+    (413, "RequestEntityTooLarge", {"fields": (LONG,)}),
+    (413, "RequestEntityTooLarge", {"fields": (LONG, "Expect: 100-continue")}),
+    (400, "BadRequest", {"version": "HTTP/1.0"}),
+])
+def test_checks_come_in_their_order_and_each_answer_is_a_status(receiver, status, reason, arguments):
+    buildhook, namespace, _ = receiver
+    arguments = {"path": f"/hooks/{namespace}/cart/github", "fields": (), **arguments}
+    code, head, body = ask(buildhook, request(arguments.pop("path"), *arguments.pop("fields"), **arguments))
+    assert code == status
+    answer = json.loads(body)
+    assert set(answer) == STATUS_KEYS
+    assert (answer["kind"], answer["status"], answer["reason"], answer["code"]) == ("Status", "Failure", reason, status)
+    assert (b"\r\nAllow: POST" in head) == (status == 405)
+    assert b"X-Buildhook-Delivery" not in head
+
+
+def test_too_long_a_target_is_414(receiver):
+    code, _, body = ask(receiver[0], request("/" + "a" * 9000))
+    assert (code, json.loads(body)["reason"]) == (414, "RequestURITooLong")
+
+
+def test_refusals_are_the_same_bytes_half_a_second_after_the_last_byte(receiver):
+    buildhook, namespace, secret = receiver
+    body = json.dumps(github_payload()).encode()
+    hooks = [("none-such", "cart"), (namespace, "none"), (namespace, "bare"), (namespace, "cart")]
+    paths = [f"/hooks/{at}/{name}/github" for at, name in hooks] + [openshift_path(at, name, "wrong", "github") for at, name in hooks]
+    answers = set()
+    for path in paths:
+        signer = secret if "/webhooks/" in path else "wrong"
+        fields = [f"{key}: {value}" for key, value in github_headers(signer, body).items()]
+        host, port = buildhook.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=15) as connection:
+            connection.sendall(request(path, f"Content-Length: {len(body)}", *fields, body=body[:-1]))
+            time.sleep(0.2)
+            began = time.monotonic()
+            connection.sendall(body[-1:])
+            answers.add(re.sub(rb'for ..".*?"', b"", connection.recv(65536)).replace(b"bare", b"cart").replace(b"none", b"cart"))
+            assert 0.45 < time.monotonic() - began < 5
+    assert len(answers) == 1 and answers.pop().startswith(b"HTTP/1.1 401 ")
+
+
+def test_an_unsigned_test_of_data_center_is_answered_alike_everywhere_and_not_recorded(cluster, receiver):
+    buildhook, namespace, secret = receiver
+    paths = [
+        f"/hooks/{namespace}/cart/bitbucket", f"/hooks/{namespace}/none/bitbucket", "/hooks/none/none/bitbucket",
+        openshift_path(namespace, "cart", secret, "bitbucket"), openshift_path(namespace, "cart", "wrong", "bitbucket"),
+    ]
+    answers = [buildhook.request(path, b'{"test": true}', TEST_OF_DATA_CENTER) for path in paths]
+    assert {(a.status, a.body, a.headers["X-Buildhook-Delivery"]) for a in answers} == {(200, answers[0].body, None)}
+    assert answers[0].json["reason"] == "Ping"
+    assert not cluster.annotation(namespace, "cart", "bitbucket-last")
+
+
+def test_every_answer_after_a_good_proof_names_the_delivery(receiver):
+    buildhook, namespace, secret = receiver
+    path = f"/hooks/{namespace}/cart/github"
+
+    def send(body, delivery, **headers):
+        return buildhook.request(path, body, {**github_headers(secret, body, delivery), **headers})
+
+    push_of_main = json.dumps(github_payload()).encode()
+    push_of_other = json.dumps(github_payload(ref="refs/heads/other")).encode()
+    answers = [
+        ("Ping", send(b"{}", "d-1", **{"X-GitHub-Event": "ping"})),
+        ("EventIgnored", send(b"{}", "d-1", **{"X-GitHub-Event": "issues"})),
+        ("RefMismatch", send(push_of_other, "d-1")),
+        ("Unreadable", send(b"{", "d-1")),
+        ("Unreadable", send(b"{}", "d-1", **{"Content-Type": "text/plain"})),
+        ("DryRun", send(push_of_main, "d-1", **{"X-Buildhook-Dry-Run": "true"})),
+        (None, send(push_of_main, "d-1")),
+        ("Duplicate", send(push_of_main, "d-1")),
+    ]
+    for reason, answer in answers:
+        assert answer.headers["X-Buildhook-Delivery"] == "d-1", reason
+        assert answer.json.get("reason") == reason
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing(cluster, receiver):
+    buildhook, namespace, secret = receiver
+    name = f"dry-{uuid.uuid4().hex[:6]}"
+    cluster.create(namespace, buildconfig(name))
+    wait_for("Ready", lambda: cluster.annotation(namespace, name, "github-state") == "Ready")
+    secret = cluster.secret_value(namespace, f"{name}-hook")
+    body = json.dumps(github_payload()).encode()
+
+    def send(delivery, dry_run):
+        headers = {**github_headers(secret, body, delivery), **({"X-Buildhook-Dry-Run": "true"} if dry_run else {})}
+        return buildhook.request(f"/hooks/{namespace}/{name}/github", body, headers)
+
+    answer = send("d-1", True)
+    assert (answer.status, answer.json["reason"]) == (200, "DryRun")
+    assert "refs/heads/main" in answer.json["message"]
+    assert not cluster.annotation(namespace, name, "github-last")
+    built = send("d-1", False).json
+    assert (built["kind"], built["metadata"]["name"]) == ("Build", f"{name}-1")
+    again = send("d-1", True).json
+    assert again["reason"] == "Duplicate" and f"{name}-1" in again["message"]
+    assert send("d-2", True).json["reason"] == "DryRun"
+    assert push(buildhook, namespace, name, secret).json["metadata"]["name"] == f"{name}-2"
