@@ -67,6 +67,9 @@ void hook_decode_release(struct hook_decode *d)
 	mem_free(&d->pusher);
 	mem_free(&d->sender);
 	mem_free(&d->default_branch);
+	mem_free(&d->clone_url);
+	mem_free(&d->ssh_url);
+	mem_free(&d->page_url);
 	release_push(&d->push);
 	hook_commit_release(&d->commit);
 	for (size_t i = 0; i < d->n_commits; i++)
@@ -90,14 +93,27 @@ void hook_decode_feed(struct hook_decode *d, struct str bytes)
 		d->problem = err;
 }
 
+static void add_repository(struct hook_event *event, struct str address)
+{
+	for (size_t i = 0; i < ARRAY_LEN(event->repositories); i++)
+		if (!event->repositories[i]) {
+			event->repositories[i] = str_dup(address);
+			return;
+		}
+}
+
 /* "refs/heads/" is not part of a default branch's name; one host might yet send it. */
 static void give_names(struct hook_decode *d)
 {
+	const char *const urls[] = {d->clone_url, d->ssh_url, d->page_url};
 	struct str branch = str_of(d->default_branch);
 
 	branch = str_without_prefix(branch, STR("refs/heads/"));
 	d->event->default_branch = str_empty(branch) ? NULL : str_dup(branch);
 	d->event->pusher = d->pusher ? TAKE(d->pusher) : TAKE(d->sender);
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++)
+		if (urls[i])
+			add_repository(d->event, str_of(urls[i]));
 }
 
 int hook_decode_finish(struct hook_decode *d, struct err *err)
@@ -221,16 +237,12 @@ int hook_require_list(const struct hook_decode *d, const char *path, struct err 
 void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 			  const struct reader_value *value)
 {
-	char **repositories = d->event->repositories;
-
-	(void)field;
 	if (value->type != READER_STRING || value->is_cut || str_empty(value->text))
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(d->event->repositories); i++)
-		if (!repositories[i]) {
-			repositories[i] = str_dup(value->text);
-			return;
-		}
+	if (field->at)
+		set_text(d, field, value->text);
+	else
+		add_repository(d->event, value->text);
 }
 
 struct hook_change *hook_decode_add_change(struct hook_decode *d)

@@ -93,6 +93,8 @@ struct hook_decode {
 	bool allow_env;     /* Generic; set before the first byte */
 
 	char *pusher, *sender, *default_branch;
+	/* Of the repository, told in this order whatever the payload's is. */
+	char *clone_url, *ssh_url, *page_url;
 
 	struct hook_push push;
 	struct hook_commit commit; /* of a list, the one that is being read */
@@ -144,7 +146,7 @@ void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
 void hook_read_list(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
 int hook_require_list(const struct hook_decode *d, const char *path, struct err *err);
-/* Puts an address into the event's repositories. */
+/* Puts an address into the event's repositories; with a place in FIELD, there. */
 void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 			  const struct reader_value *value);
 
@@ -176,6 +178,10 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 #define HOOK_REPOSITORY(path)                                                                      \
 	{                                                                                          \
 		path, hook_read_repository, 0, HOOK_MAX_URL_BYTES                                  \
+	}
+#define HOOK_URL(path, member)                                                                     \
+	{                                                                                          \
+		path, hook_read_repository, HOOK_AT(member), HOOK_MAX_URL_BYTES                    \
 	}
 #define HOOK_PERSON(path, member, mail)                                                            \
 	HOOK_TEXT(path "/name", member.name), HOOK_TEXT(path "/" mail, member.email)

@@ -101,7 +101,8 @@ struct hook_event {
 	bool is_first_match_only;
 	char *pusher;         /* login or name of who pushed */
 	char *default_branch; /* short name */
-	/* Addresses of the repository that the payload names (clone, ssh, html); NULL ends them. */
+	/* Addresses of the repository that the payload names, the first being what it is cloned
+	 * from; NULL ends them. */
 	char *repositories[4];
 	/*
 	 * Files that the push touched, each followed by a NUL, of a delivery with one change;
