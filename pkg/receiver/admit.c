@@ -200,13 +200,20 @@ static size_t decide_changes(struct exchange *x)
 	return n_starts;
 }
 
+static const char *no_ref(const struct exchange *x)
+{
+	if (x->route.type == HOOK_GENERIC)
+		return "the payload's git names no ref; this BuildConfig builds a ref. Send it in "
+		       "git.ref, or leave git out to build the BuildConfig's own";
+	return "the push moved no ref, so there is nothing to build";
+}
+
 static void admit_push(struct exchange *x)
 {
 	size_t n_starts;
 
 	if (x->event->n_changes == 0) {
-		answer_nothing(x, NULL, REASON_EVENT_IGNORED,
-			       "the push moved no ref, so there is nothing to build", NULL);
+		answer_nothing(x, NULL, REASON_EVENT_IGNORED, no_ref(x), NULL);
 		return;
 	}
 	n_starts = decide_changes(x);
