@@ -26,6 +26,7 @@ var controllerNames = []string{
 	"disruption-controller",
 	"garbage-collector-controller",
 	"namespace-controller",
+	"persistentvolumeclaim-protection-controller", // else a namespace with claims is never gone
 	"resourcequota-controller",
 	"root-ca-certificate-publisher-controller",
 	"serviceaccount-controller",
