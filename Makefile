@@ -92,14 +92,36 @@ sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim
 # Replaces malloc, so not under ASan. What belongs to the API server is left out.
 TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
 	$(addprefix tests/sim/,api.c api_instantiate.c api_list.c api_serve.c ledger.c replica.c transport.c)
-$(filter build/release/tests/torture/%,$(TORTURE_SRCS:%.c=build/release/%.o)): BASE += -Itests
+TORTURE_LDFLAGS := -Wl,--wrap=api_serve,--wrap=api_create_build
+build/release/tests/torture/%.o build/coverage/tests/torture/%.o: BASE += -Itests
 build/release/tests/torture/torture: $(TORTURE_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
-	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -Wl,--wrap=api_serve,--wrap=api_create_build -pthread \
+	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) $(TORTURE_LDFLAGS) -pthread \
 		$^ $(LDLIBS) -o $@
 
 .PHONY: torture
 torture: build/release/tests/torture/torture ## allocations that fail, one after the other: make torture STEP=1 for all
 	@$< --step $(or $(STEP),251)
+
+COVERAGE_CFLAGS := -O0 -g -w --coverage -fprofile-update=atomic
+COVERAGE_TESTS := $(UNIT_SRCS:%.c=build/coverage/%)
+build/coverage/%.o: %.c Makefile | deps
+	$(call say,cc)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(COVERAGE_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+
+build/coverage/libbuildhook.a: $(PKG_SRCS:%.c=build/coverage/%.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(COVERAGE_TESTS): build/coverage/tests/unit/%: build/coverage/tests/unit/%.o build/coverage/libbuildhook.a
+	$(Q)$(CC) $(COVERAGE_CFLAGS) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
+
+build/coverage/tests/torture/torture: $(TORTURE_SRCS:%.c=build/coverage/%.o) build/coverage/libbuildhook.a
+	$(Q)$(CC) $(COVERAGE_CFLAGS) $(TORTURE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+
+.PHONY: coverage
+coverage: $(COVERAGE_TESTS) build/coverage/tests/torture/torture ## lines and branches that unit tests and torture cover; T=journal: of its files
+	@hack/coverage $(T)
 
 .PHONY: mutations print-sim
 mutations: build/release/tests/sim/sim ## rules broken one by one, each of which a simulated world must notice
@@ -143,10 +165,10 @@ test: ## all tests
 	@hack/test
 
 clean: ## removes what was built (not the development cluster's program)
-	rm -rf build/release build/asan build/buildhook build/buildhook-asan
+	rm -rf build/release build/asan build/coverage build/buildhook build/buildhook-asan
 
 .PHONY: deps
 deps:
 	@hack/deps
 
--include $(shell find build/release build/asan -name '*.d' 2>/dev/null)
+-include $(shell find build/release build/asan build/coverage -name '*.d' 2>/dev/null)

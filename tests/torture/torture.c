@@ -442,6 +442,8 @@ static const struct scenario scenarios[] = {
 
 /* The child. */
 
+extern void __gcov_dump(void) __attribute__((weak));
+
 static void on_abort(int signo)
 {
 	(void)signo;
@@ -540,6 +542,8 @@ static void live(const struct scenario *s, size_t k, bool is_lasting, const char
 	s->prepare(s);
 	run_scenario(s, k, is_lasting);
 	t.outcome->is_over = true;
+	if (__gcov_dump)
+		__gcov_dump();
 	_exit(0);
 }
 

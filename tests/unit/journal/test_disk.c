@@ -1,8 +1,9 @@
-/* A disk that fails, fills up or loses its power, call by call: what was told is there afterwards,
- * and once. */
+/* A disk that fails, fills up or loses its power, call by call, and memory that runs out: what was
+ * told is there afterwards, and once. */
 #include "world.h"
 
 #include "disk.h"
+#include "memory.h"
 
 #include "journal/core.h"
 
@@ -480,13 +481,68 @@ static void a_sync_that_failed_is_not_trusted_by_the_next_process(void **state)
 	print_message("%ld restarts\n", n);
 }
 
+/* Memory. */
+
+static void check_without_memory(struct life *life, const char *where)
+{
+	memory_fail(0, false);
+	/* A read that fails may have hidden builds that wait: it ends the process. */
+	if (!journal_failure(life->world.journal))
+		check_recovery(life, where);
+}
+
+static bool lack_memory_at(long k, bool is_lasting, bool has_log)
+{
+	CLEANUP(release_life) struct life life = {0};
+	struct err err = {0};
+	char where[80];
+	int rc;
+
+	(void)snprintf(where, sizeof(where), "%s memory from allocation %ld, %s",
+		       is_lasting ? "no" : "once no", k, has_log ? "after a kill" : "from nothing");
+	init_life(&life, (uint64_t)k);
+	if (has_log)
+		leave_a_log(&life);
+	memory_fail(k, is_lasting);
+	rc = world_open(&life.world, &err);
+	if (rc == ERR_OK) {
+		shrink_bounds(&life);
+		live_a_day(&life);
+		check_without_memory(&life, where);
+		world_close(&life.world);
+	} else if (rc != ERR_UNAVAILABLE) {
+		fail_msg("%s: %s", where, err.msg);
+	}
+	memory_fail(0, false);
+	disk_settle(false);
+	check_after(&life, where);
+	check_redelivery(&life, where);
+	return memory.has_failed;
+}
+
+static void memory_that_runs_out_makes_it_tell_nothing_that_is_not_so(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		long step = is_long() ? 1 : 293;
+		long k = 1 + i * 31;
+
+		while (lack_memory_at(k, i % 2, i / 2))
+			k += step;
+		print_message("%ld allocations\n", k - step);
+		assert_true(k > 300);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sync_that_failed_is_not_trusted_by_the_next_process),
 		cmocka_unit_test(what_was_told_survives_losses_of_power),
+		cmocka_unit_test(memory_that_runs_out_makes_it_tell_nothing_that_is_not_so),
 		cmocka_unit_test(no_failure_of_the_disk_makes_it_tell_what_is_not_so),
 	};
 
+	memory_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -170,6 +171,66 @@ static void what_is_no_folder_is_refused(void **state)
 	assert_int_equal(world_open(world, &err), ERR_DENIED);
 	(void)snprintf(world->dir, sizeof(world->dir), "/dev/null/data");
 	assert_int_equal(world_open(world, &err), ERR_DENIED);
+}
+
+static void a_lock_that_is_none_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+	char path[PATH_MAX];
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	path_of(path, world, "lock");
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(world_open(world, &err), ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "open the lock in"));
+}
+
+static void the_folder_may_be_named_from_where_one_is(void **state)
+{
+	struct world *world = *state;
+	char dir[sizeof(world->dir)];
+	char here[PATH_MAX];
+
+	memcpy(dir, world->dir, sizeof(dir));
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(world->base), 0);
+	(void)snprintf(world->dir, sizeof(world->dir), "data");
+	make_journal(world, 1);
+	assert_int_equal(chdir(here), 0);
+	memcpy(world->dir, dir, sizeof(dir));
+	world_must_open(world);
+	assert_int_equal(count_pending(world), 1);
+}
+
+/* The Nth descriptor that is wanted cannot be had. */
+static void without_descriptors_it_does_not_start_and_blames_no_file(void **state)
+{
+	struct world *world = *state;
+	struct rlimit limit;
+	rlim_t before;
+	int rc = ERR_UNAVAILABLE;
+	int n = 0;
+
+	make_journal(world, 3);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	before = limit.rlim_cur;
+	for (; rc != ERR_OK; n++) {
+		struct err err = {0};
+		int lowest = dup(0);
+
+		assert_true(lowest >= 0 && n < 32);
+		(void)close(lowest);
+		limit.rlim_cur = (rlim_t)(lowest + n);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		rc = world_open(world, &err);
+		limit.rlim_cur = before;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		if (rc != ERR_OK && rc != ERR_UNAVAILABLE)
+			fail_msg("%d descriptors: %s", n, err.msg);
+	}
+	assert_true(n > 3);
+	assert_int_equal(count_pending(world), 3);
 }
 
 static void a_second_process_is_refused_and_told_who_has_it(void **state)
@@ -467,6 +528,9 @@ int main(void)
 		WORLD_TEST(a_folder_that_others_may_use_is_refused),
 		WORLD_TEST(a_folder_of_another_owner_is_refused),
 		WORLD_TEST(what_is_no_folder_is_refused),
+		WORLD_TEST(a_lock_that_is_none_is_refused),
+		WORLD_TEST(the_folder_may_be_named_from_where_one_is),
+		WORLD_TEST(without_descriptors_it_does_not_start_and_blames_no_file),
 		WORLD_TEST(a_second_process_is_refused_and_told_who_has_it),
 		WORLD_TEST(a_killed_process_leaves_no_lock),
 		WORLD_TEST(a_file_that_is_no_journal_is_refused_and_left_alone),

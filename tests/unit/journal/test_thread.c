@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define MAX_IDS 4000000
@@ -204,6 +205,32 @@ static void who_cannot_read_is_woken_to_hear_of_it(void **state)
 	live_close(&live);
 }
 
+static int open_without_threads(const char *dir)
+{
+	const struct rlimit none = {0, 0};
+	struct live live = {.ack_fd = -1};
+
+	if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid(12345) != 0)
+		return -1;
+	return live_open(&live, dir);
+}
+
+static void where_no_thread_can_be_made_it_does_not_start(void **state)
+{
+	struct world *world = *state;
+	int status = 0;
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(world->base, 12345, 12345), 0);
+	child = fork();
+	if (child == 0)
+		_exit(open_without_threads(world->dir) == ERR_UNAVAILABLE ? 7 : 8);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 /* The child: asks as fast as it can until it is killed. */
 static void ask_until_killed(const char *dir, uint64_t first_id, int ack_fd)
 {
@@ -318,6 +345,7 @@ int main(void)
 		WORLD_TEST(an_idle_journal_wakes_nobody),
 		WORLD_TEST(close_carries_out_what_waits),
 		WORLD_TEST(a_forgotten_one_is_not_told_wherever_it_is),
+		WORLD_TEST(where_no_thread_can_be_made_it_does_not_start),
 		WORLD_TEST(who_cannot_read_is_woken_to_hear_of_it),
 		cmocka_unit_test(what_was_told_survives_kill_9),
 	};
