@@ -130,7 +130,7 @@ mutations: build/release/tests/sim/sim ## rules broken one by one, each of which
 print-sim:
 	@echo '$(BASE) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -- $(LDLIBS)'
 
-.PHONY: run down cluster cluster-down e2e test lint
+.PHONY: run down cluster cluster-down e2e test test-long lint
 run: build ## the main job, shown on a development cluster of its own; stays up
 	@hack/deps run
 	@hack/cluster build
@@ -163,6 +163,9 @@ e2e: build/buildhook-asan build/buildhook ## the real program against the real A
 
 test: ## all tests
 	@hack/test
+
+test-long: build/buildhook ## the long forms of the fault tests, hours; make test-long T=test_crashes.py LONG=0.1
+	@LONG=$(or $(LONG),1) hack/test-long $(T)
 
 clean: ## removes what was built (not the development cluster's program)
 	rm -rf build/release build/asan build/coverage build/buildhook build/buildhook-asan

@@ -1,6 +1,18 @@
 import pytest
 
-from harness import Buildhook, Cluster, buildconfig, wait_for
+from harness import LONG, Buildhook, Cluster, buildconfig, wait_for
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "last: looks at what an earlier test began and time must pass for; comes after all others")
+    config.addinivalue_line("markers", "long: only in make test-long; says why")
+
+
+def pytest_collection_modifyitems(config, items):
+    left = [item for item in items if item.get_closest_marker("long") and not LONG]
+    if left:
+        config.hook.pytest_deselected(items=left)
+    items[:] = sorted((i for i in items if i not in left), key=lambda item: item.get_closest_marker("last") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +71,16 @@ def hook(cluster, buildhook, namespace):
     cluster.create(namespace, buildconfig("cart"))
     wait_for("the state to be Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
     return namespace, "cart", cluster.secret_value(namespace, "cart-hook")
+
+
+@pytest.fixture
+def figures(request):
+    """Notes what a test has measured; shown at the end."""
+    return lambda text: request.node.user_properties.append(("figures", text))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.getreports("passed"):
+        if report.when == "call":
+            for name, value in report.user_properties:
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")

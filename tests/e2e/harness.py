@@ -22,6 +22,12 @@ DEVCLUSTER = ROOT / "build" / "devcluster"
 BUILDHOOK = pathlib.Path(os.environ.get("BUILDHOOK", ROOT / "build" / "buildhook-asan"))
 GROUP, VERSION = "build.openshift.io", "v1"
 SECRET_KEY = "WebHookSecretKey"
+LONG = float(os.environ.get("LONG", "0"))
+
+
+def scaled(short, long):
+    """The size of a test: SHORT is what `make test` has time for, LONG what `make test-long` does, LONG=0.1 a tenth of it."""
+    return max(short, int(long * LONG))
 
 
 def wait_for(what, probe, timeout=20.0, interval=0.05):
@@ -208,17 +214,24 @@ class Buildhook:
 
     def start(self, wait_ready=True):
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL, env=self.env)
+        self.launch()
         listening = wait_for("the log to say where it listens", lambda: self._find_listening(offset))
         self.address = listening["receiver"]
         self.admin = listening["admin"]
         if wait_ready:
             wait_for("/readyz", self.is_ready)
 
+    def launch(self):
+        """Does not wait for anything."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL, env=self.env)
+
     def _find_listening(self, offset):
-        assert self.process.poll() is None, f"buildhook ended: {self.log_path.read_text()[offset:]}"
-        for line in self.log_path.read_text()[offset:].splitlines():
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            log.seek(offset)
+            text = log.read()
+        assert self.process.poll() is None, f"buildhook ended: {text}"
+        for line in text.splitlines():
             if line.startswith("{") and '"listening"' in line:
                 return json.loads(line)
         return None

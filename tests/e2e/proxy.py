@@ -1,0 +1,185 @@
+"""A proxy before the API server that loses, cuts, delays and repeats, or goes mute. TLS on both sides, HTTP/1.1."""
+
+import asyncio
+import base64
+import contextlib
+import random
+import ssl
+import subprocess
+import threading
+import urllib.parse
+
+import yaml
+
+LIMIT = 1 << 24
+GARBAGE = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
+
+# What can become of a request. "zombie": the client sees its connection cut, and the request arrives later.
+FATES = ("lost-request", "lost-answer", "cut", "slow", "slow-answer", "twice", "late-twice", "zombie", "garbage")
+
+
+def make_certificate(directory):
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=proxy"
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", directory / "proxy.key", "-out", directory / "proxy.crt"]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+
+
+class Cut(Exception):
+    """The connection ends here."""
+
+
+class Proxy:
+    def __init__(self, kubeconfig, directory):
+        """Rewrites KUBECONFIG, so that who uses it comes through here."""
+        self.share, self.fates, self.hits = 0.0, FATES, dict.fromkeys(FATES, 0)
+        self.random = random.Random(1)
+        self.requests = 0
+        self.is_mute = False
+        self.muted = set()
+        self.connections = set()
+        make_certificate(directory)
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster = config["clusters"][0]["cluster"]
+        server = urllib.parse.urlparse(cluster["server"])
+        self.upstream = (server.hostname, server.port)
+        ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self.upstream_tls = ssl.create_default_context(cadata=ca)
+        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.tls.load_cert_chain(directory / "proxy.crt", directory / "proxy.key")
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls, limit=LIMIT))
+        cluster["server"] = f"https://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        cluster["certificate-authority-data"] = base64.b64encode((directory / "proxy.crt").read_bytes()).decode()
+        kubeconfig.write_text(yaml.safe_dump(config))
+
+    def _run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+
+    def close(self):
+        async def end():
+            self.server.close()
+            tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        self._run(end())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    def mute_all(self, is_mute):
+        """No more bytes on any connection, old or new; TCP stays up. Unmuted, it is the old ones that stay so."""
+        self.is_mute = is_mute
+        self.mute_open()
+
+    def mute_open(self):
+        """The connections that are open go mute; others come through."""
+        self.muted |= self.connections
+
+    async def _pass(self, connection):
+        if self.is_mute or connection in self.muted:
+            await asyncio.Event().wait()
+
+    async def _connect(self):
+        return await asyncio.open_connection(*self.upstream, ssl=self.upstream_tls, limit=LIMIT)
+
+    async def _serve(self, reader, writer):
+        connection = object()
+        self.connections.add(connection)
+        upstream = None
+        with contextlib.suppress(Cut, OSError, asyncio.IncompleteReadError):
+            upstream = await self._connect()
+            while True:
+                await self._exchange(connection, reader, writer, upstream)
+        for end in (writer, upstream and upstream[1]):
+            if end:
+                end.transport.abort()
+        self.connections.discard(connection)
+        self.muted.discard(connection)
+
+    async def _exchange(self, connection, reader, writer, upstream):
+        head, request = await read_request(reader)
+        await self._pass(connection)
+        self.requests += 1
+        fate = self.random.choice(self.fates) if self.random.random() < self.share else None
+        if fate:
+            self.hits[fate] += 1
+        await self._before(fate, writer, request)
+        upstream[1].write(request)
+        await upstream[1].drain()
+        if fate == "lost-answer":
+            await read_answer(upstream[0], head)
+            raise Cut
+        if fate == "slow-answer":
+            await asyncio.sleep(self.random.uniform(0, 1))
+        pieces = answer_pieces(upstream[0], head)
+        async for piece in pieces:
+            await self._pass(connection)
+            if fate == "cut":
+                writer.write(piece[: self.random.randrange(len(piece))])
+                await writer.drain()
+                raise Cut
+            writer.write(piece)
+            await writer.drain()
+
+    async def _before(self, fate, writer, request):
+        if fate == "lost-request":
+            raise Cut
+        if fate == "garbage":
+            writer.write(GARBAGE)
+            await writer.drain()
+            raise Cut
+        if fate == "slow":
+            await asyncio.sleep(self.random.uniform(0, 1))
+        if fate == "twice":
+            await self._once_more(request, 0)
+        if fate in ("late-twice", "zombie"):
+            self.loop.create_task(self._once_more(request, self.random.uniform(0.05, 3)))
+        if fate == "zombie":
+            raise Cut
+
+    async def _once_more(self, request, delay):
+        """On a connection of its own; nobody sees the answer. A watch gives none that ends."""
+        if b"watch=" in request.split(b"\r\n", 1)[0]:
+            return
+        await asyncio.sleep(delay)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await self._connect()
+            writer.write(request)
+            await read_answer(reader, request)
+            writer.transport.abort()
+
+
+def field(head, name):
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(name + b":"):
+            return line.split(b":", 1)[1].strip()
+    return None
+
+
+async def read_request(reader):
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head, head + await reader.readexactly(int(field(head, b"content-length") or 0))
+
+
+async def answer_pieces(reader, request_head):
+    head = await reader.readuntil(b"\r\n\r\n")
+    yield head
+    if request_head.startswith(b"HEAD") or head.split(b" ", 2)[1] in (b"204", b"304"):
+        return
+    if field(head, b"transfer-encoding") == b"chunked":
+        while True:
+            size = await reader.readuntil(b"\r\n")
+            yield size + await reader.readexactly(int(size, 16) + 2)
+            if int(size, 16) == 0:
+                return
+    if length := int(field(head, b"content-length") or 0):
+        yield await reader.readexactly(length)
+
+
+async def read_answer(reader, request_head):
+    async for _ in answer_pieces(reader, request_head):
+        pass
