@@ -80,8 +80,45 @@ static int parser_error(const yaml_parser_t *parser, struct err *err)
 	return wrap_place(err, parser->problem_mark);
 }
 
+/* The types of YAML 1.1 (yaml.org/type) that are read as what they say. */
+static bool is_heeded(const char *tag)
+{
+	static const char *const types[] = {"null",   "bool", "int", "float",     "str",
+					    "binary", "map",  "seq", "timestamp", "merge"};
+	struct str type = str_without_prefix(str_of(tag), STR("tag:yaml.org,2002:"));
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (str_eq(type, str_of(types[i])))
+			return true;
+	/* None, or "!": whatever it is by its form. */
+	return !tag || strcmp(tag, "!") == 0;
+}
+
+static bool has_other_tag(const yaml_event_t *event)
+{
+	switch (event->type) {
+	case YAML_SCALAR_EVENT:
+		return !is_heeded((const char *)event->data.scalar.tag);
+	case YAML_SEQUENCE_START_EVENT:
+		return !is_heeded((const char *)event->data.sequence_start.tag);
+	case YAML_MAPPING_START_EVENT:
+		return !is_heeded((const char *)event->data.mapping_start.tag);
+	default:
+		return false;
+	}
+}
+
+/* What cannot be read is a document, too. */
+static bool has_more(yaml_parser_t *parser)
+{
+	CLEANUP(yaml_event_delete) yaml_event_t event = {0};
+
+	return !yaml_parser_parse(parser, &event) || event.type == YAML_DOCUMENT_START_EVENT;
+}
+
 /* Up to the end of the first document. */
-static int read_events(struct yaml_builder *builder, yaml_parser_t *parser, struct err *err)
+static int read_events(struct yaml_builder *builder, yaml_parser_t *parser,
+		       struct yaml_left_out *left_out, struct err *err)
 {
 	for (bool is_done = false; !is_done;) {
 		CLEANUP(yaml_event_delete) yaml_event_t event = {0};
@@ -92,8 +129,11 @@ static int read_events(struct yaml_builder *builder, yaml_parser_t *parser, stru
 		rc = add_event(builder, &event, err);
 		if (rc)
 			return wrap_place(err, event.start_mark);
+		left_out->tags |= has_other_tag(&event);
 		is_done = event.type == YAML_DOCUMENT_END_EVENT ||
 			  event.type == YAML_STREAM_END_EVENT;
+		if (event.type == YAML_DOCUMENT_END_EVENT)
+			left_out->documents = has_more(parser);
 	}
 	return 0;
 }
@@ -115,7 +155,8 @@ static int check_text(struct str text, const struct yaml_limits *limits, struct 
 	return 0;
 }
 
-int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, struct err *err)
+int yaml_parse_telling(cJSON **out, struct yaml_left_out *left_out, struct str text,
+		       const struct yaml_limits *limits, struct err *err)
 {
 	CLEANUP(yaml_builder_freep) struct yaml_builder *builder = NULL;
 	CLEANUP(yaml_parser_delete) yaml_parser_t parser = {0};
@@ -131,9 +172,14 @@ int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, s
 	yaml_parser_set_input_string(&parser, (const unsigned char *)(text.p ? text.p : ""),
 				     text.n);
 	builder = yaml_builder_new(limits);
-	rc = read_events(builder, &parser, err);
+	rc = read_events(builder, &parser, left_out, err);
 	if (rc)
 		return rc;
 	*out = yaml_builder_take(builder);
 	return 0;
+}
+
+int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, struct err *err)
+{
+	return yaml_parse_telling(out, &(struct yaml_left_out){0}, text, limits, err);
 }

@@ -26,3 +26,13 @@ extern const struct yaml_limits yaml_limits_payload;
  * names the limit.
  */
 int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, struct err *err);
+
+/* What a text has and its JSON has not. */
+struct yaml_left_out {
+	bool documents; /* after the first, readable or not */
+	bool tags;      /* of types that JSON has not */
+};
+
+/* As above; LEFT_OUT, which is false throughout, is told what of it there was. */
+int yaml_parse_telling(cJSON **out, struct yaml_left_out *left_out, struct str text,
+		       const struct yaml_limits *limits, struct err *err);

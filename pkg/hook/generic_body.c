@@ -29,10 +29,18 @@ static int feed_yaml(struct hook_generic_body *body, struct hook_decode *decode,
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
 	CLEANUP(buf_release) struct buf json = BUF_INIT(MAX_JSON_BYTES);
-	int failed = yaml_parse(&doc, buf_str(&body->yaml), &yaml_limits_payload, err);
+	struct yaml_left_out left_out = {0};
+	int failed = yaml_parse_telling(&doc, &left_out, buf_str(&body->yaml), &yaml_limits_payload,
+					err);
 
 	if (failed)
 		return failed;
+	if (left_out.documents)
+		hook_warning_add(&decode->warning, STR("of the payload's documents"),
+				 "only the first is read");
+	if (left_out.tags)
+		hook_warning_add(&decode->warning, STR("the payload's tags"),
+				 "are not heeded where JSON has no such type");
 	json_format(&json, doc);
 	if (json.overflow)
 		return err_set(err, ERR_LIMIT, "the document is too long with its aliases");

@@ -442,6 +442,42 @@ static void nothing_hostile_takes_long(void **state)
 	}
 }
 
+static void what_is_left_out_is_told(void **state)
+{
+	static const struct {
+		const char *text;
+		struct yaml_left_out left_out;
+	} cases[] = {
+		{"", {0}},
+		{"a: 1\n", {0}},
+		{"---\na: 1\n...\n# no more\n", {0}},
+		{"a: !!str 1\nb: !!seq [! x, !!binary YQ==]\nc: !!map {}\n", {0}},
+		{"a: 1\n---\nb: 2\n", {.documents = true}},
+		{"a: 1\n---\n", {.documents = true}},
+		{"a: 1\n---\nb: [", {.documents = true}},
+		{"---\na: 1\n...\n%%% [", {.documents = true}},
+		{"a: !!python/object:os.system {}", {.tags = true}},
+		{"a: !own [1]", {.tags = true}},
+		{"a: !!set x\n---\n", {.documents = true, .tags = true}},
+		{"a: 1\n---\nb: !own x", {.documents = true}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(json_freep) cJSON *doc = NULL;
+		struct yaml_left_out left_out = {0};
+		struct err err = {0};
+
+		assert_int_equal(yaml_parse_telling(&doc, &left_out, str_of(cases[i].text),
+						    &yaml_limits_payload, &err),
+				 0);
+		if (left_out.documents != cases[i].left_out.documents ||
+		    left_out.tags != cases[i].left_out.tags)
+			fail_msg("%s: documents %d, tags %d", cases[i].text, left_out.documents,
+				 left_out.tags);
+	}
+}
+
 static void a_large_file_of_one_mapping_is_read(void **state)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(1024 * 1024);
@@ -469,6 +505,7 @@ int main(void)
 		cmocka_unit_test(what_fits_the_limits_is_read_and_one_more_is_not),
 		cmocka_unit_test(aliases_do_not_multiply_past_the_limits),
 		cmocka_unit_test(nothing_hostile_takes_long),
+		cmocka_unit_test(what_is_left_out_is_told),
 		cmocka_unit_test(a_large_file_of_one_mapping_is_read),
 	};
 
