@@ -1,5 +1,6 @@
 """The journal on disks, in folders and beside neighbours that are not as they should be."""
 
+import json
 import os
 import re
 import shutil
@@ -9,9 +10,7 @@ import time
 
 import pytest
 
-from harness import buildconfig, push, wait_for
-
-MIB = 1 << 20
+from harness import buildconfig, github_headers, github_payload, push, wait_for
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def refused_start(buildhook):
 
 
 def test_a_full_disk_is_answered_503_until_there_is_room(cluster, start, small_disk, namespace, secret):
-    buildhook = start(name="small")
+    buildhook = start("--start-timeout=1s", name="small")
     answers = [push(buildhook, namespace, "cart", secret)]
     assert answers[0].status in (200, 202)
     fill(small_disk)
@@ -75,7 +74,8 @@ def test_a_full_disk_is_answered_503_until_there_is_room(cluster, start, small_d
     (small_disk / "filler").unlink()
     freed = time.monotonic()
     wait_for("2xx", lambda: not is_refused())
-    assert time.monotonic() - freed < 5
+    # Within about a second, on a machine with nothing else to do.
+    assert time.monotonic() - freed < 10
     wait_for("/readyz", buildhook.is_ready)
     taken = [a for a in answers if a.status in (200, 202)]
     assert len(taken) + sum(a.status == 503 for a in answers) == len(answers)
@@ -173,12 +173,14 @@ def test_a_folder_of_somebody_else_or_open_to_others_ends_it(start):
     buildhook.start()
 
 
-def test_a_journal_that_cannot_be_read_any_more_ends_it(cluster, start, namespace, secret):
-    """Somebody empties its log."""
+def test_a_journal_that_cannot_be_read_any_more_ends_it(start, namespace, secret):
+    """Somebody overwrites its head, which a start has put out of the log."""
     buildhook = start()
-    assert push(buildhook, namespace, "cart", secret).status in (200, 202)
-    os.truncate(buildhook.dir / "journal" / "journal.db-wal", 0)
-    wait_for("it to end", lambda: [push_quietly(buildhook, namespace, secret), buildhook.process.poll() is not None][1])
+    assert buildhook.stop() == 0
+    buildhook.start()
+    with open(buildhook.dir / "journal" / "journal.db", "r+b") as file:
+        file.write(bytes(100))
+    wait_for("it to end", lambda: [push_quietly(buildhook, namespace, secret), buildhook.process.poll() is not None][1], timeout=60)
     assert buildhook.process.returncode == 1
     assert "the journal failed; nothing more is acknowledged" in buildhook.log()
 
@@ -188,6 +190,18 @@ def push_quietly(buildhook, namespace, secret):
         return push(buildhook, namespace, "cart", secret).status
     except OSError:
         return None
+
+
+def test_a_delivery_without_an_id_is_one_of_its_own(cluster, start, namespace, secret):
+    buildhook = start()
+    body = json.dumps(github_payload()).encode()
+    headers = github_headers(secret, body)
+    del headers["X-GitHub-Delivery"]
+    answers = [buildhook.request(f"/hooks/{namespace}/cart/github", body, headers) for _ in range(2)]
+    assert [a.status in (200, 202) for a in answers] == [True, True]
+    ids = {a.headers["X-Buildhook-Delivery"] for a in answers}
+    assert len(ids) == 2 and all(re.fullmatch("[0-9a-f]{32}", i) for i in ids)
+    wait_for("both builds", lambda: {b["metadata"]["annotations"]["buildhook.io/delivery-id"] for b in cluster.builds(namespace)} == ids)
 
 
 def test_a_log_that_nobody_reads_holds_nothing_up_and_is_counted(start, namespace, secret):
