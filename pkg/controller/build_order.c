@@ -133,6 +133,8 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 	} else {
 		s->is_settled = s->is_settled || is_missing || is_old(s, response->doc);
 		s->look_at--;
+		s->work.object->look_back =
+			(struct look_back){s->change->seq, s->version, s->look_at, s->is_settled};
 		look_at_next(s);
 	}
 }
@@ -161,6 +163,12 @@ static void look_at_next(struct start *s)
 
 void start_look_back(struct start *s)
 {
+	const struct look_back *before = &s->work.object->look_back;
+
 	s->look_at = s->version;
+	if (before->seq == s->change->seq && before->version == s->version) {
+		s->look_at = before->at;
+		s->is_settled = before->is_settled;
+	}
 	look_at_next(s);
 }

@@ -22,6 +22,17 @@ struct origin {
 	char hint[200];
 };
 
+/*
+ * How far the look at earlier Builds has come for one change: a request that fails must not have it
+ * begin anew, or a bad network would never let it end.
+ */
+struct look_back {
+	int64_t seq;     /* of the change; 0: none */
+	int64_t version; /* where it began */
+	int64_t at;      /* the next one */
+	bool is_settled;
+};
+
 /* What is remembered of one BuildConfig between two looks at it. Lost at a restart without harm. */
 struct object {
 	struct controller *controller;
@@ -46,6 +57,7 @@ struct object {
 				 */
 	int64_t looked_version; /* newer Builds have not been asked who started them */
 	bool has_looked_version;
+	struct look_back look_back;
 	struct origin origin;
 	unsigned secret_failures, status_failures;
 	unsigned throttled_reads; /* since the last build that was started */

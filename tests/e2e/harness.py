@@ -100,7 +100,7 @@ class Cluster:
     def namespace(self, prefix="t"):
         name = f"{prefix}-{uuid.uuid4().hex[:8]}"
         self.core.create_namespace({"metadata": {"name": name}})
-        wait_for("its ServiceAccount", lambda: self.core.list_namespaced_service_account(name).items)
+        wait_for("its ServiceAccount", lambda: self.core.list_namespaced_service_account(name).items, 60)
         return name
 
     def faults(self, *faults):

@@ -290,6 +290,21 @@ def test_builds_that_outlived_their_buildconfig_keep_their_numbers(cluster, buil
     wait_for("the build", lambda: names(cluster, namespace)[3:] == ["cart-4"])
 
 
+def test_a_look_at_earlier_builds_that_fails_goes_on_where_it_was(cluster, buildhook, inline):
+    namespace, name = inline
+    for _ in range(5):
+        assert push(buildhook, namespace, name, "inline").status == 200
+    buildhook.kill()
+    buildhook.start()
+    one = lambda n: {"fault": "unavailable", "path": f"/builds/cart-{n}$", "method": "GET", "count": 1}
+    any_other = {"fault": "slow", "path": "/builds/cart-[0-9]+$", "method": "GET", "delayMs": 1}
+    cluster.faults(one(4), one(2), any_other)
+    wait_for("a push to be taken", lambda: push(buildhook, namespace, name, "inline", delivery="d-1").status in (200, 202))
+    wait_for("the build", lambda: names(cluster, namespace)[5:] == ["cart-6"], 30)
+    hits = cluster.fault_hits()
+    assert hits[:2] == [1, 1] and hits[2] < 12, "anew each time it would be 13 with the looks for the status"
+
+
 def test_builds_that_were_deleted_are_no_reason_to_wait(cluster, buildhook, inline):
     namespace, name = inline
     assert push(buildhook, namespace, name, "inline").status == 200
