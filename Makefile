@@ -117,7 +117,7 @@ $(COVERAGE_TESTS): build/coverage/tests/unit/%: build/coverage/tests/unit/%.o bu
 	$(Q)$(CC) $(COVERAGE_CFLAGS) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
 
 build/coverage/tests/torture/torture: $(TORTURE_SRCS:%.c=build/coverage/%.o) build/coverage/libbuildhook.a
-	$(Q)$(CC) $(COVERAGE_CFLAGS) $(TORTURE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(COVERAGE_CFLAGS) $(TORTURE_LDFLAGS) -Wl,-u,__gcov_dump -pthread $^ $(LDLIBS) -o $@
 
 .PHONY: coverage
 coverage: $(COVERAGE_TESTS) build/coverage/tests/torture/torture ## lines and branches that unit tests and torture cover; T=journal: of its files
