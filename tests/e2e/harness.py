@@ -154,13 +154,13 @@ class Cluster:
         data = self.core.read_namespaced_secret(name, namespace).data or {}
         return base64.b64decode(data[SECRET_KEY]).decode()
 
-    def has_secret(self, namespace, name):
+    def find_secret_value(self, namespace, name):
+        """None where there is no such Secret."""
         try:
-            self.core.read_namespaced_secret(name, namespace)
-            return True
+            return self.secret_value(namespace, name)
         except client.ApiException as error:
             assert error.status == 404
-            return False
+            return None
 
     def events(self, namespace, reason):
         items = client.EventsV1Api(self.api).list_namespaced_event(namespace).items

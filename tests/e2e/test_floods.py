@@ -60,8 +60,10 @@ def test_a_flood_builds_what_the_limit_allows_and_the_last_push_and_delays_no_ne
     began = time.monotonic()
 
     def push_beside():
-        while not stop.wait(1.0) and len(during.deliveries) < 4:
+        for _ in range(4):
             during.push(buildhook, neighbour)
+            if stop.wait(0.5):
+                return
 
     beside = threading.Thread(target=push_beside)
     beside.start()
@@ -78,7 +80,7 @@ def test_a_flood_builds_what_the_limit_allows_and_the_last_push_and_delays_no_ne
     assert built()[-1] == last.id
     outcomes = {Ledger().push(buildhook, flooded, id=d.id).answer.json["reason"] for d in flood.deliveries if d.id in built()}
     assert outcomes == {"Duplicate"}
-    assert during.deliveries and all(d.took < 2 for d in during.deliveries)
+    assert all(d.took < 2 for d in during.deliveries)
     assert all(d.answer.status == 200 for d in during.deliveries), "the neighbour's builds were started at once"
     worst = max(d.took for d in during.deliveries)
     figures(f"{len(flood.deliveries)} pushes in {flooding:.1f} s: {len(built())} builds in {took:.1f} s; neighbour {worst:.2f} s")

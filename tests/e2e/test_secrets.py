@@ -47,7 +47,7 @@ def test_a_deleted_secret_is_made_again_when_a_delivery_misses_it(cluster, start
     cluster.core.delete_namespaced_secret("cart-hook", namespace)
     time.sleep(1.1)
     assert push(buildhook, namespace, "cart", old).status == 401
-    wait_for("the Secret", lambda: cluster.has_secret(namespace, "cart-hook"))
+    wait_for("the Secret", lambda: cluster.find_secret_value(namespace, "cart-hook"))
     new = cluster.secret_value(namespace, "cart-hook")
     assert new != old
     assert push(buildhook, namespace, "cart", new).status == 200
@@ -86,7 +86,7 @@ def test_a_secret_of_a_deleted_buildconfig_does_not_count_for_its_namesake(clust
     namespace, name, old = hook
     cluster.delete(namespace, name)
     cluster.create(namespace, buildconfig(name))
-    wait_for("a new value", lambda: cluster.has_secret(namespace, "cart-hook") and cluster.secret_value(namespace, "cart-hook") != old, 40)
+    wait_for("a new value", lambda: (value := cluster.find_secret_value(namespace, "cart-hook")) and value != old, 40)
     wait_for("Ready", lambda: cluster.annotation(namespace, name, "github-state") == "Ready")
     new = cluster.secret_value(namespace, "cart-hook")
     assert push(buildhook, namespace, name, old).status == 401
@@ -99,4 +99,4 @@ def test_without_provisioning_a_missing_secret_is_only_told_of(cluster, start, n
     state = wait_for("the state", lambda: cluster.annotation(namespace, "cart", "github-state"))
     assert state.startswith("NotReady: ") and "cart-hook" in state
     assert wait_for("the Event", lambda: cluster.events(namespace, "WebhookNotReady"))
-    assert not cluster.has_secret(namespace, "cart-hook")
+    assert not cluster.find_secret_value(namespace, "cart-hook")

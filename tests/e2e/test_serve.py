@@ -31,7 +31,7 @@ def test_only_the_namespaces_and_labels_that_were_named_are_served(cluster, star
     assert push(buildhook, other, "cart", secret).status == 401
     assert push(buildhook, namespace, "plain", secret).status == 401
     assert cluster.annotation(other, "cart", "github-state") == "" == cluster.annotation(namespace, "plain", "github-state")
-    assert not cluster.has_secret(other, "cart-hook")
+    assert not cluster.find_secret_value(other, "cart-hook")
     cluster.patch(namespace, "cart", {"metadata": {"labels": {"team": "other"}}})
     wait_for("it to be let go", lambda: push(buildhook, namespace, "cart", secret).status == 401)
 
