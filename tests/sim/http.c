@@ -131,7 +131,8 @@ static const char *reason_of(const cJSON *doc)
 /* Of 200s: stored, and to be built or ended with a reason. */
 static bool is_taken(const char *kind, const char *reason)
 {
-	static const char *const reasons[] = {"Started", "Queued", "Duplicate", "Superseded", "Failed"};
+	static const char *const reasons[] = {"Started", "Queued", "Duplicate", "Superseded",
+					      "Failed"};
 
 	if (strcmp(kind, "Status") != 0)
 		return true;
