@@ -434,6 +434,7 @@ static void keep_row(void *arg, const struct journal_change *row)
 		find->change = journal_change_copy(row);
 }
 
+/* NULL where the journal has failed: then the process ends. */
 static struct start *start_new(struct object *object, int64_t seq)
 {
 	struct find find = {.seq = seq};
@@ -441,7 +442,7 @@ static struct start *start_new(struct object *object, int64_t seq)
 	struct start *s;
 
 	object_split(object, namespace_, name);
-	/* The plan chose the oldest; it is not found only where the journal has failed. */
+	/* The plan chose the oldest. */
 	(void)journal_each_pending(object->controller->opt.journal, namespace_, name, 1, keep_row,
 				   &find);
 	if (!find.change)
@@ -463,6 +464,9 @@ void build_act(struct object *object, int64_t seq)
 
 void build_supersede(struct object *object, int64_t seq)
 {
-	start_fail(start_new(object, seq), JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED),
-		   "a newer push of the same ref came while this one waited");
+	struct start *s = start_new(object, seq);
+
+	if (s)
+		start_fail(s, JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED),
+			   "a newer push of the same ref came while this one waited");
 }
