@@ -14,10 +14,6 @@
 #define LOOK_AFTER_MS 5000
 #define MAX_SHOWN     60
 
-struct look {
-	struct work work; /* first */
-};
-
 void origin_observe(struct observed *seen, struct object *object)
 {
 	struct controller *c = object->controller;
@@ -85,17 +81,17 @@ static void release(struct work *work)
 /* One try: the next Build tells as much. */
 static void on_build(void *arg, const struct kube_response *response)
 {
-	struct look *look = arg;
+	struct work *work = arg;
 
-	look->work.call = NULL;
+	work->call = NULL;
 	if (response->err.code == ERR_OK)
-		origin_note(look->work.object, response->doc);
-	work_end(&look->work, RECONCILE_SUCCESS, 0);
+		origin_note(work->object, response->doc);
+	work_end(work, RECONCILE_SUCCESS, 0);
 }
 
 void origin_act(struct object *object)
 {
-	struct look *look = mem_new(1, sizeof(*look));
+	struct work *work = mem_new(1, sizeof(*work));
 	const struct buildconfig *bc = object_buildconfig(object);
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 	char name[BUILD_NAME_BYTES];
@@ -104,8 +100,8 @@ void origin_act(struct object *object)
 	build_name(name, bc->name, bc->last_version);
 	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s", bc->namespace_,
 		   name);
-	work_begin(&look->work, object, release);
-	work_call(&look->work,
+	work_begin(work, object, release);
+	work_call(work,
 		  &(struct kube_request){
 			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
 		  on_build);
