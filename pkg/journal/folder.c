@@ -62,11 +62,15 @@ static int sync_parent(const char *path, struct err *err)
 
 static int make_one(const char *path, struct err *err)
 {
-	if (mkdir(path, 0700) == 0)
-		return sync_parent(path, err);
-	if (errno == EEXIST)
-		return ERR_OK;
-	return journal_folder_fail(err, "make the data folder", path);
+	int rc;
+
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? ERR_OK
+				       : journal_folder_fail(err, "make the data folder", path);
+	rc = sync_parent(path, err);
+	if (rc != ERR_OK)
+		(void)rmdir(path); /* or the next start would take it for durable */
+	return rc;
 }
 
 static int make_all(const char *path, struct err *err)

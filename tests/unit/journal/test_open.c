@@ -1,6 +1,7 @@
 #include "world.h"
 
-#include <errno.h>
+#include "../faults.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
@@ -9,6 +10,8 @@
 #include <sys/wait.h>
 
 #define FILE_BYTES_MAX (1024 * 1024)
+
+FAULT(int, fsync, (int fd), (fd), -1)
 
 struct image {
 	unsigned char *bytes;
@@ -231,6 +234,18 @@ static void without_descriptors_it_does_not_start_and_blames_no_file(void **stat
 	}
 	assert_true(n > 3);
 	assert_int_equal(count_pending(world), 3);
+}
+
+static void a_new_folder_that_can_not_be_made_durable_is_not_used(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+
+	fault_arm(&fault_fsync, 1, EIO);
+	assert_int_equal(world_open(world, &err), ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "make durable the folder above"));
+	assert_int_not_equal(access(world->dir, F_OK), 0);
+	world_must_open(world);
 }
 
 static void a_second_process_is_refused_and_told_who_has_it(void **state)
@@ -531,6 +546,7 @@ int main(void)
 		WORLD_TEST(a_lock_that_is_none_is_refused),
 		WORLD_TEST(the_folder_may_be_named_from_where_one_is),
 		WORLD_TEST(without_descriptors_it_does_not_start_and_blames_no_file),
+		WORLD_TEST(a_new_folder_that_can_not_be_made_durable_is_not_used),
 		WORLD_TEST(a_second_process_is_refused_and_told_who_has_it),
 		WORLD_TEST(a_killed_process_leaves_no_lock),
 		WORLD_TEST(a_file_that_is_no_journal_is_refused_and_left_alone),
