@@ -250,6 +250,15 @@ class Buildhook:
         except OSError:
             return False
 
+    def metric(self, name):
+        """NAME with its labels."""
+        text = self.admin_get("/metrics").body.decode()
+        return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)[1])
+
+    def is_settled(self):
+        """Whether no change waits to be started."""
+        return sum(self.metric(f'buildhook_journal_rows{{state="{state}"}}') for state in ("accepted", "starting")) == 0
+
     def request(self, path, body=b"", headers=None, method="POST"):
         connection = http.client.HTTPConnection(self.address, timeout=30)
         connection.request(method, path, body=body, headers=headers or {})

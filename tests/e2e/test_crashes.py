@@ -38,11 +38,17 @@ def push_and_kill(buildhook, hooks):
     wait_served(buildhook, hooks)
     ledger = Ledger()
     began = time.monotonic()
-    with killer(buildhook, lambda chance: chance.uniform(0.001, 0.8), scaled(5, 500)) as kills:
-        push_all(ledger, [buildhook], hooks, scaled(100, 25000))
+    n_kills = 0
+    rounds = scaled(1, 10)
+    for left in reversed(range(rounds)):
+        with killer(buildhook, lambda chance: chance.uniform(0.001, 0.8), scaled(5, 500) // rounds) as kills:
+            push_all(ledger, [buildhook], hooks, scaled(100, 25000) // rounds)
+        n_kills += len(kills)
+        if left:  # each round kills starts, and not only those that wait for a gap to be known as one
+            wait_for("all to be started", buildhook.is_settled, 900, 1)
     queued = sum(d.answer.json["kind"] != "Build" for d in ledger.deliveries)
     took = time.monotonic() - began
-    return ledger, f"{len(kills)} kills, {len(ledger.deliveries)} acknowledged ({queued} before their build) in {took:.0f} s"
+    return ledger, f"{n_kills} kills, {len(ledger.deliveries)} acknowledged ({queued} before their build) in {took:.0f} s"
 
 
 @pytest.fixture(scope="session")

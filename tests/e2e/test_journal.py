@@ -31,11 +31,6 @@ def secret(cluster, namespace):
     return "open sesame"
 
 
-def metric(buildhook, name):
-    text = buildhook.admin_get("/metrics").body.decode()
-    return float(re.search(rf"^{name} (\S+)$", text, re.M)[1])
-
-
 def fill(folder):
     """To the last byte."""
     with open(folder / "filler", "wb", buffering=0) as filler:
@@ -82,13 +77,10 @@ def test_a_full_disk_is_answered_503_until_there_is_room(cluster, start, small_d
     ids = {a.headers["X-Buildhook-Delivery"] for a in taken}
 
     # Each that was taken is built, or overtaken by a later one of its ref.
-    def is_settled():
-        return metric(buildhook, 'buildhook_journal_rows\\{state="accepted"\\}') + metric(buildhook, 'buildhook_journal_rows\\{state="starting"\\}') == 0
-
-    wait_for("all to be started", is_settled, timeout=60)
+    wait_for("all to be started", buildhook.is_settled, timeout=60)
     built = [b["metadata"]["annotations"]["buildhook.io/delivery-id"] for b in cluster.builds(namespace)]
     assert len(built) == len(set(built)) and set(built) <= ids
-    assert len(built) + metric(buildhook, 'buildhook_journal_rows\\{state="superseded"\\}') == len(ids)
+    assert len(built) + buildhook.metric('buildhook_journal_rows{state="superseded"}') == len(ids)
 
 
 def test_it_starts_on_a_disk_that_is_full(cluster, start, small_disk, namespace, secret):
@@ -219,13 +211,13 @@ def test_a_log_that_nobody_reads_holds_nothing_up_and_is_counted(start, namespac
     wait_for("/readyz", buildhook.is_ready)
     # From here on nobody reads: a pipe holds 64 KiB.
     took = []
-    while metric(buildhook, "buildhook_log_records_dropped_total") < 20:
+    while buildhook.metric("buildhook_log_records_dropped_total") < 20:
         began = time.monotonic()
         assert push(buildhook, namespace, "cart", secret, event="issues").status == 200
         took.append(time.monotonic() - began)
         assert len(took) < 2000
     assert max(took[-20:]) < 5
-    assert metric(buildhook, "buildhook_journal_log_bytes") >= 0
+    assert buildhook.metric("buildhook_journal_log_bytes") >= 0
     process.terminate()
     assert process.wait(25) == 0
     log.close()
