@@ -333,13 +333,16 @@ static void crash(struct world *w)
 		replica_start(r);
 }
 
-static void restart(struct world *w)
+void action_restart(struct world *w, struct replica *r)
 {
-	struct replica *r = pick_replica(w);
-
 	if (r->is_up)
 		replica_crash(r, world_chance(w, 50));
 	replica_start(r);
+}
+
+static void restart(struct world *w)
+{
+	action_restart(w, pick_replica(w));
 }
 
 static void forget_versions(struct world *w)

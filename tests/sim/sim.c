@@ -144,6 +144,7 @@ static bool run_seed(const struct settings *s, uint64_t seed, const char *folder
 		.backend = s->backend >= 0 ? (enum controller_backend)s->backend : backend,
 		.n_replicas = s->replicas ? s->replicas : 1 + seed / 2 % 2,
 		.n_actions = s->actions,
+		.is_crashing = seed / 4 % 4 == 0,
 		.folder = folder,
 		.log_fd = out.file,
 		.is_verbose = s->is_verbose,

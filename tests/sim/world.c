@@ -12,6 +12,7 @@
 #define LAST_MS     (2 * 60 * 1000)
 #define MAX_REST_MS (4 * 3600 * 1000)
 #define QUIET_MS    (70 * 60 * 1000)
+#define MAX_LIFE_MS 60000
 
 /* SplitMix64 (Steele, Lea, Flood). */
 static uint64_t next_random(struct rng *rng)
@@ -164,11 +165,27 @@ static void go_until_all_ended(struct world *w, int64_t least_ms)
 		world_go(w, w->now_ms + least_ms);
 }
 
+/* Nothing may need a longer life than a process that crashes again and again has. */
+static void crash_until_all_ended(struct world *w)
+{
+	int64_t patience_ms = w->now_ms + MAX_REST_MS;
+
+	while (!*w->failure && is_pending(w)) {
+		world_go(w, w->now_ms + (int64_t)world_below(w, MAX_LIFE_MS));
+		for (size_t i = 0; i < w->n_replicas; i++)
+			action_restart(w, w->replicas[i]);
+		if (w->now_ms > patience_ms)
+			world_fail(w, "what is pending does not end while there are crashes");
+	}
+}
+
 static void come_to_rest(struct world *w)
 {
 	size_t n_writes = 0;
 
 	action_heal(w);
+	if (w->is_crashing)
+		crash_until_all_ended(w);
 	go_until_all_ended(w, REST_MS);
 	action_push_last(w);
 	go_until_all_ended(w, LAST_MS);
@@ -193,6 +210,7 @@ static void init(struct world *w, const struct world_options *options)
 			    .now_ms = 1000000,
 			    .backend = options->backend,
 			    .n_replicas = options->n_replicas,
+			    .is_crashing = options->is_crashing,
 			    .is_verbose = options->is_verbose};
 	w->clock = clock_new(&source);
 	w->ledger = ledger_new();

@@ -44,7 +44,8 @@ struct world {
 	struct replica *replicas[WORLD_REPLICAS];
 	size_t n_replicas;
 	size_t n_pushes;
-	bool is_healing; /* no more trouble: all is to come to rest */
+	bool is_healing;  /* no more trouble: all is to come to rest */
+	bool is_crashing; /* but for crashes, until all has ended */
 	bool is_verbose;
 	size_t steps;
 	char failure[1024]; /* "" while every rule has held */
@@ -55,6 +56,7 @@ struct world_options {
 	enum controller_backend backend;
 	size_t n_replicas;
 	size_t n_actions;
+	bool is_crashing;
 	const char *folder; /* for the journals */
 	int log_fd;         /* what the program logs; read when all is over */
 	bool is_verbose;
@@ -77,6 +79,7 @@ void world_go(struct world *w, int64_t until_ms);
 /* actions.c: one thing that users, Git hosts, networks or crashes do. */
 void action_random(struct world *w);
 void action_populate(struct world *w);
+void action_restart(struct world *w, struct replica *r);
 /* The weather clears up, and everybody comes back. */
 void action_heal(struct world *w);
 /* One more push to each BuildConfig, which must work as if nothing had been. */
