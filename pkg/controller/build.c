@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #define RETRY_BASE_MS 1000
-#define MIN_AWAIT_MS  1000
 /* Reads that were throttled in a row before the ordinary back-off begins. */
 #define MAX_THROTTLED_READS 3
 
@@ -45,7 +44,7 @@ static void on_committed(void *arg, int status)
 	close_one(s);
 }
 
-static void commit(struct start *s, const struct journal_update *update)
+void start_commit(struct start *s, const struct journal_update *update)
 {
 	s->n_open++;
 	journal_write(s->work.controller->opt.journal, update, on_committed, s);
@@ -183,7 +182,6 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	char note[600];
 	const struct journal_update update = {.seq = s->change->seq,
 					      .state = JOURNAL_STARTED,
-					      .base_version = -1,
 					      .attempts = s->change->attempts,
 					      .build = s->build};
 	const struct news_item item = {.kind = NEWS_STARTED,
@@ -207,7 +205,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	note_line(s, REASON_NONE, NULL);
 	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
 	news_tell(c->opt.news, s->change->seq, &item);
-	commit(s, &update);
+	start_commit(s, &update);
 	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->build,
 		       s->change->host, s->change->delivery_id);
 	tell_event(s, EVENT_NORMAL, "BuildTriggered", note);
@@ -222,7 +220,6 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 	struct controller *c = s->work.controller;
 	const struct journal_update update = {.seq = s->change->seq,
 					      .state = state,
-					      .base_version = -1,
 					      .attempts = s->change->attempts,
 					      .reason = message};
 	const struct news_item item = {
@@ -241,7 +238,7 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 	news_tell(c->opt.news, s->change->seq, &item);
 	if (is_failure)
 		tell_event(s, EVENT_WARNING, "BuildTriggerFailed", message);
-	commit(s, &update);
+	start_commit(s, &update);
 }
 
 void start_again(struct start *s, int64_t wait_ms)
@@ -252,22 +249,14 @@ void start_again(struct start *s, int64_t wait_ms)
 	close_one(s);
 }
 
-void start_await(struct start *s, int64_t elapsed_ms)
-{
-	int64_t left_ms = START_SETTLED_MS - elapsed_ms;
-	int64_t wait_ms = elapsed_ms > MIN_AWAIT_MS ? elapsed_ms : MIN_AWAIT_MS;
-
-	start_again(s, wait_ms < left_ms ? wait_ms : left_ms);
-}
-
 void start_retry(struct start *s, const struct kube_response *response, const char *what)
 {
 	struct controller *c = s->work.controller;
 	int64_t now_ms = clock_wall_ms(c->opt.clock);
 	struct journal_update update = {.seq = s->change->seq,
 					.state = s->change->state,
-					.base_version = s->change->base_version,
-					.posted_ms = s->change->posted_ms,
+					.gap_number = s->change->gap_number,
+					.gap_ms = s->change->gap_ms,
 					.attempts = s->change->attempts + 1};
 	int64_t wait_ms =
 		backoff_ms(c->opt.clock, (unsigned)update.attempts, RETRY_BASE_MS, MAX_BACKOFF_MS);
@@ -292,7 +281,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 	if (response->status == 403 && update.attempts == 1)
 		tell_event(s, EVENT_WARNING, "WebhookNotReady", message);
 	note_line(s, REASON_QUEUED, message);
-	commit(s, &update);
+	start_commit(s, &update);
 }
 
 /*

@@ -18,8 +18,7 @@ struct start {
 	int64_t look_at; /* the number of an earlier Build that is being looked at */
 	bool is_settled; /* what has a lower number than look_at cannot be still to come */
 	char build[BUILD_NAME_BYTES]; /* ours, once it is known */
-	bool is_repeat;  /* openshift: an earlier request with this lastVersion had an unknown
-			    outcome */
+	bool is_repeat;  /* openshift: there was a request before, of unknown outcome */
 	unsigned n_open; /* requests and commits that the end waits for */
 	int64_t again_ms;
 	enum reconcile_result result;
@@ -56,9 +55,6 @@ bool start_is_own(const struct start *s, const cJSON *build);
 void start_look_back(struct start *s);
 /* Another's Build has number s->number (NULL: had). True when it ends this start: superseded. */
 bool start_is_overtaken(struct start *s, const cJSON *build);
-/* Since when the Build of that number is known to be missing, by the monotonic clock: it cannot
- * come any more after START_SETTLED_MS. */
-int64_t start_missing_for_ms(const struct start *s, int64_t number);
 /* Our Build has number s->number. */
 void start_note_own(struct start *s);
 
@@ -70,8 +66,7 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 void start_retry(struct start *s, const struct kube_response *response, const char *what);
 /* From the beginning: what was known was wrong. */
 void start_again(struct start *s, int64_t wait_ms);
-/* The same, for a Build that has not come for ELAPSED_MS, and may still: seldom and more seldom,
- * until START_SETTLED_MS. */
-void start_await(struct start *s, int64_t elapsed_ms);
+/* Writes the row; the start ends after that. */
+void start_commit(struct start *s, const struct journal_update *update);
 /* Retry or fail, as the answer says. WHAT: "create Build cart-7". */
 void start_refused(struct start *s, const struct kube_response *response, const char *what);

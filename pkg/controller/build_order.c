@@ -13,6 +13,7 @@
 #define MAX_LOOK_BACK 64
 /* An acceptance that is more than this ahead of our clock says nothing: some clock was wrong. */
 #define MAX_AHEAD_MS INT64_C(300000)
+#define MIN_AWAIT_MS 1000
 
 static void note_looked(struct start *s, int64_t number)
 {
@@ -84,31 +85,66 @@ static bool is_old(const struct start *s, const cJSON *build)
 	       now_ms - created_ms > START_SETTLED_MS;
 }
 
+/* In an earlier life of the process. The wall clock may have been set back since. */
+static int64_t missed_before_ms(const struct start *s)
+{
+	int64_t for_ms = clock_wall_ms(s->work.controller->opt.clock) - s->change->gap_ms;
+
+	return s->change->gap_number == s->look_at && for_ms > 0 ? for_ms : 0;
+}
+
 /*
  * The number is raised before the Build is made: one that is missing may be another replica's that
  * is just being made, of this delivery or of a newer push. One that has been missing for long was
  * deleted.
  */
-int64_t start_missing_for_ms(const struct start *s, int64_t number)
+static int64_t missing_for_ms(const struct start *s)
 {
 	struct object *object = s->work.object;
 	int64_t now_ms = clock_mono_ms(s->work.controller->opt.clock);
 	int64_t since_ms;
 
-	if (object->gap_number != number) {
-		object->gap_number = number;
-		object->gap_ms = now_ms;
+	if (object->gap_number != s->look_at) {
+		object->gap_number = s->look_at;
+		object->gap_ms = now_ms - missed_before_ms(s);
 	}
 	since_ms = object->gap_ms;
-	if (number <= object->seen_version && object->seen_version_ms < since_ms)
+	if (s->look_at <= object->seen_version && object->seen_version_ms < since_ms)
 		since_ms = object->seen_version_ms;
 	return now_ms - since_ms;
 }
 
+/* The row keeps since when, so that a process that lives for less than the wait gets on, too. */
+static void record_gap(struct start *s, int64_t elapsed_ms)
+{
+	const struct journal_change *change = s->change;
+	const struct journal_update update = {
+		.seq = change->seq,
+		.state = change->state,
+		.gap_number = s->look_at,
+		.gap_ms = clock_wall_ms(s->work.controller->opt.clock) - elapsed_ms,
+		.attempts = change->attempts,
+		.reason = change->reason,
+	};
+
+	start_commit(s, &update);
+}
+
+/* From the beginning; seldom and more seldom, until it is there or can't come any more. */
+static void await_missing(struct start *s)
+{
+	int64_t elapsed_ms = missing_for_ms(s);
+	int64_t left_ms = START_SETTLED_MS - elapsed_ms;
+	int64_t wait_ms = elapsed_ms > MIN_AWAIT_MS ? elapsed_ms : MIN_AWAIT_MS;
+
+	if (s->change->gap_number != s->look_at)
+		record_gap(s, elapsed_ms);
+	start_again(s, wait_ms < left_ms ? wait_ms : left_ms);
+}
+
 static bool may_still_come(const struct start *s)
 {
-	return start_backend(s)->has_gap && !s->is_settled &&
-	       start_missing_for_ms(s, s->look_at) < START_SETTLED_MS;
+	return start_backend(s)->has_gap && !s->is_settled && missing_for_ms(s) < START_SETTLED_MS;
 }
 
 static void look_at_next(struct start *s);
@@ -129,7 +165,7 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 	} else if (response->err.code != ERR_OK && !is_missing) {
 		start_retry(s, response, "look at earlier builds");
 	} else if (is_missing && may_still_come(s)) {
-		start_await(s, start_missing_for_ms(s, s->look_at));
+		await_missing(s);
 	} else {
 		s->is_settled = s->is_settled || is_missing || is_old(s, response->doc);
 		s->look_at--;

@@ -63,7 +63,7 @@ static void on_pending(void *arg, const struct journal_change *change)
 	if (pending->seen->n_changes++ == 0) {
 		head->seq = change->seq;
 		head->next_attempt_ms = change->next_attempt_ms;
-		head->is_uncertain = change->state == JOURNAL_STARTING && change->base_version >= 0;
+		head->is_uncertain = change->state == JOURNAL_STARTING;
 		pending->ref = mem_strdup(change->ref);
 		pending->uid = mem_strdup(change->uid);
 	} else if (strcmp(change->ref, pending->ref) == 0 &&

@@ -55,9 +55,8 @@ struct journal_change {
 	const char *options_json; /* Generic: dockerStrategyOptions, or "" */
 	const char *warning;
 	/* The start. */
-	int64_t base_version; /* lastVersion sent as compare-and-set with the POST that may be under
-				 way; -1 without */
-	int64_t posted_ms;    /* wall clock of that POST; 0 without */
+	int64_t gap_number; /* of a Build that was missing and may still come; 0 without */
+	int64_t gap_ms;     /* wall clock: since when */
 	int attempts;
 	int64_t next_attempt_ms; /* wall clock; 0: at once */
 	/* The end. */
@@ -140,8 +139,8 @@ void journal_forget(struct journal *journal, uint64_t ticket);
 struct journal_update {
 	int64_t seq;
 	enum journal_state state;
-	int64_t base_version;
-	int64_t posted_ms;
+	int64_t gap_number;
+	int64_t gap_ms;
 	int attempts;
 	int64_t next_attempt_ms;
 	const char *build;

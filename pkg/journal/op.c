@@ -55,8 +55,8 @@ struct journal_op *journal_op_new_write(const struct journal_update *update)
 	op->update = (struct journal_change){
 		.seq = update->seq,
 		.state = update->state,
-		.base_version = update->base_version,
-		.posted_ms = update->posted_ms,
+		.gap_number = update->gap_number,
+		.gap_ms = update->gap_ms,
 		.attempts = update->attempts,
 		.next_attempt_ms = update->next_attempt_ms,
 		.build = mem_strdup(update->build ? update->build : ""),

@@ -10,8 +10,8 @@ enum {
 	COLUMN_SEEN,
 	COLUMN_ACCEPTED,
 	COLUMN_USE_COMMIT_REF,
-	COLUMN_BASE_VERSION,
-	COLUMN_POSTED,
+	COLUMN_GAP_NUMBER,
+	COLUMN_GAP,
 	COLUMN_ATTEMPTS,
 	COLUMN_NEXT_ATTEMPT,
 	COLUMN_ENDED,
@@ -67,7 +67,7 @@ int64_t journal_row_delivery_sum(const struct journal_change *change)
 
 int64_t journal_row_progress_sum(const struct journal_change *change)
 {
-	const int64_t numbers[] = {change->state,    change->base_version,    change->posted_ms,
+	const int64_t numbers[] = {change->state,    change->gap_number,      change->gap_ms,
 				   change->attempts, change->next_attempt_ms, change->ended_ms};
 	uint64_t sum = sum_bytes(SUM_INIT, numbers, sizeof(numbers));
 
@@ -90,8 +90,8 @@ int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, in
 		{COLUMN_SEEN, seen_ms},
 		{COLUMN_ACCEPTED, change->accepted_ms},
 		{COLUMN_USE_COMMIT_REF, change->use_commit_ref},
-		{COLUMN_BASE_VERSION, change->base_version},
-		{COLUMN_POSTED, change->posted_ms},
+		{COLUMN_GAP_NUMBER, change->gap_number},
+		{COLUMN_GAP, change->gap_ms},
 		{COLUMN_ATTEMPTS, change->attempts},
 		{COLUMN_NEXT_ATTEMPT, change->next_attempt_ms},
 		{COLUMN_ENDED, change->ended_ms},
@@ -117,8 +117,8 @@ bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out)
 		.state = (enum journal_state)state,
 		.accepted_ms = sqlite3_column_int64(stmt, COLUMN_ACCEPTED),
 		.use_commit_ref = sqlite3_column_int(stmt, COLUMN_USE_COMMIT_REF) != 0,
-		.base_version = sqlite3_column_int64(stmt, COLUMN_BASE_VERSION),
-		.posted_ms = sqlite3_column_int64(stmt, COLUMN_POSTED),
+		.gap_number = sqlite3_column_int64(stmt, COLUMN_GAP_NUMBER),
+		.gap_ms = sqlite3_column_int64(stmt, COLUMN_GAP),
 		.attempts = sqlite3_column_int(stmt, COLUMN_ATTEMPTS),
 		.next_attempt_ms = sqlite3_column_int64(stmt, COLUMN_NEXT_ATTEMPT),
 		.ended_ms = sqlite3_column_int64(stmt, COLUMN_ENDED),

@@ -21,7 +21,7 @@ static const char *const texts[JOURNAL_STATEMENTS] = {
 	[REMOVE] = "DELETE FROM change WHERE seq = ?1",
 	[STATE_OF] = "SELECT state FROM change WHERE seq = ?1",
 	[UPDATE] =
-		"UPDATE change SET state = ?2, base_version = ?3, posted_ms = ?4, attempts = ?5, "
+		"UPDATE change SET state = ?2, gap_number = ?3, gap_ms = ?4, attempts = ?5, "
 		"next_attempt_ms = ?6, ended_ms = ?7, progress_sum = ?8, build = ?9, reason = ?10 "
 		"WHERE seq = ?1",
 };
@@ -161,8 +161,8 @@ static int insert(struct journal_writer *writer, const struct journal_op *op, si
 
 	change.seq = ++writer->last_seq;
 	change.state = JOURNAL_ACCEPTED;
-	change.base_version = -1;
-	change.posted_ms = 0;
+	change.gap_number = 0;
+	change.gap_ms = 0;
 	change.attempts = 0;
 	change.ended_ms = 0;
 	change.build = "";
@@ -251,10 +251,10 @@ static int state_of(struct journal_writer *writer, int64_t seq, int64_t *out)
 
 static int bind_update(sqlite3_stmt *stmt, const struct journal_change *change)
 {
-	const int64_t numbers[] = {change->seq,          change->state,
-				   change->base_version, change->posted_ms,
-				   change->attempts,     change->next_attempt_ms,
-				   change->ended_ms,     journal_row_progress_sum(change)};
+	const int64_t numbers[] = {change->seq,        change->state,
+				   change->gap_number, change->gap_ms,
+				   change->attempts,   change->next_attempt_ms,
+				   change->ended_ms,   journal_row_progress_sum(change)};
 	int rc = SQLITE_OK;
 
 	for (int i = 0; rc == SQLITE_OK && i < (int)ARRAY_LEN(numbers); i++)

@@ -139,7 +139,6 @@ static struct journal_change to_row(const struct exchange *x, const struct chang
 		.env_json = text(x->event->env_json),
 		.options_json = text(x->event->options_json),
 		.warning = text(x->event->warning),
-		.base_version = -1,
 	};
 }
 

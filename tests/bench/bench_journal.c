@@ -72,7 +72,6 @@ static struct journal_change delivery(uint64_t i, char *id, size_t cap)
 		.committer_email = "alice@example.com",
 		.message = "Mend the cart: prices with more than two decimals were cut",
 		.pusher = "alice",
-		.base_version = -1,
 	};
 }
 

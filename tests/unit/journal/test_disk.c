@@ -100,7 +100,6 @@ static void write_row(struct life *life, size_t row, bool is_end)
 	struct journal_update update = {
 		.seq = fact->seq,
 		.state = is_end ? JOURNAL_STARTED : JOURNAL_STARTING,
-		.base_version = 7,
 		.attempts = fact->attempts + 1,
 	};
 

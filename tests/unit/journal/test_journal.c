@@ -28,7 +28,6 @@ static void an_added_change_is_pending_and_comes_back_whole(void **state)
 	assert_int_equal(kept.rows[0]->state, JOURNAL_ACCEPTED);
 	assert_int_equal(kept.rows[0]->accepted_ms, START_MS);
 	assert_true(kept.rows[0]->use_commit_ref);
-	assert_int_equal(kept.rows[0]->base_version, -1);
 	assert_int_equal(kept.rows[0]->next_attempt_ms, START_MS + 5);
 	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++) {
 		const char *text = journal_change_text(&change, i);
@@ -194,8 +193,8 @@ static void a_revived_change_starts_from_the_beginning_with_what_came_last(void 
 	CLEANUP(release_kept) struct kept kept = {0};
 	struct journal_change change = sample("d1", "refs/heads/main");
 	struct journal_update update = {.state = JOURNAL_FAILED,
-					.base_version = 6,
-					.posted_ms = 9,
+					.gap_number = 8,
+					.gap_ms = 9,
 					.attempts = 3,
 					.reason = "422"};
 
@@ -208,8 +207,8 @@ static void a_revived_change_starts_from_the_beginning_with_what_came_last(void 
 	(void)journal_each_pending(world->journal, "shop", "cart", 10, keep, &kept);
 	assert_int_equal(kept.n, 1);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_ACCEPTED);
-	assert_int_equal(kept.rows[0]->base_version, -1);
-	assert_int_equal(kept.rows[0]->posted_ms, 0);
+	assert_int_equal(kept.rows[0]->gap_number, 0);
+	assert_int_equal(kept.rows[0]->gap_ms, 0);
 	assert_int_equal(kept.rows[0]->attempts, 0);
 	assert_int_equal(kept.rows[0]->ended_ms, 0);
 	assert_string_equal(kept.rows[0]->reason, "");
@@ -280,8 +279,8 @@ static void an_attempt_is_remembered(void **state)
 	struct world *world = *state;
 	CLEANUP(release_kept) struct kept kept = {0};
 	struct journal_update update = {.state = JOURNAL_STARTING,
-					.base_version = 41,
-					.posted_ms = START_MS + 1,
+					.gap_number = 18,
+					.gap_ms = START_MS + 1,
 					.attempts = 2,
 					.next_attempt_ms = START_MS + 2,
 					.reason = "409"};
@@ -293,8 +292,8 @@ static void an_attempt_is_remembered(void **state)
 	(void)journal_each_pending(world->journal, "shop", "cart", 10, keep, &kept);
 	assert_int_equal(kept.n, 1);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_STARTING);
-	assert_int_equal(kept.rows[0]->base_version, 41);
-	assert_int_equal(kept.rows[0]->posted_ms, START_MS + 1);
+	assert_int_equal(kept.rows[0]->gap_number, 18);
+	assert_int_equal(kept.rows[0]->gap_ms, START_MS + 1);
 	assert_int_equal(kept.rows[0]->attempts, 2);
 	assert_int_equal(kept.rows[0]->next_attempt_ms, START_MS + 2);
 	assert_string_equal(kept.rows[0]->reason, "409");

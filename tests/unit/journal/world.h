@@ -156,7 +156,6 @@ static inline struct journal_change sample(const char *delivery_id, const char *
 		.commit = "3f2a1b04c5d6e7f8091a2b3c4d5e6f708192a3b4",
 		.author_name = "Alice",
 		.message = "Mend the cart",
-		.base_version = -1,
 	};
 }
 
@@ -206,7 +205,7 @@ static inline int write_state(struct world *world, int64_t seq, enum journal_sta
 			      const char *build, const char *reason)
 {
 	const struct journal_update update = {
-		.seq = seq, .state = state, .base_version = -1, .build = build, .reason = reason};
+		.seq = seq, .state = state, .build = build, .reason = reason};
 	struct told told = {0};
 
 	journal_write(world->journal, &update, on_written, &told);
