@@ -24,8 +24,6 @@ static const struct option {
 	 MAX_REQUEST_BYTES},
 	{BUILDCONFIG_ANNOTATION_PREFIX "rotate", offsetof(struct buildconfig, rotate),
 	 MAX_REQUEST_BYTES},
-	{BUILDCONFIG_ANNOTATION_PREFIX "redeliver", offsetof(struct buildconfig, redeliver),
-	 MAX_REQUEST_BYTES},
 };
 
 static void read_option(struct draft *draft, const struct option *option, const char *value)

@@ -54,7 +54,7 @@ struct buildconfig {
 	unsigned char n_status;
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
-	const char *refs, *paths, *repository, *rotate, *redeliver; /* our annotations */
+	const char *refs, *paths, *repository, *rotate; /* our annotations */
 	const char *problem; /* what is wrong with the whole, "" when nothing */
 	struct buildconfig_hook hooks[BUILDCONFIG_HOOKS];
 	/*

@@ -25,9 +25,9 @@ static void check_hook(const struct buildconfig_hook *hook)
 static void check_texts(const struct buildconfig *bc)
 {
 	const char *const texts[] = {
-		bc->namespace_, bc->name,     bc->uid,       bc->resource_version, bc->git_uri,
-		bc->git_ref,    bc->strategy, bc->refs,      bc->context_dir,      bc->paths,
-		bc->repository, bc->rotate,   bc->redeliver, bc->problem,
+		bc->namespace_, bc->name,     bc->uid,     bc->resource_version, bc->git_uri,
+		bc->git_ref,    bc->strategy, bc->refs,    bc->context_dir,      bc->paths,
+		bc->repository, bc->rotate,   bc->problem,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)

@@ -15,7 +15,7 @@ static void a_whole_one_is_read(void **state)
 		"skip-ci':'true',"
 		"'buildhook.io/refs':'main,v*','buildhook.io/paths':'contextDir',"
 		"'buildhook.io/repository':'match','buildhook.io/rotate':'github=2',"
-		"'buildhook.io/redeliver':'abc','buildhook.io/ignore':'true','other.io/x':'y'}},"
+		"'buildhook.io/ignore':'true','other.io/x':'y'}},"
 		"'spec':{'source':{'contextDir':'app','git':{'uri':'https://h/"
 		"r.git','ref':'main'}},"
 		"'strategy':{'type':'Docker'}},'status':{'lastVersion':41}}");
@@ -31,7 +31,6 @@ static void a_whole_one_is_read(void **state)
 	assert_string_equal(bc->paths, "contextDir");
 	assert_string_equal(bc->repository, "match");
 	assert_string_equal(bc->rotate, "github=2");
-	assert_string_equal(bc->redeliver, "abc");
 	assert_string_equal(bc->context_dir, "app");
 	assert_string_equal(bc->git_uri, "https://h/r.git");
 	assert_string_equal(bc->git_ref, "main");
