@@ -149,11 +149,9 @@ static enum reason check_ref(const struct question *q, struct verdict *out)
 	struct refs refs = refs_wanted(q->bc, q->change->default_branch, q->options);
 	if (str_empty(q->ref) && q->change->is_generic)
 		return say(out, REASON_NONE, "builds the BuildConfig's own ref");
-	if (refs_match(&refs, q->ref)) {
-		out->use_commit_ref = refs.list.n > 0;
+	if (refs_match(&refs, q->ref))
 		return say(out, REASON_NONE, "pushed %s, which this BuildConfig builds (%s)",
 			   q->shown_ref, refs.source);
-	}
 	char wanted[SHOWN_BYTES];
 	show_refs(wanted, &refs);
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", wanted);

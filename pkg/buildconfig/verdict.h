@@ -75,9 +75,6 @@ struct verdict {
 	/* Our side alone, for the status line behind the reason: "this BuildConfig builds master".
 	 * "" when it starts. */
 	char brief[160];
-	/* The build is given this commit as revision (by buildhook.io/refs); otherwise the commit
-	 * is of the BuildConfig's ref anyhow. */
-	bool use_commit_ref;
 	/* Worth telling although it builds: "the push came from another repository ...", or "". */
 	char hint[256];
 };

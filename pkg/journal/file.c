@@ -107,8 +107,7 @@ static int read_rows(struct journal_reader *reader, size_t max, journal_row_fn f
 	while (told < max) {
 		CLEANUP(release_chunk) struct chunk chunk = {0};
 		size_t want = max - told < CHUNK_ROWS ? max - told : CHUNK_ROWS;
-		int rc = journal_reader_recent(reader, NULL, NULL, before_seq, want, keep_row,
-					       &chunk, &want);
+		int rc = journal_reader_recent(reader, before_seq, want, keep_row, &chunk, &want);
 
 		if (rc != SQLITE_OK)
 			return err_set(err, ERR_INVALID, "can't be read: %s", sqlite3_errstr(rc));

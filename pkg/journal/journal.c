@@ -264,21 +264,11 @@ void journal_each_pending_key(struct journal *journal,
 	check_read(journal, journal_reader_pending_keys(&journal->reader, fn, arg));
 }
 
-int64_t journal_last_started(struct journal *journal, const char *uid, const char *ref)
-{
-	int64_t seq = 0;
-
-	check_read(journal, journal_reader_last_started(&journal->reader, uid, ref, &seq));
-	return seq;
-}
-
-void journal_each_recent(struct journal *journal, const char *namespace_, const char *name,
-			 size_t max, journal_row_fn fn, void *arg)
+void journal_each_recent(struct journal *journal, size_t max, journal_row_fn fn, void *arg)
 {
 	size_t n = 0;
 
-	check_read(journal, journal_reader_recent(&journal->reader, namespace_, name, INT64_MAX,
-						  max, fn, arg, &n));
+	check_read(journal, journal_reader_recent(&journal->reader, INT64_MAX, max, fn, arg, &n));
 }
 
 void journal_read_stats(struct journal *journal, struct journal_stats *out)

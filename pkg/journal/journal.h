@@ -48,10 +48,8 @@ struct journal_change {
 	const char *ref;    /* full, "refs/heads/main"; "" for Generic without one */
 	const char *commit; /* "" without one */
 	const char *author_name, *author_email, *committer_name, *committer_email, *message;
-	const char *pusher;   /* for the status line: who pushed, as the host names them */
-	bool use_commit_ref;  /* the build gets this commit although it is not of the BuildConfig's
-				 ref */
-	const char *env_json; /* Generic: JSON array of EnvVar, or "" */
+	const char *pusher;       /* for the status line: who pushed, as the host names them */
+	const char *env_json;     /* Generic: JSON array of EnvVar, or "" */
 	const char *options_json; /* Generic: dockerStrategyOptions, or "" */
 	const char *warning;
 	/* The start. */
@@ -165,12 +163,9 @@ size_t journal_each_pending(struct journal *journal, const char *namespace_, con
 void journal_each_pending_key(struct journal *journal,
 			      void (*fn)(void *arg, const char *namespace_, const char *name),
 			      void *arg);
-/* The newest row of this BuildConfig and ref that has started, 0 if none: seq. */
-int64_t journal_last_started(struct journal *journal, const char *uid, const char *ref);
-/* The newest deliveries, of one BuildConfig or of all (NAMESPACE_ NULL), newest first. */
-void journal_each_recent(struct journal *journal, const char *namespace_, const char *name,
-			 size_t max, void (*fn)(void *arg, const struct journal_change *change),
-			 void *arg);
+/* The newest rows, newest first. */
+void journal_each_recent(struct journal *journal, size_t max,
+			 void (*fn)(void *arg, const struct journal_change *change), void *arg);
 
 struct journal_stats {
 	size_t rows[JOURNAL_STATES];

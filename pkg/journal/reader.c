@@ -7,22 +7,17 @@
 
 #include <assert.h>
 
-enum { PENDING, RECENT, RECENT_OF_ONE, NEXT_KEY, LAST_STARTED, OLDEST_PENDING };
+enum { PENDING, RECENT, NEXT_KEY, OLDEST_PENDING };
 
 static const char *const texts[JOURNAL_QUERIES] = {
 	[PENDING] = "SELECT " JOURNAL_ROW_COLUMNS " FROM change INDEXED BY pending "
 		    "WHERE state < 2 AND namespace = ?1 AND name = ?2 ORDER BY seq LIMIT ?3",
-	[RECENT] = "SELECT " JOURNAL_ROW_COLUMNS " FROM change WHERE seq < ?4 ORDER BY seq DESC "
-		   "LIMIT ?3",
-	[RECENT_OF_ONE] =
-		"SELECT " JOURNAL_ROW_COLUMNS " FROM change INDEXED BY by_name "
-		"WHERE namespace = ?1 AND name = ?2 AND seq < ?4 ORDER BY seq DESC LIMIT ?3",
+	[RECENT] = "SELECT " JOURNAL_ROW_COLUMNS " FROM change WHERE seq < ?1 ORDER BY seq DESC "
+		   "LIMIT ?2",
 	/* Jumps from key to key, however many rows each has. */
 	[NEXT_KEY] =
 		"SELECT namespace, name FROM change INDEXED BY pending "
 		"WHERE state < 2 AND (namespace, name) > (?1, ?2) ORDER BY namespace, name LIMIT 1",
-	[LAST_STARTED] = "SELECT max(seq) FROM change INDEXED BY started "
-			 "WHERE state = 2 AND uid = ?1 AND ref = ?2",
 	[OLDEST_PENDING] =
 		"SELECT min(seen_ms) FROM (SELECT min(seen_ms) AS seen_ms FROM change "
 		"WHERE state = 0 UNION ALL SELECT min(seen_ms) FROM change WHERE state = 1)",
@@ -105,16 +100,16 @@ int journal_reader_pending(struct journal_reader *reader, const char *namespace_
 	return rc == SQLITE_OK ? tell_rows(stmt, fn, arg, n) : rc;
 }
 
-int journal_reader_recent(struct journal_reader *reader, const char *namespace_, const char *name,
-			  int64_t before_seq, size_t max, journal_row_fn fn, void *arg, size_t *n)
+int journal_reader_recent(struct journal_reader *reader, int64_t before_seq, size_t max,
+			  journal_row_fn fn, void *arg, size_t *n)
 {
 	sqlite3_stmt *stmt = NULL;
-	int rc = ask(reader, namespace_ ? RECENT_OF_ONE : RECENT, namespace_, name, &stmt);
+	int rc = ask(reader, RECENT, NULL, NULL, &stmt);
 
 	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 3, limit_of(max));
+		rc = sqlite3_bind_int64(stmt, 1, before_seq);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 4, before_seq);
+		rc = sqlite3_bind_int64(stmt, 2, limit_of(max));
 	return rc == SQLITE_OK ? tell_rows(stmt, fn, arg, n) : rc;
 }
 
@@ -157,15 +152,6 @@ static int read_number(sqlite3_stmt *stmt, int64_t *out)
 		*out = sqlite3_column_int64(stmt, 0);
 	(void)sqlite3_reset(stmt);
 	return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-int journal_reader_last_started(struct journal_reader *reader, const char *uid, const char *ref,
-				int64_t *out_seq)
-{
-	sqlite3_stmt *stmt = NULL;
-	int rc = ask(reader, LAST_STARTED, uid, ref, &stmt);
-
-	return rc == SQLITE_OK ? read_number(stmt, out_seq) : rc;
 }
 
 int journal_reader_oldest_pending(struct journal_reader *reader, int64_t *out_seen_ms)

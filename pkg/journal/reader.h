@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#define JOURNAL_QUERIES 6
+#define JOURNAL_QUERIES 4
 
 struct journal_reader {
 	sqlite3 *db;
@@ -22,13 +22,11 @@ void journal_reader_release(struct journal_reader *reader);
 /* An SQLite code, SQLITE_CORRUPT also for a row whose sums are wrong; *N counts the rows told. */
 int journal_reader_pending(struct journal_reader *reader, const char *namespace_, const char *name,
 			   size_t max, journal_row_fn fn, void *arg, size_t *n);
-/* NAMESPACE_ NULL: of all. Only those older than BEFORE_SEQ. */
-int journal_reader_recent(struct journal_reader *reader, const char *namespace_, const char *name,
-			  int64_t before_seq, size_t max, journal_row_fn fn, void *arg, size_t *n);
+/* Only those older than BEFORE_SEQ. */
+int journal_reader_recent(struct journal_reader *reader, int64_t before_seq, size_t max,
+			  journal_row_fn fn, void *arg, size_t *n);
 int journal_reader_pending_keys(struct journal_reader *reader,
 				void (*fn)(void *arg, const char *namespace_, const char *name),
 				void *arg);
-int journal_reader_last_started(struct journal_reader *reader, const char *uid, const char *ref,
-				int64_t *out_seq);
 /* Journal time at which the oldest pending row was accepted; untouched without one. */
 int journal_reader_oldest_pending(struct journal_reader *reader, int64_t *out_seen_ms);

@@ -9,7 +9,6 @@ enum {
 	COLUMN_STATE,
 	COLUMN_SEEN,
 	COLUMN_ACCEPTED,
-	COLUMN_USE_COMMIT_REF,
 	COLUMN_GAP_NUMBER,
 	COLUMN_GAP,
 	COLUMN_ATTEMPTS,
@@ -48,7 +47,7 @@ static bool is_progress(size_t text)
 
 static int64_t sum_content(const struct journal_change *change, int64_t seen_ms)
 {
-	const int64_t numbers[] = {seen_ms, change->accepted_ms, change->use_commit_ref};
+	const int64_t numbers[] = {seen_ms, change->accepted_ms};
 	uint64_t sum = sum_bytes(SUM_INIT, numbers, sizeof(numbers));
 
 	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++)
@@ -89,7 +88,6 @@ int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, in
 		{COLUMN_STATE, change->state},
 		{COLUMN_SEEN, seen_ms},
 		{COLUMN_ACCEPTED, change->accepted_ms},
-		{COLUMN_USE_COMMIT_REF, change->use_commit_ref},
 		{COLUMN_GAP_NUMBER, change->gap_number},
 		{COLUMN_GAP, change->gap_ms},
 		{COLUMN_ATTEMPTS, change->attempts},
@@ -116,7 +114,6 @@ bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out)
 		.seq = sqlite3_column_int64(stmt, COLUMN_SEQ),
 		.state = (enum journal_state)state,
 		.accepted_ms = sqlite3_column_int64(stmt, COLUMN_ACCEPTED),
-		.use_commit_ref = sqlite3_column_int(stmt, COLUMN_USE_COMMIT_REF) != 0,
 		.gap_number = sqlite3_column_int64(stmt, COLUMN_GAP_NUMBER),
 		.gap_ms = sqlite3_column_int64(stmt, COLUMN_GAP),
 		.attempts = sqlite3_column_int(stmt, COLUMN_ATTEMPTS),

@@ -11,12 +11,11 @@
 
 /* As in the table; the last three are sums. */
 #define JOURNAL_ROW_COLUMNS                                                                        \
-	"seq, state, seen_ms, accepted_ms, use_commit_ref, gap_number, "                           \
-	"gap_ms, attempts, next_attempt_ms, ended_ms, uid, namespace, name, type, host, "          \
-	"delivery_id, ref, commit_id, author_name, author_email, committer_name, "                 \
-	"committer_email, message, pusher, env_json, options_json, warning, build, "               \
-	"reason, delivery_sum, content_sum, progress_sum"
-#define JOURNAL_ROW_PARAMETERS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
+	"seq, state, seen_ms, accepted_ms, gap_number, gap_ms, attempts, next_attempt_ms, "        \
+	"ended_ms, uid, namespace, name, type, host, delivery_id, ref, commit_id, author_name, "   \
+	"author_email, committer_name, committer_email, message, pusher, env_json, "               \
+	"options_json, warning, build, reason, delivery_sum, content_sum, progress_sum"
+#define JOURNAL_ROW_PARAMETERS "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
 
 static inline bool journal_state_is_pending(enum journal_state state)
 {

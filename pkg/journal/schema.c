@@ -33,9 +33,8 @@ static const char version_1[] =
 	"CREATE TABLE change ("
 	"seq INTEGER PRIMARY KEY,"
 	"state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),"
-	"seen_ms INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, use_commit_ref INTEGER NOT NULL,"
-	"gap_number INTEGER NOT NULL, "
-	"gap_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+	"seen_ms INTEGER NOT NULL, accepted_ms INTEGER NOT NULL,"
+	"gap_number INTEGER NOT NULL, gap_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
 	"next_attempt_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
 	"uid TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,"
 	"host TEXT NOT NULL, delivery_id TEXT NOT NULL, ref TEXT NOT NULL, commit_id TEXT NOT NULL,"
@@ -45,10 +44,8 @@ static const char version_1[] =
 	"build TEXT NOT NULL, reason TEXT NOT NULL,"
 	"delivery_sum INTEGER NOT NULL, content_sum INTEGER NOT NULL, progress_sum INTEGER NOT "
 	"NULL) STRICT;"
-	"CREATE INDEX by_name ON change (namespace, name);"
 	"CREATE INDEX by_state ON change (state, seen_ms);"
 	"CREATE INDEX pending ON change (namespace, name) WHERE state < 2;"
-	"CREATE INDEX started ON change (uid, ref) WHERE state = 2;"
 	"CREATE TABLE probe (filler BLOB) STRICT;";
 
 /* Step I leads from version I to version I + 1. */

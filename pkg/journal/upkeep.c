@@ -52,22 +52,15 @@ int journal_writer_checkpoint(struct journal_writer *writer)
 	return rc == SQLITE_OK || rc == SQLITE_BUSY ? measure(writer, &free_pages) : rc;
 }
 
-/*
- * The oldest of one state. A started row stays while an older change of its ref waits, which must
- * learn from it that it has been overtaken.
- */
+/* The oldest of one state. */
 static int remove_oldest(struct journal_writer *writer, enum journal_state state, int64_t before_ms,
 			 int64_t max, int64_t *removed)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(
 		writer->db,
-		"DELETE FROM change WHERE seq IN (SELECT seq FROM change AS c INDEXED BY by_state "
-		"WHERE state = ?1 AND seen_ms < ?2 AND NOT (state = 2 AND EXISTS (SELECT 1 "
-		"FROM change AS p INDEXED BY pending WHERE p.state < 2 AND p.namespace = "
-		"c.namespace "
-		"AND p.name = c.name AND p.uid = c.uid AND p.ref = c.ref AND p.seq < c.seq)) "
-		"ORDER BY seen_ms LIMIT ?3)",
+		"DELETE FROM change WHERE seq IN (SELECT seq FROM change INDEXED BY by_state "
+		"WHERE state = ?1 AND seen_ms < ?2 ORDER BY seen_ms LIMIT ?3)",
 		-1, &stmt, NULL);
 
 	if (rc == SQLITE_OK)

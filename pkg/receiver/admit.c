@@ -135,7 +135,6 @@ static struct journal_change to_row(const struct exchange *x, const struct chang
 		.committer_email = text(from->committer.email),
 		.message = text(from->message),
 		.pusher = text(x->event->pusher),
-		.use_commit_ref = change->verdict.use_commit_ref,
 		.env_json = text(x->event->env_json),
 		.options_json = text(x->event->options_json),
 		.warning = text(x->event->warning),

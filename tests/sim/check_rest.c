@@ -105,14 +105,12 @@ static void check_rows(struct world *w)
 	for (size_t i = 0; i < w->n_replicas; i++) {
 		struct rows rows = {.w = w, .replica = w->replicas[i]};
 
-		journal_each_recent(w->replicas[i]->journal, NULL, NULL, MAX_ROWS, check_row,
-				    &rows);
+		journal_each_recent(w->replicas[i]->journal, MAX_ROWS, check_row, &rows);
 	}
 	for (size_t i = 0; i < w->n_replicas; i++) {
 		struct rows rows = {.w = w, .replica = w->replicas[i]};
 
-		journal_each_recent(w->replicas[i]->journal, NULL, NULL, MAX_ROWS, check_superseded,
-				    &rows);
+		journal_each_recent(w->replicas[i]->journal, MAX_ROWS, check_superseded, &rows);
 	}
 }
 

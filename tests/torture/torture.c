@@ -286,8 +286,7 @@ static void leave_rows(const struct scenario *s)
 					.host = "github",
 					.delivery_id = "left",
 					.accepted_ms = EPOCH_MS,
-					.commit = "3f2a1b04c5d6e7f8091a2b3c4d5e6f708192a3b4",
-					.use_commit_ref = true};
+					.commit = "3f2a1b04c5d6e7f8091a2b3c4d5e6f708192a3b4"};
 
 	t.w.replicas[0]->is_cut_off = true;
 	run_replica(s);

@@ -202,17 +202,9 @@ static void the_refs_annotation_replaces_the_rule(void **state)
 		 REASON_REF_MISMATCH,
 		 NULL},
 	};
-	struct verdict verdict;
-	BC by_list = make_bc(REF("main"), ANN("refs", "*"));
-	BC by_ref = make_bc(REF("main"), "");
-	const struct push push = {.ref = "refs/heads/main"};
 
 	(void)state;
 	check(table, ARRAY_LEN(table));
-	decide(&verdict, by_list, &push, NULL);
-	assert_true(verdict.use_commit_ref);
-	decide(&verdict, by_ref, &push, NULL);
-	assert_false(verdict.use_commit_ref);
 }
 
 static void deleted_refs_start_no_build(void **state)

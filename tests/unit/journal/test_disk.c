@@ -172,7 +172,7 @@ static void check_after(struct life *life, const char *where)
 
 	if (world_open(&life->world, &err) != ERR_OK)
 		fail_msg("%s: %s", where, err.msg);
-	journal_each_recent(life->world.journal, NULL, NULL, SIZE_MAX, find_row, &found);
+	journal_each_recent(life->world.journal, SIZE_MAX, find_row, &found);
 	if (journal_failure(life->world.journal))
 		fail_msg("%s: %s", where, journal_failure(life->world.journal));
 	for (size_t i = 0; i < life->n; i++)

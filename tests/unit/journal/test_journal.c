@@ -9,7 +9,6 @@ static void an_added_change_is_pending_and_comes_back_whole(void **state)
 	struct journal_change change = sample("d1", "refs/heads/main");
 	struct told told;
 
-	change.use_commit_ref = true;
 	change.env_json = "[{\"name\":\"A\",\"value\":\"1\"}]";
 	change.options_json = "{\"noCache\":true}";
 	change.warning = "left out: PATH";
@@ -27,7 +26,6 @@ static void an_added_change_is_pending_and_comes_back_whole(void **state)
 	assert_int_equal(kept.rows[0]->seq, told.results[0].seq);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_ACCEPTED);
 	assert_int_equal(kept.rows[0]->accepted_ms, START_MS);
-	assert_true(kept.rows[0]->use_commit_ref);
 	assert_int_equal(kept.rows[0]->next_attempt_ms, START_MS + 5);
 	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++) {
 		const char *text = journal_change_text(&change, i);
@@ -267,7 +265,7 @@ static void a_row_that_has_ended_is_not_changed_any_more(void **state)
 	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
 	assert_int_equal(write_state(world, seq, JOURNAL_FAILED, "", "late"), ERR_OK);
 	assert_int_equal(write_state(world, seq + 100, JOURNAL_FAILED, "", "none"), ERR_OK);
-	journal_each_recent(world->journal, NULL, NULL, 10, keep, &kept);
+	journal_each_recent(world->journal, 10, keep, &kept);
 	assert_int_equal(kept.n, 1);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_STARTED);
 	assert_string_equal(kept.rows[0]->build, "cart-1");

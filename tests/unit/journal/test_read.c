@@ -90,44 +90,20 @@ static void each_key_with_pending_changes_comes_once(void **state)
 	assert_string_equal(keys.text, "a/z aa/ b/a b/x ");
 }
 
-static void the_newest_started_change_of_a_ref_is_found(void **state)
-{
-	struct world *world = *state;
-	const char *uid = sample("", "").uid;
-	int64_t seq;
-
-	world_must_open(world);
-	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), 0);
-	seq = add_one(world, "d1", "refs/heads/main").seq;
-	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), 0);
-	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
-	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), seq);
-	seq = add_one(world, "d2", "refs/heads/main").seq;
-	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-2", ""), ERR_OK);
-	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/main"), seq);
-	assert_int_equal(journal_last_started(world->journal, uid, "refs/heads/next"), 0);
-	assert_int_equal(journal_last_started(world->journal, "other", "refs/heads/main"), 0);
-}
-
 static void recent_changes_come_newest_first(void **state)
 {
 	struct world *world = *state;
-	CLEANUP(release_kept) struct kept all = {0};
-	CLEANUP(release_kept) struct kept one = {0};
+	CLEANUP(release_kept) struct kept kept = {0};
 
 	world_must_open(world);
 	(void)add_of(world, "cart", "d1");
 	(void)add_of(world, "other", "d2");
 	(void)add_of(world, "cart", "d3");
 	(void)add_of(world, "cart", "d4");
-	journal_each_recent(world->journal, NULL, NULL, 3, keep, &all);
-	assert_int_equal(all.n, 3);
-	assert_string_equal(all.rows[0]->delivery_id, "d4");
-	assert_string_equal(all.rows[2]->delivery_id, "d2");
-	journal_each_recent(world->journal, "shop", "cart", 2, keep, &one);
-	assert_int_equal(one.n, 2);
-	assert_string_equal(one.rows[0]->delivery_id, "d4");
-	assert_string_equal(one.rows[1]->delivery_id, "d3");
+	journal_each_recent(world->journal, 3, keep, &kept);
+	assert_int_equal(kept.n, 3);
+	assert_string_equal(kept.rows[0]->delivery_id, "d4");
+	assert_string_equal(kept.rows[2]->delivery_id, "d2");
 }
 
 static void stats_count_rows_also_after_a_restart(void **state)
@@ -314,7 +290,6 @@ int main(void)
 		WORLD_TEST(pending_changes_come_oldest_first_and_at_most_as_many_as_asked),
 		WORLD_TEST(a_revived_change_is_the_newest),
 		WORLD_TEST(each_key_with_pending_changes_comes_once),
-		WORLD_TEST(the_newest_started_change_of_a_ref_is_found),
 		WORLD_TEST(recent_changes_come_newest_first),
 		WORLD_TEST(stats_count_rows_also_after_a_restart),
 		WORLD_TEST(the_age_of_what_waits_does_not_jump_with_the_wall_clock),

@@ -301,7 +301,7 @@ static void check_acks(struct world *world, const struct acks *acks)
 	CLEANUP(mem_free) bool *found = mem_new(MAX_IDS, sizeof(*found));
 
 	world_must_open(world);
-	journal_each_recent(world->journal, NULL, NULL, SIZE_MAX, mark, found);
+	journal_each_recent(world->journal, SIZE_MAX, mark, found);
 	assert_null(journal_failure(world->journal));
 	for (size_t i = 0; i < acks->n; i++)
 		if (!found[acks->ids[i]])

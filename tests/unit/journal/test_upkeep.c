@@ -28,7 +28,7 @@ static void assert_rows(struct world *world, const char *expected)
 {
 	char text[256] = "";
 
-	journal_each_recent(world->journal, NULL, NULL, 100, keep_id, text);
+	journal_each_recent(world->journal, 100, keep_id, text);
 	assert_null(journal_failure(world->journal));
 	assert_string_equal(text, expected);
 }
@@ -79,25 +79,6 @@ static void a_jump_of_the_wall_clock_takes_nothing_away(void **state)
 	world->wall_ms += 30LL * 24 * 3600 * 1000;
 	let_it_tidy(world);
 	assert_rows(world, "d1 ");
-}
-
-static void a_started_row_stays_while_an_older_change_of_its_ref_waits(void **state)
-{
-	struct world *world = *state;
-	int64_t older;
-	int64_t newer;
-
-	world_must_open(world);
-	older = add_one(world, "older", "refs/heads/main").seq;
-	newer = add_ended(world, "newer", JOURNAL_STARTED);
-	world_advance(world, 2 * WINDOW_MS);
-	let_it_tidy(world);
-	assert_rows(world, "newer older ");
-	assert_int_equal(
-		journal_last_started(world->journal, sample("", "").uid, "refs/heads/main"), newer);
-	assert_int_equal(write_state(world, older, JOURNAL_SUPERSEDED, "", ""), ERR_OK);
-	let_it_tidy(world);
-	assert_rows(world, "");
 }
 
 static void where_there_are_too_many_those_that_may_come_again_go_first(void **state)
@@ -254,7 +235,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(rows_that_have_ended_go_when_their_time_is_over),
 		WORLD_TEST(a_jump_of_the_wall_clock_takes_nothing_away),
-		WORLD_TEST(a_started_row_stays_while_an_older_change_of_its_ref_waits),
 		WORLD_TEST(where_there_are_too_many_those_that_may_come_again_go_first),
 		WORLD_TEST(where_too_many_wait_more_are_refused_whole),
 		WORLD_TEST(a_big_file_is_bounded_and_gives_room_back),
