@@ -1,5 +1,6 @@
 #include "buildconfig/buildconfig.h"
 
+#include "base/fnv.h"
 #include "base/mem.h"
 #include "buildconfig/draft.h"
 
@@ -171,15 +172,6 @@ bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret)
 	return false;
 }
 
-/* FNV-1a, 32 bits. */
-static uint32_t hash_text(const char *text)
-{
-	uint32_t hash = 2166136261u;
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 16777619u;
-	return hash;
-}
-
 void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name,
 			    const char *suffix)
 {
@@ -195,5 +187,5 @@ void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name
 	while (name_bytes > 0 && (name[name_bytes - 1] == '.' || name[name_bytes - 1] == '-'))
 		name_bytes--;
 	(void)snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%.*s-%08x-%.*s", (int)name_bytes, name,
-		       hash_text(name), (int)suffix_bytes, suffix);
+		       fnv_32(name), (int)suffix_bytes, suffix);
 }

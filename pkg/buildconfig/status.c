@@ -1,6 +1,7 @@
 #include "buildconfig/status.h"
 
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "base/mem.h"
 #include "buildconfig/status_text.h"
 
@@ -228,30 +229,21 @@ enum status_change status_compare(const struct status *status, const struct buil
 	return change;
 }
 
-/* FNV-1a, 64 bits, with the NUL. */
-static void add_hash(uint64_t *hash, const char *text)
-{
-	size_t n = strlen(text) + 1;
-	for (size_t i = 0; i < n; i++)
-		*hash = (*hash ^ (unsigned char)text[i]) * 1099511628211u;
-}
-
 uint64_t status_fingerprint(const struct status *status, const struct buildconfig *bc)
 {
-	uint64_t hash = 14695981039346656037u;
+	uint64_t sum = FNV_64_INIT;
 	bool is_effective = false;
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++) {
 		const char *wanted = value_of(status, buildconfig_status_keys[i]);
 		const char *held = held_value(bc, buildconfig_status_keys[i]);
-		add_hash(&hash, wanted ? wanted : "");
-		add_hash(&hash, held ? held : "");
+		sum = fnv_64_text(fnv_64_text(sum, wanted), held);
 		is_effective = is_effective || (wanted && (!held || strcmp(wanted, held) != 0));
 	}
 	/* An apply that does change the object may be needed again whenever somebody changes it
 	 * back. */
 	if (is_effective)
-		add_hash(&hash, bc->resource_version);
-	return hash;
+		sum = fnv_64_text(sum, bc->resource_version);
+	return sum;
 }
 
 cJSON *status_document(const struct status *status, const struct buildconfig *bc)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "crypto/crypto.h"
 
 #include <assert.h>
@@ -26,15 +27,6 @@ void build_delivery_label(char *out, const struct journal_change *change)
 	crypto_hex(out, digest, BUILD_DELIVERY_LABEL_CHARS / 2);
 }
 
-static uint32_t fnv1a(const char *s)
-{
-	uint32_t hash = 2166136261U;
-
-	for (; *s; s++)
-		hash = (hash ^ (unsigned char)*s) * 16777619U;
-	return hash;
-}
-
 void build_name(char *out, const char *name, int64_t number)
 {
 	char suffix[24];
@@ -46,7 +38,7 @@ void build_name(char *out, const char *name, int64_t number)
 		len = snprintf(out, BUILD_NAME_BYTES, "%s-%s", name, suffix);
 	else
 		len = snprintf(out, BUILD_NAME_BYTES, "%.*s-%08" PRIx32 "-%s", base_len, name,
-			       fnv1a(name), suffix);
+			       fnv_32(name), suffix);
 	assert(len < BUILD_NAME_BYTES);
 }
 

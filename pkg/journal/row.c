@@ -2,6 +2,7 @@
 
 #include "journal/change.h"
 
+#include "base/fnv.h"
 #include "base/mem.h"
 
 enum {
@@ -20,25 +21,6 @@ enum {
 	COLUMN_PROGRESS_SUM,
 };
 
-/* FNV-1a, 64 bit: what it has to notice is chance, not malice. */
-#define SUM_INIT  0xcbf29ce484222325ULL
-#define SUM_PRIME 0x100000001b3ULL
-
-static uint64_t sum_bytes(uint64_t sum, const void *p, size_t n)
-{
-	const unsigned char *bytes = p;
-
-	for (size_t i = 0; i < n; i++)
-		sum = (sum ^ bytes[i]) * SUM_PRIME; /* NOLINT(clang-analyzer-core.*): N are there */
-	return sum;
-}
-
-/* With its end, so that "ab" "c" is not "a" "bc". */
-static uint64_t sum_text(uint64_t sum, const char *text)
-{
-	return sum_bytes(sum, text ? text : "", text ? strlen(text) + 1 : 1);
-}
-
 static bool is_progress(size_t text)
 {
 	return journal_change_texts[text] == offsetof(struct journal_change, build) ||
@@ -48,19 +30,19 @@ static bool is_progress(size_t text)
 static int64_t sum_content(const struct journal_change *change, int64_t seen_ms)
 {
 	const int64_t numbers[] = {seen_ms, change->accepted_ms};
-	uint64_t sum = sum_bytes(SUM_INIT, numbers, sizeof(numbers));
+	uint64_t sum = fnv_64(FNV_64_INIT, numbers, sizeof(numbers));
 
 	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++)
 		if (!is_progress(i))
-			sum = sum_text(sum, journal_change_text(change, i));
+			sum = fnv_64_text(sum, journal_change_text(change, i));
 	return (int64_t)sum;
 }
 
 int64_t journal_row_delivery_sum(const struct journal_change *change)
 {
-	uint64_t sum = sum_text(sum_text(SUM_INIT, change->uid), change->type);
+	uint64_t sum = fnv_64_text(fnv_64_text(FNV_64_INIT, change->uid), change->type);
 
-	sum = sum_text(sum_text(sum, change->delivery_id), change->ref);
+	sum = fnv_64_text(fnv_64_text(sum, change->delivery_id), change->ref);
 	return (int32_t)(sum ^ sum >> 32);
 }
 
@@ -68,9 +50,9 @@ int64_t journal_row_progress_sum(const struct journal_change *change)
 {
 	const int64_t numbers[] = {change->state,    change->gap_number,      change->gap_ms,
 				   change->attempts, change->next_attempt_ms, change->ended_ms};
-	uint64_t sum = sum_bytes(SUM_INIT, numbers, sizeof(numbers));
+	uint64_t sum = fnv_64(FNV_64_INIT, numbers, sizeof(numbers));
 
-	return (int64_t)sum_text(sum_text(sum, change->build), change->reason);
+	return (int64_t)fnv_64_text(fnv_64_text(sum, change->build), change->reason);
 }
 
 static int bind_text(sqlite3_stmt *stmt, int column, const char *text)

@@ -1,6 +1,7 @@
 #include "kube/store.h"
 
 #include "base/buf.h"
+#include "base/fnv.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -140,32 +141,22 @@ static const char *version_of(const cJSON *doc)
 	return version ? version : "";
 }
 
-/* FNV-1a. */
-static uint32_t fingerprint(const char *text)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 16777619u;
-	return hash;
-}
-
 static uint32_t uid_of(const cJSON *doc)
 {
 	const char *uid = json_str_at(doc, "metadata/uid");
 
-	return fingerprint(uid ? uid : "");
+	return fnv_32(uid ? uid : "");
 }
 
 static void note_told(struct entry *entry, const cJSON *doc)
 {
 	entry->uid = uid_of(doc);
-	entry->told[entry->n_told++ % MAX_TOLD] = fingerprint(version_of(doc));
+	entry->told[entry->n_told++ % MAX_TOLD] = fnv_32(version_of(doc));
 }
 
 static bool was_told(const struct entry *entry, const cJSON *doc)
 {
-	uint32_t version = fingerprint(version_of(doc));
+	uint32_t version = fnv_32(version_of(doc));
 
 	for (size_t i = 0; i < MAX_TOLD && i < entry->n_told; i++)
 		if (entry->told[i] == version)

@@ -1,0 +1,16 @@
+/*
+ * FNV-1a: fingerprints and sums against chance. Whoever wants to can find another text with the
+ * same.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t fnv_32(const char *text);
+
+/* A sum that goes on: begins with FNV_64_INIT. */
+#define FNV_64_INIT UINT64_C(0xcbf29ce484222325)
+uint64_t fnv_64(uint64_t sum, const void *p, size_t n);
+/* With its end, so that "ab" "c" is not "a" "bc". NULL is "". */
+uint64_t fnv_64_text(uint64_t sum, const char *text);
