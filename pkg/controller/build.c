@@ -104,15 +104,8 @@ static void on_version_raised(void *arg, const struct kube_response *response)
 		kube_store_put_written(s->work.controller->opt.store, response->doc,
 				       clock_mono_ms(s->work.controller->opt.clock));
 	if (response->err.code == ERR_CONFLICT) {
-		CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
-
-		buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s",
-			   s->change->namespace_, s->change->name);
-		work_call(&s->work,
-			  &(struct kube_request){.method = KUBE_GET,
-						 .path = path.data,
-						 .metric_resource = "buildconfigs"},
-			  on_version_read);
+		work_get_buildconfig(&s->work, s->change->namespace_, s->change->name,
+				     on_version_read);
 		return;
 	}
 	/* Otherwise the next start finds the name taken, moves on, and raises it then. */
@@ -317,16 +310,7 @@ void start_refused(struct start *s, const struct kube_response *response, const 
 
 void start_get_build(struct start *s, int64_t number, kube_response_fn fn)
 {
-	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
-	char name[BUILD_NAME_BYTES];
-
-	build_name(name, s->change->name, number);
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s",
-		   s->change->namespace_, name);
-	work_call(&s->work,
-		  &(struct kube_request){
-			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
-		  fn);
+	work_get_build(&s->work, s->change->namespace_, s->change->name, number, fn);
 }
 
 static void on_own_builds(void *arg, const struct kube_response *response)
@@ -400,14 +384,7 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 
 void start_read_buildconfig(struct start *s)
 {
-	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
-
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s",
-		   s->change->namespace_, s->change->name);
-	work_call(&s->work,
-		  &(struct kube_request){
-			  .method = KUBE_GET, .path = path.data, .metric_resource = "buildconfigs"},
-		  on_buildconfig);
+	work_get_buildconfig(&s->work, s->change->namespace_, s->change->name, on_buildconfig);
 }
 
 struct find {

@@ -1,6 +1,7 @@
 #include "controller/controller.h"
 
 #include "base/log.h"
+#include "controller/build_body.h"
 #include "controller/internal.h"
 
 #include <assert.h>
@@ -144,6 +145,34 @@ void work_call(struct work *work, const struct kube_request *request, kube_respo
 {
 	assert(!work->call);
 	work->call = kube_start(work->controller->opt.client, request, fn, work);
+}
+
+static void get(struct work *work, const char *namespace_, const char *resource, const char *name,
+		kube_response_fn fn)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
+
+	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/%s/%s", namespace_, resource,
+		   name);
+	work_call(work,
+		  &(struct kube_request){
+			  .method = KUBE_GET, .path = path.data, .metric_resource = resource},
+		  fn);
+}
+
+void work_get_buildconfig(struct work *work, const char *namespace_, const char *name,
+			  kube_response_fn fn)
+{
+	get(work, namespace_, "buildconfigs", name, fn);
+}
+
+void work_get_build(struct work *work, const char *namespace_, const char *bc_name, int64_t number,
+		    kube_response_fn fn)
+{
+	char name[BUILD_NAME_BYTES];
+
+	build_name(name, bc_name, number);
+	get(work, namespace_, "builds", name, fn);
 }
 
 static void act(struct object *object, const struct observation *o, const struct action *next)

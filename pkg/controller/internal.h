@@ -108,6 +108,12 @@ void work_begin(struct work *work, struct object *object, void (*release)(struct
 void work_end(struct work *work, enum reconcile_result result, int64_t again_ms);
 /* Starts a request of WORK; its function must clear work->call first: work_take_call(). */
 void work_call(struct work *work, const struct kube_request *request, kube_response_fn fn);
+/* work_call() for one of them, as a consistent read (no resourceVersion): what was written before
+ * is seen. */
+void work_get_buildconfig(struct work *work, const char *namespace_, const char *name,
+			  kube_response_fn fn);
+void work_get_build(struct work *work, const char *namespace_, const char *bc_name, int64_t number,
+		    kube_response_fn fn);
 
 /* NULL when there is none. */
 const struct buildconfig *object_buildconfig(const struct object *object);

@@ -93,16 +93,8 @@ void origin_act(struct object *object)
 {
 	struct work *work = mem_new(1, sizeof(*work));
 	const struct buildconfig *bc = object_buildconfig(object);
-	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
-	char name[BUILD_NAME_BYTES];
 
 	object->looked_version = bc->last_version;
-	build_name(name, bc->name, bc->last_version);
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s", bc->namespace_,
-		   name);
 	work_begin(work, object, release);
-	work_call(work,
-		  &(struct kube_request){
-			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
-		  on_build);
+	work_get_build(work, bc->namespace_, bc->name, bc->last_version, on_build);
 }

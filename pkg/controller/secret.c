@@ -314,18 +314,6 @@ static void on_request_read(void *arg, const struct kube_response *response)
 	}
 }
 
-static void read_request(struct secret_work *w, const struct buildconfig *bc)
-{
-	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
-
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s",
-		   bc->namespace_, bc->name);
-	work_call(&w->work,
-		  &(struct kube_request){
-			  .method = KUBE_GET, .path = path.data, .metric_resource = "buildconfigs"},
-		  on_request_read);
-}
-
 static void on_fetched(void *arg, const struct kube_secret *secret, const struct err *error)
 {
 	(void)secret;
@@ -356,7 +344,7 @@ void secret_act(struct object *object, const struct action *action)
 		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_,
 						    w->name, 0, on_fetched, w);
 	else if (w->kind == ACTION_ROTATE_SECRET)
-		read_request(w, bc);
+		work_get_buildconfig(&w->work, bc->namespace_, bc->name, on_request_read);
 	else
 		write_secret(w, bc, action->secret->secret);
 }
