@@ -58,6 +58,7 @@ struct server {
 	bool has_backend;
 	bool is_draining;
 	bool was_synced;
+	bool has_journal_failed;
 	int64_t drain_until_ms;
 	int exit_status;
 	char instance[256];
@@ -94,18 +95,24 @@ static void on_buildconfig(void *arg, const char *key, const void *old, const vo
 
 /* What happens while it runs. */
 
+static void check_journal(struct server *s)
+{
+	const char *failure = journal_failure(s->journal);
+
+	if (!failure || s->has_journal_failed)
+		return;
+	s->has_journal_failed = true;
+	log_msg(LOG_ERROR, "journal", "the journal failed; nothing more is acknowledged",
+		LOG_FIELD("error", failure));
+	stop(s, EXIT_FAILED);
+}
+
 static void on_journal(void *arg)
 {
 	struct server *s = arg;
-	const char *failure;
 
 	journal_collect(s->journal);
-	failure = journal_failure(s->journal);
-	if (failure) {
-		log_msg(LOG_ERROR, "journal", "the journal failed; nothing more is acknowledged",
-			LOG_FIELD("error", failure));
-		stop(s, EXIT_FAILED);
-	}
+	check_journal(s);
 }
 
 static void on_queue(void *arg)
@@ -489,6 +496,8 @@ int server_run(struct server *s)
 {
 	discover(s);
 	loop_run(s->loop);
+	journal_finish(s->journal);
+	check_journal(s);
 	log_msg(LOG_INFO, "server", "stopped");
 	return s->exit_status;
 }

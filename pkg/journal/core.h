@@ -51,9 +51,9 @@ struct journal {
 
 /* The thread that carries out what comes. */
 int journal_worker_start(struct journal *journal, struct err *err);
-/* When it has carried out what waits. */
+/* When it has carried out what waits; then the log goes into the file. */
 void journal_worker_stop(struct journal *journal);
 /* Where there is no thread: all that waits, and the upkeep that is due. */
 void journal_worker_finish(struct journal *journal);
 /* Takes a code of SQLite that is not to pass: the first counts. */
-void journal_fail(struct journal *journal, const char *what, sqlite3 *db, int rc);
+void journal_fail(struct journal *journal, const char *what, int rc);

@@ -108,12 +108,17 @@ int journal_open(struct journal **out, const struct journal_options *options, st
 	return ERR_OK;
 }
 
+void journal_finish(struct journal *journal)
+{
+	journal_worker_stop(journal);
+}
+
 void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
-	journal_worker_stop(journal);
-	release(journal, !journal_failure(journal));
+	journal_finish(journal);
+	release(journal, journal_is_writable(journal));
 }
 
 const char *journal_failure(const struct journal *journal)
@@ -244,7 +249,7 @@ const char *journal_state_name(enum journal_state state)
 static void check_read(struct journal *journal, int rc)
 {
 	if (rc != SQLITE_OK)
-		journal_fail(journal, "read", journal->reader.db, rc);
+		journal_fail(journal, "read", rc);
 }
 
 size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name,

@@ -84,7 +84,12 @@ struct journal_options {
  * says how to set it aside. ERR_UNAVAILABLE: I/O.
  */
 int journal_open(struct journal **out, const struct journal_options *options, struct err *err);
-/* Commits what waits (telling nobody), checkpoints and closes. */
+/*
+ * Commits what waits, telling nobody, and puts the log into the file: the last thing before
+ * journal_close(). See journal_failure() for how it went.
+ */
+void journal_finish(struct journal *journal);
+/* Finishes and closes. */
 void journal_close(struct journal *journal);
 
 /* Tells the results of what has been committed, by the functions given with each write. On the

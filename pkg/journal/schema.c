@@ -65,8 +65,11 @@ static bool is_damage(int rc)
 
 static int fail(struct err *err, sqlite3 *db, int rc, const char *what)
 {
-	return err_set(err, is_damage(rc) ? ERR_INVALID : ERR_UNAVAILABLE, "%s: %s", what,
-		       db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+	int cause = journal_sql_errno(rc);
+
+	return err_set(err, is_damage(rc) ? ERR_INVALID : ERR_UNAVAILABLE, "%s: %s%s%s", what,
+		       db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), cause ? ": " : "",
+		       cause ? strerror(cause) : "");
 }
 
 static uint32_t read_u32(const unsigned char *p)
@@ -305,10 +308,10 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	 */
 	rc = pass_through(db, SQLITE_FCNTL_JOURNAL_POINTER, true);
 	if (rc != SQLITE_OK)
-		return fail(err, db, rc, "make its log durable");
+		return fail(err, NULL, rc, "make its log durable");
 	/* Without room, or with somebody who reads, it can be done later. */
 	rc = journal_sql_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
-	if (rc != SQLITE_OK && !journal_sql_is_passing(db, rc))
+	if (rc != SQLITE_OK && !journal_sql_is_passing(rc))
 		return fail(err, db, rc, "put its log into it");
 	*out = TAKE(db);
 	return ERR_OK;

@@ -67,9 +67,18 @@ int journal_sql_run(sqlite3_stmt *stmt)
 	return rc;
 }
 
-bool journal_sql_is_passing(sqlite3 *db, int rc)
+int journal_sql_errno(int rc)
 {
-	int cause = db ? sqlite3_system_errno(db) : 0;
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN)
+		return 0;
+	return vfs && vfs->xGetLastError ? vfs->xGetLastError(vfs, 0, NULL) : 0;
+}
+
+bool journal_sql_is_passing(int rc)
+{
+	int cause = journal_sql_errno(rc);
 
 	switch (rc & 0xff) {
 	case SQLITE_FULL:

@@ -27,7 +27,12 @@ int journal_sql_int(sqlite3 *db, const char *sql, int64_t *out);
 int journal_sql_run(sqlite3_stmt *stmt);
 
 /*
+ * The errno behind a failure to read or write, 0 without one; asked for at once. SQLite notes it
+ * with the connection (sqlite3_system_errno()) unless it was a commit that failed.
+ */
+int journal_sql_errno(int rc);
+/*
  * True for what can pass without a restart: no space, no memory, another process at the same file.
  * Everything else means that the file or the disk cannot be trusted.
  */
-bool journal_sql_is_passing(sqlite3 *db, int rc);
+bool journal_sql_is_passing(int rc);

@@ -32,10 +32,9 @@ static void wake(struct journal *journal)
 		journal->options.wake(journal->options.wake_arg);
 }
 
-void journal_fail(struct journal *journal, const char *what, sqlite3 *db, int rc)
+void journal_fail(struct journal *journal, const char *what, int rc)
 {
-	int cause = db ? sqlite3_system_errno(db) : 0;
-
+	int cause = journal_sql_errno(rc);
 	bool is_first;
 
 	pthread_mutex_lock(&journal->lock);
@@ -56,8 +55,8 @@ static void note(struct journal *journal, const char *what, int rc)
 {
 	if (rc == SQLITE_OK)
 		return;
-	if (!journal_sql_is_passing(journal->writer.db, rc)) {
-		journal_fail(journal, what, journal->writer.db, rc);
+	if (!journal_sql_is_passing(rc)) {
+		journal_fail(journal, what, rc);
 		return;
 	}
 	atomic_store(&journal->is_writable, false);
@@ -210,16 +209,22 @@ int journal_worker_start(struct journal *journal, struct err *err)
 	return err_set(err, ERR_UNAVAILABLE, "journal: start its thread: %s", strerror(rc));
 }
 
-void journal_worker_stop(struct journal *journal)
+static void stop_thread(struct journal *journal)
 {
-	if (!journal->has_thread) {
-		journal_worker_finish(journal);
-		return;
-	}
 	pthread_mutex_lock(&journal->lock);
 	journal->is_stopping = true;
 	pthread_cond_signal(&journal->is_needed);
 	pthread_mutex_unlock(&journal->lock);
 	(void)pthread_join(journal->thread, NULL);
 	journal->has_thread = false;
+}
+
+void journal_worker_stop(struct journal *journal)
+{
+	if (journal->has_thread)
+		stop_thread(journal);
+	else
+		journal_worker_finish(journal);
+	if (!atomic_load(&journal->has_failed))
+		note(journal, "checkpoint", journal_writer_finish(&journal->writer));
 }

@@ -97,13 +97,15 @@ int journal_writer_init(struct journal_writer *out, sqlite3 *db, int64_t dedupe_
 	return rc;
 }
 
+int journal_writer_finish(struct journal_writer *writer)
+{
+	return journal_sql_exec(writer->db, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 void journal_writer_release(struct journal_writer *writer, bool is_clean)
 {
 	for (size_t i = 0; i < JOURNAL_STATEMENTS; i++)
 		journal_sql_finalizep(&writer->statements[i]);
-	if (is_clean)
-		is_clean = journal_sql_exec(writer->db, "PRAGMA wal_checkpoint(TRUNCATE)") ==
-			   SQLITE_OK;
 	if (writer->db)
 		(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_clean,
 					NULL);

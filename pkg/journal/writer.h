@@ -47,7 +47,9 @@ struct journal_writer {
 
 /* Takes DB over, also on failure. */
 int journal_writer_init(struct journal_writer *out, sqlite3 *db, int64_t dedupe_window_ms);
-/* Puts the log into the file if IS_CLEAN, else leaves both for the next start. */
+/* Puts the log into the file, as far as nobody reads it. */
+int journal_writer_finish(struct journal_writer *writer);
+/* Takes the log away if IS_CLEAN, else leaves it for the next start. */
 void journal_writer_release(struct journal_writer *writer, bool is_clean);
 
 /* Sets the status and results of each. On failure nothing is stored and each is ERR_UNAVAILABLE. */
