@@ -20,6 +20,7 @@ from kubernetes import client, config
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEVCLUSTER = ROOT / "build" / "devcluster"
 BUILDHOOK = pathlib.Path(os.environ.get("BUILDHOOK", ROOT / "build" / "buildhook-asan"))
+RELEASED = ROOT / "build" / "buildhook"
 GROUP, VERSION = "build.openshift.io", "v1"
 SECRET_KEY = "WebHookSecretKey"
 LONG = float(os.environ.get("LONG", "0"))
@@ -201,11 +202,11 @@ class Answer:
 class Buildhook:
     """The real program, run as its own ServiceAccount."""
 
-    def __init__(self, kubeconfig, directory, *flags, env=None, ready=True):
+    def __init__(self, kubeconfig, directory, *flags, env=None, ready=True, program=BUILDHOOK):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.command = [
-            str(BUILDHOOK), "serve", "--kubeconfig", str(kubeconfig), "--data-dir", str(self.dir / "journal"),
+            str(program), "serve", "--kubeconfig", str(kubeconfig), "--data-dir", str(self.dir / "journal"),
             "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", *flags,
         ]
         self.env = {**os.environ, **(env or {})}
