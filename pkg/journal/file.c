@@ -58,20 +58,21 @@ static bool has_log(const char *path)
 }
 
 /* SQLite also says so when it is no database at all. */
-static bool is_bad(int rc)
+static int fail(struct err *err, int rc)
 {
-	return rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT;
+	bool is_bad = rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT;
+
+	return err_set(err, is_bad ? ERR_INVALID : ERR_UNAVAILABLE, "can't be read: %s",
+		       sqlite3_errstr(rc));
 }
 
 static int try_open(struct journal_reader *out, const char *path, int flags, struct err *err)
 {
 	CLEANUP(journal_reader_release) struct journal_reader reader = {0};
-	int code = journal_reader_init(&reader, path, flags);
-	int rc;
+	int rc = journal_reader_init(&reader, path, flags);
 
-	if (code != SQLITE_OK)
-		return err_set(err, is_bad(code) ? ERR_INVALID : ERR_UNAVAILABLE, "%s",
-			       sqlite3_errstr(code));
+	if (rc != SQLITE_OK)
+		return fail(err, rc);
 	rc = journal_schema_check(reader.db, err);
 	if (rc != ERR_OK)
 		return rc;
@@ -110,7 +111,7 @@ static int read_rows(struct journal_reader *reader, size_t max, journal_row_fn f
 		int rc = journal_reader_recent(reader, before_seq, want, keep_row, &chunk, &want);
 
 		if (rc != SQLITE_OK)
-			return err_set(err, ERR_INVALID, "can't be read: %s", sqlite3_errstr(rc));
+			return fail(err, rc);
 		for (size_t i = 0; i < chunk.n; i++)
 			fn(arg, chunk.rows[i]);
 		if (chunk.n < CHUNK_ROWS)

@@ -48,13 +48,9 @@ int journal_folder_sync(const struct journal_folder *folder, struct err *err)
  * put in it. */
 static int sync_parent(const char *path, struct err *err)
 {
-	CLEANUP(mem_free) char *parent = mem_strdup(path);
-	CLEANUP(close_fd) int fd = -1;
-	char *slash = strrchr(parent, '/');
+	CLEANUP(mem_free) char *parent = journal_folder_path(path, "..");
+	CLEANUP(close_fd) int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (slash)
-		slash[slash == parent ? 1 : 0] = '\0';
-	fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) != 0)
 		return journal_folder_fail(err, "make durable the folder above", path);
 	return ERR_OK;
@@ -76,12 +72,11 @@ static int make_one(const char *path, struct err *err)
 static int make_all(const char *path, struct err *err)
 {
 	CLEANUP(mem_free) char *part = mem_strdup(path);
-	size_t n = strlen(part);
-	int rc = ERR_OK;
+	char *slash = strchr(part + strspn(part, "/"), '/');
 
-	while (n > 1 && part[n - 1] == '/')
-		part[--n] = '\0';
-	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	for (; slash; slash = strchr(slash + 1, '/')) {
+		int rc;
+
 		*slash = '\0';
 		rc = make_one(part, err);
 		if (rc != ERR_OK)

@@ -60,13 +60,12 @@ static int open_connections(struct journal *journal, struct err *err)
 static void init_lock(struct journal *journal)
 {
 	pthread_condattr_t attr;
-	int rc = pthread_mutex_init(&journal->lock, NULL);
+	int failed = pthread_mutex_init(&journal->lock, NULL);
 
-	rc = rc ? rc : pthread_condattr_init(&attr);
-	rc = rc ? rc : pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	rc = rc ? rc : pthread_cond_init(&journal->is_needed, &attr);
-	if (rc != 0)
-		abort();
+	failed |= pthread_condattr_init(&attr);
+	failed |= pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	failed |= pthread_cond_init(&journal->is_needed, &attr);
+	assert(!failed); /* they fail for want of memory alone, and that ends it everywhere */
 	(void)pthread_condattr_destroy(&attr);
 }
 

@@ -7,18 +7,23 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static bool fits(const struct journal_change *change)
+static bool is_extra(size_t text)
 {
-	size_t extra = str_of(change->env_json).n + str_of(change->options_json).n;
+	return journal_change_texts[text] == offsetof(struct journal_change, env_json) ||
+	       journal_change_texts[text] == offsetof(struct journal_change, options_json);
+}
+
+static void check_size(const struct journal_change *change)
+{
+	size_t extra = 0;
 
 	for (size_t i = 0; i < JOURNAL_CHANGE_TEXTS; i++) {
-		const char *text = journal_change_text(change, i);
+		size_t n = str_of(journal_change_text(change, i)).n;
 
-		if (text != change->env_json && text != change->options_json &&
-		    str_of(text).n > JOURNAL_MAX_TEXT)
-			return false;
+		assert(is_extra(i) || n <= JOURNAL_MAX_TEXT);
+		extra += is_extra(i) ? n : 0;
 	}
-	return extra <= JOURNAL_MAX_EXTRA;
+	assert(extra <= JOURNAL_MAX_EXTRA);
 }
 
 /* What a row needs, roughly: copies of its texts are most of it. */
@@ -41,7 +46,7 @@ struct journal_op *journal_op_new_add(const struct journal_change *changes, size
 	op->results = mem_new(n, sizeof(*op->results));
 	op->bytes = sizeof(*op);
 	for (size_t i = 0; i < n; i++) {
-		assert(fits(&changes[i]));
+		check_size(&changes[i]);
 		op->changes[i] = journal_change_copy(&changes[i]);
 		op->bytes += size_of(&changes[i]);
 	}
@@ -70,8 +75,6 @@ struct journal_op *journal_op_new_write(const struct journal_update *update)
 
 void journal_op_free(struct journal_op *op)
 {
-	if (!op)
-		return;
 	for (size_t i = 0; i < op->n_changes; i++)
 		free(op->changes[i]);
 	free(op->changes);

@@ -95,9 +95,10 @@ int journal_reader_pending(struct journal_reader *reader, const char *namespace_
 	sqlite3_stmt *stmt = NULL;
 	int rc = ask(reader, PENDING, namespace_, name, &stmt);
 
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 3, limit_of(max));
-	return rc == SQLITE_OK ? tell_rows(stmt, fn, arg, n) : rc;
+	if (rc != SQLITE_OK)
+		return rc;
+	journal_sql_bind_int(stmt, 3, limit_of(max));
+	return tell_rows(stmt, fn, arg, n);
 }
 
 int journal_reader_recent(struct journal_reader *reader, int64_t before_seq, size_t max,
@@ -106,11 +107,11 @@ int journal_reader_recent(struct journal_reader *reader, int64_t before_seq, siz
 	sqlite3_stmt *stmt = NULL;
 	int rc = ask(reader, RECENT, NULL, NULL, &stmt);
 
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 1, before_seq);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 2, limit_of(max));
-	return rc == SQLITE_OK ? tell_rows(stmt, fn, arg, n) : rc;
+	if (rc != SQLITE_OK)
+		return rc;
+	journal_sql_bind_int(stmt, 1, before_seq);
+	journal_sql_bind_int(stmt, 2, limit_of(max));
+	return tell_rows(stmt, fn, arg, n);
 }
 
 int journal_reader_pending_keys(struct journal_reader *reader,
@@ -135,7 +136,8 @@ int journal_reader_pending_keys(struct journal_reader *reader,
 			name = mem_strdup((const char *)sqlite3_column_text(stmt, 1));
 		}
 		(void)sqlite3_reset(stmt);
-		if (rc == SQLITE_ROW && (!namespace_ || !name))
+		/* A namespace that is NULL is behind no other. */
+		if (rc == SQLITE_ROW && !name)
 			return SQLITE_CORRUPT;
 		if (rc == SQLITE_ROW)
 			fn(arg, namespace_, name);

@@ -1,6 +1,7 @@
 #include "journal/row.h"
 
 #include "journal/change.h"
+#include "journal/sql.h"
 
 #include "base/fnv.h"
 #include "base/mem.h"
@@ -55,12 +56,7 @@ int64_t journal_row_progress_sum(const struct journal_change *change)
 	return (int64_t)fnv_64_text(fnv_64_text(sum, change->build), change->reason);
 }
 
-static int bind_text(sqlite3_stmt *stmt, int column, const char *text)
-{
-	return sqlite3_bind_text(stmt, column + 1, text ? text : "", -1, SQLITE_STATIC);
-}
-
-int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, int64_t seen_ms)
+void journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, int64_t seen_ms)
 {
 	const struct {
 		int column;
@@ -79,13 +75,12 @@ int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, in
 		{COLUMN_CONTENT_SUM, sum_content(change, seen_ms)},
 		{COLUMN_PROGRESS_SUM, journal_row_progress_sum(change)},
 	};
-	int rc = SQLITE_OK;
 
-	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_LEN(numbers); i++)
-		rc = sqlite3_bind_int64(stmt, numbers[i].column + 1, numbers[i].value);
-	for (int i = 0; rc == SQLITE_OK && i < JOURNAL_CHANGE_TEXTS; i++)
-		rc = bind_text(stmt, COLUMN_TEXTS + i, journal_change_text(change, (size_t)i));
-	return rc;
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		journal_sql_bind_int(stmt, numbers[i].column + 1, numbers[i].value);
+	for (int i = 0; i < JOURNAL_CHANGE_TEXTS; i++)
+		journal_sql_bind_text(stmt, COLUMN_TEXTS + i + 1,
+				      journal_change_text(change, (size_t)i));
 }
 
 bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out)

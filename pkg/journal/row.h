@@ -22,9 +22,9 @@ static inline bool journal_state_is_pending(enum journal_state state)
 	return state == JOURNAL_ACCEPTED || state == JOURNAL_STARTING;
 }
 
-/* For INSERT with the columns and parameters above. SEEN_MS: journal time. The texts must live
- * until it has run. */
-int journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, int64_t seen_ms);
+/* For INSERT with the columns and parameters above. SEEN_MS: journal time. None of the texts, which
+ * must live until it has run, is NULL. */
+void journal_row_bind(sqlite3_stmt *stmt, const struct journal_change *change, int64_t seen_ms);
 /* From a statement that selects the columns above; the texts are lent until its next step. False:
  * damaged. */
 bool journal_row_read(sqlite3_stmt *stmt, struct journal_change *out);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,13 +64,24 @@ static bool is_damage(int rc)
 	       rc == SQLITE_READONLY_ROLLBACK;
 }
 
-static int fail(struct err *err, sqlite3 *db, int rc, const char *what)
+static int set_error(struct err *err, int code, const char *what, const char *text, int rc)
 {
 	int cause = journal_sql_errno(rc);
 
-	return err_set(err, is_damage(rc) ? ERR_INVALID : ERR_UNAVAILABLE, "%s: %s%s%s", what,
-		       db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), cause ? ": " : "",
+	return err_set(err, code, "%s: %s%s%s", what, text, cause ? ": " : "",
 		       cause ? strerror(cause) : "");
+}
+
+static int fail(struct err *err, sqlite3 *db, int rc, const char *what)
+{
+	return set_error(err, is_damage(rc) ? ERR_INVALID : ERR_UNAVAILABLE, what,
+			 db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), rc);
+}
+
+/* Of a file that has been checked: what fails is the disk, whatever SQLite takes it for. */
+static int fail_write(struct err *err, int rc, const char *what)
+{
+	return set_error(err, ERR_UNAVAILABLE, what, sqlite3_errstr(rc), rc);
 }
 
 static uint32_t read_u32(const unsigned char *p)
@@ -77,20 +89,31 @@ static uint32_t read_u32(const unsigned char *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* Bytes read, 0 of what is no regular file, or -1. */
+static ssize_t read_header(const struct journal_folder *folder, unsigned char *out)
+{
+	int fd = openat(folder->fd, JOURNAL_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st = {0};
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0)
+		n = S_ISREG(st.st_mode) ? pread(fd, out, HEADER_BYTES, 0) : 0;
+	(void)close(fd);
+	return n;
+}
+
 /* Before SQLite sees the file at all: it rolls back or recovers what it opens. (Format:
  * sqlite.org/fileformat.html) */
 static int check_header(const struct journal_folder *folder, struct err *err)
 {
 	unsigned char head[HEADER_BYTES] = {0};
-	struct stat st = {0};
-	int fd = openat(folder->fd, JOURNAL_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	bool is_read = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-		       pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head);
+	ssize_t n = read_header(folder, head);
 
-	if (fd < 0)
-		return journal_folder_fail(err, "open " JOURNAL_FILE " in", folder->path);
-	(void)close(fd);
-	if (!is_read || memcmp(head, HEADER_MAGIC, sizeof(HEADER_MAGIC)) != 0)
+	if (n < 0)
+		return journal_folder_fail(err, "read " JOURNAL_FILE " in", folder->path);
+	if (n < HEADER_BYTES || memcmp(head, HEADER_MAGIC, sizeof(HEADER_MAGIC)) != 0)
 		return refuse(err, "not an SQLite file");
 	if (read_u32(head + HEADER_APP_AT) != APPLICATION_ID)
 		return refuse(err, "another program's file");
@@ -129,8 +152,9 @@ static int pass_through(sqlite3 *db, int which, bool is_rewritten)
 	sqlite3_int64 size = 0;
 	int rc = sqlite3_file_control(db, "main", which, (void *)&file);
 
-	if (rc != SQLITE_OK || !file || !file->pMethods)
-		return rc;
+	assert(rc == SQLITE_OK); /* it looks up what the connection has */
+	if (!file->pMethods)
+		return SQLITE_OK; /* there is no log */
 	rc = file->pMethods->xFileSize(file, &size);
 	for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size; at += CHUNK_BYTES) {
 		int n = size - at < CHUNK_BYTES ? (int)(size - at) : CHUNK_BYTES;
@@ -155,8 +179,9 @@ static int ask_for_damage(sqlite3 *db, char *verdict, size_t size)
 	if (rc != SQLITE_ROW)
 		return rc;
 	text = (const char *)sqlite3_column_text(stmt, 0);
-	(void)snprintf(verdict, size, "%s", text ? text : "");
-	return text ? SQLITE_OK : SQLITE_NOMEM;
+	assert(text); /* SQLite has made it whole */
+	(void)snprintf(verdict, size, "%s", text);
+	return SQLITE_OK;
 }
 
 static int check_pages(sqlite3 *db, struct err *err)
@@ -164,14 +189,6 @@ static int check_pages(sqlite3 *db, struct err *err)
 	char verdict[128] = "";
 	int rc = ask_for_damage(db, verdict, sizeof(verdict));
 
-	/* SQLite's check takes what can't be read for damage, too. */
-	if (rc == SQLITE_OK && strcmp(verdict, "ok") != 0) {
-		rc = pass_through(db, SQLITE_FCNTL_FILE_POINTER, false);
-		if (rc == SQLITE_OK)
-			rc = pass_through(db, SQLITE_FCNTL_JOURNAL_POINTER, false);
-		if (rc == SQLITE_OK)
-			rc = ask_for_damage(db, verdict, sizeof(verdict));
-	}
 	if (rc != SQLITE_OK)
 		return fail(err, NULL, rc, is_damage(rc) ? "damaged" : "can't be read");
 	if (strcmp(verdict, "ok") != 0)
@@ -196,19 +213,33 @@ static int check_rows(sqlite3 *db, struct err *err)
 	return rc == SQLITE_DONE ? ERR_OK : fail(err, db, rc, "can't be read");
 }
 
+static int check_content(sqlite3 *db, struct err *err)
+{
+	int rc = journal_schema_check(db, err);
+
+	if (rc == ERR_OK)
+		rc = check_pages(db, err);
+	return rc == ERR_OK ? check_rows(db, err) : rc;
+}
+
 /* On a connection that only reads, and doesn't put the log into the file when it closes. */
 static int check_file(const char *path, struct err *err)
 {
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
 	int rc = journal_sql_open(&db, path, SQLITE_OPEN_READONLY);
+	int code;
 
 	if (rc != SQLITE_OK)
 		return fail(err, NULL, rc, "can't be opened");
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	rc = journal_schema_check(db, err);
-	if (rc == ERR_OK)
-		rc = check_pages(db, err);
-	return rc == ERR_OK ? check_rows(db, err) : rc;
+	code = check_content(db, err);
+	if (code != ERR_INVALID)
+		return code;
+	/* SQLite takes for damage also what the disk did not give. */
+	rc = pass_through(db, SQLITE_FCNTL_FILE_POINTER, false);
+	if (rc == SQLITE_OK)
+		rc = pass_through(db, SQLITE_FCNTL_JOURNAL_POINTER, false);
+	return rc == SQLITE_OK ? check_content(db, err) : fail(err, NULL, rc, "can't be read");
 }
 
 static int migrate(sqlite3 *db, struct err *err)
@@ -226,7 +257,7 @@ static int migrate(sqlite3 *db, struct err *err)
 	(void)snprintf(done, sizeof(done), "PRAGMA user_version=%lld; COMMIT", (long long)VERSION);
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(db, done);
-	return rc == SQLITE_OK ? ERR_OK : fail(err, db, rc, "bring it up to date");
+	return rc == SQLITE_OK ? ERR_OK : fail_write(err, rc, "bring it up to date");
 }
 
 static int fill_new(const char *path, struct err *err)
@@ -241,7 +272,7 @@ static int fill_new(const char *path, struct err *err)
 		return err->code;
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(db, "PRAGMA journal_mode=WAL");
-	return rc == SQLITE_OK ? ERR_OK : fail(err, db, rc, "make it");
+	return rc == SQLITE_OK ? ERR_OK : fail_write(err, rc, "make it");
 }
 
 /*
@@ -296,7 +327,7 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 					  "PRAGMA journal_size_limit=4194304;"
 					  "PRAGMA secure_delete=OFF");
 	if (rc != SQLITE_OK)
-		return fail(err, db, rc, "open it for writing");
+		return fail_write(err, rc, "open it for writing");
 	rc = migrate(db, err);
 	if (rc != ERR_OK)
 		return rc;
@@ -308,11 +339,11 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	 */
 	rc = pass_through(db, SQLITE_FCNTL_JOURNAL_POINTER, true);
 	if (rc != SQLITE_OK)
-		return fail(err, NULL, rc, "make its log durable");
+		return fail_write(err, rc, "make its log durable");
 	/* Without room, or with somebody who reads, it can be done later. */
 	rc = journal_sql_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
 	if (rc != SQLITE_OK && !journal_sql_is_passing(rc))
-		return fail(err, db, rc, "put its log into it");
+		return fail_write(err, rc, "put its log into it");
 	*out = TAKE(db);
 	return ERR_OK;
 }
@@ -335,6 +366,7 @@ static int explain(struct err *out, const struct journal_folder *folder, const s
 int journal_schema_open(sqlite3 **out, const struct journal_folder *folder, struct err *err)
 {
 	CLEANUP(mem_free) char *path = journal_folder_path(folder->path, JOURNAL_FILE);
+	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
 	struct err why = {0};
 	int rc = ERR_OK;
 
@@ -345,8 +377,11 @@ int journal_schema_open(sqlite3 **out, const struct journal_folder *folder, stru
 	if (rc == ERR_OK)
 		rc = check_file(path, &why);
 	if (rc == ERR_OK)
-		rc = open_writer(out, path, &why);
+		rc = open_writer(&db, path, &why);
 	if (rc == ERR_OK)
 		rc = journal_folder_sync(folder, &why);
-	return rc == ERR_OK ? ERR_OK : explain(err, folder, &why);
+	if (rc != ERR_OK)
+		return explain(err, folder, &why);
+	*out = TAKE(db);
+	return ERR_OK;
 }

@@ -1,5 +1,6 @@
 #include "journal/sql.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -57,14 +58,24 @@ int journal_sql_int(sqlite3 *db, const char *sql, int64_t *out)
 	return rc;
 }
 
+void journal_sql_bind_int(sqlite3_stmt *stmt, int parameter, int64_t value)
+{
+	int rc = sqlite3_bind_int64(stmt, parameter, value);
+
+	assert(rc == SQLITE_OK);
+}
+
+void journal_sql_bind_text(sqlite3_stmt *stmt, int parameter, const char *text)
+{
+	int rc = sqlite3_bind_text(stmt, parameter, text, -1, SQLITE_STATIC);
+
+	assert(rc == SQLITE_OK);
+}
+
 int journal_sql_run(sqlite3_stmt *stmt)
 {
-	int rc = sqlite3_step(stmt);
-	int reset_rc = sqlite3_reset(stmt);
-
-	if (rc == SQLITE_DONE || rc == SQLITE_ROW)
-		return reset_rc;
-	return rc;
+	(void)sqlite3_step(stmt);
+	return sqlite3_reset(stmt); /* the code of the step, if that failed */
 }
 
 int journal_sql_errno(int rc)
@@ -73,7 +84,7 @@ int journal_sql_errno(int rc)
 
 	if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN)
 		return 0;
-	return vfs && vfs->xGetLastError ? vfs->xGetLastError(vfs, 0, NULL) : 0;
+	return vfs->xGetLastError(vfs, 0, NULL);
 }
 
 bool journal_sql_is_passing(int rc)

@@ -23,6 +23,12 @@ int journal_sql_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out);
 int journal_sql_exec(sqlite3 *db, const char *sql);
 /* The first column of the first row. */
 int journal_sql_int(sqlite3 *db, const char *sql, int64_t *out);
+/*
+ * A parameter of a statement that is not running. There is nothing in it that can fail: the text,
+ * which must live until the statement has run, is not copied.
+ */
+void journal_sql_bind_int(sqlite3_stmt *stmt, int parameter, int64_t value);
+void journal_sql_bind_text(sqlite3_stmt *stmt, int parameter, const char *text);
 /* Steps a statement that gives no rows, and makes it ready for the next time. */
 int journal_sql_run(sqlite3_stmt *stmt);
 

@@ -63,14 +63,12 @@ static int remove_oldest(struct journal_writer *writer, enum journal_state state
 		"WHERE state = ?1 AND seen_ms < ?2 ORDER BY seen_ms LIMIT ?3)",
 		-1, &stmt, NULL);
 
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int(stmt, 1, (int)state);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 2, before_ms);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 3, max);
-	if (rc == SQLITE_OK)
-		rc = journal_sql_run(stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	journal_sql_bind_int(stmt, 1, state);
+	journal_sql_bind_int(stmt, 2, before_ms);
+	journal_sql_bind_int(stmt, 3, max);
+	rc = journal_sql_run(stmt);
 	if (rc != SQLITE_OK)
 		return rc;
 	*removed = sqlite3_changes64(writer->db);

@@ -61,6 +61,15 @@ static const char make_known[] =
 	"CREATE TEMP TRIGGER on_delete AFTER DELETE ON main.change "
 	"BEGIN DELETE FROM known WHERE delivery_sum = old.delivery_sum AND seq = old.seq; END;";
 
+/* The code of the step that gave them, unless there is no such state. */
+static int count_state(struct journal_writer *writer, int64_t state, int64_t n)
+{
+	if (state < 0 || state >= JOURNAL_STATES)
+		return SQLITE_CORRUPT;
+	writer->rows[state] = (size_t)n;
+	return SQLITE_ROW;
+}
+
 static int count_rows(struct journal_writer *writer)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
@@ -69,9 +78,9 @@ static int count_rows(struct journal_writer *writer)
 
 	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
 		rc = sqlite3_step(stmt);
-		if (rc == SQLITE_ROW && (unsigned)sqlite3_column_int(stmt, 0) < JOURNAL_STATES)
-			writer->rows[sqlite3_column_int(stmt, 0)] =
-				(size_t)sqlite3_column_int64(stmt, 1);
+		if (rc == SQLITE_ROW)
+			rc = count_state(writer, sqlite3_column_int64(stmt, 0),
+					 sqlite3_column_int64(stmt, 1));
 	}
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -127,14 +136,12 @@ static int find(struct journal_writer *writer, const struct journal_change *chan
 {
 	sqlite3_stmt *stmt = writer->statements[FIND];
 	const char *const key[] = {change->uid, change->type, change->delivery_id, change->ref};
-	int rc = SQLITE_OK;
+	int rc;
 
-	for (int i = 0; rc == SQLITE_OK && i < (int)ARRAY_LEN(key); i++)
-		rc = sqlite3_bind_text(stmt, i + 1, key[i], -1, SQLITE_STATIC);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(stmt, 5, journal_row_delivery_sum(change));
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
+	for (int i = 0; i < (int)ARRAY_LEN(key); i++)
+		journal_sql_bind_text(stmt, i + 1, key[i]);
+	journal_sql_bind_int(stmt, 5, journal_row_delivery_sum(change));
+	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW) {
 		*out = (struct known){sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
 				      sqlite3_column_int64(stmt, 2)};
@@ -149,9 +156,8 @@ static int find(struct journal_writer *writer, const struct journal_change *chan
 
 static int remove_row(struct journal_writer *writer, int64_t seq)
 {
-	int rc = sqlite3_bind_int64(writer->statements[REMOVE], 1, seq);
-
-	return rc == SQLITE_OK ? journal_sql_run(writer->statements[REMOVE]) : rc;
+	journal_sql_bind_int(writer->statements[REMOVE], 1, seq);
+	return journal_sql_run(writer->statements[REMOVE]);
 }
 
 static int insert(struct journal_writer *writer, const struct journal_op *op, size_t i,
@@ -169,9 +175,8 @@ static int insert(struct journal_writer *writer, const struct journal_op *op, si
 	change.ended_ms = 0;
 	change.build = "";
 	change.reason = "";
-	rc = journal_row_bind(stmt, &change, op->now_ms);
-	if (rc == SQLITE_OK)
-		rc = journal_sql_run(stmt);
+	journal_row_bind(stmt, &change, op->now_ms);
+	rc = journal_sql_run(stmt);
 	if (rc != SQLITE_OK)
 		return rc;
 	op->results[i].seq = change.seq;
@@ -240,32 +245,28 @@ static int add(struct journal_writer *writer, struct journal_op *op, size_t *row
 static int state_of(struct journal_writer *writer, int64_t seq, int64_t *out)
 {
 	sqlite3_stmt *stmt = writer->statements[STATE_OF];
-	int rc = sqlite3_bind_int64(stmt, 1, seq);
+	int rc;
 
 	*out = -1;
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
+	journal_sql_bind_int(stmt, 1, seq);
+	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		*out = sqlite3_column_int64(stmt, 0);
 	(void)sqlite3_reset(stmt);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int bind_update(sqlite3_stmt *stmt, const struct journal_change *change)
+static void bind_update(sqlite3_stmt *stmt, const struct journal_change *change)
 {
 	const int64_t numbers[] = {change->seq,        change->state,
 				   change->gap_number, change->gap_ms,
 				   change->attempts,   change->next_attempt_ms,
 				   change->ended_ms,   journal_row_progress_sum(change)};
-	int rc = SQLITE_OK;
 
-	for (int i = 0; rc == SQLITE_OK && i < (int)ARRAY_LEN(numbers); i++)
-		rc = sqlite3_bind_int64(stmt, i + 1, numbers[i]);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(stmt, 9, change->build, -1, SQLITE_STATIC);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(stmt, 10, change->reason, -1, SQLITE_STATIC);
-	return rc;
+	for (int i = 0; i < (int)ARRAY_LEN(numbers); i++)
+		journal_sql_bind_int(stmt, i + 1, numbers[i]);
+	journal_sql_bind_text(stmt, 9, change->build);
+	journal_sql_bind_text(stmt, 10, change->reason);
 }
 
 static int update(struct journal_writer *writer, const struct journal_op *op, size_t *rows)
@@ -278,9 +279,8 @@ static int update(struct journal_writer *writer, const struct journal_op *op, si
 		return rc;
 	if (!journal_state_is_pending(change.state))
 		change.ended_ms = op->wall_ms;
-	rc = bind_update(writer->statements[UPDATE], &change);
-	if (rc == SQLITE_OK)
-		rc = journal_sql_run(writer->statements[UPDATE]);
+	bind_update(writer->statements[UPDATE], &change);
+	rc = journal_sql_run(writer->statements[UPDATE]);
 	if (rc != SQLITE_OK)
 		return rc;
 	rows[state]--;

@@ -1,6 +1,6 @@
 #include "world.h"
 
-#include "../faults.h"
+#include "files.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -8,89 +8,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#define FILE_BYTES_MAX (1024 * 1024)
-
-FAULT(int, fsync, (int fd), (fd), -1)
-
-struct image {
-	unsigned char *bytes;
-	size_t n;
-};
-
-static void release_image(struct image *image)
-{
-	mem_free(&image->bytes);
-}
-
-static void path_of(char *out, const struct world *world, const char *name)
-{
-	assert_true(snprintf(out, PATH_MAX, "%s/%s", world->dir, name) > 0);
-}
-
-static struct image load(const struct world *world, const char *name)
-{
-	char path[PATH_MAX];
-	struct image image = {.bytes = mem_new(1, FILE_BYTES_MAX)};
-	FILE *file;
-
-	path_of(path, world, name);
-	file = fopen(path, "rb");
-	assert_non_null(file);
-	image.n = fread(image.bytes, 1, FILE_BYTES_MAX, file);
-	assert_int_equal(fclose(file), 0);
-	return image;
-}
-
-static void store(const struct world *world, const char *name, const void *bytes, size_t n)
-{
-	char path[PATH_MAX];
-	FILE *file;
-
-	path_of(path, world, name);
-	file = fopen(path, "wb");
-	assert_non_null(file);
-	assert_int_equal(fwrite(bytes, 1, n, file), n);
-	assert_int_equal(fclose(file), 0);
-}
-
-static bool is_there(const struct world *world, const char *name)
-{
-	char path[PATH_MAX];
-
-	path_of(path, world, name);
-	return access(path, F_OK) == 0;
-}
-
-static void drop(const struct world *world, const char *name)
-{
-	char path[PATH_MAX];
-
-	path_of(path, world, name);
-	assert_true(unlink(path) == 0 || errno == ENOENT);
-}
-
-static void assert_same_file(const struct world *world, const char *name,
-			     const struct image *before)
-{
-	CLEANUP(release_image) struct image after = load(world, name);
-
-	assert_int_equal(after.n, before->n);
-	assert_memory_equal(after.bytes, before->bytes, before->n);
-}
-
-/* A journal with N changes that wait, closed. */
-static void make_journal(struct world *world, int n)
-{
-	world_must_open(world);
-	for (int i = 0; i < n; i++) {
-		char id[16];
-
-		(void)snprintf(id, sizeof(id), "d%d", i);
-		(void)add_one(world, id, "refs/heads/main");
-	}
-	world_close(world);
-}
 
 static void assert_refused(struct world *world, const char *why)
 {
@@ -174,6 +91,29 @@ static void what_is_no_folder_is_refused(void **state)
 	assert_int_equal(world_open(world, &err), ERR_DENIED);
 	(void)snprintf(world->dir, sizeof(world->dir), "/dev/null/data");
 	assert_int_equal(world_open(world, &err), ERR_DENIED);
+	(void)snprintf(world->dir, sizeof(world->dir), "/dev/null/a/data");
+	assert_int_equal(world_open(world, &err), ERR_DENIED);
+}
+
+/* It is others' also: of root, and open to them. */
+static void the_root_folder_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+
+	(void)snprintf(world->dir, sizeof(world->dir), "//");
+	assert_int_equal(world_open(world, &err), ERR_DENIED);
+	assert_non_null(strstr(err.msg, "name a subfolder of it"));
+}
+
+static void a_folder_without_a_name_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+
+	world->dir[0] = '\0';
+	assert_int_equal(world_open(world, &err), ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "make the data folder"));
 }
 
 static void a_lock_that_is_none_is_refused(void **state)
@@ -206,16 +146,14 @@ static void the_folder_may_be_named_from_where_one_is(void **state)
 	assert_int_equal(count_pending(world), 1);
 }
 
-/* The Nth descriptor that is wanted cannot be had. */
-static void without_descriptors_it_does_not_start_and_blames_no_file(void **state)
+/* The Nth descriptor that is wanted cannot be had. Returns how many it takes. */
+static int open_without_descriptors(struct world *world)
 {
-	struct world *world = *state;
 	struct rlimit limit;
 	rlim_t before;
 	int rc = ERR_UNAVAILABLE;
 	int n = 0;
 
-	make_journal(world, 3);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	before = limit.rlim_cur;
 	for (; rc != ERR_OK; n++) {
@@ -232,20 +170,19 @@ static void without_descriptors_it_does_not_start_and_blames_no_file(void **stat
 		if (rc != ERR_OK && rc != ERR_UNAVAILABLE)
 			fail_msg("%d descriptors: %s", n, err.msg);
 	}
-	assert_true(n > 3);
-	assert_int_equal(count_pending(world), 3);
+	world_close(world);
+	return n;
 }
 
-static void a_new_folder_that_can_not_be_made_durable_is_not_used(void **state)
+static void without_descriptors_it_does_not_start_and_blames_no_file(void **state)
 {
 	struct world *world = *state;
-	struct err err = {0};
 
-	fault_arm(&fault_fsync, 1, EIO);
-	assert_int_equal(world_open(world, &err), ERR_UNAVAILABLE);
-	assert_non_null(strstr(err.msg, "make durable the folder above"));
-	assert_int_not_equal(access(world->dir, F_OK), 0);
+	assert_true(open_without_descriptors(world) > 3);
+	make_journal(world, 3);
+	assert_true(open_without_descriptors(world) > 3);
 	world_must_open(world);
+	assert_int_equal(count_pending(world), 3);
 }
 
 static void a_second_process_is_refused_and_told_who_has_it(void **state)
@@ -309,6 +246,25 @@ static void a_file_that_is_no_journal_is_refused_and_left_alone(void **state)
 	}
 }
 
+static void what_is_no_file_is_refused_and_not_waited_for(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+	char path[PATH_MAX];
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	path_of(path, world, "journal.db");
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_refused(world, "not an SQLite file");
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_refused(world, "not an SQLite file");
+	assert_int_equal(unlink(path), 0);
+	/* Whoever could put a link there could have it point at what is not theirs. */
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(world_open(world, &err), ERR_DENIED);
+}
+
 static void also_in_a_folder_with_a_long_name_the_message_says_what_to_do(void **state)
 {
 	struct world *world = *state;
@@ -352,27 +308,57 @@ static void a_newer_journal_is_refused_and_left_alone(void **state)
 	assert_same_file(world, "journal.db", &before);
 }
 
-/* The version may still be in the log alone, after a newer program was killed. */
-static void a_newer_journal_is_noticed_by_its_log_and_left_alone(void **state)
+/* A journal whose file is as it was before SQL, and whose log alone has what that wrote. */
+static struct image leave_in_the_log(struct world *world, const char *sql, struct image *log)
 {
-	struct world *world = *state;
-	CLEANUP(release_image) struct image before = {0};
-	CLEANUP(release_image) struct image log = {0};
+	struct image before;
 	char path[PATH_MAX];
 	sqlite3 *db = NULL;
 
-	make_journal(world, 3);
 	path_of(path, world, "journal.db");
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=9", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	before = load(world, "journal.db");
-	log = load(world, "journal.db-wal");
+	*log = load(world, "journal.db-wal");
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	store(world, "journal.db", before.bytes, before.n);
-	store(world, "journal.db-wal", log.bytes, log.n);
-	assert_refused(world, "newer version");
-	assert_same_file(world, "journal.db", &before);
-	assert_same_file(world, "journal.db-wal", &log);
+	store(world, "journal.db-wal", log->bytes, log->n);
+	return before;
+}
+
+static void assert_not_read(struct world *world, const char *why)
+{
+	struct err err = {0};
+
+	assert_int_equal(journal_read_file(world->dir, 9, count, NULL, &err), ERR_INVALID);
+	assert_non_null(strstr(err.msg, why));
+}
+
+/* The version may still be in the log alone, after a newer program was killed. */
+static void what_is_not_ours_is_noticed_by_its_log_and_left_alone(void **state)
+{
+	static const struct {
+		const char *sql;
+		const char *why;
+	} cases[] = {
+		{"PRAGMA user_version=9", "newer version"},
+		{"PRAGMA user_version=0", "damaged: no version"},
+		{"PRAGMA application_id=77", "another program's file"},
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(release_image) struct image before = {0};
+		CLEANUP(release_image) struct image log = {0};
+
+		(void)snprintf(world->dir, sizeof(world->dir), "%s/%zu", world->base, i);
+		make_journal(world, 3);
+		before = leave_in_the_log(world, cases[i].sql, &log);
+		assert_not_read(world, cases[i].why);
+		assert_refused(world, cases[i].why);
+		assert_same_file(world, "journal.db", &before);
+		assert_same_file(world, "journal.db-wal", &log);
+	}
 }
 
 static void one_set_aside_as_the_message_says_makes_room_for_an_empty_one(void **state)
@@ -412,6 +398,54 @@ static void what_a_killed_creation_left_is_no_hindrance(void **state)
 	world_must_open(world);
 	assert_false(is_there(world, "journal.db.new"));
 	assert_false(is_there(world, "journal.db.new-journal"));
+}
+
+/* What it would not have made itself is not taken away. */
+static void a_folder_in_the_way_of_a_new_journal_is_named(void **state)
+{
+	struct world *world = *state;
+	struct err err = {0};
+	char path[PATH_MAX];
+
+	assert_int_equal(mkdir(world->dir, 0700), 0);
+	path_of(path, world, "journal.db.new");
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(world_open(world, &err), ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.msg, "journal.db.new"));
+	assert_true(is_there(world, "journal.db.new"));
+}
+
+/* A journal of the other kind, which SQLite would roll the file back with. */
+static void a_rollback_journal_beside_it_is_not_carried_out(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image file = {0};
+	char other[1024];
+
+	memset(other, 'x', sizeof(other));
+	make_journal(world, 3);
+	file = load(world, "journal.db");
+	store(world, "journal.db-journal", other, sizeof(other));
+	assert_refused(world, "can't be read");
+	assert_same_file(world, "journal.db", &file);
+	drop(world, "journal.db-journal");
+	world_must_open(world);
+	assert_int_equal(count_pending(world), 3);
+}
+
+static void damage_is_noticed_also_where_there_is_no_log(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image file = {0};
+
+	make_journal(world, 3);
+	run_sql(world, "journal.db", "PRAGMA journal_mode=DELETE");
+	file = load(world, "journal.db");
+	assert_true(file.n > 4 * 4096);
+	memset(file.bytes + 3 * 4096, 0, 4096); /* an index */
+	store(world, "journal.db", file.bytes, file.n);
+	assert_refused(world, "damaged");
+	assert_same_file(world, "journal.db", &file);
 }
 
 static void compare_delivery(void *arg, const struct journal_change *change)
@@ -543,19 +577,24 @@ int main(void)
 		WORLD_TEST(a_folder_that_others_may_use_is_refused),
 		WORLD_TEST(a_folder_of_another_owner_is_refused),
 		WORLD_TEST(what_is_no_folder_is_refused),
+		WORLD_TEST(the_root_folder_is_refused),
+		WORLD_TEST(a_folder_without_a_name_is_refused),
 		WORLD_TEST(a_lock_that_is_none_is_refused),
 		WORLD_TEST(the_folder_may_be_named_from_where_one_is),
 		WORLD_TEST(without_descriptors_it_does_not_start_and_blames_no_file),
-		WORLD_TEST(a_new_folder_that_can_not_be_made_durable_is_not_used),
 		WORLD_TEST(a_second_process_is_refused_and_told_who_has_it),
 		WORLD_TEST(a_killed_process_leaves_no_lock),
 		WORLD_TEST(a_file_that_is_no_journal_is_refused_and_left_alone),
+		WORLD_TEST(what_is_no_file_is_refused_and_not_waited_for),
 		WORLD_TEST(also_in_a_folder_with_a_long_name_the_message_says_what_to_do),
 		WORLD_TEST(another_programs_file_is_refused_and_left_alone),
 		WORLD_TEST(a_newer_journal_is_refused_and_left_alone),
-		WORLD_TEST(a_newer_journal_is_noticed_by_its_log_and_left_alone),
+		WORLD_TEST(what_is_not_ours_is_noticed_by_its_log_and_left_alone),
 		WORLD_TEST(one_set_aside_as_the_message_says_makes_room_for_an_empty_one),
 		WORLD_TEST(what_a_killed_creation_left_is_no_hindrance),
+		WORLD_TEST(a_folder_in_the_way_of_a_new_journal_is_named),
+		WORLD_TEST(a_rollback_journal_beside_it_is_not_carried_out),
+		WORLD_TEST(damage_is_noticed_also_where_there_is_no_log),
 		WORLD_TEST(a_bit_that_fell_over_is_noticed_or_means_nothing),
 		WORLD_TEST(a_torn_log_loses_only_its_end),
 		WORLD_TEST(very_many_that_wait_are_no_obstacle),
