@@ -130,6 +130,8 @@ void log_write(enum log_level level, const char *logger, const char *message,
 	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_RECORD);
 	char time[CLOCK_TEXT_BYTES];
 
+	if (!log_enabled(level))
+		return;
 	clock_format_rfc3339(time, clock_real_wall_ms(NULL), true);
 	put_value(&record, "time", str_of(time));
 	put_value(&record, "level", str_of(levels[level]));

@@ -39,7 +39,6 @@ uint64_t log_dropped(void);
 #define log_msg(level, logger, message, ...)                                                       \
 	do {                                                                                       \
 		const struct log_field fields_[] = {__VA_ARGS__ __VA_OPT__(, ){0}};                \
-		if (log_enabled(level))                                                            \
-			log_write((level), (logger), (message), fields_,                           \
-				  sizeof(fields_) / sizeof(fields_[0]) - 1);                       \
+		log_write((level), (logger), (message), fields_,                                   \
+			  sizeof(fields_) / sizeof(fields_[0]) - 1);                               \
 	} while (0)

@@ -3,12 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void mem_require(bool worked)
+{
+	if (!worked)
+		abort();
+}
+
 void *mem_new(size_t count, size_t size)
 {
 	void *p = calloc(count ? count : 1, size ? size : 1);
 
-	if (!p)
-		abort();
+	mem_require(p);
 	return p;
 }
 
@@ -16,8 +21,7 @@ void *mem_resize(void *p, size_t count, size_t size)
 {
 	void *resized = reallocarray(p, count ? count : 1, size ? size : 1);
 
-	if (!resized)
-		abort();
+	mem_require(resized);
 	return resized;
 }
 
@@ -28,8 +32,7 @@ char *mem_strndup(const char *s, size_t n)
 	if (!s)
 		return NULL;
 	copy = strndup(s, n);
-	if (!copy)
-		abort();
+	mem_require(copy);
 	return copy;
 }
 

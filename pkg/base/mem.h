@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -27,6 +28,9 @@
 void *mem_new(size_t count, size_t size);
 /* As realloc(3), never NULL; the bytes added are not zeroed. */
 void *mem_resize(void *p, size_t count, size_t size);
+/* For what a library may fail in for want of memory, or because its installation is broken: aborts
+ * unless it WORKED. */
+void mem_require(bool worked);
 /* NULL gives NULL. */
 char *mem_strdup(const char *s);
 /* The first N bytes of S, or all of it where it ends earlier. */

@@ -16,7 +16,12 @@ struct str {
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 /* For printf: "%.*s", STR_ARG(s) */
-#define STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
+#define STR_ARG(s) (int)(s).n, str_text(s)
+
+static inline const char *str_text(struct str s)
+{
+	return s.p ? s.p : "";
+}
 
 /* NULL gives the empty string. */
 static inline struct str str_of(const char *s)

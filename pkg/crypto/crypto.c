@@ -25,14 +25,6 @@ static EVP_MAC_CTX *hmac_template;
 static EVP_MD *sha256;
 static pthread_once_t is_loaded = PTHREAD_ONCE_INIT;
 
-/* OpenSSL fails here for want of memory or because its installation is broken; neither can be
- * mended. */
-static void require(bool worked)
-{
-	if (!worked)
-		abort();
-}
-
 static void load(void)
 {
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
@@ -42,15 +34,17 @@ static void load(void)
 	};
 
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	require(mac && sha256);
+	mem_require(mac);
+	mem_require(sha256);
 	hmac_template = EVP_MAC_CTX_new(mac);
-	require(hmac_template && EVP_MAC_CTX_set_params(hmac_template, params));
+	mem_require(hmac_template);
+	mem_require(EVP_MAC_CTX_set_params(hmac_template, params));
 	EVP_MAC_free(mac);
 }
 
 void crypto_load(void)
 {
-	require(pthread_once(&is_loaded, load) == 0);
+	mem_require(pthread_once(&is_loaded, load) == 0);
 }
 
 struct crypto_hmac *crypto_hmac_new(struct str key)
@@ -61,7 +55,8 @@ struct crypto_hmac *crypto_hmac_new(struct str key)
 
 	crypto_load();
 	hmac->mac = EVP_MAC_CTX_dup(hmac_template);
-	require(hmac->mac && EVP_MAC_init(hmac->mac, (const unsigned char *)bytes, key.n, NULL));
+	mem_require(hmac->mac);
+	mem_require(EVP_MAC_init(hmac->mac, (const unsigned char *)bytes, key.n, NULL));
 	return hmac;
 }
 
@@ -75,14 +70,14 @@ void crypto_hmac_free(struct crypto_hmac *hmac)
 
 void crypto_hmac_update(struct crypto_hmac *hmac, struct str bytes)
 {
-	require(EVP_MAC_update(hmac->mac, (const unsigned char *)bytes.p, bytes.n));
+	mem_require(EVP_MAC_update(hmac->mac, (const unsigned char *)bytes.p, bytes.n));
 }
 
 void crypto_hmac_final(struct crypto_hmac *hmac, unsigned char out[CRYPTO_SHA256_BYTES])
 {
 	size_t n = 0;
 
-	require(EVP_MAC_final(hmac->mac, out, &n, CRYPTO_SHA256_BYTES));
+	mem_require(EVP_MAC_final(hmac->mac, out, &n, CRYPTO_SHA256_BYTES));
 	assert(n == CRYPTO_SHA256_BYTES);
 }
 
@@ -91,10 +86,11 @@ void crypto_sha256(unsigned char out[CRYPTO_SHA256_BYTES], const struct str *par
 	EVP_MD_CTX *digest = EVP_MD_CTX_new();
 
 	crypto_load();
-	require(digest && EVP_DigestInit_ex2(digest, sha256, NULL));
+	mem_require(digest);
+	mem_require(EVP_DigestInit_ex2(digest, sha256, NULL));
 	for (size_t i = 0; i < n_parts; i++)
-		require(EVP_DigestUpdate(digest, parts[i].p, parts[i].n));
-	require(EVP_DigestFinal_ex(digest, out, NULL));
+		mem_require(EVP_DigestUpdate(digest, parts[i].p, parts[i].n));
+	mem_require(EVP_DigestFinal_ex(digest, out, NULL));
 	EVP_MD_CTX_free(digest);
 }
 
@@ -110,5 +106,5 @@ void crypto_random(void *unused, void *out, size_t n)
 {
 	(void)unused;
 	assert(n <= INT_MAX);
-	require(RAND_bytes(out, (int)n) == 1);
+	mem_require(RAND_bytes(out, (int)n) == 1);
 }

@@ -208,7 +208,7 @@ static void take_turn(struct http_conn *conn, bool is_readable)
 		return;
 	http_request_go_on(conn);
 	if (!http_conn_takes_input(conn)) {
-		if (is_readable && !conn->is_dead && !has_output(conn))
+		if (is_readable)
 			park(conn);
 	} else if (conn->input.len > 0) {
 		read_kept(conn);
@@ -253,7 +253,7 @@ static int64_t deadline_ms(const struct http_conn *conn)
 	case HTTP_LINGER:
 		return conn->since_ms + HTTP_LINGER_MS;
 	case HTTP_ANSWER:
-		return NEVER;
+		break;
 	}
 	return NEVER;
 }
@@ -380,15 +380,12 @@ void http_conn_format_peer(const struct http_conn *conn, char *out)
 }
 
 struct http_conn *http_conn_new(struct http_server *server, const struct http_stream *stream,
-				const struct sockaddr *peer)
+				const struct sockaddr_storage *peer)
 {
 	struct http_conn *conn = mem_new(1, sizeof(*conn));
 	conn->server = server;
 	conn->stream = *stream;
-	if (peer->sa_family == AF_INET)
-		memcpy(&conn->peer, peer, sizeof(conn->peer.in));
-	else if (peer->sa_family == AF_INET6)
-		memcpy(&conn->peer, peer, sizeof(conn->peer.in6));
+	memcpy(&conn->peer, peer, sizeof(conn->peer));
 	conn->watch = loop_watch_fd(server->loop, stream->fd, 0, on_ready, conn);
 	conn->next = server->conns;
 	if (conn->next)

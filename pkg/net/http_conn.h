@@ -112,7 +112,7 @@ struct http_request {
 
 /* Takes STREAM. Nothing happens before it is settled. */
 struct http_conn *http_conn_new(struct http_server *server, const struct http_stream *stream,
-				const struct sockaddr *peer);
+				const struct sockaddr_storage *peer);
 /* At once, with on_abort; never from within one of the connection's own callbacks. */
 void http_conn_free(struct http_conn *conn);
 /* As soon as nothing of it is on the stack. */

@@ -108,11 +108,11 @@ static void send_continue(struct http_conn *conn)
 void http_request_go_on(struct http_conn *conn)
 {
 	struct http_request *request = conn->request;
-	if (conn->is_dead || conn->state != HTTP_BODY || request->is_paused)
+	if (conn->state != HTTP_BODY || request->is_paused)
 		return;
 	if (request->owes_continue)
 		send_continue(conn);
-	if (conn->is_dead || !request->is_whole)
+	if (!request->is_whole)
 		return;
 	http_conn_enter(conn, HTTP_ANSWER);
 	conn->server->handler.on_end(conn->server->handler.arg, request);
@@ -269,8 +269,6 @@ void http_respond(struct http_request *request, int status, const struct http_he
 	conn->has_answered = true;
 	conn->drop_bytes = unread;
 	conn->needs_linger = !peer_ends || unread > 0 || conn->input.len > 0;
-	if (conn->is_dead)
-		return;
 	http_conn_send_reply(conn, ends ? HTTP_LINGER : unread > 0 ? HTTP_DROP : HTTP_HEAD);
 	if (!conn->is_busy && (conn->input.len > 0 || http_stream_has_pending(&conn->stream)))
 		http_conn_kick(conn);

@@ -50,7 +50,8 @@ static void refuse_in_passing(struct http_server *server, int fd)
 	close(fd);
 }
 
-static void refuse_connection(struct http_server *server, int fd, const struct sockaddr *peer)
+static void refuse_connection(struct http_server *server, int fd,
+			      const struct sockaddr_storage *peer)
 {
 	if (server->tls || server->n_refused >= REFUSED_MAX) {
 		refuse_in_passing(server, fd);
@@ -65,7 +66,7 @@ static void refuse_connection(struct http_server *server, int fd, const struct s
 	http_conn_settle(conn);
 }
 
-static void take_connection(struct http_server *server, int fd, const struct sockaddr *peer)
+static void take_connection(struct http_server *server, int fd, const struct sockaddr_storage *peer)
 {
 	int yes = 1;
 	/* An answer must not wait for the acknowledgement of the one before (it took 45 ms over
@@ -89,8 +90,7 @@ static void take_connection(struct http_server *server, int fd, const struct soc
 static void on_accept_again(void *arg)
 {
 	struct http_server *server = arg;
-	if (server->listen_watch)
-		loop_watch_change(server->listen_watch, LOOP_READ);
+	loop_watch_change(server->listen_watch, LOOP_READ);
 }
 
 /* Out of file descriptors or memory, the listener stays readable: without a pause the loop would
@@ -109,7 +109,7 @@ static bool accept_one(struct http_server *server)
 	int fd = accept4(server->listener, (struct sockaddr *)&peer, &size,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		take_connection(server, fd, (const struct sockaddr *)&peer);
+		take_connection(server, fd, &peer);
 		return true;
 	}
 	/* Any other error is the fate of one connection (accept(2)). */
@@ -132,7 +132,7 @@ static void on_connections(void *arg, int what)
 static size_t connection_limit(size_t wanted)
 {
 	struct rlimit fds = {0};
-	if (getrlimit(RLIMIT_NOFILE, &fds) || fds.rlim_cur == RLIM_INFINITY)
+	if (getrlimit(RLIMIT_NOFILE, &fds))
 		return wanted;
 	size_t reserved = RESERVED_FDS;
 	size_t most = fds.rlim_cur > 2 * reserved ? fds.rlim_cur - reserved : fds.rlim_cur / 2;

@@ -25,8 +25,6 @@ static int tls_result(struct http_stream *stream, int result)
 	case SSL_ERROR_WANT_WRITE:
 		stream->wants_write = true;
 		return HTTP_STREAM_AGAIN;
-	case SSL_ERROR_ZERO_RETURN:
-		return HTTP_STREAM_END;
 	default:
 		stream->has_failed = true;
 		return HTTP_STREAM_FAILED;
@@ -37,10 +35,7 @@ int http_stream_handshake(struct http_stream *stream)
 {
 	ERR_clear_error();
 	int result = SSL_accept(stream->ssl);
-	if (result == 1)
-		return 1;
-	result = tls_result(stream, result);
-	return result == HTTP_STREAM_END ? HTTP_STREAM_FAILED : result;
+	return result == 1 ? 1 : tls_result(stream, result);
 }
 
 /* One record a call is what OpenSSL gives; records that it has already received would not wake the
@@ -55,7 +50,9 @@ static ssize_t read_tls(struct http_stream *stream, char *p, size_t n)
 		int result = SSL_read_ex(stream->ssl, p + total, n - total, &got);
 		total += got;
 		if (result != 1) {
-			int why = tls_result(stream, result);
+			int why = SSL_get_error(stream->ssl, result) == SSL_ERROR_ZERO_RETURN
+					  ? HTTP_STREAM_END
+					  : tls_result(stream, result);
 			return total > 0 ? (ssize_t)total : why;
 		}
 	} while (total < n && SSL_has_pending(stream->ssl));
@@ -74,15 +71,12 @@ ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n)
 	size_t sent = 0;
 	ERR_clear_error();
 	int result = SSL_write_ex(stream->ssl, p, n, &sent);
-	if (result == 1)
-		return (ssize_t)sent;
-	result = tls_result(stream, result);
-	return result == HTTP_STREAM_END ? HTTP_STREAM_FAILED : result;
+	return result == 1 ? (ssize_t)sent : tls_result(stream, result);
 }
 
 bool http_stream_has_pending(const struct http_stream *stream)
 {
-	return stream->ssl && !stream->has_failed && SSL_has_pending(stream->ssl);
+	return stream->ssl && (stream->has_failed || SSL_has_pending(stream->ssl));
 }
 
 bool http_stream_is_readable(struct http_stream *stream)
@@ -94,12 +88,13 @@ bool http_stream_is_readable(struct http_stream *stream)
 bool http_stream_is_broken(const struct http_stream *stream)
 {
 	struct pollfd state = {.fd = stream->fd};
-	return poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP));
+	/* Nothing is asked for: what is reported is POLLERR or POLLHUP. */
+	return poll(&state, 1, 0) > 0;
 }
 
 void http_stream_finish(struct http_stream *stream)
 {
-	if (stream->ssl && !stream->has_failed && SSL_is_init_finished(stream->ssl)) {
+	if (stream->ssl) {
 		ERR_clear_error();
 		(void)SSL_shutdown(stream->ssl);
 	}

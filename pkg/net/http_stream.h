@@ -17,7 +17,7 @@ struct http_stream {
 	int fd;
 	struct ssl_st *ssl; /* NULL: plain */
 	bool wants_write;   /* TLS cannot go on with reading before it has written */
-	bool has_failed;    /* TLS: nothing can be said any more, not even goodbye */
+	bool has_failed;    /* TLS: said by the next read, where this one still had bytes */
 };
 
 /* 1, HTTP_STREAM_AGAIN or HTTP_STREAM_FAILED. */
@@ -26,7 +26,7 @@ int http_stream_handshake(struct http_stream *stream);
 ssize_t http_stream_read(struct http_stream *stream, char *p, size_t n);
 /* How many of the N > 0 bytes were taken. */
 ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n);
-/* Something was received that the socket will not report again. */
+/* Something was received, or went wrong, that the socket will not report again. */
 bool http_stream_has_pending(const struct http_stream *stream);
 /* Without consuming anything: true when the socket has something to read or is at its end, false
  * when there is nothing. */

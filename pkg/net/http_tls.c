@@ -110,7 +110,7 @@ static int64_t read_not_after(SSL_CTX *ctx)
 {
 	struct tm tm = {0};
 	const X509 *cert = SSL_CTX_get0_certificate(ctx);
-	if (!cert || !ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm))
+	if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm))
 		return 0;
 	return (int64_t)timegm(&tm) * 1000;
 }
@@ -124,8 +124,8 @@ static int load(struct http_tls *tls, struct err *err)
 	if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert_file) != 1)
 		return err_set(err, ERR_INVALID, "tls certificate \"%.100s\": %s", tls->cert_file,
 			       first_problem());
-	if (SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1)
+	/* Refuses one that is not the certificate's. */
+	if (SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) != 1)
 		return err_set(err, ERR_INVALID, "tls key \"%.100s\": %s", tls->key_file,
 			       first_problem());
 	/* Connections hold the one that they began with. */

@@ -71,18 +71,16 @@ struct loop *loop_new(struct clock *clock)
 	(void)signal(SIGPIPE, SIG_IGN);
 
 	struct event_config *config = event_config_new();
-	if (!config || event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) ||
-	    event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV))
-		abort();
+	mem_require(config);
+	mem_require(!event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK));
+	mem_require(!event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV));
 	struct loop *loop = mem_new(1, sizeof(*loop));
 	loop->base = event_base_new_with_config(config);
 	event_config_free(config);
-	if (!loop->base)
-		abort();
+	mem_require(loop->base);
 	loop->clock = clock;
 	loop->alarm = evtimer_new(loop->base, on_alarm, loop);
-	if (!loop->alarm)
-		abort();
+	mem_require(loop->alarm);
 	loop->alarm_due_ms = -1;
 	loop->round_began_ms = -1;
 	return loop;
@@ -121,8 +119,7 @@ static int64_t run_timers(struct loop *loop)
 static void set_alarm(struct loop *loop, int64_t next_ms)
 {
 	if (next_ms < 0) {
-		if (loop->alarm_due_ms >= 0 && event_del(loop->alarm))
-			abort();
+		mem_require(!event_del(loop->alarm));
 		loop->alarm_due_ms = -1;
 		return;
 	}
@@ -130,8 +127,7 @@ static void set_alarm(struct loop *loop, int64_t next_ms)
 	if (due_ms == loop->alarm_due_ms)
 		return;
 	struct timeval wait = {.tv_sec = next_ms / 1000, .tv_usec = next_ms % 1000 * 1000};
-	if (event_add(loop->alarm, &wait))
-		abort();
+	mem_require(!event_add(loop->alarm, &wait));
 	loop->alarm_due_ms = due_ms;
 }
 
@@ -148,8 +144,7 @@ void loop_run(struct loop *loop)
 			flags |= EVLOOP_NONBLOCK;
 		else
 			set_alarm(loop, next_ms);
-		if (event_base_loop(loop->base, flags) < 0)
-			abort();
+		mem_require(event_base_loop(loop->base, flags) >= 0);
 	}
 }
 
@@ -173,8 +168,8 @@ static void on_event(evutil_socket_t fd, short events, void *arg)
 
 static void set_event(struct event *event, bool want, bool have)
 {
-	if (want != have && (want ? event_add(event, NULL) : event_del(event)))
-		abort();
+	if (want != have)
+		mem_require(!(want ? event_add(event, NULL) : event_del(event)));
 }
 
 void loop_watch_change(struct loop_watch *watch, int what)
@@ -192,9 +187,10 @@ struct loop_watch *loop_watch_fd(struct loop *loop, int fd, int what,
 	watch->loop = loop;
 	watch->on_ready = fn;
 	watch->arg = arg;
-	if (event_assign(&watch->reader, loop->base, fd, EV_READ | EV_PERSIST, on_event, watch) ||
-	    event_assign(&watch->writer, loop->base, fd, EV_WRITE | EV_PERSIST, on_event, watch))
-		abort();
+	mem_require(!event_assign(&watch->reader, loop->base, fd, EV_READ | EV_PERSIST, on_event,
+				  watch));
+	mem_require(!event_assign(&watch->writer, loop->base, fd, EV_WRITE | EV_PERSIST, on_event,
+				  watch));
 	loop_watch_change(watch, what);
 	return watch;
 }
@@ -206,8 +202,7 @@ struct loop_watch *loop_on_signal(struct loop *loop, int signo, void (*fn)(void 
 	watch->loop = loop;
 	watch->on_signal = fn;
 	watch->arg = arg;
-	if (evsignal_assign(&watch->reader, loop->base, signo, on_event, watch))
-		abort();
+	mem_require(!evsignal_assign(&watch->reader, loop->base, signo, on_event, watch));
 	set_event(&watch->reader, true, false);
 	watch->what = LOOP_READ;
 	return watch;
@@ -237,8 +232,7 @@ struct loop_wakeup *loop_wakeup_new(struct loop *loop, void (*fn)(void *arg), vo
 	wakeup->fn = fn;
 	wakeup->arg = arg;
 	wakeup->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (wakeup->fd < 0)
-		abort();
+	mem_require(wakeup->fd >= 0);
 	wakeup->watch = loop_watch_fd(loop, wakeup->fd, LOOP_READ, on_wake, wakeup);
 	return wakeup;
 }
