@@ -11,8 +11,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct fault {
 	unsigned left; /* calls until it fails, that one included; 0: not armed */
@@ -37,6 +42,27 @@ static inline bool fault_hits(struct fault *fault)
 static inline bool fault_is_armed(const struct fault *fault)
 {
 	return fault->left > 0;
+}
+
+static inline void exit_aborted(int signo)
+{
+	(void)signo;
+	exit(77);
+}
+
+/* Whether FN ends the process with abort(); tried in a child. */
+static inline bool fault_aborts(void (*fn)(void *arg), void *arg)
+{
+	(void)fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		(void)signal(SIGABRT, exit_aborted);
+		fn(arg);
+		_exit(0);
+	}
+	int status = 0;
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 77;
 }
 
 /* A pointer to a function can't be cast from one to data in ISO C. */

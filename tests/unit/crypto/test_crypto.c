@@ -8,6 +8,27 @@
 
 #include <cmocka.h>
 
+#include "../faults.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+FAULT(EVP_MAC *, EVP_MAC_fetch, (OSSL_LIB_CTX * lib, const char *name, const char *properties),
+      (lib, name, properties), NULL)
+FAULT(EVP_MAC_CTX *, EVP_MAC_CTX_dup, (const EVP_MAC_CTX *from), (from), NULL)
+FAULT(int, EVP_MAC_init,
+      (EVP_MAC_CTX * mac, const unsigned char *key, size_t n, const OSSL_PARAM params[]),
+      (mac, key, n, params), 0)
+FAULT(int, EVP_MAC_update, (EVP_MAC_CTX * mac, const unsigned char *bytes, size_t n),
+      (mac, bytes, n), 0)
+FAULT(int, EVP_MAC_final, (EVP_MAC_CTX * mac, unsigned char *out, size_t *n, size_t size),
+      (mac, out, n, size), 0)
+FAULT(int, EVP_DigestInit_ex2, (EVP_MD_CTX * md, const EVP_MD *type, const OSSL_PARAM params[]),
+      (md, type, params), 0)
+FAULT(int, EVP_DigestUpdate, (EVP_MD_CTX * md, const void *bytes, size_t n), (md, bytes, n), 0)
+FAULT(int, EVP_DigestFinal_ex, (EVP_MD_CTX * md, unsigned char *out, unsigned *n), (md, out, n), 0)
+FAULT(int, RAND_bytes, (unsigned char *out, int n), (out, n), 0)
+
 static void free_hmac(struct crypto_hmac **hmac)
 {
 	crypto_hmac_free(*hmac);
@@ -136,9 +157,39 @@ static void random_bytes_fill_the_whole_and_differ(void **state)
 	assert_true(zeros < 8);
 }
 
+static void use_all(void *arg)
+{
+	unsigned char out[CRYPTO_SHA256_BYTES];
+	CLEANUP(free_hmac) struct crypto_hmac *hmac = NULL;
+
+	fault_arm(arg, 1, 0);
+	hmac = crypto_hmac_new(STR("key"));
+	crypto_hmac_update(hmac, STR("bytes"));
+	crypto_hmac_final(hmac, out);
+	crypto_sha256(out, &STR("bytes"), 1);
+	crypto_random(NULL, out, sizeof(out));
+}
+
+/* The first of all, as the algorithms are loaded only once. */
+static void what_openssl_cannot_do_is_never_taken_for_done(void **state)
+{
+	static struct fault none;
+	static struct fault *const faults[] = {
+		&fault_EVP_MAC_fetch,    &fault_EVP_MAC_CTX_dup,    &fault_EVP_MAC_init,
+		&fault_EVP_MAC_update,   &fault_EVP_MAC_final,      &fault_EVP_DigestInit_ex2,
+		&fault_EVP_DigestUpdate, &fault_EVP_DigestFinal_ex, &fault_RAND_bytes,
+	};
+
+	(void)state;
+	assert_false(fault_aborts(use_all, &none));
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+		assert_true(fault_aborts(use_all, faults[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_openssl_cannot_do_is_never_taken_for_done),
 		cmocka_unit_test(hmac_gives_the_published_values),
 		cmocka_unit_test(hmac_may_be_dropped_unfinished),
 		cmocka_unit_test(sha256_gives_the_published_values),

@@ -365,6 +365,7 @@ static const struct framing_case framing_cases[] = {
 	LINE("method", "a byte over 0x7f", "400!", "POST\xff /hooks/a HTTP/1.1"),
 	LINE("method", "a colon", "400!", "POST: /hooks/a HTTP/1.1"),
 
+	POST("plain", "a DEL in a chunk's extension", "400!", CHUNKED, "1;a\177\r\na\r\n"),
 	RAW("pipeline", "the second of three is invalid", "200 400!",
 	    NEXT "POST /hooks/c\r\n" NEXT),
 	RAW("pipeline", "the second has two lengths", "200 400!",

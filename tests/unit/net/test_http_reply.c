@@ -38,6 +38,8 @@ static void replies_are_framed(void **state)
 		{405, 0, "", "0123456789", true, false,
 		 "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 10\r\n\r\n"},
 		{204, 0, "", "no", false, false, "HTTP/1.1 204 No Content\r\n\r\n"},
+		{304, 0, "", "no", false, false, "HTTP/1.1 304 Unknown\r\n\r\n"},
+		{101, 0, "", "no", false, false, "HTTP/1.1 101 Unknown\r\n\r\n"},
 		{299, 0, "", "", false, false, "HTTP/1.1 299 Unknown\r\nContent-Length: 0\r\n\r\n"},
 		{202, 2, "", "", false, false,
 		 "HTTP/1.1 202 Accepted\r\nWarning: 299 - \"a  Set-Cookie: b\"\r\nX: caf\xc3\xa9 "

@@ -11,6 +11,22 @@
 
 #include <cmocka.h>
 
+#include "../faults.h"
+
+#include <event2/event.h>
+#include <sys/eventfd.h>
+
+FAULT(struct event_config *, event_config_new, (void), (), NULL)
+FAULT(struct event_base *, event_base_new_with_config, (const struct event_config *config),
+      (config), NULL)
+FAULT(struct event *, event_new,
+      (struct event_base * base, evutil_socket_t fd, short what, event_callback_fn fn, void *arg),
+      (base, fd, what, fn, arg), NULL)
+FAULT(int, event_add, (struct event * event, const struct timeval *wait), (event, wait), -1)
+FAULT(int, event_base_loop, (struct event_base * base, int flags), (base, flags), -1)
+FAULT(int, eventfd, (unsigned count, int flags), (count, flags), -1)
+FAULT(ssize_t, read, (int fd, void *out, size_t n), (fd, out, n), -1)
+
 struct world {
 	struct clock *clock;
 	struct loop *loop;
@@ -175,6 +191,56 @@ static void a_stall_is_measured_and_a_wait_is_none(void **state)
 	assert_int_equal(loop_take_stall_ms(world->loop), 0);
 }
 
+static void a_wake_that_is_already_taken_is_no_call(void **state)
+{
+	struct world *world = *state;
+	world->wakeup = loop_wakeup_new(world->loop, on_wake, world);
+	loop_wake(world->wakeup);
+	fault_arm(&fault_read, 1, EAGAIN);
+	timer_start(world->clock, &world->timer, 1000, stop, world);
+	loop_run(world->loop);
+	assert_false(fault_is_armed(&fault_read));
+	assert_int_equal(world->n_calls, 1);
+	timer_stop(world->clock, &world->timer);
+}
+
+static void use_all(void *arg)
+{
+	struct world world = {0};
+	const struct clock_source source = {clock_real_mono_ms, clock_real_wall_ms, NULL, NULL};
+	fault_arm(arg, 1, EMFILE);
+	world.clock = clock_new(&source);
+	world.loop = loop_new(world.clock);
+	world.wakeup = loop_wakeup_new(world.loop, on_wake, &world);
+	loop_wake(world.wakeup);
+	loop_run(world.loop);
+	loop_wakeup_free(world.wakeup);
+	loop_free(world.loop);
+	clock_free(world.clock);
+}
+
+static void without_what_the_loop_needs_the_process_ends(void **state)
+{
+	static struct fault none;
+	static struct fault *const faults[] = {
+		&fault_event_config_new, &fault_event_base_new_with_config,
+		&fault_event_new,        &fault_event_add,
+		&fault_event_base_loop,  &fault_eventfd,
+	};
+	(void)state;
+	assert_false(fault_aborts(use_all, &none));
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+		assert_true(fault_aborts(use_all, faults[i]));
+}
+
+static void nothing_is_freed_where_there_is_nothing(void **state)
+{
+	(void)state;
+	loop_free(NULL);
+	loop_watch_free(NULL);
+	loop_wakeup_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +251,9 @@ int main(void)
 		IN_WORLD(another_thread_wakes_the_loop),
 		IN_WORLD(a_signal_is_a_callback),
 		IN_WORLD(a_stall_is_measured_and_a_wait_is_none),
+		IN_WORLD(a_wake_that_is_already_taken_is_no_call),
+		cmocka_unit_test(without_what_the_loop_needs_the_process_ends),
+		cmocka_unit_test(nothing_is_freed_where_there_is_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
