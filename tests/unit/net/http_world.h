@@ -341,6 +341,20 @@ SHARED void expect_answers(struct world *world, struct client *client, const cha
 	fail_msg("expected answers \"%s\", got \"%s\"", statuses, got.data);
 }
 
+/* The client is gone without a goodbye. */
+SHARED void client_reset(struct world *world, struct client *client)
+{
+	struct linger now = {.l_onoff = 1};
+	assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+	client_free(world, client);
+}
+
+SHARED bool has_none_open(struct world *world, void *arg)
+{
+	(void)arg;
+	return http_server_connections(world->server) == 0;
+}
+
 SHARED void expect_closed(struct world *world, struct client *client, int64_t within_ms)
 {
 	if (!run_until(world, is_closed, client, within_ms))

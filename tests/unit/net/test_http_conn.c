@@ -2,6 +2,34 @@
 
 #include "http_world.h"
 
+#include "../faults.h"
+
+/* Of the server's end of a connection alone: SERVER_FD. */
+static int server_fd = -1;
+static struct fault fault_send, fault_recv;
+
+ssize_t send(int fd, const void *bytes, size_t n, int flags)
+{
+	static ssize_t (*real)(int, const void *, size_t, int);
+
+	if (fd == server_fd && fault_hits(&fault_send))
+		return -1;
+	if (!real)
+		fault_find(&real, "send");
+	return real(fd, bytes, n, flags);
+}
+
+ssize_t recv(int fd, void *out, size_t n, int flags)
+{
+	static ssize_t (*real)(int, void *, size_t, int);
+
+	if (fd == server_fd && fault_hits(&fault_recv))
+		return -1;
+	if (!real)
+		fault_find(&real, "recv");
+	return real(fd, out, n, flags);
+}
+
 /* The world's limits are a hundredth of the real ones. */
 static int set_up(void **state)
 {
@@ -19,6 +47,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	server_fd = -1;
+	fault_send = fault_recv = (struct fault){0};
 	world_release(*state);
 	free(*state);
 	return 0;
@@ -151,12 +181,6 @@ static void a_body_may_take_longer_the_larger_it_is(void **state)
 		};
 		assert_int_equal(http_request_body_ms(&request, &http_default_limits), cases[i].ms);
 	}
-}
-
-static bool has_none_open(struct world *world, void *arg)
-{
-	(void)arg;
-	return http_server_connections(world->server) == 0;
 }
 
 static bool has_begun(struct world *world, void *arg)
@@ -296,6 +320,176 @@ static void heads_of_all_connections_are_bounded(void **state)
 	assert_true(n_refused > 0);
 }
 
+/* Connected, and the server knows it; calls of the server for it can fail from here on. */
+static struct client *client_with_faults(struct world *world)
+{
+	struct client *client = client_new(world);
+	run_for(world, 20);
+	assert_non_null(world->server->conns);
+	server_fd = world->server->conns->stream.fd;
+	return client;
+}
+
+static void an_interrupted_call_is_made_again(void **state)
+{
+	struct world *world = *state;
+	struct client *client = client_with_faults(world);
+	fault_arm(&fault_recv, 1, EINTR);
+	fault_arm(&fault_send, 1, EINTR);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(world, client, "200");
+	assert_false(fault_is_armed(&fault_recv) || fault_is_armed(&fault_send));
+}
+
+static void an_answer_to_who_has_gone_ends_the_connection(void **state)
+{
+	struct world *world = *state;
+	world->answers = LATER;
+	client_send(client_with_faults(world), STR(POST_HEAD "\r\n"));
+	assert_true(run_until(world, has_begun, NULL, 3000));
+	client_reset(world, world->clients);
+	give_answer(world, world->held);
+	assert_true(has_none_open(world, NULL));
+	assert_int_equal(world->n_aborts, 0);
+}
+
+static void who_goes_within_the_answer_is_forgotten(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(mem_free) char *big = mem_new(1, 8 << 20);
+	world->answer = str_range(big, 8 << 20);
+	world->server->limits.write_ms = 60000;
+	struct client *client = client_new(world);
+	client->reads = false;
+	client_send(client, STR(POST_HEAD "\r\n"));
+	assert_true(run_until(world, has_begun, NULL, 3000));
+	client_reset(world, client);
+	assert_true(run_until(world, has_none_open, NULL, 3000));
+	assert_int_equal(world->server->held_bytes, 0);
+}
+
+static void who_goes_before_continue_is_an_abort(void **state)
+{
+	struct world *world = *state;
+	world->pauses_at_head = true;
+	client_send(client_with_faults(world),
+		    STR(POST_HEAD "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
+	assert_true(run_until(world, has_begun, NULL, 3000));
+	fault_arm(&fault_send, 1, EPIPE);
+	http_resume(world->held);
+	assert_true(run_until(world, has_none_open, NULL, 3000));
+	assert_int_equal(world->n_aborts, 1);
+	assert_int_equal(world->n_body_calls, 0);
+}
+
+static void a_late_408_arrives_when_the_socket_takes_it(void **state)
+{
+	struct world *world = *state;
+	struct client *client = client_with_faults(world);
+	fault_arm(&fault_send, 1, EAGAIN);
+	client_send(client, STR(POST_HEAD "X: "));
+	expect_answers(world, client, "408!");
+	expect_closed(world, client, 1000);
+	assert_false(client->is_reset || fault_is_armed(&fault_send));
+}
+
+/* As if other connections held all that there is. */
+static void where_all_is_held_what_is_not_complete_is_refused(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(buf_release) struct buf head = BUF_INIT(16 << 10);
+	buf_put_str(&head, STR(POST_HEAD "X: "));
+	for (int i = 0; i < 10000; i++)
+		buf_put_char(&head, 'x');
+	struct client *small = client_new(world), *body = client_new(world);
+	struct client *complete = client_new(world);
+	client_send(small, STR(POST_HEAD "Content-Length: 5\r\n\r\n"));
+	client_send(body, buf_str(&head));
+	client_send(body, STR("\r\nContent-Length: 5\r\n\r\n"));
+	run_for(world, 20);
+	assert_int_equal(world->n_heads, 2);
+	world->server->held_bytes += HTTP_HELD_MAX_BYTES;
+	world->answers = LATER;
+	client_send(body, STR("hel"));
+	expect_answers(world, body, "503!");
+	client_send(complete, buf_str(&head));
+	client_send(complete, STR("\r\n\r\n"));
+	assert_true(run_until(world, has_begun, NULL, 1000));
+	run_for(world, 20);
+	assert_int_equal(world->n_heads, 3);
+	give_answer(world, world->held);
+	expect_answers(world, complete, "200");
+	world->answers = AT_END;
+	client_send(small, STR("hello"));
+	expect_answers(world, small, "200");
+	world->server->held_bytes -= HTTP_HELD_MAX_BYTES;
+}
+
+static bool answers_are_given(struct world *world, void *arg)
+{
+	return world->n_ends >= *(const size_t *)arg;
+}
+
+static void answers_that_nobody_takes_are_bounded(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(mem_free) char *big = mem_new(1, 12 << 20);
+	world->answer = str_range(big, 12 << 20);
+	world->server->limits.write_ms = 60000;
+	size_t n = 4;
+	for (size_t i = 0; i < n; i++) {
+		struct client *client = client_new(world);
+		client->reads = false;
+		client_send(client, STR(POST_HEAD "\r\n"));
+	}
+	assert_true(run_until(world, answers_are_given, &n, 10000));
+	assert_true(world->server->held_bytes <= HTTP_HELD_MAX_BYTES);
+	assert_true(http_server_connections(world->server) < n);
+	assert_true(http_server_connections(world->server) > 0);
+}
+
+static void a_next_request_waits_as_long_as_the_handler_thinks(void **state)
+{
+	struct world *world = *state;
+	world->answers = LATER;
+	struct client *client = client_new(world);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	assert_true(run_until(world, has_begun, NULL, 3000));
+	client_send(client, STR(POST_HEAD "\r\n"));
+	run_for(world, 20);
+	for (int i = 0; i < 3; i++) {
+		skipped_ms += HTTP_PEER_CHECK_MS + 1;
+		run_for(world, 20);
+	}
+	assert_int_equal(world->n_aborts, 0);
+	world->answers = AT_END;
+	give_answer(world, world->held);
+	expect_answers(world, client, "200 200");
+}
+
+static void a_peer_is_shown_without_its_port(void **state)
+{
+	(void)state;
+	static const struct {
+		int family;
+		const char *address, *shown;
+	} cases[] = {
+		{AF_INET, "192.0.2.1", "192.0.2.1"},         {AF_INET6, "::1", "::1"},
+		{AF_INET6, "2001:db8::1", "2001:db8::1"},    {AF_INET6, "0:0:1::1", "0:0:1::1"},
+		{AF_INET6, "::ffff:192.0.2.1", "192.0.2.1"}, {AF_UNSPEC, NULL, ""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_conn conn = {.peer.any.sa_family = (sa_family_t)cases[i].family};
+		char shown[INET6_ADDRSTRLEN];
+		void *to = cases[i].family == AF_INET ? (void *)&conn.peer.in.sin_addr
+						      : (void *)&conn.peer.in6.sin6_addr;
+		if (cases[i].address)
+			assert_int_equal(inet_pton(cases[i].family, cases[i].address, to), 1);
+		http_conn_format_peer(&conn, shown);
+		assert_string_equal(shown, cases[i].shown);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +508,15 @@ int main(void)
 		IN_WORLD(an_idle_connection_holds_little),
 		IN_WORLD(what_waits_its_turn_is_bounded),
 		IN_WORLD(heads_of_all_connections_are_bounded),
+		IN_WORLD(an_interrupted_call_is_made_again),
+		IN_WORLD(an_answer_to_who_has_gone_ends_the_connection),
+		IN_WORLD(who_goes_within_the_answer_is_forgotten),
+		IN_WORLD(who_goes_before_continue_is_an_abort),
+		IN_WORLD(a_late_408_arrives_when_the_socket_takes_it),
+		IN_WORLD(where_all_is_held_what_is_not_complete_is_refused),
+		IN_WORLD(answers_that_nobody_takes_are_bounded),
+		IN_WORLD(a_next_request_waits_as_long_as_the_handler_thinks),
+		cmocka_unit_test(a_peer_is_shown_without_its_port),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

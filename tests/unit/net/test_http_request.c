@@ -226,13 +226,6 @@ static void half_a_close_after_a_request_still_gets_the_answer(void **state)
 	expect_answers(world, client, "200");
 }
 
-static void reset(struct world *world, struct client *client)
-{
-	struct linger now = {.l_onoff = 1};
-	assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
-	client_free(world, client);
-}
-
 static void a_reset_while_the_handler_thinks_is_an_abort(void **state)
 {
 	struct world *world = *state;
@@ -240,7 +233,7 @@ static void a_reset_while_the_handler_thinks_is_an_abort(void **state)
 	struct client *client = client_new(world);
 	client_send(client, STR(POST_HEAD "\r\n"));
 	assert_true(run_until(world, has_ended, NULL, 1000));
-	reset(world, client);
+	client_reset(world, client);
 	assert_true(run_until(world, has_aborted, NULL, 2000));
 	assert_int_equal(http_server_connections(world->server), 0);
 }
@@ -254,7 +247,7 @@ static void a_reset_behind_a_next_request_is_an_abort(void **state)
 	assert_true(run_until(world, has_ended, NULL, 1000));
 	client_send(client, STR(POST_HEAD "\r\n"));
 	run_for(world, 30);
-	reset(world, client);
+	client_reset(world, client);
 	assert_true(run_until(world, has_aborted, NULL, 3000));
 }
 
@@ -264,7 +257,7 @@ static void a_reset_within_the_body_is_an_abort(void **state)
 	struct client *client = client_new(world);
 	client_send(client, STR(POST_HEAD "Content-Length: 10\r\n\r\nhello"));
 	run_for(world, 30);
-	reset(world, client);
+	client_reset(world, client);
 	assert_true(run_until(world, has_aborted, NULL, 2000));
 	assert_int_equal(world->n_ends, 0);
 }
@@ -392,6 +385,97 @@ static void a_header_value_stays_on_its_line(void **state)
 	assert_true(str_contains(buf_str(&client->got), STR("\r\nDate: ")));
 }
 
+static void pausing_and_going_on_twice_is_once(void **state)
+{
+	struct world *world = *state;
+	world->pauses_at_head = true;
+	struct client *client = client_new(world);
+	client_send(client, STR(POST_HEAD "Content-Length: 5\r\n\r\nhello"));
+	run_for(world, 30);
+	http_pause(world->held);
+	run_for(world, 30);
+	assert_int_equal(world->n_body_calls, 0);
+	http_resume(world->held);
+	http_resume(world->held);
+	expect_answers(world, client, "200");
+	assert_string_equal(world->body.data, "hello");
+}
+
+static void the_refusal_of_a_malformed_head_method_has_no_body(void **state)
+{
+	struct world *world = *state;
+	struct client *client = client_new(world);
+	client_send(client, STR("HEAD /hooks/a HTTP/1.1\r\nHost: h\r\nBad\r\n\r\n"));
+	expect_closed(world, client, 3000);
+	assert_true(str_starts(buf_str(&client->got), STR("HTTP/1.1 400 ")));
+	assert_true(str_ends(buf_str(&client->got), STR("\r\n\r\n")));
+}
+
+/* What is unread when a socket closes resets it, and the answer with it. */
+static void an_old_client_gets_an_answer_before_its_body_is_read(void **state)
+{
+	struct world *world = *state;
+	world->answers = AT_HEAD;
+	struct client *client = client_new(world);
+	client_send(client, STR("POST /hooks/a HTTP/1.0\r\nContent-Length: 60000\r\n\r\n"));
+	expect_answers(world, client, "200!");
+	for (int i = 0; i < 60000; i++)
+		buf_put_char(&client->out, 'x');
+	client->finishes = true;
+	expect_closed(world, client, 3000);
+	assert_false(client->is_reset);
+	assert_int_equal(client->sent, client->out.len);
+}
+
+static void an_unwanted_body_may_come_in_pieces(void **state)
+{
+	struct world *world = *state;
+	world->answers = AT_HEAD;
+	struct client *client = client_new(world);
+	client_send(client, STR(POST_HEAD "Content-Length: 9\r\n\r\nabc"));
+	expect_answers(world, client, "200");
+	client_send(client, STR("def"));
+	run_for(world, 30);
+	client_send(client, STR("ghi" POST_HEAD "\r\n"));
+	expect_answers(world, client, "200 200");
+	assert_int_equal(world->n_body_calls, 0);
+}
+
+/* Three at once, each answered later: the next begins with the answer to the one before. */
+static void late_answers_come_one_after_the_other(void **state)
+{
+	struct world *world = *state;
+	world->answers = LATER;
+	struct client *client = client_new(world);
+	client_send(client, STR(POST_HEAD "\r\n" POST_HEAD "\r\n" POST_HEAD "\r\n"));
+	for (size_t i = 1; i <= 3; i++) {
+		run_for(world, 30);
+		assert_int_equal(world->n_heads, i);
+		give_answer(world, world->held);
+	}
+	expect_answers(world, client, "200 200 200");
+}
+
+static void on_head_that_refuses(void *arg, struct http_request *request)
+{
+	(void)arg;
+	http_respond(request, 401, NULL, 0, STR("no"));
+}
+
+static void refusals_of_a_proof_are_the_same_bytes_at_any_time(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	options.handler.on_head = on_head_that_refuses;
+	http_server_free(world->server);
+	world_start(world, &options);
+	struct client *client = client_new(world);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(world, client, "401");
+	assert_string_equal(client->got.data,
+			    "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +501,12 @@ int main(void)
 		IN_WORLD(the_answer_to_head_has_no_body),
 		IN_WORLD(the_handler_sees_the_parts_of_the_head),
 		IN_WORLD(a_header_value_stays_on_its_line),
+		IN_WORLD(pausing_and_going_on_twice_is_once),
+		IN_WORLD(the_refusal_of_a_malformed_head_method_has_no_body),
+		IN_WORLD(an_old_client_gets_an_answer_before_its_body_is_read),
+		IN_WORLD(an_unwanted_body_may_come_in_pieces),
+		IN_WORLD(late_answers_come_one_after_the_other),
+		IN_WORLD(refusals_of_a_proof_are_the_same_bytes_at_any_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
