@@ -3,8 +3,58 @@
 
 #include "http_world.h"
 
+#include "../faults.h"
+
+#include <netdb.h>
 #include <sys/resource.h>
 #include <time.h>
+
+FAULT(int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
+FAULT(int, bind, (int fd, const struct sockaddr *address, socklen_t n), (fd, address, n), -1)
+FAULT(int, listen, (int fd, int backlog), (fd, backlog), -1)
+FAULT(int, getsockname, (int fd, struct sockaddr *out, socklen_t *n), (fd, out, n), -1)
+FAULT(int, getnameinfo,
+      (const struct sockaddr *address, socklen_t n, char *host, socklen_t host_n, char *port,
+       socklen_t port_n, int flags),
+      (address, n, host, host_n, port, port_n, flags), EAI_MEMORY)
+FAULT(int, getrlimit, (__rlimit_resource_t what, struct rlimit *out), (what, out), -1)
+
+/* Failing calls in a row. */
+static struct {
+	int error;
+	unsigned left;
+} bad_accepts;
+
+int accept4(int fd, struct sockaddr *peer, socklen_t *n, int flags)
+{
+	static int (*real)(int, struct sockaddr *, socklen_t *, int);
+
+	if (bad_accepts.left > 0) {
+		bad_accepts.left--;
+		errno = bad_accepts.error;
+		return -1;
+	}
+	if (!real)
+		fault_find(&real, "accept4");
+	return real(fd, peer, n, flags);
+}
+
+/* "A,B" is a name that has the addresses A and B. */
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+		struct addrinfo **out)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	const char *comma = host ? strchr(host, ',') : NULL;
+
+	if (!real)
+		fault_find(&real, "getaddrinfo");
+	if (!comma)
+		return real(host, port, hints, out);
+	CLEANUP(mem_free) char *first = mem_strndup(host, (size_t)(comma - host));
+	assert_int_equal(real(first, port, hints, out), 0);
+	assert_null((*out)->ai_next);
+	return real(comma + 1, port, hints, &(*out)->ai_next);
+}
 
 static int set_up(void **state)
 {
@@ -24,7 +74,10 @@ static int tear_down(void **state)
 static void addresses_are_listened_on(void **state)
 {
 	struct world *world = *state;
-	static const struct {
+	char long_name[300];
+	memset(long_name, 'a', sizeof(long_name));
+	memcpy(long_name + sizeof(long_name) - 3, ":0", 3);
+	const struct {
 		const char *address;
 		int code;
 		const char *shown;
@@ -41,6 +94,14 @@ static void addresses_are_listened_on(void **state)
 		{"127.0.0.1:-1", ERR_INVALID, NULL},
 		{"::1:0", ERR_INVALID, NULL},
 		{"192.0.2.1:0", ERR_UNAVAILABLE, "listen on 192.0.2.1:0: "},
+		{"192.0.2.1,127.0.0.1:0", 0, "127.0.0.1:"},
+		{"127.0.0.1,127.0.0.2:0", 0, "127.0.0.1:"},
+		{"127.0.0.1:00000000000", ERR_INVALID, "listen address \""},
+		{"[::1:0", ERR_INVALID, "listen address \""},
+		{"[ab:0", ERR_UNAVAILABLE, "listen on [ab:0: "},
+		{"[]:0", ERR_UNAVAILABLE, "listen on []:0: "},
+		{"[127.0.0.1]:0", 0, "127.0.0.1:"},
+		{long_name, ERR_INVALID, "listen address \""},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = {0};
@@ -102,6 +163,71 @@ static void an_address_in_use_is_said(void **state)
 					 &options, &err),
 			 ERR_UNAVAILABLE);
 	assert_non_null(strstr(err.msg, "Address already in use"));
+}
+
+static void what_the_system_refuses_is_said(void **state)
+{
+	struct world *world = *state;
+	static const struct {
+		struct fault *fault;
+		int error;
+		const char *address;
+		int code;
+		const char *shown;
+	} cases[] = {
+		{&fault_socket, EMFILE, "127.0.0.1:0", ERR_UNAVAILABLE, "Too many open files"},
+		{&fault_bind, EACCES, "127.0.0.1:0", ERR_DENIED, "Permission denied"},
+		{&fault_listen, EADDRINUSE, "127.0.0.1:0", ERR_UNAVAILABLE,
+		 "Address already in use"},
+		{&fault_socket, EAFNOSUPPORT, ":0", 0, "0.0.0.0:"},
+		{&fault_bind, EADDRNOTAVAIL, ":0", 0, "0.0.0.0:"},
+		{&fault_socket, EMFILE, ":0", ERR_UNAVAILABLE, "Too many open files"},
+		{&fault_getsockname, ENOBUFS, ":0", 0, "?"},
+		{&fault_getnameinfo, 0, ":0", 0, "?"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = {0};
+		struct http_options options = world_options(world);
+		struct http_server *server = NULL;
+		fault_arm(cases[i].fault, 1, cases[i].error);
+		assert_int_equal(
+			http_server_new(&server, world->loop, cases[i].address, &options, &err),
+			cases[i].code);
+		assert_false(fault_is_armed(cases[i].fault));
+		assert_non_null(
+			strstr(server ? http_server_address(server) : err.msg, cases[i].shown));
+		http_server_free(server);
+	}
+}
+
+/* The pause for want of descriptors or memory is over soon; any other error is one client's. */
+static void a_failed_accept_delays_no_more_than_a_pause(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	static const int errors[] = {ECONNABORTED, EPROTO, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+	world_start(world, &options);
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+		bad_accepts.error = errors[i];
+		bad_accepts.left = 1;
+		struct client *client = client_new(world);
+		client_send(client, STR(POST_HEAD "\r\n"));
+		expect_answers(world, client, "200");
+		assert_int_equal(bad_accepts.left, 0);
+	}
+}
+
+static void draining_ends_although_clients_go_on_coming(void **state)
+{
+	struct world *world = *state;
+	struct http_options options = world_options(world);
+	world_start(world, &options);
+	bad_accepts.error = ECONNABORTED;
+	bad_accepts.left = 100000;
+	http_server_drain(world->server);
+	assert_true(bad_accepts.left > 0);
+	bad_accepts.left = 0;
+	assert_int_equal(http_server_connections(world->server), 0);
 }
 
 static const char *json_error(struct buf *body, int status, const char *message)
@@ -191,13 +317,24 @@ static void the_limit_leaves_descriptors_for_others(void **state)
 {
 	struct world *world = *state;
 	struct http_options options = world_options(world);
-	struct rlimit old, low;
+	struct rlimit old;
+	static const struct {
+		rlim_t descriptors;
+		size_t connections;
+	} cases[] = {{300, 300 - 128}, {256, 128}, {200, 100}, {2000, 1000}};
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	low = (struct rlimit){300, old.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rlimit low = {cases[i].descriptors, old.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		world_start(world, &options);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_int_equal(world->server->limits.max_connections, cases[i].connections);
+		http_server_free(TAKE(world->server));
+	}
+	fault_arm(&fault_getrlimit, 1, EPERM);
 	world_start(world, &options);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	assert_int_equal(world->server->limits.max_connections, 300 - 128);
+	assert_int_equal(world->server->limits.max_connections, 1000);
+	assert_int_equal(http_server_certificate_not_after_ms(world->server), 0);
 }
 
 static bool is_drained(struct world *world, void *arg)
@@ -284,6 +421,9 @@ int main(void)
 		IN_WORLD(addresses_are_listened_on),
 		IN_WORLD(ipv6_and_ipv4_reach_the_same_port),
 		IN_WORLD(an_address_in_use_is_said),
+		IN_WORLD(what_the_system_refuses_is_said),
+		IN_WORLD(a_failed_accept_delays_no_more_than_a_pause),
+		IN_WORLD(draining_ends_although_clients_go_on_coming),
 		IN_WORLD(errors_look_as_the_owner_wants),
 		IN_WORLD(a_connection_over_the_limit_is_told_503),
 		IN_WORLD(no_descriptors_left_is_survived),

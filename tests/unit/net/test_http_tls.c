@@ -2,10 +2,37 @@
 
 #include "http_world.h"
 
+#include "../faults.h"
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
+
+FAULT(SSL *, SSL_new, (SSL_CTX * ctx), (ctx), NULL)
+FAULT(int, SSL_set_fd, (SSL * ssl, int fd), (ssl, fd), 0)
+FAULT(SSL_CTX *, SSL_CTX_new, (const SSL_METHOD *method), (method), NULL)
+FAULT(int, SSL_CTX_set_num_tickets, (SSL_CTX * ctx, size_t n), (ctx, n), 0)
+FAULT(long, SSL_CTX_ctrl, (SSL_CTX * ctx, int what, long n, void *arg), (ctx, what, n, arg), 0)
+FAULT(int, SSL_CTX_set_cipher_list, (SSL_CTX * ctx, const char *list), (ctx, list), 0)
+FAULT(int, SSL_CTX_set_ciphersuites, (SSL_CTX * ctx, const char *list), (ctx, list), 0)
+FAULT(int, ASN1_TIME_to_tm, (const ASN1_TIME *time, struct tm *out), (time, out), 0)
+
+/* OpenSSL's, of the server's end of a connection alone: SERVER_FD. */
+static int server_fd = -1;
+static struct fault fault_write;
+
+ssize_t write(int fd, const void *bytes, size_t n)
+{
+	static ssize_t (*real)(int, const void *, size_t);
+
+	if (fd == server_fd && fault_hits(&fault_write))
+		return -1;
+	if (!real)
+		fault_find(&real, "write");
+	return real(fd, bytes, n);
+}
 
 struct tls_world {
 	struct world world;
@@ -81,6 +108,8 @@ static int tear_down(void **state)
 {
 	struct tls_world *tls = *state;
 	char command[100];
+	server_fd = -1;
+	fault_write = (struct fault){0};
 	world_release(&tls->world);
 	SSL_CTX_free(tls->ctx);
 	assert_true(snprintf(command, sizeof(command), "rm -r %s", tls->directory) <
@@ -155,6 +184,180 @@ static void a_late_answer_goes_on_with_what_tls_has_read(void **state)
 	expect_answers(&tls->world, client, "200 200");
 }
 
+/* What TLS has decrypted, or received in part, does not wake the loop again. */
+static void a_late_answer_goes_on_with_what_is_left_in_tls(void **state)
+{
+	struct tls_world *tls = *state;
+	tls->world.answers = LATER;
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n" POST_HEAD "Content-Length: 60000\r\n\r\n"));
+	for (int i = 0; i < 60000; i++)
+		buf_put_char(&client->out, 'x');
+	for (int i = 0; i < 2; i++) {
+		run_for(&tls->world, 100);
+		assert_non_null(tls->world.held);
+		give_answer(&tls->world, tls->world.held);
+	}
+	expect_answers(&tls->world, client, "200 200");
+	assert_int_equal(tls->world.body.len, 60000);
+}
+
+/* The records that the client's TLS makes of these bytes, unsent. */
+static struct str seal(struct client *client, BIO *out, struct str bytes)
+{
+	char *records;
+	size_t before = (size_t)BIO_get_mem_data(out, &records);
+	assert_int_equal(SSL_write(client->ssl, bytes.p, (int)bytes.n), (int)bytes.n);
+	size_t n = (size_t)BIO_get_mem_data(out, &records);
+	return str_range(records + before, n - before);
+}
+
+static struct client *answered_client(struct tls_world *tls, BIO **out)
+{
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	*out = BIO_new(BIO_s_mem());
+	SSL_set0_wbio(client->ssl, *out);
+	return client;
+}
+
+static void send_raw(struct client *client, struct str bytes)
+{
+	assert_int_equal(send(client->fd, bytes.p, bytes.n, MSG_NOSIGNAL), (ssize_t)bytes.n);
+}
+
+static void a_record_and_a_half_are_the_bytes_of_one(void **state)
+{
+	struct tls_world *tls = *state;
+	BIO *out;
+	struct client *client = answered_client(tls, &out);
+	CLEANUP(buf_release) struct buf sealed = BUF_INIT(4096);
+	buf_put_str(&sealed, seal(client, out, STR(POST_HEAD "\r\nPOST")));
+	size_t half = sealed.len + 10;
+	buf_put_str(&sealed, seal(client, out, STR(" /hooks/b HTTP/1.1\r\nHost: h\r\n\r\n")));
+	send_raw(client, str_range(sealed.data, half));
+	expect_answers(&tls->world, client, "200 200");
+	send_raw(client, str_range(sealed.data + half, sealed.len - half));
+	expect_answers(&tls->world, client, "200 200 200");
+}
+
+/* The times of an idle client and of a body are far longer. */
+static void garbage_behind_a_record_ends_the_connection_at_once(void **state)
+{
+	struct tls_world *tls = *state;
+	BIO *out;
+	struct client *client = answered_client(tls, &out);
+	CLEANUP(buf_release) struct buf sealed = BUF_INIT(4096);
+	buf_put_str(&sealed, seal(client, out, STR(POST_HEAD "Content-Length: 5\r\n\r\nhe")));
+	buf_put_str(&sealed, STR("\x17\x03\x03\x00\x20 this is no record of this connection"));
+	send_raw(client, buf_str(&sealed));
+	assert_true(run_until(&tls->world, has_none_open, NULL, 2000));
+	assert_int_equal(tls->world.n_aborts, 1);
+}
+
+static void an_answer_to_who_has_gone_ends_the_connection(void **state)
+{
+	struct tls_world *tls = *state;
+	tls->world.answers = LATER;
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	run_for(&tls->world, 100);
+	struct http_request *held = tls->world.held;
+	assert_non_null(held);
+	server_fd = tls->world.server->conns->stream.fd;
+	fault_arm(&fault_write, 1, EPIPE);
+	give_answer(&tls->world, held);
+	assert_true(has_none_open(&tls->world, NULL));
+	assert_int_equal(tls->world.n_aborts, 0);
+}
+
+/* The server's first write of all is its part of the handshake, the next is the answer. */
+static void a_full_socket_delays_the_handshake_and_the_answer(void **state)
+{
+	struct tls_world *tls = *state;
+	for (int is_answer = 0; is_answer < 2; is_answer++) {
+		struct client *client = client_new(&tls->world);
+		run_for(&tls->world, 20);
+		server_fd = tls->world.server->conns->stream.fd;
+		fault_arm(&fault_write, is_answer ? 2 : 1, EAGAIN);
+		client->ssl = SSL_new(tls->ctx);
+		assert_int_equal(SSL_set_fd(client->ssl, client->fd), 1);
+		SSL_set_connect_state(client->ssl);
+		client_send(client, STR(POST_HEAD "\r\n"));
+		expect_answers(&tls->world, client, "200");
+		assert_false(fault_is_armed(&fault_write));
+	}
+}
+
+/* The server must write before it can read on: TLS 1.3, 4.6.3. */
+static void a_full_socket_delays_a_new_key(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	server_fd = tls->world.server->conns->stream.fd;
+	fault_arm(&fault_write, 1, EAGAIN);
+	assert_int_equal(SSL_key_update(client->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200 200");
+	assert_false(fault_is_armed(&fault_write));
+}
+
+static void a_goodbye_in_place_of_a_hello_ends_the_connection(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *client = client_new(&tls->world);
+	client_send(client, str_range("\x15\x03\x01\x00\x02\x01\x00", 7));
+	expect_closed(&tls->world, client, 1000);
+	assert_int_equal(http_server_connections(tls->world.server), 0);
+}
+
+static void a_connection_that_gets_no_tls_is_closed_and_the_next_is_served(void **state)
+{
+	struct tls_world *tls = *state;
+	static struct fault *const faults[] = {&fault_SSL_new, &fault_SSL_set_fd};
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct client *client = client_new(&tls->world);
+		fault_arm(faults[i], 1, 0);
+		expect_closed(&tls->world, client, 1000);
+		assert_int_equal(http_server_connections(tls->world.server), 0);
+		struct client *next = tls_client(tls);
+		client_send(next, STR(POST_HEAD "\r\n"));
+		expect_answers(&tls->world, next, "200");
+		client_free(&tls->world, next);
+		assert_true(run_until(&tls->world, has_none_open, NULL, 3000));
+	}
+}
+
+static void without_its_rules_tls_is_not_served(void **state)
+{
+	struct tls_world *tls = *state;
+	static const struct {
+		struct fault *fault;
+		unsigned at; /* SSL_CTX_ctrl: behind the mode, the read-ahead and the cache */
+	} cases[] = {
+		{&fault_SSL_CTX_new, 1},
+		{&fault_SSL_CTX_set_num_tickets, 1},
+		{&fault_SSL_CTX_ctrl, 4},
+		{&fault_SSL_CTX_set_cipher_list, 1},
+		{&fault_SSL_CTX_set_ciphersuites, 1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = {0};
+		struct http_server *server = NULL;
+		struct http_options options = tls_options(tls);
+		fault_arm(cases[i].fault, cases[i].at, 0);
+		assert_int_equal(
+			http_server_new(&server, tls->world.loop, "127.0.0.1:0", &options, &err),
+			ERR_INTERNAL);
+		assert_true(str_starts(str_of(err.msg), STR("tls: ")));
+		assert_true(err.msg[5]);
+		assert_false(fault_is_armed(cases[i].fault));
+	}
+}
+
 static void old_versions_and_weak_ciphers_are_refused(void **state)
 {
 	struct tls_world *tls = *state;
@@ -210,6 +413,19 @@ static void http11_is_chosen_where_it_is_offered(void **state)
 	unsigned int n;
 	SSL_get0_alpn_selected(client->ssl, &chosen, &n);
 	assert_true(str_eq(str_range((const char *)chosen, n), STR("http/1.1")));
+}
+
+static void a_client_that_offers_others_alone_finds_out_by_itself(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *client = tls_client(tls);
+	assert_int_equal(SSL_set_alpn_protos(client->ssl, (const unsigned char *)"\x02h2", 3), 0);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	const unsigned char *chosen;
+	unsigned int n;
+	SSL_get0_alpn_selected(client->ssl, &chosen, &n);
+	assert_int_equal(n, 0);
 }
 
 static void plain_http_is_closed(void **state)
@@ -301,6 +517,74 @@ static void expect_serial(struct tls_world *tls, long serial)
 	X509_free(cert);
 }
 
+/* Rewritten in place, of the same size, with the times of the old one but for the one that is
+ * ADDED: the serial is another. */
+static void rewrite(const char *cert, EVP_PKEY *key, long serial, struct timespec added)
+{
+	struct stat st;
+	assert_int_equal(stat(cert, &st), 0);
+	FILE *file = fopen(cert, "r+e");
+	X509 *old = PEM_read_X509(file, NULL, NULL, NULL);
+	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(old), serial), 1);
+	assert_true(X509_sign(old, key, EVP_sha256()) > 0);
+	rewind(file);
+	assert_int_equal(PEM_write_X509(file, old), 1);
+	assert_true(ftell(file) < 2000);
+	while (ftell(file) < 2000)
+		assert_int_equal(fputc('\n', file), '\n');
+	assert_int_equal(fclose(file), 0);
+	X509_free(old);
+	const struct timespec times[2] = {
+		{.tv_nsec = UTIME_OMIT},
+		{st.st_mtim.tv_sec + added.tv_sec,
+		 (st.st_mtim.tv_nsec + added.tv_nsec) % 1000000000},
+	};
+	assert_int_equal(utimensat(AT_FDCWD, cert, times, 0), 0);
+}
+
+static void a_certificate_rewritten_in_place_is_noticed(void **state)
+{
+	struct tls_world *tls = *state;
+	FILE *file = fopen(tls->key, "re");
+	EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+	assert_int_equal(fclose(file), 0);
+	rewrite(tls->cert, key, 201, (struct timespec){.tv_sec = 1});
+	wait_for_reload(tls);
+	expect_serial(tls, 201);
+	rewrite(tls->cert, key, 202, (struct timespec){.tv_sec = 1});
+	wait_for_reload(tls);
+	expect_serial(tls, 202);
+	rewrite(tls->cert, key, 203, (struct timespec){.tv_nsec = 1});
+	wait_for_reload(tls);
+	expect_serial(tls, 203);
+	wait_for_reload(tls);
+	expect_serial(tls, 203);
+	EVP_PKEY_free(key);
+}
+
+static void a_key_that_comes_after_its_certificate_is_used_with_it(void **state)
+{
+	struct tls_world *tls = *state;
+	char other_key[64];
+	path_of(other_key, sizeof(other_key), tls, "other.key");
+	write_pair(tls->cert, other_key, 200);
+	wait_for_reload(tls);
+	expect_serial(tls, 100);
+	assert_int_equal(rename(other_key, tls->key), 0);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+}
+
+static void an_end_that_cannot_be_read_is_none(void **state)
+{
+	struct tls_world *tls = *state;
+	fault_arm(&fault_ASN1_TIME_to_tm, 1, 0);
+	write_pair(tls->cert, tls->key, 200);
+	wait_for_reload(tls);
+	expect_serial(tls, 200);
+	assert_int_equal(http_server_certificate_not_after_ms(tls->world.server), 0);
+}
+
 static void a_changed_pair_is_used_and_a_bad_one_is_not(void **state)
 {
 	struct tls_world *tls = *state;
@@ -342,6 +626,55 @@ static void a_moved_link_is_noticed(void **state)
 	assert_int_equal(symlink(two, tls->key), 0);
 	wait_for_reload(tls);
 	expect_serial(tls, 200);
+}
+
+/* Without a question at the terminal. */
+static void a_key_with_a_passphrase_is_an_error(void **state)
+{
+	struct tls_world *tls = *state;
+	struct err err = {0};
+	struct http_server *server = NULL;
+	struct http_options options = tls_options(tls);
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	FILE *file = fopen(tls->key, "we");
+	assert_int_equal(PEM_write_PrivateKey(file, key, EVP_aes_256_cbc(),
+					      (const unsigned char *)"pass", 4, NULL, NULL),
+			 1);
+	assert_int_equal(fclose(file), 0);
+	EVP_PKEY_free(key);
+	assert_int_equal(http_server_new(&server, tls->world.loop, "127.0.0.1:0", &options, &err),
+			 ERR_INVALID);
+	assert_true(str_starts(str_of(err.msg), STR("tls key \"")));
+}
+
+static void a_missing_file_or_another_key_is_an_error(void **state)
+{
+	struct tls_world *tls = *state;
+	char other_key[64], other_cert[64];
+	struct http_server *server = NULL;
+	struct http_options options = tls_options(tls);
+	path_of(other_key, sizeof(other_key), tls, "other.key");
+	path_of(other_cert, sizeof(other_cert), tls, "other.crt");
+	write_pair(other_cert, other_key, 300);
+	const struct {
+		const char *cert, *key, *message, *why;
+	} cases[] = {
+		{"/nowhere/tls.crt", tls->key,
+		 "tls certificate \"/nowhere/tls.crt\": ", "No such file or directory"},
+		{tls->cert, "/nowhere/tls.key",
+		 "tls key \"/nowhere/tls.key\": ", "No such file or directory"},
+		{tls->cert, other_key, "tls key \"", "key values mismatch"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = {0};
+		options.tls_cert_file = cases[i].cert;
+		options.tls_key_file = cases[i].key;
+		assert_int_equal(
+			http_server_new(&server, tls->world.loop, "127.0.0.1:0", &options, &err),
+			ERR_INVALID);
+		assert_true(str_starts(str_of(err.msg), str_of(cases[i].message)));
+		assert_non_null(strstr(err.msg, cases[i].why));
+	}
 }
 
 static void a_bad_pair_at_the_start_is_an_error(void **state)
@@ -394,6 +727,21 @@ int main(void)
 		IN_WORLD(a_changed_pair_is_used_and_a_bad_one_is_not),
 		IN_WORLD(a_moved_link_is_noticed),
 		IN_WORLD(a_bad_pair_at_the_start_is_an_error),
+		IN_WORLD(a_late_answer_goes_on_with_what_is_left_in_tls),
+		IN_WORLD(a_record_and_a_half_are_the_bytes_of_one),
+		IN_WORLD(garbage_behind_a_record_ends_the_connection_at_once),
+		IN_WORLD(an_answer_to_who_has_gone_ends_the_connection),
+		IN_WORLD(a_full_socket_delays_the_handshake_and_the_answer),
+		IN_WORLD(a_full_socket_delays_a_new_key),
+		IN_WORLD(a_goodbye_in_place_of_a_hello_ends_the_connection),
+		IN_WORLD(a_connection_that_gets_no_tls_is_closed_and_the_next_is_served),
+		IN_WORLD(without_its_rules_tls_is_not_served),
+		IN_WORLD(a_client_that_offers_others_alone_finds_out_by_itself),
+		IN_WORLD(a_certificate_rewritten_in_place_is_noticed),
+		IN_WORLD(a_key_that_comes_after_its_certificate_is_used_with_it),
+		IN_WORLD(an_end_that_cannot_be_read_is_none),
+		IN_WORLD(a_key_with_a_passphrase_is_an_error),
+		IN_WORLD(a_missing_file_or_another_key_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
