@@ -253,9 +253,9 @@ static int64_t deadline_ms(const struct http_conn *conn)
 	case HTTP_LINGER:
 		return conn->since_ms + HTTP_LINGER_MS;
 	case HTTP_ANSWER:
-		break;
+	default:
+		return NEVER;
 	}
-	return NEVER;
 }
 
 /* A head that trickles in leaves nothing unread that could reset the answer: its connection need

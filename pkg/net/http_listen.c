@@ -42,8 +42,8 @@ static bool split_address(struct listen_at *out, struct str address)
 		host = str_range(host.p + 1, host.n - 2);
 	else if (str_find_char(host, ':') < host.n)
 		return false;
-	return copy_text(out->host, sizeof(out->host), host) &&
-	       copy_text(out->port, sizeof(out->port), port);
+	(void)snprintf(out->port, sizeof(out->port), "%u", (unsigned)number);
+	return copy_text(out->host, sizeof(out->host), host);
 }
 
 /* Returns the socket, or a negative errno. */
