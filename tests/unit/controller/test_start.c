@@ -1,0 +1,321 @@
+/*
+ * One start from the row to the end, against an API server that answers as the test says: a Build
+ * is made there by another replica after we have asked for our own by label, and before we look at
+ * the earlier ones by number.
+ */
+#include "../journal/world.h"
+
+#include "buildconfig/buildconfig.h"
+#include "controller/build_body.h"
+#include "controller/controller.h"
+
+#define BUILDCONFIG                                                                                \
+	"{\"apiVersion\":\"build.openshift.io/v1\",\"kind\":\"BuildConfig\",\"metadata\":{"        \
+	"\"namespace\":\"shop\",\"name\":\"cart\",\"uid\":\"u1\",\"resourceVersion\":\"%d\"},"     \
+	"\"spec\":{\"source\":{\"git\":{\"uri\":\"https://git.example.com/cart.git\"}},"           \
+	"\"strategy\":{\"type\":\"Docker\",\"dockerStrategy\":{}},\"triggers\":[{\"type\":"        \
+	"\"GitHub\",\"github\":{\"secret\":\"inline\"}}]},\"status\":{\"lastVersion\":%d}}"
+#define BUILD                                                                                      \
+	"{\"apiVersion\":\"build.openshift.io/v1\",\"kind\":\"Build\",\"metadata\":{"              \
+	"\"namespace\":\"shop\",\"name\":\"cart-%d\",\"labels\":{\"" BUILD_DELIVERY_LABEL          \
+	"\":\"%s\"},\"annotations\":{\"openshift.io/build.number\":\"%d\"}}}"
+#define GIVE_UP_MS 10000
+
+/* One request under way. */
+struct call {
+	struct kube_call *call;
+	struct timer timer;
+	struct start_world *w;
+	int status;
+	char body[1024];
+};
+
+struct start_world {
+	struct world base;
+	struct kube_client *client;
+	struct kube_store *store;
+	struct kube_secrets *secrets;
+	struct metrics *metrics;
+	struct news *news;
+	struct sightings *sightings;
+	struct queue *queue;
+	struct controller *controller;
+	char label[BUILD_DELIVERY_LABEL_CHARS +
+		   1]; /* of the Build with number 1, once it is made */
+	bool is_made;
+	int n_posts; /* that start a build */
+};
+
+static void answer(struct call *call, int status, const char *body)
+{
+	call->status = status;
+	(void)snprintf(call->body, sizeof(call->body), "%s", body);
+}
+
+static void serve(struct call *call, const struct kube_request *request)
+{
+	struct start_world *w = call->w;
+	bool is_post = request->method == KUBE_POST;
+	char body[1024];
+
+	answer(call, 200, "{}");
+	if (strstr(request->path, "/builds?labelSelector=")) {
+		answer(call, 200, "{\"kind\":\"BuildList\",\"items\":[]}");
+		w->is_made = true;
+	} else if (strstr(request->path, "/builds/cart-1") && w->is_made) {
+		(void)snprintf(body, sizeof(body), BUILD, 1, w->label, 1);
+		answer(call, 200, body);
+	} else if (is_post && (strstr(request->path, "/instantiate") ||
+			       strstr(request->path, "/builds?fieldManager"))) {
+		w->n_posts++;
+		(void)snprintf(body, sizeof(body), BUILD, 2, "ours", 2);
+		answer(call, 201, body);
+	} else if (strstr(request->path, "/buildconfigs/cart")) {
+		(void)snprintf(body, sizeof(body), BUILDCONFIG, 2, 1);
+		answer(call, 200, body);
+	}
+}
+
+static void on_due(void *arg)
+{
+	struct call *call = arg;
+	const struct kube_transport_answer came = {.status = call->status,
+						   .content_type = STR("application/json"),
+						   .body = str_of(call->body)};
+
+	kube_transport_done(call->call, &came);
+	free(call);
+}
+
+static void *on_start(void *ctx, struct kube_call *kube_call, const struct kube_request *request)
+{
+	struct start_world *w = ctx;
+	struct call *call = mem_new(1, sizeof(*call));
+
+	call->call = kube_call;
+	call->w = w;
+	serve(call, request);
+	timer_start(w->base.clock, &call->timer, 1, on_due, call);
+	return call;
+}
+
+static void on_cancel(void *ctx, void *handle)
+{
+	struct call *call = handle;
+
+	timer_stop(((struct start_world *)ctx)->base.clock, &call->timer);
+	free(call);
+}
+
+static void *parse(void *arg, const cJSON *doc)
+{
+	(void)arg;
+	return buildconfig_parse(doc);
+}
+
+static void free_parsed(void *object)
+{
+	buildconfig_free(object);
+}
+
+static void on_object(void *arg, const char *key, const void *old, const void *new_)
+{
+	struct start_world *w = arg;
+
+	if (w->controller)
+		controller_on_change(w->controller, key, old, new_);
+}
+
+static void on_queue(void *arg)
+{
+	controller_run(((struct start_world *)arg)->controller);
+}
+
+static void make_controller(struct start_world *w, enum controller_backend backend)
+{
+	w->controller = controller_new(&(struct controller_options){
+		.clock = w->base.clock,
+		.queue = w->queue,
+		.client = w->client,
+		.store = w->store,
+		.secrets = w->secrets,
+		.journal = w->base.journal,
+		.news = w->news,
+		.sightings = w->sightings,
+		.metrics = w->metrics,
+		.backend = backend,
+		.public_url = "",
+		.instance = "one",
+		.give_up_ms = WINDOW_MS,
+		.status_interval_ms = 5000,
+		.resync_ms = WINDOW_MS,
+		.secret_ttl_ms = 30000,
+		.rotation_grace_ms = WINDOW_MS,
+		.build_burst = 5,
+	});
+}
+
+static void make_parts(struct start_world *w)
+{
+	const struct kube_transport transport = {.ctx = w, .start = on_start, .cancel = on_cancel};
+
+	world_must_open(&w->base);
+	w->client = kube_client_new_over(w->base.clock, &transport);
+	w->store = kube_store_new(&(struct kube_store_type){
+		.parse = parse, .free = free_parsed, .on_change = on_object, .arg = w});
+	w->secrets = kube_secrets_new(&(struct kube_secrets_options){
+		.client = w->client, .clock = w->base.clock, .ttl_ms = 30000});
+	w->metrics = metrics_new();
+	w->news = news_new();
+	w->sightings = sightings_new();
+	w->queue = queue_new(w->base.clock, &(struct queue_backoff){5, 1000}, on_queue, w);
+}
+
+static int setup(void **state)
+{
+	struct start_world *w = calloc(1, sizeof(*w));
+
+	*state = w;
+	if (!w || world_init(&w->base) != 0)
+		return -1;
+	make_parts(w);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct start_world *w = *state;
+
+	controller_free(w->controller);
+	kube_secrets_free(w->secrets);
+	kube_client_free(w->client);
+	kube_store_free(w->store);
+	queue_free(w->queue);
+	news_free(w->news);
+	sightings_free(w->sightings);
+	metrics_free(w->metrics);
+	world_release(&w->base);
+	free(w);
+	return 0;
+}
+
+static void ignore(void *arg, const struct kube_response *response)
+{
+	(void)arg;
+	(void)response;
+}
+
+static void go_for(struct start_world *w, int64_t ms)
+{
+	for (int64_t i = 0; i < ms; i++) {
+		world_advance(&w->base, 1);
+		clock_run(w->base.clock);
+		journal_collect(w->base.journal);
+	}
+}
+
+/* The cache is behind: it does not know of number 1. */
+static void sync_store(struct start_world *w)
+{
+	char text[1024];
+	cJSON *doc;
+
+	(void)snprintf(text, sizeof(text), BUILDCONFIG, 1, 0);
+	assert_int_equal(json_parse(&doc, str_of(text), NULL), 0);
+	kube_store_begin_list(w->store, NULL);
+	kube_store_put(w->store, doc, w->base.mono_ms);
+	kube_store_end_list(w->store, NULL);
+	cJSON_Delete(doc);
+	controller_resume(w->controller);
+}
+
+struct end {
+	enum journal_state state;
+	char build[64];
+};
+
+static void keep_end(void *arg, const struct journal_change *change)
+{
+	struct end *end = arg;
+
+	end->state = change->state;
+	(void)snprintf(end->build, sizeof(end->build), "%s", change->build);
+}
+
+/* Build cart-1 is of delivery MADE_BY; ours is "d1". */
+static void start_beside(struct start_world *w, struct end *out, enum controller_backend backend,
+			 const char *made_by)
+{
+	struct journal_change change = sample("d1", "refs/heads/main");
+	struct journal_change theirs = sample(made_by, "refs/heads/main");
+
+	change.uid = theirs.uid = "u1";
+	build_delivery_label(w->label, &theirs);
+	make_controller(w, backend);
+	(void)kube_start(w->client, &(struct kube_request){.path = "/readyz"}, ignore, NULL);
+	go_for(w, 10);
+	sync_store(w);
+	assert_int_equal(add(&w->base, &change, 1).status, ERR_OK);
+	controller_poke(w->controller, "shop/cart");
+	for (int64_t i = 0; i < GIVE_UP_MS && out->state != JOURNAL_STARTED; i++) {
+		go_for(w, 1);
+		journal_each_recent(w->base.journal, 1, keep_end, out);
+	}
+	assert_true(w->is_made);
+	assert_int_equal(out->state, JOURNAL_STARTED);
+}
+
+static void check_own(void **state, enum controller_backend backend)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, backend, "d1");
+	assert_string_equal(end.build, "cart-1");
+	go_for(w, GIVE_UP_MS);
+	assert_int_equal(w->n_posts, 0);
+}
+
+static void openshift_takes_a_build_that_another_replica_makes_of_this_delivery(void **state)
+{
+	check_own(state, CONTROLLER_OPENSHIFT);
+}
+
+static void kubernetes_takes_a_build_that_another_replica_makes_of_this_delivery(void **state)
+{
+	check_own(state, CONTROLLER_KUBERNETES);
+}
+
+static void check_foreign(void **state, enum controller_backend backend)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, backend, "another");
+	assert_string_equal(end.build, "cart-2");
+	assert_int_equal(w->n_posts, 1);
+}
+
+static void openshift_starts_a_build_beside_that_of_another_delivery(void **state)
+{
+	check_foreign(state, CONTROLLER_OPENSHIFT);
+}
+
+static void kubernetes_starts_a_build_beside_that_of_another_delivery(void **state)
+{
+	check_foreign(state, CONTROLLER_KUBERNETES);
+}
+
+#define START_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		START_TEST(openshift_takes_a_build_that_another_replica_makes_of_this_delivery),
+		START_TEST(kubernetes_takes_a_build_that_another_replica_makes_of_this_delivery),
+		START_TEST(openshift_starts_a_build_beside_that_of_another_delivery),
+		START_TEST(kubernetes_starts_a_build_beside_that_of_another_delivery),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
