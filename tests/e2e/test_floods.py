@@ -49,6 +49,41 @@ def test_copies_of_a_delivery_start_one_build_also_after_a_restart_and_at_anothe
     figures(f"{len(ids)} ids x {copies} copies at 2 replicas and a replay at each: {len(ids)} builds")
 
 
+def count_rows(buildhook):
+    states = ("accepted", "starting", "started", "failed", "superseded", "ignored")
+    return {state: int(n) for state in states if (n := buildhook.metric(f'buildhook_journal_rows{{state="{state}"}}'))}
+
+
+def check_ends(buildhook, flood, built, elsewhere):
+    """Each push of the flood has been built or superseded; ELSEWHERE were built for others."""
+    ids = {d.id for d in flood.deliveries}
+    assert len(ids) == len(flood.deliveries)
+    assert len(built) == len(set(built)) and set(built) <= ids
+    wait_for("all to have ended", buildhook.is_settled)
+    assert count_rows(buildhook) == {"started": len(built) + elsewhere, "superseded": len(ids) - len(built)}
+
+
+def test_a_push_that_ended_superseded_builds_when_it_is_delivered_again(cluster, start):
+    """Somebody asked for it after the newer one: it takes its place anew, and starts last."""
+    buildhook = start("--build-burst", "1", "--builds-per-minute", "15")
+    (hook,) = make_hooks(cluster, 1, 1)
+    wait_served(buildhook, [hook])
+    ledger = Ledger()
+    first, old, new = (ledger.push(buildhook, hook) for _ in range(3))
+    assert (old.answer.status, old.answer.json["reason"]) == (202, "Queued")
+    built = lambda: ids_of(builds_of(cluster, hook[0])[hook[1]])
+    wait_for("the newest to be built", lambda: built() == [first.id, new.id])
+    wait_for("all to have ended", buildhook.is_settled)
+    assert count_rows(buildhook) == {"started": 2, "superseded": 1}
+    again = ledger.push(buildhook, hook, id=old.id)
+    assert again.answer.status == 200 and again.answer.json["kind"] == "Build" or again.answer.json["reason"] == "Queued"
+    wait_for("the older one to be built", lambda: built() == [first.id, new.id, old.id])
+    wait_for("all to have ended", buildhook.is_settled)
+    assert count_rows(buildhook) == {"started": 3}
+    answer = ledger.push(buildhook, hook, id=old.id).answer
+    assert answer.json["reason"] == "Duplicate" and f"{hook[1]}-3" in answer.json["message"], answer.body
+
+
 @pytest.mark.parametrize("cluster", ["kubernetes", "openshift"] if LONG else ["kubernetes"], indirect=True)
 def test_a_flood_builds_what_the_limit_allows_and_the_last_push_and_delays_no_neighbour(cluster, start, figures):
     buildhook = start()
@@ -78,6 +113,7 @@ def test_a_flood_builds_what_the_limit_allows_and_the_last_push_and_delays_no_ne
     time.sleep(1)
     assert len(built()) <= 5 + 1 + 12 * (took + 1) / 60
     assert built()[-1] == last.id
+    check_ends(buildhook, flood, built(), len(quiet.deliveries) + len(during.deliveries))
     outcomes = {Ledger().push(buildhook, flooded, id=d.id).answer.json["reason"] for d in flood.deliveries if d.id in built()}
     assert outcomes == {"Duplicate"}
     assert all(d.took < 2 for d in during.deliveries)

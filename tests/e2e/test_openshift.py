@@ -28,7 +28,7 @@ def no_faults_are_left(cluster):
 def gaps(openshift_cluster, tmp_path_factory):
     """
     Numbers that were raised for a Build that never came. Whether one comes is known after a minute: the first
-    test starts them, and the last looks.
+    test starts them, and the last looks. What comes out last waits for the rest of that minute.
     """
     cluster = openshift_cluster
     directory = tmp_path_factory.mktemp("gaps")
@@ -45,7 +45,8 @@ def gaps(openshift_cluster, tmp_path_factory):
         assert push(buildhook, namespaces[fault], "cart", "inline", delivery=fault).status == 202
         assert cluster.fault_hits() == [1]
     cluster.faults()
-    yield buildhook, namespaces
+    settled = time.monotonic() + 68
+    yield buildhook, namespaces, lambda: time.sleep(max(0, settled - time.monotonic()))
     assert buildhook.stop() == 0
     buildhook.check_log()
 
@@ -177,6 +178,29 @@ def test_options_that_the_strategy_does_not_take_are_final(cluster, buildhook, n
     assert answer.status == 200 and answer.json["status"] == "Failure", answer.body
     assert wait_for("the Event", lambda: cluster.events(namespace, "BuildTriggerFailed"))
     assert generic(buildhook, namespace, "cart", "s", b"").json["kind"] == "Build"
+
+
+def test_a_delivery_that_ended_failed_builds_when_it_is_delivered_again_and_the_cause_is_mended(cluster, buildhook, namespace):
+    strategy = {"type": "Source", "sourceStrategy": {"from": {"kind": "ImageStreamTag", "name": "ruby:latest"}}}
+    make(cluster, namespace, [{"type": "Generic", "generic": {"secret": "s", "allowEnv": True}}], strategy=strategy)
+    payload = {"git": {"ref": "main", "commit": "a" * 40}, "dockerStrategyOptions": {"noCache": True}}
+    deliver = lambda: generic(buildhook, namespace, "cart", "s", json.dumps(payload).encode(), **{"Idempotency-Key": "d-1"})
+    for _ in range(2):
+        answer = deliver()
+        assert (answer.status, answer.json["reason"]) == (200, "Failed"), answer.body
+        # The answer does not wait for the row.
+        wait_for("the row to end", lambda: buildhook.metric('buildhook_journal_rows{state="failed"}') == 1 and buildhook.is_settled())
+    assert names(cluster, namespace) == []
+    mended = {"type": "Docker", "dockerStrategy": {}, "sourceStrategy": None}
+    cluster.patch(namespace, "cart", {"spec": {"strategy": mended}})
+    answer = deliver()
+    assert (answer.status, answer.json["kind"]) == (200, "Build"), answer.body
+    build = answer.json["metadata"]
+    assert build["annotations"]["buildhook.io/delivery-id"] == "d-1"
+    answer = deliver()
+    assert answer.json["reason"] == "Duplicate" and build["name"] in answer.json["message"]
+    assert names(cluster, namespace) == [build["name"]]
+    assert buildhook.metric('buildhook_journal_rows{state="failed"}') == 0
 
 
 FAULTS = {
@@ -339,12 +363,13 @@ def test_a_git_host_that_still_calls_openshifts_own_url_is_told(cluster, buildho
 
 @pytest.mark.parametrize("fault", ["gap", "gap-cut", "quota"])
 def test_a_number_without_a_build_is_taken_for_a_gap_in_the_end(cluster, gaps, fault):
-    _, namespaces = gaps
+    _, namespaces, _ = gaps
     (build,) = wait_for("the build", lambda: cluster.builds(namespaces[fault]), 100)
     assert build["metadata"]["name"] == "cart-2"
     assert build["metadata"]["annotations"]["buildhook.io/delivery-id"] == fault
 
 
 def test_builds_that_were_deleted_long_ago_are_no_reason_to_wait(gaps):
-    buildhook, namespaces = gaps
+    buildhook, namespaces, settle = gaps
+    settle()
     assert push(buildhook, namespaces["deleted"], "cart", "inline").json["metadata"]["name"] == "cart-42"
