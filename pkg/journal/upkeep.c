@@ -34,6 +34,17 @@ static int measure(struct journal_writer *writer, int64_t *free_pages)
 	return rc;
 }
 
+/* Nobody who reads is waited for long; what they keep from going comes later. */
+static int put_log_into_file(struct journal_writer *writer, int mode)
+{
+	int rc;
+
+	(void)sqlite3_busy_timeout(writer->db, RESTART_BUSY_MS);
+	rc = sqlite3_wal_checkpoint_v2(writer->db, NULL, mode, NULL, NULL);
+	(void)sqlite3_busy_timeout(writer->db, JOURNAL_SQL_BUSY_MS);
+	return rc == SQLITE_BUSY ? SQLITE_OK : rc;
+}
+
 int journal_writer_checkpoint(struct journal_writer *writer)
 {
 	int mode = writer->log_pages > LOG_LIMIT_PAGES ? SQLITE_CHECKPOINT_RESTART
@@ -46,10 +57,8 @@ int journal_writer_checkpoint(struct journal_writer *writer)
 	if (writer->log_pages < writer->checkpoint_at_pages)
 		return SQLITE_OK;
 	writer->checkpoint_at_pages = writer->log_pages + writer->bounds.checkpoint_pages;
-	(void)sqlite3_busy_timeout(writer->db, RESTART_BUSY_MS);
-	rc = sqlite3_wal_checkpoint_v2(writer->db, NULL, mode, NULL, NULL);
-	(void)sqlite3_busy_timeout(writer->db, JOURNAL_SQL_BUSY_MS);
-	return rc == SQLITE_OK || rc == SQLITE_BUSY ? measure(writer, &free_pages) : rc;
+	rc = put_log_into_file(writer, mode);
+	return rc == SQLITE_OK ? measure(writer, &free_pages) : rc;
 }
 
 /* The oldest of one state. */
@@ -144,12 +153,11 @@ int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *mo
 int journal_writer_probe(struct journal_writer *writer)
 {
 	/* The log may be what fills the disk. */
-	int rc =
-		sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int rc = put_log_into_file(writer, SQLITE_CHECKPOINT_TRUNCATE);
 
-	if (rc != SQLITE_OK && rc != SQLITE_BUSY)
-		return rc;
-	rc = journal_sql_exec(writer->db, "INSERT INTO probe VALUES (zeroblob(" PROBE_BYTES "))");
+	if (rc == SQLITE_OK)
+		rc = journal_sql_exec(writer->db,
+				      "INSERT INTO probe VALUES (zeroblob(" PROBE_BYTES "))");
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(writer->db, "DELETE FROM probe");
 	return rc;

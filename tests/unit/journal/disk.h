@@ -29,6 +29,7 @@ enum disk_fault {
 	DISK_EIO,   /* any call fails */
 	DISK_FULL,  /* writes and what makes files longer fail */
 	DISK_SHORT, /* as DISK_FULL, but half of it has been written */
+	DISK_QUOTA, /* as DISK_FULL, but SQLite doesn't know it for that */
 	DISK_SYNC,  /* syncs fail */
 	DISK_POWER, /* any call is the last */
 };
@@ -79,11 +80,15 @@ static inline uint64_t disk_random(uint64_t below)
 	return disk.seed % below;
 }
 
+static inline bool disk_is_about_space(void)
+{
+	return disk.fault == DISK_FULL || disk.fault == DISK_SHORT || disk.fault == DISK_QUOTA;
+}
+
 static inline bool disk_fails(bool is_growing, bool is_sync)
 {
 	bool is_hit = disk.fault == DISK_EIO || disk.fault == DISK_POWER ||
-		      (disk.fault == DISK_SYNC && is_sync) ||
-		      ((disk.fault == DISK_FULL || disk.fault == DISK_SHORT) && is_growing);
+		      (disk.fault == DISK_SYNC && is_sync) || (disk_is_about_space() && is_growing);
 
 	if (disk.is_dead)
 		return true;
@@ -95,16 +100,16 @@ static inline bool disk_fails(bool is_growing, bool is_sync)
 	disk.is_dead = is_hit && disk.fault == DISK_POWER;
 	disk.has_failed = disk.has_failed || is_hit;
 	if (is_hit)
-		disk.last_errno =
-			disk.fault == DISK_FULL || disk.fault == DISK_SHORT ? ENOSPC : EIO;
+		disk.last_errno = disk.fault == DISK_QUOTA ? EDQUOT
+				  : disk_is_about_space()  ? ENOSPC
+							   : EIO;
 	return is_hit;
 }
 
 /* What fails for want of room says so; all else is an error of the disk. */
 static inline int disk_code(int full, int error)
 {
-	return !disk.is_dead && (disk.fault == DISK_FULL || disk.fault == DISK_SHORT) ? full
-										      : error;
+	return !disk.is_dead && disk_is_about_space() ? full : error;
 }
 
 static inline void image_write(struct disk_image *image, int64_t at, const void *p, size_t n)
@@ -255,7 +260,8 @@ static inline int disk_write(sqlite3_file *base, const void *p, int n, sqlite3_i
 	}
 	if (!is_failing)
 		return SQLITE_OK;
-	return disk_code(SQLITE_FULL, SQLITE_IOERR_WRITE);
+	return disk.fault == DISK_QUOTA ? SQLITE_IOERR_WRITE
+					: disk_code(SQLITE_FULL, SQLITE_IOERR_WRITE);
 }
 
 static inline int disk_truncate(sqlite3_file *base, sqlite3_int64 n)

@@ -316,12 +316,13 @@ static const struct fault faults[] = {
 	{DISK_EIO, false, "an I/O error"},       {DISK_EIO, true, "I/O errors"},
 	{DISK_FULL, false, "no space for once"}, {DISK_FULL, true, "no space"},
 	{DISK_SHORT, false, "a short write"},    {DISK_SHORT, true, "short writes"},
-	{DISK_SYNC, false, "a failed sync"},     {DISK_SYNC, true, "failed syncs"},
+	{DISK_QUOTA, true, "no quota"},          {DISK_SYNC, false, "a failed sync"},
+	{DISK_SYNC, true, "failed syncs"},
 };
 
 static bool is_about_space(const struct fault *fault)
 {
-	return fault->kind == DISK_FULL || fault->kind == DISK_SHORT;
+	return fault->kind == DISK_FULL || fault->kind == DISK_SHORT || fault->kind == DISK_QUOTA;
 }
 
 /* A journal as a kill leaves it: with a log. */
@@ -439,6 +440,37 @@ static void no_failure_of_the_disk_makes_it_tell_what_is_not_so(void **state)
 	}
 }
 
+static void end_read(sqlite3 **db)
+{
+	(void)sqlite3_exec(*db, "ROLLBACK", NULL, NULL, NULL);
+	(void)sqlite3_close(*db);
+}
+
+/* Somebody reads, so that the log can't start over; there may be room all the same. */
+static void a_reader_keeps_nobody_from_finding_that_there_is_room(void **state)
+{
+	CLEANUP(release_life) struct life life = {0};
+	CLEANUP(end_read) sqlite3 *db = NULL;
+	char path[PATH_MAX];
+
+	(void)state;
+	init_life(&life, 1);
+	leave_a_log(&life);
+	world_must_open(&life.world);
+	deliver_new(&life, 1);
+	journal_collect(life.world.journal);
+	(void)snprintf(path, sizeof(path), "%s/journal.db", life.world.dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM change", NULL, NULL, NULL),
+			 SQLITE_OK);
+	disk_fail(DISK_FULL, 1, true);
+	deliver_new(&life, 1);
+	journal_collect(life.world.journal);
+	assert_true(life.is_told_failure);
+	assert_false(journal_is_writable(life.world.journal));
+	check_recovery(&life, "with a reader");
+}
+
 /*
  * After a sync that failed the kernel takes what it has in its cache for written. The next process
  * sees it there, and must not build on it; worst of all, the power goes while it starts.
@@ -540,6 +572,7 @@ int main(void)
 		cmocka_unit_test(what_was_told_survives_losses_of_power),
 		cmocka_unit_test(memory_that_runs_out_makes_it_tell_nothing_that_is_not_so),
 		cmocka_unit_test(no_failure_of_the_disk_makes_it_tell_what_is_not_so),
+		cmocka_unit_test(a_reader_keeps_nobody_from_finding_that_there_is_room),
 	};
 
 	memory_start();

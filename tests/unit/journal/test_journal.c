@@ -52,16 +52,19 @@ static void nothing_is_told_before_collect(void **state)
 static void who_forgets_is_not_told_but_the_row_is_stored(void **state)
 {
 	struct world *world = *state;
-	struct journal_change change = sample("d1", "refs/heads/main");
-	struct told told = {0};
-	uint64_t ticket;
+	struct journal_change changes[] = {sample("d1", "a"), sample("d2", "b"), sample("d3", "c")};
+	struct told told[3] = {0};
+	uint64_t tickets[3];
 
 	world_must_open(world);
-	ticket = journal_add(world->journal, &change, 1, on_added, &told);
-	journal_forget(world->journal, ticket);
+	for (size_t i = 0; i < 3; i++)
+		tickets[i] = journal_add(world->journal, &changes[i], 1, on_added, &told[i]);
+	journal_forget(world->journal, tickets[1]);
 	journal_collect(world->journal);
-	assert_int_equal(told.n, 0);
-	assert_int_equal(count_pending(world), 1);
+	assert_int_equal(told[0].n, 1);
+	assert_int_equal(told[1].n, 0);
+	assert_int_equal(told[2].n, 1);
+	assert_int_equal(count_pending(world), 3);
 }
 
 static void who_only_asks_is_told_what_would_come_of_it(void **state)

@@ -74,6 +74,16 @@ static void dropping_takes_all_hooks_of_one_buildconfig(void **state)
 	assert_int_equal(sightings_get(s, "uid-1", "github")->refused, 0);
 }
 
+/* As after a start that came to its end before. */
+static void where_there_are_none_there_is_nothing_to_free(void **state)
+{
+	struct sightings *none = NULL;
+
+	(void)state;
+	sightings_free(none);
+	assert_null(none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -81,6 +91,7 @@ int main(void)
 		cmocka_unit_test(an_entry_begins_empty_and_keeps_what_was_put),
 		cmocka_unit_test(entries_stay_where_they_are),
 		cmocka_unit_test(dropping_takes_all_hooks_of_one_buildconfig),
+		cmocka_unit_test(where_there_are_none_there_is_nothing_to_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

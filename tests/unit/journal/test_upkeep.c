@@ -41,6 +41,13 @@ static int64_t add_ended(struct world *world, const char *id, enum journal_state
 	return seq;
 }
 
+static void supersede_row(void *arg, const struct journal_change *change)
+{
+	const struct journal_update update = {.seq = change->seq, .state = JOURNAL_SUPERSEDED};
+
+	journal_write(arg, &update, NULL, NULL);
+}
+
 /* Upkeep comes once a minute, in small parts. */
 static void let_it_tidy(struct world *world)
 {
@@ -123,6 +130,35 @@ static void where_too_many_wait_more_are_refused_whole(void **state)
 	assert_int_equal(write_state(world, seq, JOURNAL_FAILED, "", ""), ERR_OK);
 	one.delivery_id = "d10";
 	assert_int_equal(add(world, &one, 1).status, ERR_OK);
+}
+
+/* More than go in one part, and others that are too many besides. */
+static void many_rows_go_in_parts(void **state)
+{
+	struct world *world = *state;
+	struct journal_stats stats = {0};
+
+	world_must_open(world);
+	for (int i = 0; i < 1100; i++) {
+		char id[16];
+		struct journal_change change = sample(id, "refs/heads/main");
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		assert_int_not_equal(journal_add(world->journal, &change, 1, NULL, NULL), 0);
+	}
+	journal_collect(world->journal);
+	(void)journal_each_pending(world->journal, "shop", "cart", 1100, supersede_row,
+				   world->journal);
+	(void)add_ended(world, "s1", JOURNAL_STARTED);
+	(void)add_ended(world, "s2", JOURNAL_STARTED);
+	world->journal->writer.bounds.max_ended = 1;
+	world_advance(world, WINDOW_MS + 1);
+	journal_collect(world->journal);
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.rows[JOURNAL_SUPERSEDED], 600);
+	assert_int_equal(stats.rows[JOURNAL_STARTED], 2);
+	let_it_tidy(world);
+	assert_rows(world, "");
 }
 
 static int64_t size_of(const struct world *world, const char *name)
@@ -236,6 +272,7 @@ int main(void)
 		WORLD_TEST(rows_that_have_ended_go_when_their_time_is_over),
 		WORLD_TEST(a_jump_of_the_wall_clock_takes_nothing_away),
 		WORLD_TEST(where_there_are_too_many_those_that_may_come_again_go_first),
+		WORLD_TEST(many_rows_go_in_parts),
 		WORLD_TEST(where_too_many_wait_more_are_refused_whole),
 		WORLD_TEST(a_big_file_is_bounded_and_gives_room_back),
 		WORLD_TEST(the_log_is_put_into_the_file_and_starts_over),
