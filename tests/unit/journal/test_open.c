@@ -547,12 +547,8 @@ static void a_torn_log_loses_only_its_end(void **state)
 	assert_int_equal(last_rows, ARRAY_LEN(commits));
 }
 
-static void very_many_that_wait_are_no_obstacle(void **state)
+static void make_many(struct world *world, int n)
 {
-	const int n = is_long() ? 100000 : 10000;
-	struct world *world = *state;
-	int64_t start_ms;
-
 	world_must_open(world);
 	for (int i = 0; i < n; i++) {
 		char id[16];
@@ -564,9 +560,61 @@ static void very_many_that_wait_are_no_obstacle(void **state)
 			journal_collect(world->journal);
 	}
 	world_close(world);
-	start_ms = clock_real_mono_ms(NULL);
+}
+
+/* Every column of every row, with nothing done about it. */
+static int64_t time_of_reading(const struct world *world)
+{
+	int64_t start_ms = clock_real_mono_ms(NULL);
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	char path[PATH_MAX];
+	int n = 0;
+
+	path_of(path, world, "journal.db");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT * FROM change", -1, &stmt, NULL),
+			 SQLITE_OK);
+	for (; sqlite3_step(stmt) == SQLITE_ROW; n++)
+		for (int i = 0; i < sqlite3_column_count(stmt); i++)
+			(void)sqlite3_column_text(stmt, i);
+	assert_int_not_equal(n, 0);
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return clock_real_mono_ms(NULL) - start_ms;
+}
+
+static int64_t time_of_opening(struct world *world)
+{
+	int64_t start_ms = clock_real_mono_ms(NULL);
+	int64_t ms;
+
 	world_must_open(world);
-	assert_true(clock_real_mono_ms(NULL) - start_ms < 5000);
+	ms = clock_real_mono_ms(NULL) - start_ms;
+	world_close(world);
+	return ms;
+}
+
+/* The best of each of three, for whatever else the machine does. */
+static void very_many_that_wait_are_no_obstacle(void **state)
+{
+	const int n = is_long() ? 100000 : 10000;
+	struct world *world = *state;
+	int64_t reading_ms = INT64_MAX;
+	int64_t opening_ms = INT64_MAX;
+
+	make_many(world, n);
+	for (int i = 0; i < 3; i++) {
+		int64_t read_ms = time_of_reading(world);
+		int64_t open_ms = time_of_opening(world);
+
+		reading_ms = read_ms < reading_ms ? read_ms : reading_ms;
+		opening_ms = open_ms < opening_ms ? open_ms : opening_ms;
+	}
+	print_message("%d rows: read in %lld ms, opened in %lld ms\n", n, (long long)reading_ms,
+		      (long long)opening_ms);
+	assert_true(opening_ms <= 60 * (reading_ms + 1));
+	world_must_open(world);
 	assert_int_equal(count_pending(world), n);
 }
 

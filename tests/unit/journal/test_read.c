@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "files.h"
+
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -188,6 +190,14 @@ static void a_journal_that_another_process_has_can_be_read(void **state)
 		(void)snprintf(id, sizeof(id), "d%d", i);
 		(void)add_one(world, id, "refs/heads/main");
 	}
+	/* As many as are asked for, also where that is as many as are read at a time. */
+	for (size_t max = 63; max <= 129; max += 1 + (max == 65) * 61) {
+		struct err err = {0};
+		size_t n = 0;
+
+		assert_int_equal(journal_read_file(world->dir, max, count, &n, &err), ERR_OK);
+		assert_int_equal(n, max);
+	}
 	child = fork();
 	if (child == 0)
 		_exit(read_all(world->dir) == 150 ? 0 : 1);
@@ -217,18 +227,18 @@ static void a_closed_journal_can_be_read_newest_first_up_to_a_maximum(void **sta
 }
 
 /* As someone who may read the copy, and write nothing: root could. */
-static int read_as_nobody(const char *dir)
+static size_t read_as_nobody(const char *dir, struct err *err)
 {
-	pid_t child = fork();
-	int status = 0;
+	bool is_root = geteuid() == 0;
+	size_t n = 0;
+	int rc;
 
-	if (child == 0) {
-		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
-			_exit(99);
-		_exit((int)read_all(dir));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WEXITSTATUS(status);
+	if (is_root)
+		assert_int_equal(seteuid(65534), 0);
+	rc = journal_read_file(dir, SIZE_MAX, count, &n, err);
+	if (is_root)
+		assert_int_equal(seteuid(0), 0);
+	return rc == ERR_OK ? n : FAILED;
 }
 
 static void copy(const struct world *world, const char *to, const char *names)
@@ -245,6 +255,7 @@ static void copy(const struct world *world, const char *to, const char *names)
 static void a_copy_in_a_folder_that_cannot_be_written_can_be_read(void **state)
 {
 	struct world *world = *state;
+	struct err err = {0};
 	char to[96];
 
 	(void)snprintf(to, sizeof(to), "%s/copy?a#b%%41", world->base);
@@ -253,35 +264,56 @@ static void a_copy_in_a_folder_that_cannot_be_written_can_be_read(void **state)
 	world_reopen(world);
 	(void)add_one(world, "d2", "refs/heads/main");
 	copy(world, to, "journal.db journal.db-wal journal.db-shm");
-	assert_int_equal(read_as_nobody(to), 2);
+	assert_int_equal(read_as_nobody(to, &err), 2);
 	/* The log without its index: nothing is better than half. */
 	copy(world, to, "journal.db journal.db-wal");
-	assert_int_equal(read_as_nobody(to), FAILED);
+	assert_int_equal(read_as_nobody(to, &err), FAILED);
+	assert_non_null(strstr(err.msg, "copy it and its -wal file to a folder"));
 	copy(world, to, "journal.db");
-	assert_int_equal(read_as_nobody(to), 1);
+	assert_int_equal(read_as_nobody(to, &err), 1);
 	world_close(world);
 	copy(world, to, "journal.db");
-	assert_int_equal(read_as_nobody(to), 2);
+	assert_int_equal(read_as_nobody(to, &err), 2);
+	/* A log in which nothing is. */
+	store(world, "journal.db-wal", "", 0);
+	copy(world, to, "journal.db journal.db-wal");
+	assert_int_equal(read_as_nobody(to, &err), 2);
 }
 
-static void what_is_not_there_or_no_journal_is_said_to_be_so(void **state)
+static void what_is_not_there_or_may_not_be_read_is_said_to_be_so(void **state)
 {
 	struct world *world = *state;
 	struct err err = {0};
-	char path[400];
-	FILE *file;
 
 	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_NOTFOUND);
 	assert_int_equal(mkdir(world->dir, 0700), 0);
 	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_NOTFOUND);
-	(void)snprintf(path, sizeof(path), "%s/journal.db", world->dir);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	for (int i = 0; i < 999; i++)
-		(void)fputs("no journal", file);
-	assert_int_equal(fclose(file), 0);
+	assert_int_equal(journal_read_file("/dev/null", 1, count, NULL, &err), ERR_DENIED);
+	assert_non_null(strstr(err.msg, "/dev/null/journal.db"));
+}
+
+static void assert_not_read(struct world *world, const char *why)
+{
+	struct err err = {0};
+
 	assert_int_equal(journal_read_file(world->dir, 1, count, NULL, &err), ERR_INVALID);
-	assert_non_null(strstr(err.msg, path));
+	assert_non_null(strstr(err.msg, world->dir));
+	assert_non_null(strstr(err.msg, why));
+}
+
+static void what_is_no_journal_or_a_damaged_one_is_said_to_be_so(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image image = {0};
+
+	make_journal(world, 3);
+	image = load(world, "journal.db");
+	memset(image.bytes + 100, 0xff, 100); /* the root of all */
+	store(world, "journal.db", image.bytes, image.n);
+	assert_not_read(world, "malformed");
+	memset(image.bytes, 'x', 4096);
+	store(world, "journal.db", image.bytes, image.n);
+	assert_not_read(world, "not a database");
 }
 
 int main(void)
@@ -297,7 +329,8 @@ int main(void)
 		WORLD_TEST(a_journal_that_another_process_has_can_be_read),
 		WORLD_TEST(a_closed_journal_can_be_read_newest_first_up_to_a_maximum),
 		WORLD_TEST(a_copy_in_a_folder_that_cannot_be_written_can_be_read),
-		WORLD_TEST(what_is_not_there_or_no_journal_is_said_to_be_so),
+		WORLD_TEST(what_is_not_there_or_may_not_be_read_is_said_to_be_so),
+		WORLD_TEST(what_is_no_journal_or_a_damaged_one_is_said_to_be_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

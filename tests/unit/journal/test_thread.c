@@ -2,14 +2,21 @@
  * killed. */
 #include "world.h"
 
+#include "../faults.h"
+
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #define MAX_IDS 4000000
+
+FAULT(int, pthread_create,
+      (pthread_t * out, const pthread_attr_t *attr, void *(*run)(void *), void *arg),
+      (out, attr, run, arg), fault_pthread_create.error)
 
 struct live {
 	struct journal *journal;
@@ -182,6 +189,25 @@ static void a_forgotten_one_is_not_told_wherever_it_is(void **state)
 
 /* What waits may be there, unread: the process is to end, also where nothing comes that is to be
  * written. */
+static void on_status(void *arg, int status, const struct journal_add_result *results, size_t n)
+{
+	(void)results;
+	(void)n;
+	*(int *)arg = status;
+}
+
+/* What came of one, whenever that is told. */
+static int ask_for_status(struct live *live, const char *id)
+{
+	struct journal_change change = sample(id, "refs/heads/main");
+	int status = 1;
+
+	assert_int_not_equal(journal_add(live->journal, &change, 1, on_status, &status), 0);
+	while (status == 1)
+		assert_true(wait_and_collect(live));
+	return status;
+}
+
 static void who_cannot_read_is_woken_to_hear_of_it(void **state)
 {
 	struct world *world = *state;
@@ -202,33 +228,48 @@ static void who_cannot_read_is_woken_to_hear_of_it(void **state)
 	assert_true(wait_and_collect(&live));
 	assert_non_null(journal_failure(live.journal));
 	assert_false(journal_is_writable(live.journal));
+	/* Whoever asks yet is told, and stays so. */
+	assert_int_equal(ask_for_status(&live, "d2"), ERR_UNAVAILABLE);
+	assert_int_equal(ask_for_status(&live, "d3"), ERR_UNAVAILABLE);
 	live_close(&live);
-}
-
-static int open_without_threads(const char *dir)
-{
-	const struct rlimit none = {0, 0};
-	struct live live = {.ack_fd = -1};
-
-	if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid(12345) != 0)
-		return -1;
-	return live_open(&live, dir);
 }
 
 static void where_no_thread_can_be_made_it_does_not_start(void **state)
 {
 	struct world *world = *state;
-	int status = 0;
-	pid_t child;
+	struct live live = {.ack_fd = -1};
 
-	if (geteuid() != 0)
-		skip();
-	assert_int_equal(chown(world->base, 12345, 12345), 0);
-	child = fork();
-	if (child == 0)
-		_exit(open_without_threads(world->dir) == ERR_UNAVAILABLE ? 7 : 8);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(WEXITSTATUS(status), 7);
+	fault_arm(&fault_pthread_create, 1, EAGAIN);
+	assert_int_equal(live_open(&live, world->dir), ERR_UNAVAILABLE);
+	assert_null(live.journal);
+	live_close(&live);
+	assert_int_equal(live_open(&live, world->dir), ERR_OK);
+	live_close(&live);
+}
+
+/* Of a file that may not grow further; as with a full disk, nobody has to tell it of room. */
+static void room_that_came_back_is_found_without_being_asked_for(void **state)
+{
+	struct world *world = *state;
+	struct live live = {.ack_fd = -1};
+	const struct rlimit little = {4096, RLIM_INFINITY};
+	const struct rlimit much = {RLIM_INFINITY, RLIM_INFINITY};
+
+	assert_int_equal(live_open(&live, world->dir), ERR_OK);
+	assert_int_equal(ask_for_status(&live, "d1"), ERR_OK);
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(ask_for_status(&live, "d2"), ERR_UNAVAILABLE);
+	assert_false(journal_is_writable(live.journal));
+	assert_int_equal(ask_for_status(&live, "d3"), ERR_UNAVAILABLE);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &much), 0);
+	for (int i = 0; i < 1000 && !journal_is_writable(live.journal); i++)
+		(void)usleep(10000);
+	assert_null(journal_failure(live.journal));
+	assert_int_equal(ask_for_status(&live, "d2"), ERR_OK);
+	live_close(&live);
+	world_must_open(world);
+	assert_int_equal(count_pending(world), 2);
 }
 
 /* The child: asks as fast as it can until it is killed. */
@@ -346,6 +387,7 @@ int main(void)
 		WORLD_TEST(close_carries_out_what_waits),
 		WORLD_TEST(a_forgotten_one_is_not_told_wherever_it_is),
 		WORLD_TEST(where_no_thread_can_be_made_it_does_not_start),
+		WORLD_TEST(room_that_came_back_is_found_without_being_asked_for),
 		WORLD_TEST(who_cannot_read_is_woken_to_hear_of_it),
 		cmocka_unit_test(what_was_told_survives_kill_9),
 	};
