@@ -1,11 +1,32 @@
 #include "world.h"
 
+#include "../faults.h"
+
 #include "journal/core.h"
 
+#include <limits.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
 #define MINUTE_MS 60000
+
+/* The index of the log can't grow: SQLite makes it longer by writing its last byte, and nothing
+ * else one byte at a time. */
+static bool is_index_full;
+
+ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at);
+ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at)
+{
+	static ssize_t (*real)(int, const void *, size_t, off_t);
+
+	if (is_index_full && n == 1) {
+		errno = ENOSPC;
+		return -1;
+	}
+	if (!real)
+		fault_find(&real, "pwrite64");
+	return real(fd, bytes, n, at);
+}
 
 static const struct {
 	enum journal_state state;
@@ -266,6 +287,36 @@ static void a_reader_that_comes_to_no_end_is_seen_by_the_size_of_the_log(void **
 	assert_true(size_of(world, "journal.db-wal") < stuck / 2);
 }
 
+/* It is longer when more than 16 MiB are in the log. */
+static void an_index_of_the_log_that_can_not_grow_is_no_space(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
+	char id[16];
+	struct journal_change change = sample(id, "refs/heads/main");
+	struct told told = {0};
+	int n = 0;
+
+	change.env_json = memset(extra, 'x', JOURNAL_MAX_EXTRA);
+	world_must_open(world);
+	world->journal->writer.bounds.checkpoint_pages = INT_MAX / 2;
+	is_index_full = true;
+	for (; told.status == ERR_OK && n < 400; n++) {
+		(void)snprintf(id, sizeof(id), "i%d", n);
+		told = add(world, &change, 1);
+	}
+	is_index_full = false;
+	assert_int_equal(told.status, ERR_UNAVAILABLE);
+	assert_false(journal_is_writable(world->journal));
+	world_advance(world, 1100);
+	journal_collect(world->journal);
+	assert_true(journal_is_writable(world->journal));
+	assert_int_equal(count_pending(world), n - 1);
+	assert_int_equal(add(world, &change, 1).status, ERR_OK);
+	world_reopen(world);
+	assert_int_equal(count_pending(world), n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +328,7 @@ int main(void)
 		WORLD_TEST(a_big_file_is_bounded_and_gives_room_back),
 		WORLD_TEST(the_log_is_put_into_the_file_and_starts_over),
 		WORLD_TEST(a_reader_that_comes_to_no_end_is_seen_by_the_size_of_the_log),
+		WORLD_TEST(an_index_of_the_log_that_can_not_grow_is_no_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
