@@ -8,13 +8,12 @@
 
 #include "base/log.h"
 #include "ledger.h"
+#include "program.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,29 +26,18 @@ struct settings {
 	bool stops; /* at the first that fails */
 };
 
-static uint64_t number(const char *text)
-{
-	uint64_t n = 0;
-
-	if (!text || !str_parse_u64(str_of(text), UINT64_MAX, &n)) {
-		(void)fprintf(stderr, "sim: a number is missing\n");
-		exit(2);
-	}
-	return n;
-}
-
 static void parse(struct settings *s, char **argv)
 {
 	*s = (struct settings){.from = 1, .seeds = 100, .actions = 60, .backend = -1};
 	for (; *argv; argv++) {
 		if (strcmp(*argv, "--seeds") == 0)
-			s->seeds = number(*++argv);
+			s->seeds = program_number(*++argv, 0);
 		else if (strcmp(*argv, "--from") == 0)
-			s->from = number(*++argv);
+			s->from = program_number(*++argv, 0);
 		else if (strcmp(*argv, "--actions") == 0)
-			s->actions = (size_t)number(*++argv);
+			s->actions = (size_t)program_number(*++argv, 0);
 		else if (strcmp(*argv, "--replicas") == 0)
-			s->replicas = (size_t)number(*++argv);
+			s->replicas = (size_t)program_number(*++argv, 0);
 		else if (strcmp(*argv, "--openshift") == 0)
 			s->backend = CONTROLLER_OPENSHIFT;
 		else if (strcmp(*argv, "--kubernetes") == 0)
@@ -60,28 +48,6 @@ static void parse(struct settings *s, char **argv)
 			s->is_verbose = true;
 		else
 			(void)fprintf(stderr, "sim: %s is not understood\n", *argv), exit(2);
-	}
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_all(const char *folder)
-{
-	(void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void make_folder(char *out)
-{
-	remove_all(out);
-	if (mkdir(out, 0700) != 0) {
-		perror(out);
-		exit(2);
 	}
 }
 
@@ -164,17 +130,6 @@ static bool run_seed(const struct settings *s, uint64_t seed, const char *folder
 	return false;
 }
 
-static void count_result(size_t passed, size_t failed)
-{
-	const char *path = getenv("COUNTS");
-	FILE *file = path ? fopen(path, "a") : NULL;
-
-	if (!file)
-		return;
-	(void)fprintf(file, "%zu %zu\n", passed, failed);
-	(void)fclose(file);
-}
-
 static double now_seconds(void)
 {
 	struct timespec t = {0};
@@ -198,16 +153,16 @@ int main(int argc, char **argv)
 	if (!s.is_verbose)
 		divert_log();
 	for (uint64_t i = 0; i < s.seeds && !(s.stops && failed > 0); i++) {
-		make_folder(folder);
+		program_make_folder(folder);
 		if (run_seed(&s, s.from + i, folder, &steps))
 			passed++;
 		else
 			failed++;
 	}
-	remove_all(folder);
+	program_remove_folder(folder);
 	took = now_seconds() - began;
 	(void)printf("sim: %zu seeds passed, %zu failed (%zu steps, %.0f a second)\n", passed,
 		     failed, steps, (double)steps / took);
-	count_result(passed, failed);
+	program_count(passed, failed);
 	return failed > 0;
 }

@@ -1,86 +1,21 @@
-/* pkg/net without sockets, as in tests/sim/http.c, but for deliveries of all kinds. */
 #include "request.h"
 
 #include "alloc.h"
+
+#include "sim/http_request.h"
 
 #include "crypto/crypto.h"
 
 #include <stdio.h>
 #include <utlist.h>
 
-#define MAX_BYTES   (256 * 1024)
-#define MAX_HEADERS 32
+#define MAX_BYTES (256 * 1024)
 
-struct http_request {
-	struct replica *replica;
-	char *text; /* the file */
-	struct str body;
-	struct http_header headers[MAX_HEADERS];
-	size_t n_headers;
-	char *values[MAX_HEADERS]; /* of headers that are not as in the file */
-	char path[300];
-	struct timer timer;
-	void *user;
+/* It stays when it has been answered: the process is about to end anyway. */
+struct delivery {
+	struct http_request request; /* first */
 	int *status;
-	bool is_paused, is_fed, is_answered;
-	struct http_request *prev, *next;
 };
-
-struct str http_method(const struct http_request *r)
-{
-	(void)r;
-	return STR("POST");
-}
-
-struct str http_path(const struct http_request *r)
-{
-	return str_of(r->path);
-}
-
-struct str http_header(const struct http_request *r, const char *name, size_t *n)
-{
-	struct str first = STR("");
-	size_t count = 0;
-
-	for (size_t i = 0; i < r->n_headers; i++)
-		if (str_eq_nocase(r->headers[i].name, str_of(name)) && count++ == 0)
-			first = r->headers[i].value;
-	if (n)
-		*n = count;
-	return first;
-}
-
-bool http_refuse_expectation(struct http_request *r)
-{
-	(void)r;
-	return false;
-}
-
-bool http_refuse_length(struct http_request *r)
-{
-	(void)r;
-	return false;
-}
-
-int64_t http_content_length(const struct http_request *r)
-{
-	return (int64_t)r->body.n;
-}
-
-void http_set_user(struct http_request *r, void *user)
-{
-	r->user = user;
-}
-
-void *http_user(const struct http_request *r)
-{
-	return r->user;
-}
-
-void http_pause(struct http_request *r)
-{
-	r->is_paused = true;
-}
 
 static void feed(void *arg)
 {
@@ -96,21 +31,13 @@ static void feed(void *arg)
 		handler.on_end(handler.arg, r);
 }
 
-void http_resume(struct http_request *r)
-{
-	if (r->is_paused && !r->is_fed)
-		timer_start(r->replica->world->clock, &r->timer, 0, feed, r);
-	r->is_paused = false;
-}
-
-/* The request stays: the process is about to end anyway. */
 void http_respond(struct http_request *r, int status, const struct http_header *headers,
 		  size_t n_headers, struct str body)
 {
 	(void)headers;
 	(void)n_headers;
 	(void)body;
-	*r->status = status;
+	*((struct delivery *)r)->status = status;
 	r->is_answered = true;
 	DL_DELETE(r->replica->requests, r);
 }
@@ -186,12 +113,6 @@ static char *fill_in(const struct http_request *r, struct str value)
 	return buf_take(&out);
 }
 
-static void put_header(struct http_request *r, struct str name, struct str value)
-{
-	if (r->n_headers < MAX_HEADERS)
-		r->headers[r->n_headers++] = (struct http_header){name, value};
-}
-
 static void parse_file(struct http_request *r, struct str text)
 {
 	struct str line;
@@ -199,19 +120,17 @@ static void parse_file(struct http_request *r, struct str text)
 	while (str_next_part(&text, '\n', &line) && !str_empty(line)) {
 		size_t colon = str_find_char(line, ':');
 
-		put_header(r, str_range(line.p, colon),
-			   str_trim(str_range(line.p + colon + 1, line.n - colon - 1)));
+		http_put_header(r, str_range(line.p, colon),
+				str_trim(str_range(line.p + colon + 1, line.n - colon - 1)));
 	}
 	r->body = text;
-	for (size_t i = 0; i < r->n_headers; i++) {
-		r->values[i] = fill_in(r, r->headers[i].value);
-		r->headers[i].value = str_of(r->values[i]);
-	}
+	for (size_t i = 0; i < r->n_headers; i++)
+		r->headers[i].value = str_of(fill_in(r, r->headers[i].value));
 }
 
 static void read_file(struct http_request *r, const char *name)
 {
-	char path[200];
+	char path[200], *text = NULL;
 	size_t n = 0;
 	FILE *file = NULL;
 
@@ -221,10 +140,10 @@ static void read_file(struct http_request *r, const char *name)
 		perror(path);
 		exit(2);
 	}
-	r->text = mem_new(MAX_BYTES, 1);
-	n = fread(r->text, 1, MAX_BYTES, file);
+	text = mem_new(MAX_BYTES, 1);
+	n = fread(text, 1, MAX_BYTES, file);
 	(void)fclose(file);
-	parse_file(r, str_range(r->text, n));
+	parse_file(r, str_range(text, n));
 }
 
 static const char *type_of(const char *file)
@@ -240,17 +159,19 @@ static const char *type_of(const char *file)
 void request_send(struct replica *replica, const struct request *request, int *status)
 {
 	bool was_armed = alloc_pause();
-	struct http_request *r = mem_new(1, sizeof(*r));
+	struct delivery *delivery = mem_new(1, sizeof(*delivery));
+	struct http_request *r = &delivery->request;
 	const char *type = type_of(request->file);
 
 	r->replica = replica;
-	r->status = status;
+	r->feed = feed;
+	delivery->status = status;
 	read_file(r, request->file);
 	/* Else each would be a delivery of its own. */
 	if (strcmp(type, "generic") == 0)
-		put_header(r, STR("Idempotency-Key"), STR("one"));
+		http_put_header(r, STR("Idempotency-Key"), STR("one"));
 	if (request->is_dry_run)
-		put_header(r, STR("X-Buildhook-Dry-Run"), STR("true"));
+		http_put_header(r, STR("X-Buildhook-Dry-Run"), STR("true"));
 	if (request->has_path_secret)
 		(void)snprintf(r->path, sizeof(r->path),
 			       "/apis/build.openshift.io/v1/namespaces/shop/buildconfigs/cart/"
