@@ -1,0 +1,66 @@
+/* Tables of pushes, and what is decided for each. */
+#pragma once
+
+#include "fixture.h"
+
+#include "buildconfig/verdict.h"
+
+#define GIT(more)       "'source':{'git':{'uri':'https://git.example.com/acme/cart.git'" more "}}"
+#define REF(ref)        GIT(",'ref':'" ref "'")
+#define ANN(key, value) "'buildhook.io/" key "':'" value "'"
+
+struct push {
+	const char *ref;
+	const char *default_branch;
+	const char *message;
+	const char *files; /* with "," for the NULs, and behind the last one too */
+	const char *repository;
+	bool lists_not_all_files;
+	bool is_delete;
+	bool is_generic;
+};
+
+static inline void decide(struct verdict *out, const struct buildconfig *bc,
+			  const struct push *push, const char *fixed_branch)
+{
+	CLEANUP(mem_free) char *files = mem_strdup(push->files ? push->files : "");
+	struct verdict_options options = {.default_branch = fixed_branch};
+	struct verdict_input input = {
+		.is_generic = push->is_generic,
+		.ref = str_of(push->ref),
+		.is_delete = push->is_delete,
+		.message = str_of(push->message),
+		.default_branch = str_of(push->default_branch),
+		.repositories = &push->repository,
+		.n_repositories = push->repository ? 1 : 0,
+		.files = str_of(files),
+		.have_all_files = push->files && !push->lists_not_all_files,
+	};
+
+	for (size_t i = 0; i < input.files.n; i++)
+		files[i] = files[i] == ',' ? '\0' : files[i];
+	verdict_decide(out, bc, &input, fixed_branch ? &options : NULL);
+}
+
+struct decision {
+	const char *spec;
+	const char *annotations;
+	struct push push;
+	enum reason reason;
+	const char *says; /* a part of the message */
+};
+
+static inline void check(const struct decision *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct verdict verdict;
+		BC bc = make_bc(table[i].spec, table[i].annotations);
+
+		decide(&verdict, bc, &table[i].push, NULL);
+		if (verdict.reason != table[i].reason ||
+		    (table[i].says && !strstr(verdict.message, table[i].says)))
+			fail_msg("%zu: %s %s %s: %s, %s", i, table[i].spec, table[i].annotations,
+				 table[i].push.ref, reason_name(verdict.reason), verdict.message);
+		assert_true(verdict.reason == REASON_NONE || *verdict.brief);
+	}
+}
