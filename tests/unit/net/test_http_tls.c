@@ -336,7 +336,7 @@ static void without_its_rules_tls_is_not_served(void **state)
 	struct tls_world *tls = *state;
 	static const struct {
 		struct fault *fault;
-		unsigned at; /* behind the mode, the read-ahead and the cache; and SSL_CTX_new's own */
+		unsigned at; /* behind mode, read-ahead and cache; and SSL_CTX_new's own */
 	} cases[] = {
 		{&fault_SSL_CTX_new, 1},
 		{&fault_SSL_CTX_set_num_tickets, 1},
