@@ -213,10 +213,33 @@ static int check_rows(sqlite3 *db, struct err *err)
 	return rc == SQLITE_DONE ? ERR_OK : fail(err, db, rc, "can't be read");
 }
 
+/*
+ * What made the tables is in the file word by word. A bit that fell over there may leave SQL that
+ * is right, and tables that are not ours.
+ */
+static int check_schema(sqlite3 *db, struct err *err)
+{
+	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db,
+				    "SELECT group_concat(sql || ';', '') = ?1 FROM "
+				    "(SELECT sql FROM sqlite_schema ORDER BY rowid)",
+				    -1, &stmt, NULL);
+
+	if (rc != SQLITE_OK)
+		return fail(err, db, rc, "can't be read");
+	journal_sql_bind_text(stmt, 1, version_1);
+	rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		return fail(err, db, rc, "can't be read");
+	return sqlite3_column_int(stmt, 0) ? ERR_OK : refuse(err, "damaged: its tables");
+}
+
 static int check_content(sqlite3 *db, struct err *err)
 {
 	int rc = journal_schema_check(db, err);
 
+	if (rc == ERR_OK)
+		rc = check_schema(db, err);
 	if (rc == ERR_OK)
 		rc = check_pages(db, err);
 	return rc == ERR_OK ? check_rows(db, err) : rc;

@@ -16,6 +16,10 @@ static void damage(const struct world *world, const char *sql)
 		"UPDATE sqlite_schema SET sql = replace(sql, 'TEXT NOT NULL', 'TEXT')"
 		"  WHERE name = 'change';"
 		"PRAGMA writable_schema=RESET;";
+	static const char after[] =
+		"PRAGMA writable_schema=ON;"
+		"UPDATE sqlite_schema SET sql = replace(sql, ' TEXT', ' TEXT NOT NULL')"
+		"  WHERE name = 'change';";
 	char path[PATH_MAX];
 	sqlite3 *db = NULL;
 
@@ -25,6 +29,7 @@ static void damage(const struct world *world, const char *sql)
 	    sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 	assert_int_equal(sqlite3_changes(db), 1);
+	assert_int_equal(sqlite3_exec(db, after, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 

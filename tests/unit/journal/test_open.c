@@ -433,6 +433,29 @@ static void a_rollback_journal_beside_it_is_not_carried_out(void **state)
 	assert_int_equal(count_pending(world), 3);
 }
 
+/* As bits fall over where the tables are described, and leave SQL that is right. */
+static void tables_that_are_not_as_they_were_made_are_damage(void **state)
+{
+	static const char *const changes[] = {
+		"replace(sql, 'state < 2', 'state < 3') WHERE name = 'pending'",
+		"replace(sql, 'AND 5', 'AND 1') WHERE name = 'change'",
+		"replace(sql, 'filler', 'giller') WHERE name = 'probe'",
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		char sql[256];
+
+		(void)snprintf(world->dir, sizeof(world->dir), "%s/%zu", world->base, i);
+		(void)snprintf(sql, sizeof(sql),
+			       "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = %s",
+			       changes[i]);
+		make_journal(world, 1);
+		run_sql(world, "journal.db", sql);
+		assert_refused(world, "damaged: its tables");
+	}
+}
+
 static void damage_is_noticed_also_where_there_is_no_log(void **state)
 {
 	struct world *world = *state;
@@ -642,6 +665,7 @@ int main(void)
 		WORLD_TEST(what_a_killed_creation_left_is_no_hindrance),
 		WORLD_TEST(a_folder_in_the_way_of_a_new_journal_is_named),
 		WORLD_TEST(a_rollback_journal_beside_it_is_not_carried_out),
+		WORLD_TEST(tables_that_are_not_as_they_were_made_are_damage),
 		WORLD_TEST(damage_is_noticed_also_where_there_is_no_log),
 		WORLD_TEST(a_bit_that_fell_over_is_noticed_or_means_nothing),
 		WORLD_TEST(a_torn_log_loses_only_its_end),
