@@ -105,7 +105,7 @@ static int remove_old(struct journal_writer *writer, int64_t now_ms, int64_t *le
 								     : JOURNAL_KEEP_MS;
 	int rc = SQLITE_OK;
 
-	for (size_t i = 0; rc == SQLITE_OK && *left > 0 && i < ARRAY_LEN(ended); i++) {
+	for (size_t i = 0; rc == SQLITE_OK && i < ARRAY_LEN(ended); i++) {
 		int64_t removed = 0;
 
 		rc = remove_oldest(writer, ended[i], now_ms - keep_ms, *left, &removed);
@@ -121,8 +121,7 @@ static int remove_excess(struct journal_writer *writer, int64_t *left)
 
 	if (writer->used_bytes > writer->bounds.big_bytes)
 		excess = *left;
-	for (size_t i = 0; rc == SQLITE_OK && excess > 0 && *left > 0 && i < ARRAY_LEN(ended);
-	     i++) {
+	for (size_t i = 0; rc == SQLITE_OK && excess > 0 && i < ARRAY_LEN(ended); i++) {
 		int64_t removed = 0;
 
 		rc = remove_oldest(writer, ended[i], INT64_MAX, excess < *left ? excess : *left,

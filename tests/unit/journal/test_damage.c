@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "journal/core.h"
+#include "journal/row.h"
 #include "journal/sql.h"
 
 #include <limits.h>
@@ -87,6 +88,29 @@ static void a_row_that_was_damaged_is_not_told_and_ends_the_journal(void **state
 	}
 }
 
+/* What reads rows trusts in the state. */
+static void a_state_that_there_is_not_is_damage_whatever_its_sum_says(void **state)
+{
+	static const int states[] = {-1, JOURNAL_STATES};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		const struct journal_change change = {
+			.state = (enum journal_state)states[i], .build = "", .reason = ""};
+		char sql[128];
+		size_t n = 0;
+
+		make_row(world, i);
+		(void)snprintf(sql, sizeof(sql),
+			       "UPDATE change SET state = %d, progress_sum = %lld", states[i],
+			       (long long)journal_row_progress_sum(&change));
+		damage(world, sql);
+		journal_each_recent(world->journal, 9, count, &n);
+		assert_int_equal(n, 0);
+		assert_ended(world);
+	}
+}
+
 static void keep_key(void *arg, const char *namespace_, const char *name)
 {
 	(void)namespace_;
@@ -144,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(a_row_that_was_damaged_is_not_told_and_ends_the_journal),
+		WORLD_TEST(a_state_that_there_is_not_is_damage_whatever_its_sum_says),
 		WORLD_TEST(a_buildconfig_whose_name_was_lost_ends_the_journal),
 		WORLD_TEST(a_redelivery_of_what_has_no_state_is_refused_and_ends_the_journal),
 		WORLD_TEST(rows_of_no_state_are_not_counted),
