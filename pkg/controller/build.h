@@ -53,6 +53,8 @@ bool start_is_own(const struct start *s, const cJSON *build);
  * Goes on with the backend's post when no Build says so.
  */
 void start_look_back(struct start *s);
+/* For a new Build: after lastVersion, which may be behind, and after the Builds that were found. */
+int64_t start_next_number(const struct start *s);
 /* Another's Build has number s->number (NULL: had). True when it ends this start: superseded. */
 bool start_is_overtaken(struct start *s, const cJSON *build);
 /* Our Build has number s->number. */

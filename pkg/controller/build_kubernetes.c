@@ -78,7 +78,7 @@ static void create(struct start *s)
 
 static void post(struct start *s)
 {
-	s->number = s->version + 1;
+	s->number = start_next_number(s);
 	create(s);
 }
 

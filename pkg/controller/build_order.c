@@ -176,11 +176,23 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 }
 
 /* What was known before may have been of interest to newer changes only. */
-static int64_t look_until(const struct start *s)
+static int64_t known_version(const struct start *s)
 {
 	const struct object *object = s->work.object;
-	int64_t until =
-		s->change->accepted_ms < object->known_accepted_ms ? 0 : object->known_version;
+
+	return s->change->accepted_ms < object->known_accepted_ms ? 0 : object->known_version;
+}
+
+int64_t start_next_number(const struct start *s)
+{
+	int64_t known = known_version(s);
+
+	return (known > s->version ? known : s->version) + 1;
+}
+
+static int64_t look_until(const struct start *s)
+{
+	int64_t until = known_version(s);
 
 	if (until < s->version - MAX_LOOK_BACK)
 		until = s->version - MAX_LOOK_BACK;
