@@ -13,7 +13,7 @@
 #include <utlist.h>
 
 #define STATUS_INTERVAL_MS 5000
-#define MAX_ATTEMPTS       100
+#define MAX_ATTEMPTS       40
 
 static void copy(char *out, size_t size, const char *text)
 {
