@@ -5,8 +5,8 @@
  *
  *     a Build with our label exists    done (build.c looked)
  *     lastVersion has not moved        it is sent again: one of the two is refused
- *     it has moved                     build_order.c has looked at each number since, and waited
- * for Builds that might still come: none is ours, start anew
+ *     it has moved                     start anew: build_order.c has looked at each number since,
+ *                                      and has waited for Builds that might still come
  */
 #include "controller/build.h"
 
