@@ -120,8 +120,11 @@ $(COVERAGE_TESTS): build/coverage/tests/unit/%: build/coverage/tests/unit/%.o bu
 build/coverage/tests/torture/torture: $(TORTURE_SRCS:%.c=build/coverage/%.o) build/coverage/libbuildhook.a
 	$(Q)$(CC) $(COVERAGE_CFLAGS) $(TORTURE_LDFLAGS) -Wl,-u,__gcov_dump -pthread $^ $(LDLIBS) -o $@
 
+build/coverage/tests/sim/sim: $(SIM_SRCS:%.c=build/coverage/%.o) build/coverage/libbuildhook.a
+	$(Q)$(CC) $(COVERAGE_CFLAGS) -pthread $^ $(LDLIBS) -o $@
+
 .PHONY: coverage
-coverage: $(COVERAGE_TESTS) build/coverage/tests/torture/torture ## lines and branches that unit tests and torture cover; T=journal: of its files
+coverage: $(COVERAGE_TESTS) build/coverage/tests/torture/torture build/coverage/tests/sim/sim ## lines and branches that tests cover, and where some are missing; T=journal: of its files
 	@hack/coverage $(T)
 
 .PHONY: mutations print-sim
