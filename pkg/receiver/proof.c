@@ -8,11 +8,12 @@
 #include "base/log.h"
 #include "crypto/crypto.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* From the last byte of the body to a 401, whatever its cause: it tells nobody what there is. */
-#define REFUSAL_MS       500
-#define MAX_SECRET_BYTES 4096
+#define REFUSAL_MS      500
+#define MAX_GIVEN_BYTES (KUBE_SECRET_MAX_BYTES + 1)
 /* An API server that is slower than this cannot be asked: what was known goes on counting. */
 #define LOOKUP_MS      2000
 #define DOWN_LOOKUP_MS 250
@@ -49,8 +50,11 @@ static void drop_secrets(struct exchange *x)
 
 static void keep_secret(struct exchange *x, struct str value)
 {
-	if (value.n > 0 && x->n_secrets < ARRAY_LEN(x->secrets))
-		x->secrets[x->n_secrets++] = str_range(str_dup(value), value.n);
+	if (value.n == 0)
+		return;
+	/* A hook's secrets, with a previous value each. */
+	assert(x->n_secrets < ARRAY_LEN(x->secrets));
+	x->secrets[x->n_secrets++] = str_range(str_dup(value), value.n);
 }
 
 static void keep_reference(struct exchange *x, const struct buildconfig *bc, const char *name)
@@ -79,7 +83,7 @@ static void collect_secrets(struct exchange *x)
 	drop_secrets(x);
 	x->cannot_ask = x->is_late;
 	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc ? bc->uid : "");
-	for (size_t i = 0; bc && hook && i < hook->n_secrets; i++) {
+	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
 			keep_secret(x, str_of(hook->secrets[i].text));
 		else
@@ -96,12 +100,12 @@ static int hex_digit(char c)
 }
 
 /* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is
- * ever decoded. */
-static struct str decode_secret(struct str s, char out[MAX_SECRET_BYTES])
+ * ever decoded. What is longer than any secret stays so. */
+static struct str decode_secret(struct str s, char out[MAX_GIVEN_BYTES])
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s.n && n < MAX_SECRET_BYTES; i++) {
+	for (size_t i = 0; i < s.n && n < MAX_GIVEN_BYTES; i++) {
 		int high = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1;
 		int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
 
@@ -118,7 +122,7 @@ static struct str decode_secret(struct str s, char out[MAX_SECRET_BYTES])
 /* Every secret is compared. */
 static bool is_in_path(const struct exchange *x)
 {
-	char text[MAX_SECRET_BYTES];
+	char text[MAX_GIVEN_BYTES];
 	struct str given = decode_secret(x->route.secret, text);
 	bool is_equal = false;
 
@@ -339,7 +343,7 @@ static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
 	const struct buildconfig_hook *hook = find_hook(x);
 	const struct buildconfig *bc = exchange_buildconfig(x);
 
-	for (size_t i = 0; bc && hook && i < hook->n_secrets; i++) {
+	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
 		const struct buildconfig_secret *s = &hook->secrets[i];
 		const struct kube_secret *known;
 
