@@ -129,7 +129,7 @@ bool hook_delivery_holds(struct hook_delivery *delivery)
 
 const char *hook_delivery_refusal(const struct hook_delivery *delivery)
 {
-	return delivery->verify.refusal ? delivery->verify.refusal : "";
+	return delivery->verify.refusal;
 }
 
 const char *hook_delivery_id(const struct hook_delivery *delivery)

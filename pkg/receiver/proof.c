@@ -221,6 +221,8 @@ static void on_refusal_due(void *arg)
 
 static const char *refusal_of(const struct exchange *x)
 {
+	if (!is_still_there(x))
+		return "the webhook was removed while the delivery came";
 	if (x->n_secrets == 0)
 		return "the webhook has no usable secret";
 	if (x->route.kind == ROUTE_OPENSHIFT && !x->is_path_proven)

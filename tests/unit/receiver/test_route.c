@@ -104,6 +104,7 @@ static void whatever_is_not_exactly_a_form_is_no_hook(void **state)
 		"/Hooks/shop/cart/github",
 		"/hooks/Shop/cart/github",
 		"/hooks/shop/CART/github",
+		"/hooks/shop/c{rt/github",
 		"/hooks/shop/c\xc3\xa4rt/github",
 		"/hooks/shop/cart\x80/github",
 		"/hooks/shop/cart\\/github",
