@@ -190,7 +190,7 @@ static int check_pages(sqlite3 *db, struct err *err)
 	int rc = ask_for_damage(db, verdict, sizeof(verdict));
 
 	if (rc != SQLITE_OK)
-		return fail(err, NULL, rc, is_damage(rc) ? "damaged" : "can't be read");
+		return fail(err, db, rc, "can't be read");
 	if (strcmp(verdict, "ok") != 0)
 		return err_set(err, ERR_INVALID, "damaged: %.100s", verdict);
 	return ERR_OK;
