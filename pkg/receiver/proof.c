@@ -390,7 +390,6 @@ void proof_begin(struct exchange *x)
 		.type = x->route.type, .header = find_header, .header_arg = x->request});
 	x->is_known = find_hook(x) != NULL;
 	/* A body too large to be proved twice is proved with fresh Secrets. */
-	x->is_refetched = !x->is_kept;
 	if (!x->is_kept)
 		http_pause(x->request);
 	fetch_secrets(x, x->is_kept ? r->opt.secret_ttl_ms : 1);

@@ -250,7 +250,8 @@ static void garbage_behind_a_record_ends_the_connection_at_once(void **state)
 	struct client *client = answered_client(tls, &out);
 	CLEANUP(buf_release) struct buf sealed = BUF_INIT(4096);
 	buf_put_str(&sealed, seal(client, out, STR(POST_HEAD "Content-Length: 5\r\n\r\nhe")));
-	buf_put_str(&sealed, STR("\x17\x03\x03\x00\x20 this is no record of this connection"));
+	buf_put_str(&sealed, STR("\x17\x03\x03\x00\x20"
+				 "this is no record of this client"));
 	send_raw(client, buf_str(&sealed));
 	assert_true(run_until(&tls->world, has_none_open, NULL, 2000));
 	assert_int_equal(tls->world.n_aborts, 1);
