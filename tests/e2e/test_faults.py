@@ -46,10 +46,18 @@ def waiting():
 
 
 @pytest.fixture
-def live(cluster, kubeconfig, tmp_path, library):
-    """The life of a journal through faults."""
-    numbers = itertools.count()
-    return lambda *faults: Endurance(cluster, kubeconfig, library, tmp_path / f"life-{next(numbers)}", *faults)
+def live(cluster, kubeconfig, tmp_path, library, waiting):
+    """The life of a journal through faults. Nothing of it is left after the test, unless it waits."""
+    lives = []
+
+    def live_one(*faults):
+        lives.append(life := Endurance(cluster, kubeconfig, library, tmp_path / f"life-{len(lives)}", *faults))
+        return life
+
+    yield live_one
+    for life in lives:
+        if life not in waiting[cluster]:
+            life.buildhook.stop()
 
 
 @pytest.fixture
