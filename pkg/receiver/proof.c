@@ -83,7 +83,9 @@ static void collect_secrets(struct exchange *x)
 	drop_secrets(x);
 	x->cannot_ask = x->is_late;
 	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc ? bc->uid : "");
-	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
+	if (!bc || !hook)
+		return;
+	for (size_t i = 0; i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
 			keep_secret(x, str_of(hook->secrets[i].text));
 		else
