@@ -1,0 +1,466 @@
+/*
+ * The real receiver with its sockets, API server and journal left out: one delivery, fed piece by
+ * piece, requests for Secrets that the test answers, in virtual time.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "buildconfig/buildconfig.h"
+#include "crypto/crypto.h"
+#include "receiver/exchange.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MAX_CALLS 8
+
+/* A delivery, and what became of it. */
+struct http_request {
+	const char *method, *path;
+	struct http_header headers[4];
+	size_t n_headers;
+	int64_t length;
+	void *user;
+	bool is_paused;
+	size_t n_resumed;
+	int status; /* 0: none yet */
+	struct buf answer;
+	struct buf fields; /* names of the answer's headers */
+};
+
+struct world {
+	int64_t now_ms;
+	bool is_full; /* the journal */
+	struct clock *clock;
+	struct kube_client *client;
+	struct kube_store *store;
+	struct kube_secrets *secrets;
+	struct news *news;
+	struct sightings *sightings;
+	struct queue *queue;
+	struct metrics *metrics;
+	struct receiver *receiver;
+	struct kube_call *calls[MAX_CALLS]; /* the API server's, unanswered */
+	char asked[MAX_CALLS][128];
+	size_t n_calls;
+	struct http_request *request;
+};
+
+static struct world *world; /* of the journal below */
+
+/* No delivery here gets as far as to be stored. */
+
+bool journal_is_writable(const struct journal *journal)
+{
+	(void)journal;
+	return !world->is_full;
+}
+
+uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg)
+{
+	(void)journal;
+	(void)changes;
+	(void)n;
+	(void)fn;
+	(void)arg;
+	fail();
+	return 0;
+}
+
+uint64_t journal_ask(struct journal *journal, const struct journal_change *changes, size_t n,
+		     journal_add_fn fn, void *arg)
+{
+	return journal_add(journal, changes, n, fn, arg);
+}
+
+void journal_forget(struct journal *journal, uint64_t ticket)
+{
+	(void)journal;
+	assert_int_equal(ticket, 0);
+}
+
+/* pkg/net without sockets. */
+
+struct str http_method(const struct http_request *r)
+{
+	return str_of(r->method);
+}
+
+struct str http_path(const struct http_request *r)
+{
+	return str_of(r->path);
+}
+
+struct str http_header(const struct http_request *r, const char *name, size_t *n)
+{
+	struct str first = STR("");
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->n_headers; i++)
+		if (str_eq_nocase(r->headers[i].name, str_of(name)) && count++ == 0)
+			first = r->headers[i].value;
+	if (n)
+		*n = count;
+	return first;
+}
+
+bool http_refuse_expectation(struct http_request *r)
+{
+	(void)r;
+	return false;
+}
+
+bool http_refuse_length(struct http_request *r)
+{
+	(void)r;
+	return false;
+}
+
+int64_t http_content_length(const struct http_request *r)
+{
+	return r->length;
+}
+
+void http_set_user(struct http_request *r, void *user)
+{
+	r->user = user;
+}
+
+void *http_user(const struct http_request *r)
+{
+	return r->user;
+}
+
+void http_pause(struct http_request *r)
+{
+	r->is_paused = true;
+}
+
+void http_resume(struct http_request *r)
+{
+	r->is_paused = false;
+	r->n_resumed++;
+}
+
+void http_respond(struct http_request *r, int status, const struct http_header *headers,
+		  size_t n_headers, struct str body)
+{
+	assert_int_equal(r->status, 0);
+	r->status = status;
+	for (size_t i = 0; i < n_headers; i++)
+		buf_printf(&r->fields, "%.*s ", STR_ARG(headers[i].name));
+	buf_put_str(&r->answer, body);
+	r->user = NULL;
+}
+
+/* The API server. */
+
+static void *on_start(void *ctx, struct kube_call *call, const struct kube_request *request)
+{
+	struct world *w = ctx;
+
+	if (strstr(request->path, "/secrets/") == NULL)
+		return "";
+	assert_true(w->n_calls < MAX_CALLS);
+	(void)snprintf(w->asked[w->n_calls], sizeof(w->asked[0]), "%s",
+		       strrchr(request->path, '/') + 1);
+	w->calls[w->n_calls] = call;
+	return &w->calls[w->n_calls++];
+}
+
+static void on_cancel(void *ctx, void *handle)
+{
+	struct world *w = ctx;
+
+	for (size_t i = 0; i < w->n_calls; i++)
+		if (handle == &w->calls[i])
+			w->calls[i] = NULL;
+}
+
+static int64_t now(void *arg)
+{
+	return ((struct world *)arg)->now_ms;
+}
+
+static void no_random(void *arg, void *out, size_t n)
+{
+	(void)arg;
+	memset(out, 4, n);
+}
+
+static void *parse_buildconfig(void *arg, const cJSON *doc)
+{
+	(void)arg;
+	return buildconfig_parse(doc);
+}
+
+static void free_buildconfig(void *object)
+{
+	buildconfig_free(object);
+}
+
+static void on_queue(void *arg)
+{
+	(void)arg;
+}
+
+static void start_receiver(struct world *w, uint64_t max_buffer_bytes)
+{
+	receiver_free(w->receiver);
+	w->receiver = receiver_new(&(struct receiver_options){
+		.clock = w->clock,
+		.client = w->client,
+		.store = w->store,
+		.secrets = w->secrets,
+		.news = w->news,
+		.sightings = w->sightings,
+		.queue = w->queue,
+		.metrics = w->metrics,
+		.max_buffer_bytes = max_buffer_bytes,
+		.secret_ttl_ms = 30000,
+		.start_timeout_ms = 4000,
+	});
+}
+
+static int set_up(void **state)
+{
+	struct world *w = mem_new(1, sizeof(*w));
+	struct clock_source source = {now, now, no_random, w};
+	struct kube_transport transport = {.ctx = w, .start = on_start, .cancel = on_cancel};
+
+	world = w;
+	w->now_ms = 1000000;
+	w->clock = clock_new(&source);
+	w->client = kube_client_new_over(w->clock, &transport);
+	w->store = kube_store_new(
+		&(struct kube_store_type){.parse = parse_buildconfig, .free = free_buildconfig});
+	w->secrets = kube_secrets_new(&(struct kube_secrets_options){
+		.client = w->client, .clock = w->clock, .ttl_ms = 30000});
+	w->news = news_new();
+	w->sightings = sightings_new();
+	w->queue = queue_new(w->clock, &(struct queue_backoff){5, 1000}, on_queue, w);
+	w->metrics = metrics_new();
+	start_receiver(w, 8 << 20);
+	kube_store_begin_list(w->store, NULL);
+	kube_store_end_list(w->store, NULL);
+	*state = w;
+	return 0;
+}
+
+static void forget_request(struct world *w)
+{
+	struct http_request *r = TAKE(w->request);
+	struct http_handler handler = receiver_handler(w->receiver);
+
+	if (!r)
+		return;
+	if (r->user)
+		handler.on_abort(handler.arg, r);
+	buf_release(&r->answer);
+	buf_release(&r->fields);
+	free(r);
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	forget_request(w);
+	assert_int_equal(receiver_in_flight(w->receiver), 0);
+	receiver_free(w->receiver);
+	kube_secrets_free(w->secrets);
+	kube_client_free(w->client);
+	kube_store_free(w->store);
+	queue_free(w->queue);
+	news_free(w->news);
+	sightings_free(w->sightings);
+	metrics_free(w->metrics);
+	clock_free(w->clock);
+	free(w);
+	return 0;
+}
+
+static void pass(struct world *w, int64_t ms)
+{
+	int64_t until_ms = w->now_ms + ms;
+
+	for (;;) {
+		int64_t next_ms = clock_next_ms(w->clock);
+
+		if (next_ms < 0 || w->now_ms + next_ms > until_ms)
+			break;
+		w->now_ms += next_ms;
+		clock_run(w->clock);
+	}
+	w->now_ms = until_ms;
+}
+
+/* BuildConfig shop/cart with these members of its metadata, and triggers. */
+static void put_buildconfig(struct world *w, const char *uid, const char *metadata,
+			    const char *triggers)
+{
+	static unsigned version;
+	CLEANUP(buf_release) struct buf text = BUF_INIT(16 << 10);
+	CLEANUP(json_freep) cJSON *doc = NULL;
+
+	buf_printf(&text,
+		   "{\"kind\":\"BuildConfig\",\"apiVersion\":\"build.openshift.io/v1\","
+		   "\"metadata\":{\"namespace\":\"shop\",\"name\":\"cart\",\"uid\":\"%s\","
+		   "\"resourceVersion\":\"%u\"%s},\"spec\":{\"source\":{\"git\":{\"uri\":"
+		   "\"https://git.example.com/x.git\"}},\"strategy\":{\"dockerStrategy\":{}},"
+		   "\"triggers\":[%s]}}",
+		   uid, ++version, metadata, triggers);
+	assert_int_equal(json_parse(&doc, buf_str(&text), NULL), 0);
+	kube_store_put(w->store, doc, w->now_ms);
+}
+
+#define INLINE(secret) "{\"type\":\"GitHub\",\"github\":{\"secret\":\"" secret "\"}}"
+#define REFERENCE(name)                                                                            \
+	"{\"type\":\"GitHub\",\"github\":{\"secretReference\":{\"name\":\"" name "\"}}}"
+#define HOOK "/hooks/shop/cart/github"
+#define IN_PATH(secret)                                                                            \
+	"/apis/build.openshift.io/v1/namespaces/shop/buildconfigs/cart/webhooks/" secret "/github"
+#define BODY "{\"zen\":\"x\"}"
+
+static struct http_request *new_request(struct world *w, const char *path, int64_t length)
+{
+	struct http_request *r = mem_new(1, sizeof(*r));
+
+	forget_request(w);
+	w->request = r;
+	r->method = "POST";
+	r->path = path;
+	r->length = length;
+	r->answer = (struct buf)BUF_INIT(64 << 10);
+	r->fields = (struct buf)BUF_INIT(4096);
+	return r;
+}
+
+static void put_header(struct http_request *r, const char *name, const char *value)
+{
+	r->headers[r->n_headers++] = (struct http_header){str_of(name), str_of(value)};
+}
+
+static void begin(struct world *w)
+{
+	struct http_handler handler = receiver_handler(w->receiver);
+
+	handler.on_head(handler.arg, w->request);
+}
+
+static void feed(struct world *w, struct str bytes)
+{
+	struct http_handler handler = receiver_handler(w->receiver);
+
+	assert_false(w->request->is_paused);
+	handler.on_body(handler.arg, w->request, bytes);
+}
+
+static void finish(struct world *w)
+{
+	struct http_handler handler = receiver_handler(w->receiver);
+
+	handler.on_end(handler.arg, w->request);
+}
+
+/* GitHub's ping, signed with SECRET; NULL: not signed. Its body has come. */
+static struct http_request *ping(struct world *w, const char *path, const char *secret)
+{
+	static char signature[8 + CRYPTO_SHA256_HEX];
+	struct http_request *r = new_request(w, path, strlen(BODY));
+
+	put_header(r, "X-GitHub-Event", "ping");
+	put_header(r, "Content-Type", "application/json");
+	if (secret) {
+		struct crypto_hmac *hmac = crypto_hmac_new(str_of(secret));
+		unsigned char digest[CRYPTO_SHA256_BYTES];
+
+		crypto_hmac_update(hmac, STR(BODY));
+		crypto_hmac_final(hmac, digest);
+		crypto_hmac_free(hmac);
+		memcpy(signature, "sha256=", 7);
+		crypto_hex(signature + 7, digest, sizeof(digest));
+		put_header(r, "X-Hub-Signature-256", signature);
+	}
+	begin(w);
+	if (r->status)
+		return r;
+	feed(w, STR(BODY));
+	if (!r->status)
+		finish(w);
+	return r;
+}
+
+/* The oldest of the unanswered questions. Returns the name of the Secret. */
+static const char *answer(struct world *w, int status, const char *body)
+{
+	struct kube_transport_answer answer = {.status = status, .body = str_of(body)};
+
+	for (size_t i = 0; i < w->n_calls; i++) {
+		struct kube_call *call = TAKE(w->calls[i]);
+
+		if (!call)
+			continue;
+		kube_transport_done(call, &answer);
+		pass(w, 0);
+		return w->asked[i];
+	}
+	fail_msg("nothing was asked");
+	return "";
+}
+
+static void answer_secret(struct world *w, const char *metadata, const char *data)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(16 << 10);
+	size_t i = 0;
+
+	while (!w->calls[i])
+		assert_true(++i < w->n_calls);
+	buf_printf(&text,
+		   "{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"namespace\":"
+		   "\"shop\",\"name\":\"%s\",\"uid\":\"s\",\"resourceVersion\":\"1\"%s},"
+		   "\"data\":{%s}}",
+		   w->asked[i], metadata, data);
+	(void)answer(w, 200, text.data);
+}
+
+#define KEY_ABC "\"WebHookSecretKey\":\"YWJj\""
+#define KEY_DEF "\"WebHookSecretKey\":\"ZGVm\""
+
+/* The API server is up: it has answered something. */
+static void bring_up(struct world *w)
+{
+	put_buildconfig(w, "up", "", REFERENCE("up"));
+	(void)ping(w, HOOK, "abc");
+	answer_secret(w, "", KEY_ABC);
+	assert_int_equal(w->request->status, 200);
+	forget_request(w);
+	kube_store_remove(w->store, "shop/cart");
+	w->n_calls = 0;
+}
+
+static void expect_status(struct world *w, int status)
+{
+	pass(w, 500);
+	if (w->request->status != status)
+		fail_msg("status %d", w->request->status);
+}
+
+static struct sighting *sighting(struct world *w)
+{
+	return sightings_find(w->sightings, "u", "github");
+}
+
+static void expect_refusal(struct world *w, const char *why)
+{
+	expect_status(w, 401);
+	assert_non_null(sighting(w));
+	assert_string_equal(sighting(w)->refused_why, why);
+}
