@@ -124,8 +124,9 @@ static int load(struct http_tls *tls, struct err *err)
 	if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert_file) != 1)
 		return err_set(err, ERR_INVALID, "tls certificate \"%.100s\": %s", tls->cert_file,
 			       first_problem());
-	/* Refuses one that is not the certificate's. */
-	if (SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) != 1)
+	/* The first takes a key of another kind (RSA, EC) for that of a certificate to come. */
+	if (SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(ctx) != 1)
 		return err_set(err, ERR_INVALID, "tls key \"%.100s\": %s", tls->key_file,
 			       first_problem());
 	/* Connections hold the one that they began with. */

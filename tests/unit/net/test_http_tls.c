@@ -647,15 +647,26 @@ static void a_key_with_a_passphrase_is_an_error(void **state)
 	assert_true(str_starts(str_of(err.msg), STR("tls key \"")));
 }
 
+static void write_rsa_key(const char *path)
+{
+	EVP_PKEY *key = EVP_RSA_gen(2048);
+	FILE *file = fopen(path, "we");
+	assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+	assert_int_equal(fclose(file), 0);
+	EVP_PKEY_free(key);
+}
+
 static void a_missing_file_or_another_key_is_an_error(void **state)
 {
 	struct tls_world *tls = *state;
-	char other_key[64], other_cert[64];
+	char other_key[64], other_cert[64], rsa_key[64];
 	struct http_server *server = NULL;
 	struct http_options options = tls_options(tls);
 	path_of(other_key, sizeof(other_key), tls, "other.key");
 	path_of(other_cert, sizeof(other_cert), tls, "other.crt");
+	path_of(rsa_key, sizeof(rsa_key), tls, "rsa.key");
 	write_pair(other_cert, other_key, 300);
+	write_rsa_key(rsa_key);
 	const struct {
 		const char *cert, *key, *message, *why;
 	} cases[] = {
@@ -664,6 +675,7 @@ static void a_missing_file_or_another_key_is_an_error(void **state)
 		{tls->cert, "/nowhere/tls.key",
 		 "tls key \"/nowhere/tls.key\": ", "No such file or directory"},
 		{tls->cert, other_key, "tls key \"", "key values mismatch"},
+		{tls->cert, rsa_key, "tls key \"", "no certificate assigned"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = {0};
