@@ -28,7 +28,7 @@
 /*
  * seen_ms is the journal's own time, which wall-clock jumps don't move; accepted_ms is what people
  * read. Indexes are in order of acceptance within equal keys: each entry ends with the rowid, which
- * is seq.
+ * is seq. In the order in which check_schema() asks for it.
  */
 static const char version_1[] =
 	"CREATE TABLE change ("
@@ -45,9 +45,9 @@ static const char version_1[] =
 	"build TEXT NOT NULL, reason TEXT NOT NULL,"
 	"delivery_sum INTEGER NOT NULL, content_sum INTEGER NOT NULL, progress_sum INTEGER NOT "
 	"NULL) STRICT;"
+	"CREATE TABLE probe (filler BLOB) STRICT;"
 	"CREATE INDEX by_state ON change (state, seen_ms);"
-	"CREATE INDEX pending ON change (namespace, name) WHERE state < 2;"
-	"CREATE TABLE probe (filler BLOB) STRICT;";
+	"CREATE INDEX pending ON change (namespace, name) WHERE state < 2;";
 
 /* Step I leads from version I to version I + 1. */
 static const char *const steps[] = {version_1};
@@ -215,14 +215,14 @@ static int check_rows(sqlite3 *db, struct err *err)
 
 /*
  * What made the tables is in the file word by word. A bit that fell over there may leave SQL that
- * is right, and tables that are not ours.
+ * is right, and tables that are not ours. The order of the words is not: VACUUM changes it.
  */
 static int check_schema(sqlite3 *db, struct err *err)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db,
 				    "SELECT group_concat(sql || ';', '') = ?1 FROM "
-				    "(SELECT sql FROM sqlite_schema ORDER BY rowid)",
+				    "(SELECT sql FROM sqlite_schema ORDER BY type DESC, name)",
 				    -1, &stmt, NULL);
 
 	if (rc != SQLITE_OK)
