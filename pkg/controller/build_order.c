@@ -15,9 +15,17 @@
 #define MAX_AHEAD_MS INT64_C(300000)
 #define MIN_AWAIT_MS 1000
 
+/* What is learned of one that was replaced meanwhile says nothing of its successor's Builds. */
+static bool is_replaced(const struct start *s)
+{
+	const struct buildconfig *bc = object_buildconfig(s->work.object);
+
+	return !bc || strcmp(bc->uid, s->change->uid) != 0;
+}
+
 static void note_looked(struct start *s, int64_t number)
 {
-	if (number > s->work.object->known_version)
+	if (number > s->work.object->known_version && !is_replaced(s))
 		s->work.object->known_version = number;
 }
 

@@ -11,7 +11,7 @@
 
 #define BUILDCONFIG                                                                                \
 	"{\"apiVersion\":\"build.openshift.io/v1\",\"kind\":\"BuildConfig\",\"metadata\":{"        \
-	"\"namespace\":\"shop\",\"name\":\"cart\",\"uid\":\"u1\",\"resourceVersion\":\"%d\"},"     \
+	"\"namespace\":\"shop\",\"name\":\"cart\",\"uid\":\"%s\",\"resourceVersion\":\"%d\"},"     \
 	"\"spec\":{\"source\":{\"git\":{\"uri\":\"https://git.example.com/cart.git\"}},"           \
 	"\"strategy\":{\"type\":\"Docker\",\"dockerStrategy\":{}},\"triggers\":[{\"type\":"        \
 	"\"GitHub\",\"github\":{\"secret\":\"inline\"}}]},\"status\":{\"lastVersion\":%d}}"
@@ -43,13 +43,37 @@ struct start_world {
 	char label[BUILD_DELIVERY_LABEL_CHARS +
 		   1]; /* of the Build with number 1, once it is made */
 	bool is_made;
-	int n_posts; /* that start a build */
+	const char *uid; /* of the BuildConfig */
+	int resource_version;
+	bool is_replaced_now; /* when our own Builds are asked for */
+	int n_posts;          /* that start a build */
+	int n_looks;          /* at the Build with number 1 */
 };
 
 static void answer(struct call *call, int status, const char *body)
 {
 	call->status = status;
 	(void)snprintf(call->body, sizeof(call->body), "%s", body);
+}
+
+/* Into the cache. */
+static void put_buildconfig(struct start_world *w)
+{
+	char text[1024];
+	cJSON *doc;
+
+	(void)snprintf(text, sizeof(text), BUILDCONFIG, w->uid, w->resource_version, 0);
+	assert_int_equal(json_parse(&doc, str_of(text), NULL), 0);
+	kube_store_put(w->store, doc, w->base.mono_ms);
+	cJSON_Delete(doc);
+}
+
+static void replace_buildconfig(struct start_world *w)
+{
+	w->is_replaced_now = false;
+	w->uid = "u2";
+	w->resource_version++;
+	put_buildconfig(w);
 }
 
 static void serve(struct call *call, const struct kube_request *request)
@@ -62,7 +86,10 @@ static void serve(struct call *call, const struct kube_request *request)
 	if (strstr(request->path, "/builds?labelSelector=")) {
 		answer(call, 200, "{\"kind\":\"BuildList\",\"items\":[]}");
 		w->is_made = true;
+		if (w->is_replaced_now)
+			replace_buildconfig(w);
 	} else if (strstr(request->path, "/builds/cart-1") && w->is_made) {
+		w->n_looks++;
 		(void)snprintf(body, sizeof(body), BUILD, 1, w->label, 1);
 		answer(call, 200, body);
 	} else if (is_post && (strstr(request->path, "/instantiate") ||
@@ -71,7 +98,7 @@ static void serve(struct call *call, const struct kube_request *request)
 		(void)snprintf(body, sizeof(body), BUILD, 2, "ours", 2);
 		answer(call, 201, body);
 	} else if (strstr(request->path, "/buildconfigs/cart")) {
-		(void)snprintf(body, sizeof(body), BUILDCONFIG, 2, 1);
+		(void)snprintf(body, sizeof(body), BUILDCONFIG, w->uid, w->resource_version, 1);
 		answer(call, 200, body);
 	}
 }
@@ -178,6 +205,8 @@ static int setup(void **state)
 	*state = w;
 	if (!w || world_init(&w->base) != 0)
 		return -1;
+	w->uid = "u1";
+	w->resource_version = 1;
 	make_parts(w);
 	return 0;
 }
@@ -217,15 +246,9 @@ static void go_for(struct start_world *w, int64_t ms)
 /* The cache is behind: it does not know of number 1. */
 static void sync_store(struct start_world *w)
 {
-	char text[1024];
-	cJSON *doc;
-
-	(void)snprintf(text, sizeof(text), BUILDCONFIG, 1, 0);
-	assert_int_equal(json_parse(&doc, str_of(text), NULL), 0);
 	kube_store_begin_list(w->store, NULL);
-	kube_store_put(w->store, doc, w->base.mono_ms);
+	put_buildconfig(w);
 	kube_store_end_list(w->store, NULL);
-	cJSON_Delete(doc);
 	controller_resume(w->controller);
 }
 
@@ -306,6 +329,26 @@ static void kubernetes_starts_a_build_beside_that_of_another_delivery(void **sta
 	check_foreign(state, CONTROLLER_KUBERNETES);
 }
 
+/* Its successor counts from 1 again: what was looked at of the one says nothing of the other. */
+static void builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_at_anew(void **state)
+{
+	struct start_world *w = *state;
+	struct journal_change change = sample("d2", "refs/heads/main");
+	struct end end = {0};
+
+	w->is_replaced_now = true;
+	start_beside(w, &end, CONTROLLER_OPENSHIFT, "another");
+	end.state = JOURNAL_ACCEPTED;
+	w->n_looks = 0;
+	change.uid = "u2";
+	assert_int_equal(add(&w->base, &change, 1).status, ERR_OK);
+	controller_poke(w->controller, "shop/cart");
+	go_for(w, GIVE_UP_MS);
+	journal_each_recent(w->base.journal, 1, keep_end, &end);
+	assert_int_equal(end.state, JOURNAL_STARTED);
+	assert_int_equal(w->n_looks, 1);
+}
+
 #define START_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -315,6 +358,8 @@ int main(void)
 		START_TEST(kubernetes_takes_a_build_that_another_replica_makes_of_this_delivery),
 		START_TEST(openshift_starts_a_build_beside_that_of_another_delivery),
 		START_TEST(kubernetes_starts_a_build_beside_that_of_another_delivery),
+		START_TEST(
+			builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_at_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
