@@ -456,13 +456,16 @@ static void tables_that_are_not_as_they_were_made_are_damage(void **state)
 	}
 }
 
-/* An admin may, and it puts the tables before the indexes. */
-static void a_journal_that_was_vacuumed_is_no_damage(void **state)
+/* VACUUM puts the tables before the indexes, ANALYZE adds one. */
+static void what_an_admin_may_do_to_it_is_no_damage(void **state)
 {
 	struct world *world = *state;
 
 	make_journal(world, 3);
 	run_sql(world, "journal.db", "VACUUM");
+	world_must_open(world);
+	world_close(world);
+	run_sql(world, "journal.db", "ANALYZE");
 	world_must_open(world);
 	assert_int_equal(count_pending(world), 3);
 }
@@ -677,7 +680,7 @@ int main(void)
 		WORLD_TEST(a_folder_in_the_way_of_a_new_journal_is_named),
 		WORLD_TEST(a_rollback_journal_beside_it_is_not_carried_out),
 		WORLD_TEST(tables_that_are_not_as_they_were_made_are_damage),
-		WORLD_TEST(a_journal_that_was_vacuumed_is_no_damage),
+		WORLD_TEST(what_an_admin_may_do_to_it_is_no_damage),
 		WORLD_TEST(damage_is_noticed_also_where_there_is_no_log),
 		WORLD_TEST(a_bit_that_fell_over_is_noticed_or_means_nothing),
 		WORLD_TEST(a_torn_log_loses_only_its_end),
