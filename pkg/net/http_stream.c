@@ -76,7 +76,8 @@ ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n)
 
 bool http_stream_has_pending(const struct http_stream *stream)
 {
-	return stream->ssl && (stream->has_failed || SSL_has_pending(stream->ssl));
+	return stream->ssl && (stream->has_failed || SSL_has_pending(stream->ssl) ||
+			       SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN);
 }
 
 bool http_stream_is_readable(struct http_stream *stream)

@@ -26,7 +26,7 @@ int http_stream_handshake(struct http_stream *stream);
 ssize_t http_stream_read(struct http_stream *stream, char *p, size_t n);
 /* How many of the N > 0 bytes were taken. */
 ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n);
-/* Something was received, or went wrong, that the socket will not report again. */
+/* Something was received, be it the end, or went wrong, that the socket will not report again. */
 bool http_stream_has_pending(const struct http_stream *stream);
 /* Without consuming anything: true when the socket has something to read or is at its end, false
  * when there is nothing. */

@@ -257,6 +257,22 @@ static void garbage_behind_a_record_ends_the_connection_at_once(void **state)
 	assert_int_equal(tls->world.n_aborts, 1);
 }
 
+/* The times of a head and of an idle client are far longer. */
+static void a_goodbye_behind_a_record_is_heard_at_once(void **state)
+{
+	struct tls_world *tls = *state;
+	BIO *out;
+	struct client *client = answered_client(tls, &out);
+	char *records;
+	(void)seal(client, out, STR("POST /hooks/b HTTP/1.1\r\n"));
+	size_t before = (size_t)BIO_pending(out);
+	assert_int_equal(SSL_shutdown(client->ssl), 0);
+	size_t n = (size_t)BIO_get_mem_data(out, &records);
+	assert_true(n > before);
+	send_raw(client, str_range(records, n));
+	expect_answers(&tls->world, client, "200 400!");
+}
+
 static void an_answer_to_who_has_gone_ends_the_connection(void **state)
 {
 	struct tls_world *tls = *state;
@@ -742,6 +758,7 @@ int main(void)
 		IN_WORLD(a_late_answer_goes_on_with_what_is_left_in_tls),
 		IN_WORLD(a_record_and_a_half_are_the_bytes_of_one),
 		IN_WORLD(garbage_behind_a_record_ends_the_connection_at_once),
+		IN_WORLD(a_goodbye_behind_a_record_is_heard_at_once),
 		IN_WORLD(an_answer_to_who_has_gone_ends_the_connection),
 		IN_WORLD(a_full_socket_delays_the_handshake_and_the_answer),
 		IN_WORLD(a_full_socket_delays_a_new_key),
