@@ -112,8 +112,10 @@ void timer_start(struct clock *clock, struct timer *timer, int64_t delay_ms, tim
 {
 	timer_stop(clock, timer);
 	if (clock->n == clock->cap) {
-		clock->cap = clock->cap ? clock->cap * 2 : 16;
-		clock->heap = mem_resize(clock->heap, clock->cap, sizeof(struct timer *));
+		size_t cap = clock->cap ? clock->cap * 2 : 16;
+
+		clock->heap = mem_resize(clock->heap, cap, sizeof(struct timer *));
+		clock->cap = cap;
 	}
 	timer->fn = fn;
 	timer->arg = arg;
