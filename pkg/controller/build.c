@@ -190,8 +190,8 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	s->work.object->throttled_reads = 0;
 	flood_take(&s->work.object->flood, &c->limit, clock_mono_ms(c->opt.clock));
 	start_note_own(s);
-	if (s->number == s->work.object->looked_version + 1)
-		s->work.object->looked_version = s->number;
+	if (s->number == s->work.object->origin.looked_version + 1)
+		s->work.object->origin.looked_version = s->number;
 	controller_count_build(c, s->change->host,
 			       clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
 	log_start(s, LOG_INFO, "build started", NULL);

@@ -25,8 +25,8 @@ static bool is_replaced(const struct start *s)
 
 static void note_looked(struct start *s, int64_t number)
 {
-	if (number > s->work.object->known_version && !is_replaced(s))
-		s->work.object->known_version = number;
+	if (number > s->work.object->order.known_version && !is_replaced(s))
+		s->work.object->order.known_version = number;
 }
 
 /* 0: not said, or not to be believed. */
@@ -59,8 +59,8 @@ static bool is_of_newer_push(struct start *s, const cJSON *build)
 		json_member(json_at(build, "metadata/annotations"), BUILD_REF_ANNOTATION);
 	int64_t ms = accepted_ms(s, build);
 
-	if (ms > s->work.object->known_accepted_ms)
-		s->work.object->known_accepted_ms = ms;
+	if (ms > s->work.object->order.known_accepted_ms)
+		s->work.object->order.known_accepted_ms = ms;
 	return cJSON_IsString(ref) && strcmp(ref->valuestring, s->change->ref) == 0 &&
 	       ms > s->change->accepted_ms;
 }
@@ -71,7 +71,7 @@ bool start_is_overtaken(struct start *s, const cJSON *build)
 		supersede(s, build);
 		return true;
 	}
-	if (s->number == s->work.object->known_version + 1)
+	if (s->number == s->work.object->order.known_version + 1)
 		note_looked(s, s->number);
 	return false;
 }
@@ -79,7 +79,7 @@ bool start_is_overtaken(struct start *s, const cJSON *build)
 /* Those between the last that was looked at and this one may be another's. */
 void start_note_own(struct start *s)
 {
-	if (s->number == s->work.object->known_version + 1)
+	if (s->number == s->work.object->order.known_version + 1)
 		note_looked(s, s->number);
 }
 
@@ -112,11 +112,11 @@ static int64_t missing_for_ms(const struct start *s)
 	int64_t now_ms = clock_mono_ms(s->work.controller->opt.clock);
 	int64_t since_ms;
 
-	if (object->gap_number != s->look_at) {
-		object->gap_number = s->look_at;
-		object->gap_ms = now_ms - missed_before_ms(s);
+	if (object->order.gap_number != s->look_at) {
+		object->order.gap_number = s->look_at;
+		object->order.gap_ms = now_ms - missed_before_ms(s);
 	}
-	since_ms = object->gap_ms;
+	since_ms = object->order.gap_ms;
 	if (s->look_at <= object->seen_version && object->seen_version_ms < since_ms)
 		since_ms = object->seen_version_ms;
 	return now_ms - since_ms;
@@ -177,7 +177,7 @@ static void on_earlier_build(void *arg, const struct kube_response *response)
 	} else {
 		s->is_settled = s->is_settled || is_missing || is_old(s, response->doc);
 		s->look_at--;
-		s->work.object->look_back =
+		s->work.object->order.look_back =
 			(struct look_back){s->change->seq, s->version, s->look_at, s->is_settled};
 		look_at_next(s);
 	}
@@ -188,7 +188,9 @@ static int64_t known_version(const struct start *s)
 {
 	const struct object *object = s->work.object;
 
-	return s->change->accepted_ms < object->known_accepted_ms ? 0 : object->known_version;
+	return s->change->accepted_ms < object->order.known_accepted_ms
+		       ? 0
+		       : object->order.known_version;
 }
 
 int64_t start_next_number(const struct start *s)
@@ -219,7 +221,7 @@ static void look_at_next(struct start *s)
 
 void start_look_back(struct start *s)
 {
-	const struct look_back *before = &s->work.object->look_back;
+	const struct look_back *before = &s->work.object->order.look_back;
 
 	s->look_at = s->version;
 	if (before->seq == s->change->seq && before->version == s->version) {

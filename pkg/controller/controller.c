@@ -33,8 +33,8 @@ static void on_resync(void *arg)
 		return;
 	}
 	flood_take(&c->resync_flood, &c->resync_limit, now_ms);
-	object->recheck_ms = now_ms - JUST_FETCHED_MS;
-	object->is_owning_denied = false;
+	object->secrets.recheck_ms = now_ms - JUST_FETCHED_MS;
+	object->secrets.is_owning_denied = false;
 	queue_add(c->opt.queue, object->key);
 	timer_start(c->opt.clock, &object->resync, c->opt.resync_ms, on_resync, object);
 }
@@ -49,7 +49,7 @@ static struct object *get_object(struct controller *c, const char *key)
 	object = mem_new(1, sizeof(*object));
 	object->controller = c;
 	object->key = mem_strdup(key);
-	object->known_version = -1;
+	object->order.known_version = -1;
 	HASH_ADD_KEYPTR(hh, c->objects, object->key, strlen(object->key), object);
 	spread_ms = (int64_t)clock_random_below(c->opt.clock, (uint64_t)c->opt.resync_ms / 2 + 1);
 	timer_start(c->opt.clock, &object->resync, c->opt.resync_ms - spread_ms, on_resync, object);
@@ -61,8 +61,7 @@ static void free_object(struct controller *c, struct object *object)
 	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	HASH_DEL(c->objects, object);
 	timer_stop(c->opt.clock, &object->resync);
-	free(object->trouble);
-	free(object->trouble_secret);
+	secret_set_trouble(&object->secrets, NULL, NULL);
 	free(object->key);
 	free(object);
 }
@@ -80,14 +79,6 @@ void object_split(const struct object *object, char *namespace_, char *name)
 const struct buildconfig *object_buildconfig(const struct object *object)
 {
 	return kube_store_find(object->controller->opt.store, object->key);
-}
-
-void object_set_trouble(struct object *object, const char *secret, const char *text)
-{
-	free(object->trouble);
-	free(object->trouble_secret);
-	object->trouble = text ? mem_strdup(text) : NULL;
-	object->trouble_secret = text ? mem_strdup(secret) : NULL;
 }
 
 int64_t backoff_ms(struct clock *clock, unsigned attempts, int64_t base_ms, int64_t max_ms)
@@ -251,17 +242,14 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 	if (before && (!after || strcmp(before->uid, after->uid) != 0)) {
 		sightings_drop(c->opt.sightings, before->uid);
 		if (object) {
-			object_set_trouble(object, NULL, NULL);
-			object->known_version = -1;
-			object->known_accepted_ms = 0;
-			object->gap_number = 0;
-			object->has_looked_version = false;
-			object->origin = (struct origin){0};
+			secret_set_trouble(&object->secrets, NULL, NULL);
+			object->order = (struct order_memory){.known_version = -1};
+			object->origin = (struct origin_memory){0};
 			object->seen_version = 0;
 		}
 	}
 	if (object && after)
-		object->recheck_ms = clock_mono_ms(c->opt.clock) - c->opt.secret_ttl_ms;
+		object->secrets.recheck_ms = clock_mono_ms(c->opt.clock) - c->opt.secret_ttl_ms;
 	queue_add(c->opt.queue, key);
 }
 
@@ -280,7 +268,7 @@ void controller_resume(struct controller *c)
 
 	journal_each_pending_key(c->opt.journal, add_pending, c);
 	HASH_ITER (hh, c->objects, object, next) {
-		if (object->status_due_ms || object->trouble)
+		if (object->status.due_ms || object->secrets.trouble)
 			queue_add(c->opt.queue, object->key);
 	}
 	controller_run(c);

@@ -1,7 +1,5 @@
-/*
- * Events on BuildConfigs (events.k8s.io/v1). A repeat within some minutes counts up the series of
- * the first, as Kubernetes asks for, at most once a minute, instead of making another object.
- */
+#include "controller/event.h"
+
 #include "base/log.h"
 #include "controller/internal.h"
 

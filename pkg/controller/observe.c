@@ -29,7 +29,7 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 	s->name = name;
 	s->type = type;
 	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
-	s->is_owned = object->is_owning_denied || is_owned(s->secret, seen->bc);
+	s->is_owned = object->secrets.is_owning_denied || is_owned(s->secret, seen->bc);
 	s->wants_rotation = s->secret->state == KUBE_SECRET_PRESENT &&
 			    rotation_is_wanted(seen->bc, name, s->secret->rotated_for);
 	s->is_former = kube_secret_is_former(s->secret, seen->bc->name, seen->bc->uid);
@@ -115,21 +115,22 @@ static void observe_status(struct observation *out, struct object *object)
 	status_observe(&out->status, object, seen->bc, seen);
 	change = status_compare(&out->status, seen->bc);
 	fingerprint = status_fingerprint(&out->status, seen->bc);
-	seen->is_status_stale = change != STATUS_SAME && fingerprint != object->status_fingerprint;
+	seen->is_status_stale = change != STATUS_SAME && fingerprint != object->status.fingerprint;
 	if (!seen->is_status_stale) {
-		object->status_due_ms = 0;
+		object->status.due_ms = 0;
 		status_settle(object, seen->bc);
 		return;
 	}
-	if (!object->status_due_ms)
-		object->status_due_ms = now_ms;
-	seen->is_status_overdue = now_ms - object->status_due_ms > MAX_STATUS_DELAY_MS;
-	if (object->status_ms)
-		seen->status_wait_ms = until(
-			object->status_ms + (change == STATUS_REFUSED ? REFUSED_INTERVAL_MS
-								      : c->opt.status_interval_ms),
-			now_ms);
-	seen->status_wait_ms = longer(seen->status_wait_ms, until(object->status_retry_ms, now_ms));
+	if (!object->status.due_ms)
+		object->status.due_ms = now_ms;
+	seen->is_status_overdue = now_ms - object->status.due_ms > MAX_STATUS_DELAY_MS;
+	if (object->status.written_ms)
+		seen->status_wait_ms =
+			until(object->status.written_ms + (change == STATUS_REFUSED
+								   ? REFUSED_INTERVAL_MS
+								   : c->opt.status_interval_ms),
+			      now_ms);
+	seen->status_wait_ms = longer(seen->status_wait_ms, until(object->status.retry_ms, now_ms));
 	seen->status_wait_ms = longer(seen->status_wait_ms,
 				      flood_wait_ms(&c->status_flood, &c->status_limit, now_ms));
 }
@@ -147,8 +148,8 @@ void observe(struct observation *out, struct object *object)
 	if (!seen->bc || seen->bc->is_deleting)
 		return;
 	note_version(object, seen->bc);
-	seen->recheck_ms = object->recheck_ms;
-	seen->secret_wait_ms = until(object->secret_retry_ms, clock_mono_ms(c->opt.clock));
+	seen->recheck_ms = object->secrets.recheck_ms;
+	seen->secret_wait_ms = until(object->secrets.retry_ms, clock_mono_ms(c->opt.clock));
 	if (!seen->bc->is_ignored)
 		observe_secrets(seen, object);
 	observe_status(out, object);

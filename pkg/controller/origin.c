@@ -21,11 +21,12 @@ void origin_observe(struct observed *seen, struct object *object)
 
 	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
 		has_hook |= seen->bc->hooks[i].exists;
-	if (!object->has_looked_version || c->opt.backend != CONTROLLER_OPENSHIFT || !has_hook) {
-		object->has_looked_version = true;
-		object->looked_version = seen->bc->last_version;
+	if (!object->origin.has_looked_version || c->opt.backend != CONTROLLER_OPENSHIFT ||
+	    !has_hook) {
+		object->origin.has_looked_version = true;
+		object->origin.looked_version = seen->bc->last_version;
 	}
-	seen->has_unknown_build = seen->bc->last_version > object->looked_version;
+	seen->has_unknown_build = seen->bc->last_version > object->origin.looked_version;
 	seen->look_wait_ms = object->seen_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.clock);
 }
 
@@ -49,7 +50,7 @@ static size_t find_cause(const cJSON *build)
 
 void origin_note(struct object *object, const cJSON *build)
 {
-	struct origin *origin = &object->origin;
+	struct origin_memory *origin = &object->origin;
 	const char *name = json_str_at(build, "metadata/name");
 	const char *created = json_str_at(build, "metadata/creationTimestamp");
 	size_t type = find_cause(build);
@@ -94,7 +95,7 @@ void origin_act(struct object *object)
 	struct work *work = mem_new(1, sizeof(*work));
 	const struct buildconfig *bc = object_buildconfig(object);
 
-	object->looked_version = bc->last_version;
+	object->origin.looked_version = bc->last_version;
 	work_begin(work, object, release);
 	work_get_build(work, bc->namespace_, bc->name, bc->last_version, on_build);
 }

@@ -20,6 +20,14 @@ struct secret_work {
 	char name[KUBE_NAME_BYTES];
 };
 
+void secret_set_trouble(struct secret_memory *memory, const char *name, const char *text)
+{
+	free(memory->trouble);
+	free(memory->trouble_name);
+	memory->trouble = text ? mem_strdup(text) : NULL;
+	memory->trouble_name = text ? mem_strdup(name) : NULL;
+}
+
 static void release(struct work *work)
 {
 	free(work);
@@ -142,16 +150,16 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 	struct object *object = w->work.object;
 	struct clock *clock = w->work.controller->opt.clock;
 	int64_t wait_ms =
-		backoff_ms(clock, ++object->secret_failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
+		backoff_ms(clock, ++object->secrets.failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
 
 	if (retry_after_ms > wait_ms)
 		wait_ms = retry_after_ms;
-	if (!object->trouble || strcmp(object->trouble, text) != 0)
+	if (!object->secrets.trouble || strcmp(object->secrets.trouble, text) != 0)
 		log_msg(LOG_WARN, "controller", "webhook secret is not ready",
 			LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
 			LOG_FIELD("error", text));
-	object_set_trouble(object, w->name, text);
-	object->secret_retry_ms = clock_mono_ms(clock) + wait_ms;
+	secret_set_trouble(&object->secrets, w->name, text);
+	object->secrets.retry_ms = clock_mono_ms(clock) + wait_ms;
 	/* At once: the status tells of it. The Secret waits for its time. */
 	work_end(&w->work, RECONCILE_ERROR, 0);
 }
@@ -160,9 +168,9 @@ static void succeed(struct secret_work *w)
 {
 	struct object *object = w->work.object;
 
-	object->secret_failures = 0;
-	object->secret_retry_ms = 0;
-	object_set_trouble(object, NULL, NULL);
+	object->secrets.failures = 0;
+	object->secrets.retry_ms = 0;
+	secret_set_trouble(&object->secrets, NULL, NULL);
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
@@ -209,7 +217,7 @@ static void look_again(struct secret_work *w)
  */
 static void accept_one_owner(struct secret_work *w, const char *why)
 {
-	w->work.object->is_owning_denied = true;
+	w->work.object->secrets.is_owning_denied = true;
 	log_msg(LOG_INFO, "controller", "a shared webhook secret keeps its one owner",
 		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
 		LOG_FIELD("error", why));
@@ -309,7 +317,7 @@ static void on_request_read(void *arg, const struct kube_response *response)
 		write_secret(w, bc, secret);
 	} else {
 		/* The watch will tell what there is. */
-		object->secret_retry_ms = clock_mono_ms(c->opt.clock) + BEHIND_MS;
+		object->secrets.retry_ms = clock_mono_ms(c->opt.clock) + BEHIND_MS;
 		work_end(&w->work, RECONCILE_REQUEUE, 0);
 	}
 }

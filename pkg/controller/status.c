@@ -38,8 +38,8 @@ static void put_secret(struct status_secret *out, const struct object *object,
 			continue;
 		out->state = state_of(secret);
 		out->problem = secret->problem;
-		if (object->trouble && strcmp(object->trouble_secret, name) == 0)
-			out->problem = object->trouble;
+		if (object->secrets.trouble && strcmp(object->secrets.trouble_name, name) == 0)
+			out->problem = object->secrets.trouble;
 	}
 }
 
@@ -116,12 +116,12 @@ static void fail(struct status_work *w, const struct kube_response *response)
 	struct object *object = w->work.object;
 	struct clock *clock = w->work.controller->opt.clock;
 	int64_t wait_ms =
-		backoff_ms(clock, ++object->status_failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
+		backoff_ms(clock, ++object->status.failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
 
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
-	object->status_retry_ms = clock_mono_ms(clock) + wait_ms;
-	if (response->status == 403 && object->status_failures == 1)
+	object->status.retry_ms = clock_mono_ms(clock) + wait_ms;
+	if (response->status == 403 && object->status.failures == 1)
 		tell_forbidden(object, response->err.msg);
 	log_msg(LOG_WARN, "controller", "status was not written",
 		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("name", w->name),
@@ -149,11 +149,11 @@ static void on_applied(void *arg, const struct kube_response *response)
 	}
 	if (response->err.code == ERR_OK)
 		kube_store_put_written(c->opt.store, response->doc, clock_mono_ms(c->opt.clock));
-	object->status_failures = 0;
-	object->status_retry_ms = 0;
-	object->status_ms = clock_mono_ms(c->opt.clock);
-	object->status_due_ms = 0;
-	object->status_fingerprint = w->fingerprint;
+	object->status.failures = 0;
+	object->status.retry_ms = 0;
+	object->status.written_ms = clock_mono_ms(c->opt.clock);
+	object->status.due_ms = 0;
+	object->status.fingerprint = w->fingerprint;
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
@@ -182,12 +182,12 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 		if (!str_starts(str_of(state), STR("NotReady: ")))
 			continue;
 		is_ready = false;
-		if (object->is_not_ready_told)
+		if (object->status.is_not_ready_told)
 			continue;
 		(void)snprintf(note, sizeof(note), "%s webhook: %s", name, state);
 		event_send(object->controller, bc, EVENT_WARNING, "WebhookNotReady", note);
 	}
-	object->is_not_ready_told = !is_ready;
+	object->status.is_not_ready_told = !is_ready;
 }
 
 void status_settle(struct object *object, const struct buildconfig *bc)
@@ -212,14 +212,14 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 
 		if (!sighting)
 			continue;
-		if (object->ignored_told[type] != (uint32_t)sighting->ignored) {
-			object->ignored_told[type] = (uint32_t)sighting->ignored;
+		if (object->status.ignored_told[type] != (uint32_t)sighting->ignored) {
+			object->status.ignored_told[type] = (uint32_t)sighting->ignored;
 			(void)snprintf(note, sizeof(note), "%s webhook: %s", name,
 				       sighting->ignored_line);
 			event_send(object->controller, bc, EVENT_NORMAL, "WebhookIgnored", note);
 		}
-		if (object->refused_told[type] != (uint32_t)sighting->refused) {
-			object->refused_told[type] = (uint32_t)sighting->refused;
+		if (object->status.refused_told[type] != (uint32_t)sighting->refused) {
+			object->status.refused_told[type] = (uint32_t)sighting->refused;
 			(void)snprintf(note, sizeof(note), "%s webhook: request refused: %s", name,
 				       sighting->refused_why);
 			event_send(object->controller, bc, EVENT_WARNING, "WebhookRefused", note);

@@ -1,0 +1,26 @@
+/* Writes the annotations of buildconfig/status.h, and the Events that go with them. */
+#pragma once
+
+#include "buildconfig/status.h"
+
+struct object;
+struct observed;
+
+/* Zeroed: nothing was written. Times are monotonic; 0: never. */
+struct status_memory {
+	int64_t written_ms;   /* the last write */
+	int64_t due_ms;       /* since when a write is wanted */
+	int64_t retry_ms;     /* no attempt before this */
+	uint64_t fingerprint; /* of the last write: status_fingerprint() */
+	unsigned failures;    /* in a row */
+	/* The counters of the hook (journal/sightings.h) up to which Events were sent. */
+	uint32_t ignored_told[BUILDCONFIG_HOOKS], refused_told[BUILDCONFIG_HOOKS];
+	bool is_not_ready_told;
+};
+
+/* Fills OUT from what is known of the BuildConfig. */
+void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
+		    const struct observed *seen);
+/* The object shows what it should: only what is added from here on has to be written. */
+void status_settle(struct object *object, const struct buildconfig *bc);
+void status_act(struct object *object, const struct buildconfig *bc, const struct status *status);
