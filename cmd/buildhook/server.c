@@ -42,8 +42,8 @@ struct server {
 	size_t n_reflectors;
 	struct loop_wakeup *wakeup;
 	struct journal *journal;
-	struct news *news;
-	struct sightings *sightings;
+	struct waiters *waiters;
+	struct activity *activity;
 	struct queue *queue;
 	struct controller *controller;
 	struct receiver *receiver;
@@ -215,8 +215,8 @@ static void start_controller(struct server *s, const char *url)
 		.store = s->store,
 		.secrets = s->secrets,
 		.journal = s->journal,
-		.news = s->news,
-		.sightings = s->sightings,
+		.waiters = s->waiters,
+		.activity = s->activity,
 		.metrics = s->metrics,
 		.backend = s->backend,
 		.public_url = url,
@@ -399,8 +399,8 @@ static void make_parts(struct server *s)
 							    .n_scopes = s->options->namespaces.n});
 	s->secrets = kube_secrets_new(&(struct kube_secrets_options){
 		.client = s->client, .clock = s->clock, .ttl_ms = o->secret_ttl_ms});
-	s->news = news_new();
-	s->sightings = sightings_new();
+	s->waiters = waiters_new();
+	s->activity = activity_new();
 	s->queue = queue_new(s->clock, &(struct queue_backoff){BACKOFF_BASE_MS, BACKOFF_MAX_MS},
 			     on_queue, s);
 	s->receiver = receiver_new(&(struct receiver_options){
@@ -409,8 +409,8 @@ static void make_parts(struct server *s)
 		.store = s->store,
 		.secrets = s->secrets,
 		.journal = s->journal,
-		.news = s->news,
-		.sightings = s->sightings,
+		.waiters = s->waiters,
+		.activity = s->activity,
 		.queue = s->queue,
 		.metrics = s->metrics,
 		.verdict = {.default_branch = o->default_branch},
@@ -520,8 +520,8 @@ void server_free(struct server *s)
 	queue_free(s->queue);
 	kube_secrets_free(s->secrets);
 	kube_store_free(s->store);
-	sightings_free(s->sightings);
-	news_free(s->news);
+	activity_free(s->activity);
+	waiters_free(s->waiters);
 	kube_client_free(s->client);
 	kube_config_free(s->config);
 	journal_close(s->journal);

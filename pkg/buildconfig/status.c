@@ -61,10 +61,10 @@ static int64_t whole_seconds(int64_t ms)
 }
 
 /* The rule of the newest. */
-static bool is_ours_newer(int64_t ours_ms, bool is_news, int64_t held_ms)
+static bool is_ours_newer(int64_t ours_ms, bool is_dirty, int64_t held_ms)
 {
 	int64_t ours = whole_seconds(ours_ms);
-	return ours > held_ms || (ours == held_ms && ours > 0 && is_news);
+	return ours > held_ms || (ours == held_ms && ours > 0 && is_dirty);
 }
 
 static void add_line(struct status *out, const char *key, const struct held_line *held,
@@ -72,7 +72,7 @@ static void add_line(struct status *out, const char *key, const struct held_line
 {
 	char time[CLOCK_TEXT_BYTES];
 	CLEANUP(buf_release) struct buf line = BUF_INIT(STATUS_URL_BYTES);
-	if (!is_ours_newer(ours_ms, hook->is_news, held->ms)) {
+	if (!is_ours_newer(ours_ms, hook->is_dirty, held->ms)) {
 		add(out, key, str_of(held->text), STATUS_VALUE_BYTES);
 		return;
 	}
@@ -120,7 +120,7 @@ static void add_hook(struct status *out, const struct buildconfig *bc,
 /* The newest deliveries, of this replica and on the object. */
 struct newest {
 	int64_t held_ms, ours_ms;
-	bool is_news;
+	bool is_dirty;
 };
 
 static struct newest find_newest(const struct buildconfig *bc, const struct status_input *input)
@@ -135,7 +135,7 @@ static struct newest find_newest(const struct buildconfig *bc, const struct stat
 		newest.held_ms = held.ms > newest.held_ms ? held.ms : newest.held_ms;
 		if (hook->last_ms > newest.ours_ms) {
 			newest.ours_ms = hook->last_ms;
-			newest.is_news = hook->is_news;
+			newest.is_dirty = hook->is_dirty;
 		}
 	}
 	return newest;
@@ -163,7 +163,7 @@ static void add_hint(struct status *out, const struct buildconfig *bc,
 	if (!status_put_fix(&text, bc, input)) {
 		/* Where no other replica has seen a delivery later than all of ours it is ours to
 		 * say. */
-		if (is_ours_newer(newest.ours_ms, newest.is_news, newest.held_ms))
+		if (is_ours_newer(newest.ours_ms, newest.is_dirty, newest.held_ms))
 			status_put_hint(&text, bc, input);
 		else
 			buf_put_str(&text, held);

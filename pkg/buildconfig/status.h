@@ -5,7 +5,7 @@
  * of the server-side apply. When to write is the caller's business.
  *
  * Several replicas write the same keys. Lines that stem from deliveries begin with their time: the
- * newest wins, and of two within a second the one that was not written yet (is_news). So replicas
+ * newest wins, and of two within a second the one that was not written yet (is_dirty). So replicas
  * that look at the same object do not undo each other's writes, and what an earlier process has
  * written stays until there is something newer.
  */
@@ -40,7 +40,7 @@ struct status_secret {
 struct status_hook {
 	/* Of bc->hooks[i].secrets, in that order. */
 	struct status_secret secrets[BUILDCONFIG_MAX_SECRETS];
-	bool is_news;     /* what follows has not been written to the object yet */
+	bool is_dirty;    /* what follows has not been written to the object yet */
 	int64_t last_ms;  /* wall clock of the newest delivery; 0 without */
 	const char *last; /* its line, of status_format_last() */
 	uint64_t refused; /* requests since start */

@@ -53,8 +53,8 @@ void start_commit(struct start *s, const struct journal_update *update)
 static void note_line(struct start *s, enum reason reason, const char *why)
 {
 	const struct journal_change *change = s->change;
-	struct sighting *sighting =
-		sightings_get(s->work.controller->opt.sightings, change->uid, change->type);
+	struct hook_activity *activity =
+		activity_get(s->work.controller->opt.activity, change->uid, change->type);
 	const struct status_line line = {
 		.event = "push",
 		.ref = change->ref,
@@ -65,13 +65,13 @@ static void note_line(struct start *s, enum reason reason, const char *why)
 		.why = why,
 	};
 
-	if (sighting->last_ms > change->accepted_ms)
+	if (activity->last_ms > change->accepted_ms)
 		return;
-	sighting->last_ms = change->accepted_ms;
-	sighting->is_news = true;
+	activity->last_ms = change->accepted_ms;
+	activity->is_dirty = true;
 	if (reason == REASON_NONE)
-		sighting->ref_mismatches = 0;
-	status_format_last(sighting->last, sizeof(sighting->last), &line);
+		activity->ref_mismatches = 0;
+	status_format_last(activity->last, sizeof(activity->last), &line);
 }
 
 static void tell_event(struct start *s, enum event_type type, const char *reason, const char *note)
@@ -177,11 +177,11 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 					      .state = JOURNAL_STARTED,
 					      .attempts = s->change->attempts,
 					      .build = s->build};
-	const struct news_item item = {.kind = NEWS_STARTED,
-				       .build = s->build,
-				       .build_json = text,
-				       .reason = "",
-				       .message = ""};
+	const struct progress item = {.kind = PROGRESS_STARTED,
+				      .build = s->build,
+				      .build_json = text,
+				      .reason = "",
+				      .message = ""};
 
 	(void)snprintf(s->build, sizeof(s->build), "%s", name ? name : "");
 	s->number = build_number(build);
@@ -197,7 +197,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	log_start(s, LOG_INFO, "build started", NULL);
 	note_line(s, REASON_NONE, NULL);
 	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
-	news_tell(c->opt.news, s->change->seq, &item);
+	waiters_notify(c->opt.waiters, s->change->seq, &item);
 	start_commit(s, &update);
 	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->build,
 		       s->change->host, s->change->delivery_id);
@@ -215,8 +215,8 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 					      .state = state,
 					      .attempts = s->change->attempts,
 					      .reason = message};
-	const struct news_item item = {
-		.kind = NEWS_ENDED, .build = "", .reason = reason, .message = message};
+	const struct progress item = {
+		.kind = PROGRESS_ENDED, .build = "", .reason = reason, .message = message};
 	bool is_failure = state == JOURNAL_FAILED;
 
 	s->result = is_failure ? RECONCILE_ERROR : RECONCILE_SUCCESS;
@@ -228,7 +228,7 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 		  : state == JOURNAL_SUPERSEDED ? REASON_SUPERSEDED
 						: REASON_PAUSED,
 		  message);
-	news_tell(c->opt.news, s->change->seq, &item);
+	waiters_notify(c->opt.waiters, s->change->seq, &item);
 	if (is_failure)
 		tell_event(s, EVENT_WARNING, "BuildTriggerFailed", message);
 	start_commit(s, &update);
@@ -264,9 +264,10 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 		wait_ms = response->retry_after_ms;
 	update.next_attempt_ms = now_ms + wait_ms;
 	update.reason = message;
-	news_tell(c->opt.news, s->change->seq,
-		  &(struct news_item){
-			  .kind = NEWS_WAITING, .build = "", .reason = "", .message = message});
+	waiters_notify(
+		c->opt.waiters, s->change->seq,
+		&(struct progress){
+			.kind = PROGRESS_WAITING, .build = "", .reason = "", .message = message});
 	s->result = RECONCILE_ERROR;
 	s->again_ms = 0; /* the plan knows when it is its time */
 	log_start(s, LOG_WARN, "starting the build failed, it is tried again", message);

@@ -240,7 +240,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 	struct object *object = find_object(c, key);
 
 	if (before && (!after || strcmp(before->uid, after->uid) != 0)) {
-		sightings_drop(c->opt.sightings, before->uid);
+		activity_drop(c->opt.activity, before->uid);
 		if (object) {
 			secret_set_trouble(&object->secrets, NULL, NULL);
 			object->order = (struct order_memory){.known_version = -1};

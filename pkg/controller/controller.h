@@ -6,9 +6,9 @@
 #pragma once
 
 #include "base/clock.h"
+#include "delivery/activity.h"
+#include "delivery/waiters.h"
 #include "journal/journal.h"
-#include "journal/news.h"
-#include "journal/sightings.h"
 #include "kube/client.h"
 #include "kube/secrets.h"
 #include "kube/store.h"
@@ -25,8 +25,8 @@ struct controller_options {
 	struct kube_store *store; /* of struct buildconfig */
 	struct kube_secrets *secrets;
 	struct journal *journal;
-	struct news *news;
-	struct sightings *sightings;
+	struct waiters *waiters;
+	struct activity *activity;
 	struct metrics *metrics;
 	enum controller_backend backend;
 	const char *public_url; /* copied; "": not known */
@@ -58,7 +58,7 @@ void controller_set_public_url(struct controller *controller, const char *url);
 /* The store is synced, or the API server answers again: everything that was waiting for that is
  * looked at. */
 void controller_resume(struct controller *controller);
-/* Changes of other parts (sightings, Secrets found missing): the key is looked at soon. */
+/* Changes of other parts (activity, Secrets found missing): the key is looked at soon. */
 void controller_poke(struct controller *controller, const char *key);
 /* Nothing is under way and nothing can be done now: for a clean end. */
 bool controller_is_idle(const struct controller *controller);

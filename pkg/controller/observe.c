@@ -162,23 +162,24 @@ void observation_release(struct observation *observation)
 }
 
 struct waiting {
-	struct news *news;
-	struct news_item item;
+	struct waiters *waiters;
+	struct progress item;
 };
 
 static void tell_one(void *arg, const struct journal_change *change)
 {
 	struct waiting *waiting = arg;
 
-	if (news_is_awaited(waiting->news, change->seq))
-		news_tell(waiting->news, change->seq, &waiting->item);
+	if (waiters_has(waiting->waiters, change->seq))
+		waiters_notify(waiting->waiters, change->seq, &waiting->item);
 }
 
 void tell_waiting(const struct object *object, const char *why)
 {
 	struct controller *c = object->controller;
 	struct waiting waiting = {
-		c->opt.news, {.kind = NEWS_WAITING, .build = "", .reason = "", .message = why}};
+		c->opt.waiters,
+		{.kind = PROGRESS_WAITING, .build = "", .reason = "", .message = why}};
 	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
 
 	object_split(object, namespace_, name);

@@ -47,8 +47,8 @@ static void put_hook(struct status_hook *out, const struct object *object,
 		     const struct observed *seen, int type)
 {
 	const struct buildconfig_hook *hook = &seen->bc->hooks[type];
-	const struct sighting *sighting = sightings_find(
-		object->controller->opt.sightings, seen->bc->uid, buildconfig_type_names[type]);
+	const struct hook_activity *activity = activity_find(
+		object->controller->opt.activity, seen->bc->uid, buildconfig_type_names[type]);
 
 	for (size_t i = 0; i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
@@ -56,17 +56,17 @@ static void put_hook(struct status_hook *out, const struct object *object,
 		else
 			put_secret(&out->secrets[i], object, seen, hook->secrets[i].text);
 	}
-	if (!sighting)
+	if (!activity)
 		return;
-	out->is_news = sighting->is_news;
-	out->last_ms = sighting->last_ms;
-	out->last = sighting->last;
-	out->refused = sighting->refused;
-	out->refused_ms = sighting->refused_ms;
-	out->refused_why = sighting->refused_why;
-	out->ref_mismatches = sighting->ref_mismatches;
-	out->mismatch_ref = sighting->mismatch_ref;
-	out->hint = sighting->hint;
+	out->is_dirty = activity->is_dirty;
+	out->last_ms = activity->last_ms;
+	out->last = activity->last;
+	out->refused = activity->refused;
+	out->refused_ms = activity->refused_ms;
+	out->refused_why = activity->refused_why;
+	out->ref_mismatches = activity->ref_mismatches;
+	out->mismatch_ref = activity->mismatch_ref;
+	out->hint = activity->hint;
 }
 
 void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
@@ -193,11 +193,11 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 void status_settle(struct object *object, const struct buildconfig *bc)
 {
 	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
-		struct sighting *sighting = sightings_find(object->controller->opt.sightings,
-							   bc->uid, buildconfig_type_names[type]);
+		struct hook_activity *activity = activity_find(
+			object->controller->opt.activity, bc->uid, buildconfig_type_names[type]);
 
-		if (sighting)
-			sighting->is_news = false;
+		if (activity)
+			activity->is_dirty = false;
 	}
 }
 
@@ -206,22 +206,22 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 {
 	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
 		const char *name = buildconfig_type_names[type];
-		struct sighting *sighting =
-			sightings_find(object->controller->opt.sightings, bc->uid, name);
+		struct hook_activity *activity =
+			activity_find(object->controller->opt.activity, bc->uid, name);
 		char note[400];
 
-		if (!sighting)
+		if (!activity)
 			continue;
-		if (object->status.ignored_told[type] != (uint32_t)sighting->ignored) {
-			object->status.ignored_told[type] = (uint32_t)sighting->ignored;
+		if (object->status.ignored_told[type] != (uint32_t)activity->ignored) {
+			object->status.ignored_told[type] = (uint32_t)activity->ignored;
 			(void)snprintf(note, sizeof(note), "%s webhook: %s", name,
-				       sighting->ignored_line);
+				       activity->ignored_line);
 			event_send(object->controller, bc, EVENT_NORMAL, "WebhookIgnored", note);
 		}
-		if (object->status.refused_told[type] != (uint32_t)sighting->refused) {
-			object->status.refused_told[type] = (uint32_t)sighting->refused;
+		if (object->status.refused_told[type] != (uint32_t)activity->refused) {
+			object->status.refused_told[type] = (uint32_t)activity->refused;
 			(void)snprintf(note, sizeof(note), "%s webhook: request refused: %s", name,
-				       sighting->refused_why);
+				       activity->refused_why);
 			event_send(object->controller, bc, EVENT_WARNING, "WebhookRefused", note);
 		}
 	}

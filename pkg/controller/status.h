@@ -13,7 +13,7 @@ struct status_memory {
 	int64_t retry_ms;     /* no attempt before this */
 	uint64_t fingerprint; /* of the last write: status_fingerprint() */
 	unsigned failures;    /* in a row */
-	/* The counters of the hook (journal/sightings.h) up to which Events were sent. */
+	/* The counters of the hook (delivery/activity.h) up to which Events were sent. */
 	uint32_t ignored_told[BUILDCONFIG_HOOKS], refused_told[BUILDCONFIG_HOOKS];
 	bool is_not_ready_told;
 };

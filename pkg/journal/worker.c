@@ -96,7 +96,7 @@ static double commit_batch(struct journal *journal)
 /* SECONDS: of the commit, or less than 0. */
 static void publish(struct journal *journal, double seconds)
 {
-	bool is_news;
+	bool is_dirty;
 
 	pthread_mutex_lock(&journal->lock);
 	journal_ops_append(&journal->done, &journal->running);
@@ -104,10 +104,10 @@ static void publish(struct journal *journal, double seconds)
 	journal->log_bytes = (int64_t)journal->writer.log_pages * 4096;
 	if (seconds >= 0 && journal->n_seconds < JOURNAL_MAX_SECONDS)
 		journal->seconds[journal->n_seconds++] = seconds;
-	is_news = journal->done.head && !journal->is_woken;
-	journal->is_woken = journal->is_woken || is_news;
+	is_dirty = journal->done.head && !journal->is_woken;
+	journal->is_woken = journal->is_woken || is_dirty;
 	pthread_mutex_unlock(&journal->lock);
-	if (is_news)
+	if (is_dirty)
 		wake(journal);
 }
 

@@ -13,12 +13,12 @@ static const char *host_of(const struct exchange *x)
 	return hook_host_name(hook_delivery_host(x->delivery));
 }
 
-/* The controller comes by itself while there is news that it has not seen. */
-static void tell_controller(struct exchange *x, struct sighting *sighting)
+/* A dirty entry is in the work queue already. */
+static void tell_controller(struct exchange *x, struct hook_activity *activity)
 {
-	if (!sighting->is_news)
+	if (!activity->is_dirty)
 		queue_add(x->receiver->opt.queue, x->key);
-	sighting->is_news = true;
+	activity->is_dirty = true;
 }
 
 /* What is worth telling of a delivery although it builds. */
@@ -33,8 +33,8 @@ static const char *hint_of(const struct exchange *x)
 void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason,
 		const char *build, const char *why)
 {
-	struct sighting *sighting =
-		sightings_get(x->receiver->opt.sightings, x->uid, hook_type_name(x->route.type));
+	struct hook_activity *activity =
+		activity_get(x->receiver->opt.activity, x->uid, hook_type_name(x->route.type));
 	const struct status_line line = {
 		.event = x->event && x->event->kind != HOOK_PUSH ? x->event->name : "push",
 		.ref = change ? change->ref : NULL,
@@ -46,20 +46,20 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 		.why = why,
 	};
 
-	sighting->last_ms = x->accepted_ms;
-	(void)snprintf(sighting->hint, sizeof(sighting->hint), "%s", hint_of(x));
-	status_format_last(sighting->last, sizeof(sighting->last), &line);
+	activity->last_ms = x->accepted_ms;
+	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", hint_of(x));
+	status_format_last(activity->last, sizeof(activity->last), &line);
 	if (change && reason == REASON_REF_MISMATCH) {
-		sighting->ref_mismatches++;
-		(void)snprintf(sighting->mismatch_ref, sizeof(sighting->mismatch_ref), "%.*s",
+		activity->ref_mismatches++;
+		(void)snprintf(activity->mismatch_ref, sizeof(activity->mismatch_ref), "%.*s",
 			       STR_ARG(str_cut_utf8(ref_short(str_of(change->ref)), 100)));
 	}
 	if (reason != REASON_NONE && reason != REASON_QUEUED && reason != REASON_PING &&
 	    reason != REASON_DUPLICATE) {
-		sighting->ignored++;
-		memcpy(sighting->ignored_line, sighting->last, sizeof(sighting->ignored_line));
+		activity->ignored++;
+		memcpy(activity->ignored_line, activity->last, sizeof(activity->ignored_line));
 	}
-	tell_controller(x, sighting);
+	tell_controller(x, activity);
 }
 
 /* Nothing is built: says why, to the status and to the host. */

@@ -24,10 +24,10 @@ struct change {
 	struct verdict verdict;
 	const struct hook_change *from;
 	int64_t seq;
-	struct news_wait *wait;
+	struct waiter *wait;
 	bool is_duplicate;
 	bool is_told;
-	enum news_kind told;
+	enum progress_kind told;
 	enum reason reason;
 	char build[256];
 	char *json; /* of the first Build, while others are waited for */

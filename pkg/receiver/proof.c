@@ -235,7 +235,7 @@ static const char *refusal_of(const struct exchange *x)
 static void note_refusal(struct exchange *x)
 {
 	const struct buildconfig *bc = exchange_buildconfig(x);
-	struct sighting *sighting;
+	struct hook_activity *activity;
 
 	log_msg(x->is_known ? LOG_INFO : LOG_DEBUG, "receiver", "delivery refused",
 		LOG_FIELD_STR("namespace", x->route.namespace_),
@@ -244,14 +244,13 @@ static void note_refusal(struct exchange *x)
 		LOG_FIELD("error", x->is_known ? refusal_of(x) : "no such webhook"));
 	if (!bc || !x->is_known || x->cannot_ask)
 		return;
-	sighting =
-		sightings_get(x->receiver->opt.sightings, bc->uid, hook_type_name(x->route.type));
-	sighting->refused++;
-	sighting->refused_ms = clock_wall_ms(x->receiver->opt.clock);
-	(void)snprintf(sighting->refused_why, sizeof(sighting->refused_why), "%s", refusal_of(x));
-	if (!sighting->is_news)
+	activity = activity_get(x->receiver->opt.activity, bc->uid, hook_type_name(x->route.type));
+	activity->refused++;
+	activity->refused_ms = clock_wall_ms(x->receiver->opt.clock);
+	(void)snprintf(activity->refused_why, sizeof(activity->refused_why), "%s", refusal_of(x));
+	if (!activity->is_dirty)
 		queue_add(x->receiver->opt.queue, x->key);
-	sighting->is_news = true;
+	activity->is_dirty = true;
 }
 
 static void refuse(struct exchange *x)

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "buildconfig/verdict.h"
+#include "delivery/activity.h"
+#include "delivery/waiters.h"
 #include "journal/journal.h"
-#include "journal/news.h"
-#include "journal/sightings.h"
 #include "kube/client.h"
 #include "kube/secrets.h"
 #include "kube/store.h"
@@ -23,8 +23,8 @@ struct receiver_options {
 	struct kube_store *store; /* of struct buildconfig */
 	struct kube_secrets *secrets;
 	struct journal *journal;
-	struct news *news;
-	struct sightings *sightings;
+	struct waiters *waiters;
+	struct activity *activity;
 	struct queue *queue;
 	struct metrics *metrics;
 	struct verdict_options verdict;

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const struct change *find_told(const struct exchange *x, enum news_kind kind)
+static const struct change *find_told(const struct exchange *x, enum progress_kind kind)
 {
 	for (size_t i = 0; i < x->n_changes; i++)
 		if (!x->changes[i].is_duplicate && x->changes[i].is_told &&
@@ -35,10 +35,10 @@ static void put_warning(struct buf *out, const struct exchange *x, const struct 
 	for (size_t i = 0; i < x->n_changes; i++) {
 		const struct change *change = &x->changes[i];
 
-		if (change != shown && change->is_told && change->told == NEWS_STARTED)
+		if (change != shown && change->is_told && change->told == PROGRESS_STARTED)
 			buf_printf(out, "%s%s", out->len ? ", " : "also started: ", change->build);
 		if (change != shown && !change->is_duplicate &&
-		    (!change->is_told || change->told == NEWS_WAITING))
+		    (!change->is_told || change->told == PROGRESS_WAITING))
 			buf_printf(out, "%sa build of %s waits", out->len ? "; " : "",
 				   change->from->ref);
 	}
@@ -92,7 +92,7 @@ static void answer_duplicate(struct exchange *x, const struct change *change)
 	exchange_answer(x, 200, REASON_DUPLICATE, message);
 }
 
-static enum reason reason_of(const struct news_item *item)
+static enum reason reason_of(const struct progress *item)
 {
 	for (enum reason reason = REASON_NONE; reason < REASONS; reason++)
 		if (strcmp(reason_name(reason), item->reason) == 0)
@@ -103,9 +103,9 @@ static enum reason reason_of(const struct news_item *item)
 /* All is known, or time is up. JSON is that of the build told last. */
 static void answer(struct exchange *x, const struct change *last, struct str json)
 {
-	const struct change *started = find_told(x, NEWS_STARTED);
-	const struct change *ended = find_told(x, NEWS_ENDED);
-	const struct change *waiting = find_told(x, NEWS_WAITING);
+	const struct change *started = find_told(x, PROGRESS_STARTED);
+	const struct change *ended = find_told(x, PROGRESS_ENDED);
+	const struct change *waiting = find_told(x, PROGRESS_WAITING);
 
 	if (started) {
 		answer_started(x, started, started == last ? json : str_of(started->json));
@@ -124,7 +124,7 @@ static void on_timeout(void *arg)
 	answer(arg, NULL, (struct str){0});
 }
 
-static void on_news(void *arg, const struct news_item *item)
+static void on_progress(void *arg, const struct progress *item)
 {
 	struct change *change = arg;
 	struct exchange *x = change->exchange;
@@ -132,12 +132,12 @@ static void on_news(void *arg, const struct news_item *item)
 	change->wait = NULL;
 	change->is_told = true;
 	change->told = item->kind;
-	change->reason = item->kind == NEWS_ENDED ? reason_of(item) : REASON_NONE;
+	change->reason = item->kind == PROGRESS_ENDED ? reason_of(item) : REASON_NONE;
 	(void)snprintf(change->build, sizeof(change->build), "%s", item->build);
 	(void)snprintf(change->message, sizeof(change->message), "%s", item->message);
 	if (!is_waiting(x))
 		answer(x, change, item->build_json);
-	else if (item->kind == NEWS_STARTED && !has_json(x))
+	else if (item->kind == PROGRESS_STARTED && !has_json(x))
 		change->json = str_dup(item->build_json);
 }
 
@@ -188,7 +188,7 @@ void wait_for_builds(struct exchange *x, const struct journal_add_result *result
 		if (change->is_duplicate)
 			continue;
 		admit_note(x, change->from, REASON_QUEUED, NULL, NULL);
-		change->wait = news_wait(r->opt.news, change->seq, on_news, change);
+		change->wait = waiters_add(r->opt.waiters, change->seq, on_progress, change);
 	}
 	if (!is_waiting(x)) {
 		answer(x, NULL, (struct str){0});
@@ -205,7 +205,7 @@ void wait_release(struct exchange *x)
 	if (x->ticket)
 		journal_forget(x->receiver->opt.journal, x->ticket);
 	for (size_t i = 0; i < x->n_changes; i++) {
-		news_cancel(x->changes[i].wait);
+		waiters_cancel(x->changes[i].wait);
 		free(x->changes[i].json);
 	}
 	free(x->changes);

@@ -130,8 +130,8 @@ static void make_parts(struct replica *r)
 		.parse = parse, .free = free_parsed, .on_change = on_object, .arg = r});
 	r->secrets = kube_secrets_new(&(struct kube_secrets_options){
 		.client = r->client, .clock = r->clock, .ttl_ms = 30000});
-	r->news = news_new();
-	r->sightings = sightings_new();
+	r->waiters = waiters_new();
+	r->activity = activity_new();
 	r->queue = queue_new(r->clock, &(struct queue_backoff){5, 1000000}, on_queue, r);
 }
 
@@ -155,8 +155,8 @@ static void make_receiver(struct replica *r)
 							      .store = r->store,
 							      .secrets = r->secrets,
 							      .journal = r->journal,
-							      .news = r->news,
-							      .sightings = r->sightings,
+							      .waiters = r->waiters,
+							      .activity = r->activity,
 							      .queue = r->queue,
 							      .metrics = r->metrics,
 							      .max_buffer_bytes = 32 * 1024 * 1024,
@@ -173,8 +173,8 @@ static void make_controller(struct replica *r)
 		.store = r->store,
 		.secrets = r->secrets,
 		.journal = r->journal,
-		.news = r->news,
-		.sightings = r->sightings,
+		.waiters = r->waiters,
+		.activity = r->activity,
 		.metrics = r->metrics,
 		.backend = r->world->backend,
 		.public_url = "https://hooks.example.com",
@@ -228,8 +228,8 @@ void replica_crash(struct replica *r, bool is_clean)
 	kube_client_free(r->client);
 	kube_store_free(r->store);
 	queue_free(r->queue);
-	news_free(r->news);
-	sightings_free(r->sightings);
+	waiters_free(r->waiters);
+	activity_free(r->activity);
 	if (!is_clean)
 		journal_ops_release(&r->journal->waiting);
 	journal_close(r->journal);

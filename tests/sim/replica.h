@@ -21,8 +21,8 @@ struct replica {
 	struct kube_reflector *reflector;
 	struct metrics *metrics;
 	struct journal *journal;
-	struct news *news;
-	struct sightings *sightings;
+	struct waiters *waiters;
+	struct activity *activity;
 	struct queue *queue;
 	struct controller *controller;
 	struct receiver *receiver;

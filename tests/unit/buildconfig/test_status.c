@@ -183,7 +183,7 @@ static void the_newest_line_wins(void **state)
 	static const struct {
 		const char *held;
 		int64_t ours_ms;
-		bool is_news;
+		bool is_dirty;
 		const char *shown;
 	} cases[] = {
 		{"", T0, true, "2026-11-23T20:50:11Z ours"},
@@ -213,7 +213,7 @@ static void the_newest_line_wins(void **state)
 		BC bc = make_bc(SOURCE, held);
 		input.hooks[GITHUB].last = "ours";
 		input.hooks[GITHUB].last_ms = cases[i].ours_ms;
-		input.hooks[GITHUB].is_news = cases[i].is_news;
+		input.hooks[GITHUB].is_dirty = cases[i].is_dirty;
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "github-last"), cases[i].shown);
 	}
@@ -354,7 +354,7 @@ static void replicas_do_not_undo_each_other(void **state)
 	(void)state;
 	for (int first = 0; first < 2; first++) {
 		struct buildconfig *object = make_bc(SOURCE, "");
-		bool is_news[2] = {true, true};
+		bool is_dirty[2] = {true, true};
 		int writes = 0;
 
 		for (int turn = 0; turn < 20; turn++) {
@@ -370,12 +370,12 @@ static void replicas_do_not_undo_each_other(void **state)
 			hook->refused = 1 + (uint64_t)replica;
 			hook->refused_ms = T0 + 300;
 			hook->refused_why = "no";
-			hook->is_news = is_news[replica];
+			hook->is_dirty = is_dirty[replica];
 			status_make(&status, object, &input);
 			if (status_compare(&status, object) == STATUS_SAME)
 				continue;
 			writes++;
-			is_news[replica] = false;
+			is_dirty[replica] = false;
 			struct buildconfig *written = apply(&status, SOURCE);
 			buildconfig_free(object);
 			object = written;

@@ -36,8 +36,8 @@ struct start_world {
 	struct kube_store *store;
 	struct kube_secrets *secrets;
 	struct metrics *metrics;
-	struct news *news;
-	struct sightings *sightings;
+	struct waiters *waiters;
+	struct activity *activity;
 	struct queue *queue;
 	struct controller *controller;
 	char label[BUILD_DELIVERY_LABEL_CHARS +
@@ -167,8 +167,8 @@ static void make_controller(struct start_world *w, enum controller_backend backe
 		.store = w->store,
 		.secrets = w->secrets,
 		.journal = w->base.journal,
-		.news = w->news,
-		.sightings = w->sightings,
+		.waiters = w->waiters,
+		.activity = w->activity,
 		.metrics = w->metrics,
 		.backend = backend,
 		.public_url = "",
@@ -193,8 +193,8 @@ static void make_parts(struct start_world *w)
 	w->secrets = kube_secrets_new(&(struct kube_secrets_options){
 		.client = w->client, .clock = w->base.clock, .ttl_ms = 30000});
 	w->metrics = metrics_new();
-	w->news = news_new();
-	w->sightings = sightings_new();
+	w->waiters = waiters_new();
+	w->activity = activity_new();
 	w->queue = queue_new(w->base.clock, &(struct queue_backoff){5, 1000}, on_queue, w);
 }
 
@@ -220,8 +220,8 @@ static int teardown(void **state)
 	kube_client_free(w->client);
 	kube_store_free(w->store);
 	queue_free(w->queue);
-	news_free(w->news);
-	sightings_free(w->sightings);
+	waiters_free(w->waiters);
+	activity_free(w->activity);
 	metrics_free(w->metrics);
 	world_release(&w->base);
 	free(w);

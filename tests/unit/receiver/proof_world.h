@@ -41,8 +41,8 @@ struct world {
 	struct kube_client *client;
 	struct kube_store *store;
 	struct kube_secrets *secrets;
-	struct news *news;
-	struct sightings *sightings;
+	struct waiters *waiters;
+	struct activity *activity;
 	struct queue *queue;
 	struct metrics *metrics;
 	struct receiver *receiver;
@@ -219,8 +219,8 @@ static void start_receiver(struct world *w, uint64_t max_buffer_bytes)
 		.client = w->client,
 		.store = w->store,
 		.secrets = w->secrets,
-		.news = w->news,
-		.sightings = w->sightings,
+		.waiters = w->waiters,
+		.activity = w->activity,
 		.queue = w->queue,
 		.metrics = w->metrics,
 		.max_buffer_bytes = max_buffer_bytes,
@@ -243,8 +243,8 @@ static int set_up(void **state)
 		&(struct kube_store_type){.parse = parse_buildconfig, .free = free_buildconfig});
 	w->secrets = kube_secrets_new(&(struct kube_secrets_options){
 		.client = w->client, .clock = w->clock, .ttl_ms = 30000});
-	w->news = news_new();
-	w->sightings = sightings_new();
+	w->waiters = waiters_new();
+	w->activity = activity_new();
 	w->queue = queue_new(w->clock, &(struct queue_backoff){5, 1000}, on_queue, w);
 	w->metrics = metrics_new();
 	start_receiver(w, 8 << 20);
@@ -279,8 +279,8 @@ static int tear_down(void **state)
 	kube_client_free(w->client);
 	kube_store_free(w->store);
 	queue_free(w->queue);
-	news_free(w->news);
-	sightings_free(w->sightings);
+	waiters_free(w->waiters);
+	activity_free(w->activity);
 	metrics_free(w->metrics);
 	clock_free(w->clock);
 	free(w);
@@ -453,14 +453,14 @@ static void expect_status(struct world *w, int status)
 		fail_msg("status %d", w->request->status);
 }
 
-static struct sighting *sighting(struct world *w)
+static struct hook_activity *hook_activity_of(struct world *w)
 {
-	return sightings_find(w->sightings, "u", "github");
+	return activity_find(w->activity, "u", "github");
 }
 
 static void expect_refusal(struct world *w, const char *why)
 {
 	expect_status(w, 401);
-	assert_non_null(sighting(w));
-	assert_string_equal(sighting(w)->refused_why, why);
+	assert_non_null(hook_activity_of(w));
+	assert_string_equal(hook_activity_of(w)->refused_why, why);
 }

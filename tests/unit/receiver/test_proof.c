@@ -37,7 +37,7 @@ static void a_secret_proves_in_the_path_and_as_a_signature(void **state)
 		if (w->request->status != cases[i].status)
 			fail_msg("case %zu: status %d", i, w->request->status);
 		if (cases[i].why)
-			assert_string_equal(sighting(w)->refused_why, cases[i].why);
+			assert_string_equal(hook_activity_of(w)->refused_why, cases[i].why);
 	}
 	assert_int_equal(w->n_calls, 0);
 }
@@ -106,8 +106,9 @@ static void what_cannot_be_proved_is_refused_alike(void **state)
 		assert_non_null(strstr(w->request->answer.data, expected));
 		assert_string_equal(w->request->fields.data, "Content-Type ");
 	}
-	assert_int_equal(sighting(w)->refused, 1);
-	assert_string_equal(sighting(w)->refused_why, "signature does not match the secret");
+	assert_int_equal(hook_activity_of(w)->refused, 1);
+	assert_string_equal(hook_activity_of(w)->refused_why,
+			    "signature does not match the secret");
 }
 
 static void an_empty_secret_proves_nothing(void **state)
@@ -181,7 +182,7 @@ static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 		assert_non_null(strstr(r->answer.data, "the webhook's address is right"));
 	}
 	assert_int_equal(w->n_calls, 0);
-	assert_null(sightings_find(w->sightings, "u", "bitbucket"));
+	assert_null(activity_find(w->activity, "u", "bitbucket"));
 }
 
 static void each_secret_of_a_hook_is_waited_for(void **state)
@@ -264,7 +265,7 @@ static void a_missing_secret_is_refused_and_made_again(void **state)
 	expect_refusal(w, "the webhook has no usable secret");
 	(void)ping(w, HOOK, "abc");
 	expect_status(w, 401);
-	assert_int_equal(sighting(w)->refused, 2);
+	assert_int_equal(hook_activity_of(w)->refused, 2);
 }
 
 static void who_cannot_be_asked_says_neither_yes_nor_no(void **state)
@@ -279,7 +280,7 @@ static void who_cannot_be_asked_says_neither_yes_nor_no(void **state)
 		assert_non_null(strstr(w->request->answer.data, "cannot be checked now"));
 		assert_non_null(strstr(w->request->fields.data, "Retry-After"));
 	}
-	assert_null(sighting(w));
+	assert_null(hook_activity_of(w));
 }
 
 /* An API server that answers others is waited for longer; then what was known counts. */

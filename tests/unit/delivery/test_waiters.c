@@ -1,4 +1,4 @@
-#include "journal/news.h"
+#include "delivery/waiters.h"
 
 #include "base/mem.h"
 
@@ -9,58 +9,58 @@
 
 #include <cmocka.h>
 
-struct waiter {
-	struct news *news;
-	struct news_wait *wait;
+struct asker {
+	struct waiters *waiters;
+	struct waiter *wait;
 	int n_told;
-	enum news_kind kind;
+	enum progress_kind kind;
 	int turn; /* whose call it was, from 1 */
 	int *turns;
-	struct waiter *cancels;
-	bool waits_anew;
+	struct asker *cancels;
+	bool waits_again;
 };
 
-static void on_news(void *arg, const struct news_item *item)
+static void on_progress(void *arg, const struct progress *item)
 {
-	struct waiter *w = arg;
+	struct asker *w = arg;
 
 	w->wait = NULL;
 	w->n_told++;
 	w->kind = item->kind;
 	w->turn = ++*w->turns;
 	if (w->cancels)
-		news_cancel(TAKE(w->cancels->wait));
-	if (w->waits_anew)
-		w->wait = news_wait(w->news, 7, on_news, w);
+		waiters_cancel(TAKE(w->cancels->wait));
+	if (w->waits_again)
+		w->wait = waiters_add(w->waiters, 7, on_progress, w);
 }
 
 struct world {
-	struct news *news;
+	struct waiters *waiters;
 	int turns;
-	struct waiter a, b, c;
+	struct asker a, b, c;
 };
 
 static void init_world(struct world *w)
 {
-	*w = (struct world){.news = news_new()};
-	w->a = w->b = w->c = (struct waiter){.news = w->news, .turns = &w->turns};
+	*w = (struct world){.waiters = waiters_new()};
+	w->a = w->b = w->c = (struct asker){.waiters = w->waiters, .turns = &w->turns};
 }
 
 static void release_world(struct world *w)
 {
-	news_free(w->news);
+	waiters_free(w->waiters);
 }
 
-static void wait_for(struct waiter *w, int64_t seq)
+static void wait_for(struct asker *w, int64_t seq)
 {
-	w->wait = news_wait(w->news, seq, on_news, w);
+	w->wait = waiters_add(w->waiters, seq, on_progress, w);
 }
 
-static void tell(struct world *w, int64_t seq, enum news_kind kind)
+static void tell(struct world *w, int64_t seq, enum progress_kind kind)
 {
-	const struct news_item item = {.kind = kind, .build = "", .reason = "", .message = ""};
+	const struct progress item = {.kind = kind, .build = "", .reason = "", .message = ""};
 
-	news_tell(w->news, seq, &item);
+	waiters_notify(w->waiters, seq, &item);
 }
 
 static void who_waits_is_told_once(void **state)
@@ -69,17 +69,17 @@ static void who_waits_is_told_once(void **state)
 
 	(void)state;
 	init_world(&w);
-	tell(&w, 7, NEWS_STARTED);
+	tell(&w, 7, PROGRESS_STARTED);
 	wait_for(&w.a, 7);
-	assert_true(news_is_awaited(w.news, 7));
-	assert_false(news_is_awaited(w.news, 8));
-	tell(&w, 8, NEWS_STARTED);
+	assert_true(waiters_has(w.waiters, 7));
+	assert_false(waiters_has(w.waiters, 8));
+	tell(&w, 8, PROGRESS_STARTED);
 	assert_int_equal(w.a.n_told, 0);
-	tell(&w, 7, NEWS_ENDED);
+	tell(&w, 7, PROGRESS_ENDED);
 	assert_int_equal(w.a.n_told, 1);
-	assert_int_equal(w.a.kind, NEWS_ENDED);
-	assert_false(news_is_awaited(w.news, 7));
-	tell(&w, 7, NEWS_STARTED);
+	assert_int_equal(w.a.kind, PROGRESS_ENDED);
+	assert_false(waiters_has(w.waiters, 7));
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.a.n_told, 1);
 }
 
@@ -92,7 +92,7 @@ static void all_who_wait_for_a_change_are_told_in_their_order(void **state)
 	wait_for(&w.b, 7);
 	wait_for(&w.a, 7);
 	wait_for(&w.c, 7);
-	tell(&w, 7, NEWS_STARTED);
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.b.turn, 1);
 	assert_int_equal(w.a.turn, 2);
 	assert_int_equal(w.c.turn, 3);
@@ -106,16 +106,16 @@ static void who_cancelled_is_not_told(void **state)
 	init_world(&w);
 	wait_for(&w.a, 7);
 	wait_for(&w.b, 7);
-	news_cancel(NULL);
-	news_cancel(w.a.wait);
-	assert_true(news_is_awaited(w.news, 7));
-	tell(&w, 7, NEWS_STARTED);
+	waiters_cancel(NULL);
+	waiters_cancel(w.a.wait);
+	assert_true(waiters_has(w.waiters, 7));
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.a.n_told, 0);
 	assert_int_equal(w.b.n_told, 1);
 
 	wait_for(&w.a, 7);
-	news_cancel(w.a.wait);
-	assert_false(news_is_awaited(w.news, 7));
+	waiters_cancel(w.a.wait);
+	assert_false(waiters_has(w.waiters, 7));
 }
 
 static void one_who_is_told_may_cancel_the_next(void **state)
@@ -128,7 +128,7 @@ static void one_who_is_told_may_cancel_the_next(void **state)
 	wait_for(&w.a, 7);
 	wait_for(&w.b, 7);
 	wait_for(&w.c, 7);
-	tell(&w, 7, NEWS_STARTED);
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.a.n_told, 1);
 	assert_int_equal(w.b.n_told, 0);
 	assert_int_equal(w.c.n_told, 1);
@@ -143,15 +143,15 @@ static void one_who_is_told_may_cancel_the_last(void **state)
 	w.a.cancels = &w.b;
 	wait_for(&w.a, 7);
 	wait_for(&w.b, 7);
-	tell(&w, 7, NEWS_STARTED);
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.b.n_told, 0);
 
 	/* Also of another change. */
 	wait_for(&w.a, 7);
 	wait_for(&w.b, 8);
-	tell(&w, 7, NEWS_STARTED);
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.a.n_told, 2);
-	assert_false(news_is_awaited(w.news, 8));
+	assert_false(waiters_has(w.waiters, 8));
 }
 
 static void one_who_waits_anew_is_told_the_next_news(void **state)
@@ -160,14 +160,14 @@ static void one_who_waits_anew_is_told_the_next_news(void **state)
 
 	(void)state;
 	init_world(&w);
-	w.a.waits_anew = true;
+	w.a.waits_again = true;
 	wait_for(&w.a, 7);
 	wait_for(&w.b, 7);
-	tell(&w, 7, NEWS_WAITING);
+	tell(&w, 7, PROGRESS_WAITING);
 	assert_int_equal(w.a.n_told, 1);
 	assert_int_equal(w.b.n_told, 1);
-	assert_true(news_is_awaited(w.news, 7));
-	tell(&w, 7, NEWS_STARTED);
+	assert_true(waiters_has(w.waiters, 7));
+	tell(&w, 7, PROGRESS_STARTED);
 	assert_int_equal(w.a.n_told, 2);
 	assert_int_equal(w.b.n_told, 1);
 }
@@ -183,7 +183,7 @@ static void freeing_tells_nobody(void **state)
 	wait_for(&w.c, 8);
 	release_world(&w);
 	assert_int_equal(w.turns, 0);
-	news_free(NULL);
+	waiters_free(NULL);
 }
 
 int main(void)

@@ -1,0 +1,98 @@
+#include "delivery/activity.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void release_activity(struct activity **activity)
+{
+	activity_free(*activity);
+}
+
+static void looking_makes_no_entry(void **state)
+{
+	CLEANUP(release_activity) struct activity *s = activity_new();
+
+	(void)state;
+	assert_null(activity_find(s, "uid-1", "github"));
+	activity_get(s, "uid-1", "github");
+	assert_null(activity_find(s, "uid-1", "gitlab"));
+	assert_null(activity_find(s, "uid-2", "github"));
+}
+
+static void an_entry_begins_empty_and_keeps_what_was_put(void **state)
+{
+	CLEANUP(release_activity) struct activity *s = activity_new();
+	struct hook_activity *seen = activity_get(s, "uid-1", "github");
+
+	(void)state;
+	assert_int_equal(seen->last_ms, 0);
+	assert_string_equal(seen->last, "");
+	assert_false(seen->is_dirty);
+	seen->refused = 3;
+	activity_get(s, "uid-1", "gitlab")->refused = 4;
+	activity_get(s, "uid-2", "github")->refused = 5;
+	assert_int_equal(activity_get(s, "uid-1", "github")->refused, 3);
+	assert_int_equal(activity_find(s, "uid-1", "gitlab")->refused, 4);
+	assert_int_equal(activity_find(s, "uid-2", "github")->refused, 5);
+}
+
+static void entries_stay_where_they_are(void **state)
+{
+	CLEANUP(release_activity) struct activity *s = activity_new();
+	struct hook_activity *first = activity_get(s, "uid-0", "github");
+	char uid[32];
+
+	(void)state;
+	for (int i = 1; i < 5000; i++) {
+		(void)snprintf(uid, sizeof(uid), "uid-%d", i);
+		activity_get(s, uid, "generic");
+	}
+	activity_get(s, "uid-0", "generic");
+	assert_ptr_equal(activity_find(s, "uid-0", "github"), first);
+}
+
+static void dropping_takes_all_hooks_of_one_buildconfig(void **state)
+{
+	CLEANUP(release_activity) struct activity *s = activity_new();
+
+	(void)state;
+	activity_drop(s, "uid-1");
+	activity_get(s, "uid-1", "github")->refused = 1;
+	activity_get(s, "uid-1", "generic");
+	activity_get(s, "uid-2", "github");
+	activity_drop(s, "uid-1");
+	assert_null(activity_find(s, "uid-1", "github"));
+	assert_null(activity_find(s, "uid-1", "generic"));
+	assert_non_null(activity_find(s, "uid-2", "github"));
+	assert_int_equal(activity_get(s, "uid-1", "github")->refused, 0);
+}
+
+/* As after a start that came to its end before. */
+static void where_there_are_none_there_is_nothing_to_free(void **state)
+{
+	struct activity *none = NULL;
+
+	(void)state;
+	activity_free(none);
+	assert_null(none);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(looking_makes_no_entry),
+		cmocka_unit_test(an_entry_begins_empty_and_keeps_what_was_put),
+		cmocka_unit_test(entries_stay_where_they_are),
+		cmocka_unit_test(dropping_takes_all_hooks_of_one_buildconfig),
+		cmocka_unit_test(where_there_are_none_there_is_nothing_to_free),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
