@@ -16,7 +16,7 @@ static void answer_ready(struct admin *admin, struct http_request *request)
 {
 	CLEANUP(buf_release) struct buf body = BUF_INIT(4096);
 	struct admin_check checks[ADMIN_MAX_CHECKS];
-	bool receive_only = str_eq(http_query(request), STR("receive"));
+	bool receive_only = str_eq(request->query, STR("receive"));
 	size_t n = admin->ready(admin->arg, receive_only, checks);
 	bool is_ready = true;
 
@@ -42,7 +42,7 @@ static void answer_metrics(struct admin *admin, struct http_request *request)
 static void on_end(void *arg, struct http_request *request)
 {
 	struct admin *admin = arg;
-	struct str path = http_path(request), method = http_method(request);
+	struct str path = request->path, method = request->method;
 	const char *text = "text/plain; charset=utf-8";
 
 	if (!str_eq(path, STR("/healthz")) && !str_eq(path, STR("/readyz")) &&

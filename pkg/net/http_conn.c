@@ -123,6 +123,21 @@ static void flush(struct http_conn *conn)
 		finish_output(conn);
 }
 
+void http_conn_format_peer(const struct http_conn *conn, char *out)
+{
+	const void *address = &conn->peer.in.sin_addr;
+	int family = conn->peer.any.sa_family;
+	if (family == AF_INET6) {
+		address = &conn->peer.in6.sin6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(&conn->peer.in6.sin6_addr)) {
+			address = &conn->peer.in6.sin6_addr.s6_addr[12];
+			family = AF_INET;
+		}
+	}
+	out[0] = '\0';
+	(void)inet_ntop(family, address, out, INET6_ADDRSTRLEN);
+}
+
 static void shake_hands(struct http_conn *conn)
 {
 	int result = http_stream_handshake(&conn->stream);
@@ -362,21 +377,6 @@ void http_conn_kick(struct http_conn *conn)
 {
 	conn->is_kicked = true;
 	timer_start(conn->server->clock, &conn->timer, 0, on_timer, conn);
-}
-
-void http_conn_format_peer(const struct http_conn *conn, char *out)
-{
-	const void *address = &conn->peer.in.sin_addr;
-	int family = conn->peer.any.sa_family;
-	if (family == AF_INET6) {
-		address = &conn->peer.in6.sin6_addr;
-		if (IN6_IS_ADDR_V4MAPPED(&conn->peer.in6.sin6_addr)) {
-			address = &conn->peer.in6.sin6_addr.s6_addr[12];
-			family = AF_INET;
-		}
-	}
-	out[0] = '\0';
-	(void)inet_ntop(family, address, out, INET6_ADDRSTRLEN);
 }
 
 struct http_conn *http_conn_new(struct http_server *server, const struct http_stream *stream,

@@ -72,8 +72,8 @@ struct http_conn {
 	struct http_stream stream;
 	struct loop_watch *watch;
 	struct timer timer;
-	struct http_request *request; /* from its first byte to its answer */
-	struct buf input;             /* read, but not its turn yet */
+	struct http_incoming *request; /* from its first byte to its answer */
+	struct buf input;              /* read, but not its turn yet */
 	size_t input_used;
 	struct buf output; /* what the socket did not take at once */
 	size_t output_sent;
@@ -95,9 +95,9 @@ struct http_conn {
 	bool needs_linger;
 };
 
-struct http_request {
+struct http_incoming {
+	struct http_request request; /* first: what the handler is given */
 	struct http_conn *conn;
-	void *user;
 	struct http_head head;
 	struct http_chunks chunks;
 	uint64_t left; /* of a body with a length */
@@ -107,7 +107,6 @@ struct http_request {
 	bool is_paused;
 	bool is_whole; /* the body is read to its end */
 	bool owes_continue;
-	char peer[INET6_ADDRSTRLEN];
 };
 
 /* Takes STREAM. Nothing happens before it is settled. */
@@ -125,7 +124,7 @@ void http_conn_send_reply(struct http_conn *conn, enum http_state state);
  */
 void http_conn_settle(struct http_conn *conn);
 void http_conn_enter(struct http_conn *conn, enum http_state state);
-/* OUT has INET6_ADDRSTRLEN bytes. */
+/* Without the port. OUT has INET6_ADDRSTRLEN bytes. */
 void http_conn_format_peer(const struct http_conn *conn, char *out);
 bool http_conn_takes_input(const struct http_conn *conn);
 
@@ -144,7 +143,7 @@ void http_format_error(struct http_server *server, int status, const char *probl
 /* The request, if there is one, ends without an answer. */
 void http_request_abort(struct http_conn *conn);
 /* Milliseconds after the body began at which it is too slow. */
-int64_t http_request_body_ms(const struct http_request *request, const struct http_limits *limits);
+int64_t http_request_body_ms(const struct http_incoming *request, const struct http_limits *limits);
 
 /* A listening socket; *OUT_TEXT (owned) is where it listens. */
 int http_listen(int *out_fd, char **out_text, const char *address, struct err *err);

@@ -7,31 +7,36 @@
 
 enum { REPLY_KEPT_BYTES = 64 << 10 };
 
+static struct http_incoming *incoming_of(struct http_request *request)
+{
+	return (struct http_incoming *)request;
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-static bool has_body(const struct http_request *request)
+static bool has_body(const struct http_incoming *request)
 {
 	return request->head.is_chunked || request->head.content_length > 0;
 }
 
 static void free_request(struct http_conn *conn)
 {
-	struct http_request *request = TAKE(conn->request);
+	struct http_incoming *request = TAKE(conn->request);
 	http_head_release(&request->head);
 	free(request);
 }
 
 void http_request_abort(struct http_conn *conn)
 {
-	struct http_request *request = conn->request;
+	struct http_incoming *request = conn->request;
 	if (!request)
 		return;
 	struct http_handler *handler = &conn->server->handler;
 	if (request->is_handed)
-		handler->on_abort(handler->arg, request);
+		handler->on_abort(handler->arg, &request->request);
 	assert(conn->request == request);
 	free_request(conn);
 }
@@ -80,7 +85,7 @@ void http_format_error(struct http_server *server, int status, const char *probl
 	format_reply(server, &reply);
 }
 
-static bool is_head_method(const struct http_request *request)
+static bool is_head_method(const struct http_incoming *request)
 {
 	return request->head.has_request_line &&
 	       str_eq(http_head_method(&request->head), STR("HEAD"));
@@ -107,7 +112,7 @@ static void send_continue(struct http_conn *conn)
 
 void http_request_go_on(struct http_conn *conn)
 {
-	struct http_request *request = conn->request;
+	struct http_incoming *request = conn->request;
 	if (conn->state != HTTP_BODY || request->is_paused)
 		return;
 	if (request->owes_continue)
@@ -115,142 +120,39 @@ void http_request_go_on(struct http_conn *conn)
 	if (!request->is_whole)
 		return;
 	http_conn_enter(conn, HTTP_ANSWER);
-	conn->server->handler.on_end(conn->server->handler.arg, request);
+	conn->server->handler.on_end(conn->server->handler.arg, &request->request);
 }
 
-bool http_refuse_expectation(struct http_request *request)
+static bool refuse_expectation(struct http_request *r)
 {
+	struct http_incoming *request = incoming_of(r);
 	if (!request->head.expects_other)
 		return false;
 	http_request_refuse(request->conn, 417, "an expectation other than 100-continue");
 	return true;
 }
 
-bool http_refuse_length(struct http_request *request)
+static bool refuse_length(struct http_request *r)
 {
+	struct http_incoming *request = incoming_of(r);
 	if (request->head.content_length <= request->conn->server->limits.max_body_bytes)
 		return false;
 	http_request_refuse(request->conn, 413, "body too large");
 	return true;
 }
 
-/* The handler speaks first, and what it leaves open is refused after it. */
-static void begin(struct http_conn *conn)
-{
-	struct http_server *server = conn->server;
-	struct http_request *request = conn->request;
-	const struct http_head *head = &request->head;
-	request->left = head->content_length;
-	request->chunks.limit = server->limits.max_body_bytes;
-	request->is_whole = !has_body(request);
-	request->owes_continue = head->expects_continue && has_body(request);
-	request->is_handed = true;
-	http_conn_enter(conn, HTTP_BODY);
-	server->handler.on_head(server->handler.arg, request);
-	if (conn->request == request && !http_refuse_expectation(request) &&
-	    !http_refuse_length(request))
-		http_request_go_on(conn);
-}
-
-static size_t read_head(struct http_conn *conn, const char *p, size_t n)
-{
-	if (!conn->request) {
-		conn->request = mem_new(1, sizeof(*conn->request));
-		conn->request->conn = conn;
-		http_conn_enter(conn, HTTP_HEAD);
-	}
-	struct http_head *head = &conn->request->head;
-	size_t used;
-	int result = http_head_read(head, &conn->server->head_limits, p, n, &used);
-	if (result == HTTP_DONE)
-		begin(conn);
-	else if (result != HTTP_MORE)
-		http_request_refuse(conn, result, head->problem);
-	return used;
-}
-
-static size_t read_body(struct http_conn *conn, char *p, size_t n)
-{
-	struct http_request *request = conn->request;
-	size_t used, n_body;
-	if (request->head.is_chunked) {
-		int result = http_chunks_read(&request->chunks, p, n, &used, &n_body);
-		if (result != HTTP_MORE && result != HTTP_DONE) {
-			http_request_refuse(conn, result, request->chunks.problem);
-			return used;
-		}
-		request->is_whole = result == HTTP_DONE;
-	} else {
-		n_body = used = (size_t)least(n, request->left);
-		request->left -= n_body;
-		request->is_whole = request->left == 0;
-	}
-	request->read += n_body;
-	if (n_body > 0) {
-		struct http_handler *handler = &conn->server->handler;
-		handler->on_body(handler->arg, request, str_range(p, n_body));
-	}
-	if (conn->request == request)
-		http_request_go_on(conn);
-	return used;
-}
-
-static size_t drop(struct http_conn *conn, size_t n)
-{
-	size_t used = (size_t)least(n, conn->drop_bytes);
-	conn->drop_bytes -= used;
-	if (conn->state == HTTP_DROP && conn->drop_bytes == 0)
-		http_conn_enter(conn, HTTP_HEAD);
-	return used;
-}
-
-size_t http_request_room(const struct http_conn *conn)
-{
-	const struct http_request *request = conn->request;
-	if (conn->state == HTTP_BODY && !request->head.is_chunked)
-		return (size_t)least(request->left, HTTP_SCRATCH_BYTES);
-	if (conn->state == HTTP_DROP || conn->state == HTTP_LINGER)
-		return (size_t)least(conn->drop_bytes, HTTP_SCRATCH_BYTES);
-	return HTTP_KEEPABLE_BYTES;
-}
-
-size_t http_request_consume(struct http_conn *conn, char *p, size_t n)
-{
-	size_t used = 0;
-	while (used < n && !conn->has_answered && http_conn_takes_input(conn)) {
-		if (conn->state == HTTP_HEAD)
-			used += read_head(conn, p + used, n - used);
-		else if (conn->state == HTTP_BODY)
-			used += read_body(conn, p + used, n - used);
-		else
-			used += drop(conn, n - used);
-	}
-	return used;
-}
-
-/* CONTRACT: the base and a second for each 64 KiB of what the body is or has become, and at least 1
- * KiB/s after the base. */
-int64_t http_request_body_ms(const struct http_request *request, const struct http_limits *limits)
-{
-	uint64_t size = request->head.is_chunked ? request->read : request->head.content_length;
-	int64_t whole_ms = limits->body_base_ms + (int64_t)(size * 1000 >> 16);
-	int64_t rate_ms = (int64_t)(request->read * 1000 >> 10);
-	if (rate_ms < limits->body_base_ms)
-		rate_ms = limits->body_base_ms;
-	return whole_ms < rate_ms ? whole_ms : rate_ms;
-}
-
 /* Of the body, still to come: UINT64_MAX when nobody knows how much, or whether it comes at all. */
-static uint64_t unread_bytes(const struct http_request *request)
+static uint64_t unread_bytes(const struct http_incoming *request)
 {
 	if (request->is_whole)
 		return 0;
 	return request->head.is_chunked || request->owes_continue ? UINT64_MAX : request->left;
 }
 
-void http_respond(struct http_request *request, int status, const struct http_header *headers,
-		  size_t n_headers, struct str body)
+static void respond(struct http_request *r, int status, const struct http_header *headers,
+		    size_t n_headers, struct str body)
 {
+	struct http_incoming *request = incoming_of(r);
 	struct http_conn *conn = request->conn;
 	assert(conn->request == request && request->is_handed);
 	uint64_t unread = unread_bytes(request);
@@ -275,8 +177,9 @@ void http_respond(struct http_request *request, int status, const struct http_he
 	http_conn_settle(conn);
 }
 
-void http_pause(struct http_request *request)
+static void pause_body(struct http_request *r)
 {
+	struct http_incoming *request = incoming_of(r);
 	if (request->is_paused)
 		return;
 	request->is_paused = true;
@@ -284,8 +187,9 @@ void http_pause(struct http_request *request)
 	http_conn_settle(request->conn);
 }
 
-void http_resume(struct http_request *request)
+static void resume_body(struct http_request *r)
 {
+	struct http_incoming *request = incoming_of(r);
 	struct http_conn *conn = request->conn;
 	if (!request->is_paused)
 		return;
@@ -295,47 +199,124 @@ void http_resume(struct http_request *request)
 	http_conn_settle(conn);
 }
 
-struct str http_method(const struct http_request *request)
+static struct str find_header(const struct http_request *request, const char *name, size_t *n)
 {
-	return http_head_method(&request->head);
+	return http_head_find(&((const struct http_incoming *)request)->head, name, n);
 }
 
-struct str http_path(const struct http_request *request)
+static const struct http_request_ops ops = {find_header,        pause_body,    resume_body,
+					    refuse_expectation, refuse_length, respond};
+
+/* The handler speaks first, and what it leaves open is refused after it. */
+static void begin(struct http_conn *conn)
 {
-	return http_head_path(&request->head);
+	struct http_server *server = conn->server;
+	struct http_incoming *request = conn->request;
+	const struct http_head *head = &request->head;
+	request->request = (struct http_request){
+		.ops = &ops,
+		.method = http_head_method(head),
+		.path = http_head_path(head),
+		.query = http_head_query(head),
+		.content_length =
+			head->is_chunked ? -1 : (int64_t)least(head->content_length, INT64_MAX),
+	};
+	request->left = head->content_length;
+	request->chunks.limit = server->limits.max_body_bytes;
+	request->is_whole = !has_body(request);
+	request->owes_continue = head->expects_continue && has_body(request);
+	request->is_handed = true;
+	http_conn_enter(conn, HTTP_BODY);
+	server->handler.on_head(server->handler.arg, &request->request);
+	if (conn->request == request && !refuse_expectation(&request->request) &&
+	    !refuse_length(&request->request))
+		http_request_go_on(conn);
 }
 
-struct str http_query(const struct http_request *request)
+static size_t read_head(struct http_conn *conn, const char *p, size_t n)
 {
-	return http_head_query(&request->head);
+	if (!conn->request) {
+		conn->request = mem_new(1, sizeof(*conn->request));
+		conn->request->conn = conn;
+		http_conn_enter(conn, HTTP_HEAD);
+	}
+	struct http_head *head = &conn->request->head;
+	size_t used;
+	int result = http_head_read(head, &conn->server->head_limits, p, n, &used);
+	if (result == HTTP_DONE)
+		begin(conn);
+	else if (result != HTTP_MORE)
+		http_request_refuse(conn, result, head->problem);
+	return used;
 }
 
-struct str http_header(const struct http_request *request, const char *name, size_t *n)
+static size_t read_body(struct http_conn *conn, char *p, size_t n)
 {
-	return http_head_find(&request->head, name, n);
+	struct http_incoming *request = conn->request;
+	size_t used, n_body;
+	if (request->head.is_chunked) {
+		int result = http_chunks_read(&request->chunks, p, n, &used, &n_body);
+		if (result != HTTP_MORE && result != HTTP_DONE) {
+			http_request_refuse(conn, result, request->chunks.problem);
+			return used;
+		}
+		request->is_whole = result == HTTP_DONE;
+	} else {
+		n_body = used = (size_t)least(n, request->left);
+		request->left -= n_body;
+		request->is_whole = request->left == 0;
+	}
+	request->read += n_body;
+	if (n_body > 0) {
+		struct http_handler *handler = &conn->server->handler;
+		handler->on_body(handler->arg, &request->request, str_range(p, n_body));
+	}
+	if (conn->request == request)
+		http_request_go_on(conn);
+	return used;
 }
 
-int64_t http_content_length(const struct http_request *request)
+static size_t drop(struct http_conn *conn, size_t n)
 {
-	if (request->head.is_chunked)
-		return -1;
-	return (int64_t)least(request->head.content_length, INT64_MAX);
+	size_t used = (size_t)least(n, conn->drop_bytes);
+	conn->drop_bytes -= used;
+	if (conn->state == HTTP_DROP && conn->drop_bytes == 0)
+		http_conn_enter(conn, HTTP_HEAD);
+	return used;
 }
 
-struct str http_peer(const struct http_request *request)
+size_t http_request_room(const struct http_conn *conn)
 {
-	struct http_request *cache = request->conn->request;
-	if (!cache->peer[0])
-		http_conn_format_peer(cache->conn, cache->peer);
-	return str_of(cache->peer);
+	const struct http_incoming *request = conn->request;
+	if (conn->state == HTTP_BODY && !request->head.is_chunked)
+		return (size_t)least(request->left, HTTP_SCRATCH_BYTES);
+	if (conn->state == HTTP_DROP || conn->state == HTTP_LINGER)
+		return (size_t)least(conn->drop_bytes, HTTP_SCRATCH_BYTES);
+	return HTTP_KEEPABLE_BYTES;
 }
 
-void http_set_user(struct http_request *request, void *user)
+size_t http_request_consume(struct http_conn *conn, char *p, size_t n)
 {
-	request->user = user;
+	size_t used = 0;
+	while (used < n && !conn->has_answered && http_conn_takes_input(conn)) {
+		if (conn->state == HTTP_HEAD)
+			used += read_head(conn, p + used, n - used);
+		else if (conn->state == HTTP_BODY)
+			used += read_body(conn, p + used, n - used);
+		else
+			used += drop(conn, n - used);
+	}
+	return used;
 }
 
-void *http_user(const struct http_request *request)
+/* CONTRACT: the base and a second for each 64 KiB of what the body is or has become, and at least 1
+ * KiB/s after the base. */
+int64_t http_request_body_ms(const struct http_incoming *request, const struct http_limits *limits)
 {
-	return request->user;
+	uint64_t size = request->head.is_chunked ? request->read : request->head.content_length;
+	int64_t whole_ms = limits->body_base_ms + (int64_t)(size * 1000 >> 16);
+	int64_t rate_ms = (int64_t)(request->read * 1000 >> 10);
+	if (rate_ms < limits->body_base_ms)
+		rate_ms = limits->body_base_ms;
+	return whole_ms < rate_ms ? whole_ms : rate_ms;
 }

@@ -377,7 +377,7 @@ static void refuse_for_now(struct exchange *x)
 void proof_begin(struct exchange *x)
 {
 	const struct receiver *r = x->receiver;
-	int64_t length = http_content_length(x->request);
+	int64_t length = x->request->content_length;
 	uint64_t expected;
 
 	x->is_kept = length <= MAX_KEPT_BYTES;

@@ -89,14 +89,14 @@ static struct exchange *new_exchange(struct receiver *r, struct http_request *re
 
 	x->receiver = r;
 	x->request = request;
-	x->path = str_dup(http_path(request));
+	x->path = str_dup(request->path);
 	x->began_ms = clock_mono_ms(r->opt.clock);
 	route_parse(&x->route, str_of(x->path));
 	(void)snprintf(x->key, sizeof(x->key), "%.*s/%.*s", STR_ARG(x->route.namespace_),
 		       STR_ARG(x->route.name));
 	DL_APPEND(r->exchanges, x);
 	r->n_exchanges++;
-	http_set_user(request, x);
+	request->user = x;
 	return x;
 }
 
@@ -129,10 +129,10 @@ static bool is_encoded(const struct http_request *request)
 /* The checks that come before the proof, in the order in which they are promised. */
 static bool is_answered_early(struct http_request *request)
 {
-	struct str method = http_method(request);
+	struct str method = request->method;
 	struct route route;
 
-	route_parse(&route, http_path(request));
+	route_parse(&route, request->path);
 	if (route.kind == ROUTE_ROOT && (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"))))
 		answer_root(request);
 	else if (route.kind != ROUTE_HOOK && route.kind != ROUTE_OPENSHIFT)
@@ -170,18 +170,18 @@ static void on_head(void *arg, struct http_request *request)
 static void on_body(void *arg, struct http_request *request, struct str bytes)
 {
 	(void)arg;
-	proof_feed(http_user(request), bytes);
+	proof_feed(request->user, bytes);
 }
 
 static void on_end(void *arg, struct http_request *request)
 {
 	(void)arg;
-	proof_end(http_user(request));
+	proof_end(request->user);
 }
 
 static void on_abort(void *arg, struct http_request *request)
 {
-	struct exchange *x = http_user(request);
+	struct exchange *x = request->user;
 
 	(void)arg;
 	if (x)

@@ -11,7 +11,7 @@
 #define PATIENCE_MS 90000
 
 struct delivery {
-	struct http_request request; /* first */
+	struct sim_request request; /* first */
 	struct push *push;
 	char signature[80];
 	struct buf body;
@@ -19,12 +19,12 @@ struct delivery {
 	unsigned depth; /* within functions of the handler */
 };
 
-static struct delivery *delivery_of(struct http_request *r)
+static struct delivery *delivery_of(struct sim_request *r)
 {
 	return (struct delivery *)r;
 }
 
-static void free_request(struct http_request *r)
+static void free_request(struct sim_request *r)
 {
 	struct delivery *d = delivery_of(r);
 
@@ -36,7 +36,7 @@ static void free_request(struct http_request *r)
 
 static void feed(void *arg)
 {
-	struct http_request *r = arg;
+	struct sim_request *r = arg;
 	struct delivery *d = delivery_of(r);
 	struct http_handler handler = receiver_handler(r->replica->receiver);
 
@@ -44,9 +44,9 @@ static void feed(void *arg)
 	if (!d->push->first_ms)
 		d->push->first_ms = world_wall_ms(r->replica->world);
 	d->depth++;
-	handler.on_body(handler.arg, r, r->body);
+	handler.on_body(handler.arg, &r->request, r->body);
 	if (!r->is_answered)
-		handler.on_end(handler.arg, r);
+		handler.on_end(handler.arg, &r->request);
 	d->depth--;
 	if (r->is_answered)
 		free_request(r);
@@ -129,11 +129,8 @@ static void note_answer(struct delivery *d, int status, struct str body)
 			   push->name, reason);
 }
 
-void http_respond(struct http_request *r, int status, const struct http_header *headers,
-		  size_t n_headers, struct str body)
+static void on_response(struct sim_request *r, int status, struct str body)
 {
-	(void)headers;
-	(void)n_headers;
 	note_answer(delivery_of(r), status, body);
 	r->is_answered = true;
 	if (delivery_of(r)->depth == 0)
@@ -142,18 +139,16 @@ void http_respond(struct http_request *r, int status, const struct http_header *
 
 static void on_arrived(void *arg)
 {
-	struct http_request *r = arg;
+	struct sim_request *r = arg;
 	struct delivery *d = delivery_of(r);
-	struct http_handler handler = {0};
 
 	if (!r->replica->is_up) {
 		d->push->is_failed = true;
 		free_request(r);
 		return;
 	}
-	handler = receiver_handler(r->replica->receiver);
 	d->depth++;
-	handler.on_head(handler.arg, r);
+	http_give_head(r);
 	d->depth--;
 	if (r->is_answered)
 		free_request(r);
@@ -193,10 +188,11 @@ void http_deliver(struct replica *replica, struct push *push, const char *secret
 {
 	struct world *w = replica->world;
 	struct delivery *d = mem_new(1, sizeof(*d));
-	struct http_request *r = &d->request;
+	struct sim_request *r = &d->request;
 
 	r->replica = replica;
 	r->feed = feed;
+	r->on_response = on_response;
 	d->push = push;
 	d->sent_ms = w->now_ms;
 	d->body = (struct buf)BUF_INIT(4096);
@@ -217,20 +213,20 @@ void http_deliver(struct replica *replica, struct push *push, const char *secret
 
 void http_abort_all(struct replica *replica)
 {
-	struct http_request *r = NULL, *next = NULL;
+	struct sim_request *r = NULL, *next = NULL;
 	struct http_handler handler = receiver_handler(replica->receiver);
 
 	DL_FOREACH_SAFE (replica->requests, r, next) {
 		delivery_of(r)->push->is_failed = true;
-		if (r->user)
-			handler.on_abort(handler.arg, r);
+		if (r->request.user)
+			handler.on_abort(handler.arg, &r->request);
 		free_request(r);
 	}
 }
 
 void http_check_patience(struct replica *replica)
 {
-	struct http_request *r = NULL;
+	struct sim_request *r = NULL;
 
 	DL_FOREACH (replica->requests, r) {
 		const struct delivery *d = delivery_of(r);

@@ -1,24 +1,14 @@
 #include "http_request.h"
 
-void http_put_header(struct http_request *r, struct str name, struct str value)
+void http_put_header(struct sim_request *r, struct str name, struct str value)
 {
 	if (r->n_headers < HTTP_MAX_HEADERS)
 		r->headers[r->n_headers++] = (struct http_header){name, value};
 }
 
-struct str http_method(const struct http_request *r)
+static struct str find_header(const struct http_request *request, const char *name, size_t *n)
 {
-	(void)r;
-	return STR("POST");
-}
-
-struct str http_path(const struct http_request *r)
-{
-	return str_of(r->path);
-}
-
-struct str http_header(const struct http_request *r, const char *name, size_t *n)
-{
+	const struct sim_request *r = (const struct sim_request *)request;
 	struct str first = STR("");
 	size_t count = 0;
 
@@ -30,41 +20,46 @@ struct str http_header(const struct http_request *r, const char *name, size_t *n
 	return first;
 }
 
-bool http_refuse_expectation(struct http_request *r)
+static void pause_body(struct http_request *request)
 {
-	(void)r;
-	return false;
+	((struct sim_request *)request)->is_paused = true;
 }
 
-bool http_refuse_length(struct http_request *r)
+static void resume_body(struct http_request *request)
 {
-	(void)r;
-	return false;
-}
+	struct sim_request *r = (struct sim_request *)request;
 
-int64_t http_content_length(const struct http_request *r)
-{
-	return (int64_t)r->body.n;
-}
-
-void http_set_user(struct http_request *r, void *user)
-{
-	r->user = user;
-}
-
-void *http_user(const struct http_request *r)
-{
-	return r->user;
-}
-
-void http_pause(struct http_request *r)
-{
-	r->is_paused = true;
-}
-
-void http_resume(struct http_request *r)
-{
 	if (r->is_paused && !r->is_fed)
 		timer_start(r->replica->world->clock, &r->timer, 0, r->feed, r);
 	r->is_paused = false;
+}
+
+static bool never_refuse(struct http_request *request)
+{
+	(void)request;
+	return false;
+}
+
+static void respond(struct http_request *request, int status, const struct http_header *headers,
+		    size_t n_headers, struct str body)
+{
+	struct sim_request *r = (struct sim_request *)request;
+
+	(void)headers;
+	(void)n_headers;
+	r->on_response(r, status, body);
+}
+
+void http_give_head(struct sim_request *r)
+{
+	static const struct http_request_ops ops = {find_header,  pause_body,   resume_body,
+						    never_refuse, never_refuse, respond};
+	struct http_handler handler = receiver_handler(r->replica->receiver);
+
+	r->request = (struct http_request){.ops = &ops,
+					   .method = STR("POST"),
+					   .path = str_of(r->path),
+					   .query = STR(""),
+					   .content_length = (int64_t)r->body.n};
+	handler.on_head(handler.arg, &r->request);
 }

@@ -30,7 +30,7 @@ struct replica {
 	int64_t started_ms;
 	struct timer commit; /* of the world's clock: the journal's thread gets its turn */
 	struct timer upkeep;
-	struct http_request *requests;
+	struct sim_request *requests;
 	int64_t second_ms; /* requests to the API server in this second: */
 	unsigned n_requests;
 };

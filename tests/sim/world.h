@@ -15,7 +15,7 @@
 struct api;
 struct replica;
 struct ledger;
-struct http_request;
+struct sim_request;
 
 struct rng {
 	uint64_t state;

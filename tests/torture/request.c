@@ -13,29 +13,27 @@
 
 /* It stays when it has been answered: the process is about to end anyway. */
 struct delivery {
-	struct http_request request; /* first */
+	struct sim_request request; /* first */
 	int *status;
 };
 
 static void feed(void *arg)
 {
-	struct http_request *r = arg;
+	struct sim_request *r = arg;
 	struct http_handler handler = receiver_handler(r->replica->receiver);
 	size_t half = r->body.n / 2;
 
 	r->is_fed = true;
-	handler.on_body(handler.arg, r, str_range(r->body.p, half));
+	handler.on_body(handler.arg, &r->request, str_range(r->body.p, half));
 	if (!r->is_answered)
-		handler.on_body(handler.arg, r, str_range(r->body.p + half, r->body.n - half));
+		handler.on_body(handler.arg, &r->request,
+				str_range(r->body.p + half, r->body.n - half));
 	if (!r->is_answered)
-		handler.on_end(handler.arg, r);
+		handler.on_end(handler.arg, &r->request);
 }
 
-void http_respond(struct http_request *r, int status, const struct http_header *headers,
-		  size_t n_headers, struct str body)
+static void on_response(struct sim_request *r, int status, struct str body)
 {
-	(void)headers;
-	(void)n_headers;
 	(void)body;
 	*((struct delivery *)r)->status = status;
 	r->is_answered = true;
@@ -47,11 +45,11 @@ void http_abort_all(struct replica *replica)
 	struct http_handler handler = receiver_handler(replica->receiver);
 
 	while (replica->requests) {
-		struct http_request *r = replica->requests;
+		struct sim_request *r = replica->requests;
 
 		timer_stop(replica->world->clock, &r->timer);
-		if (r->user)
-			handler.on_abort(handler.arg, r);
+		if (r->request.user)
+			handler.on_abort(handler.arg, &r->request);
 		DL_DELETE(replica->requests, r);
 	}
 }
@@ -63,10 +61,9 @@ void http_check_patience(struct replica *replica)
 
 static void arrive(void *arg)
 {
-	struct http_request *r = arg;
-	struct http_handler handler = receiver_handler(r->replica->receiver);
+	struct sim_request *r = arg;
 
-	handler.on_head(handler.arg, r);
+	http_give_head(r);
 	if (!r->is_answered && !r->is_paused)
 		feed(r);
 }
@@ -89,7 +86,7 @@ static void put_digest(struct buf *out, struct str key, const struct str *parts,
 }
 
 /* The placeholders of tests/data/README.md. */
-static char *fill_in(const struct http_request *r, struct str value)
+static char *fill_in(const struct sim_request *r, struct str value)
 {
 	CLEANUP(buf_release) struct buf out = BUF_INIT(1024);
 	const struct str v1[] = {STR("msg_2mNvK"), STR("."), STR("1763900000"), STR("."), r->body};
@@ -113,7 +110,7 @@ static char *fill_in(const struct http_request *r, struct str value)
 	return buf_take(&out);
 }
 
-static void parse_file(struct http_request *r, struct str text)
+static void parse_file(struct sim_request *r, struct str text)
 {
 	struct str line;
 
@@ -128,7 +125,7 @@ static void parse_file(struct http_request *r, struct str text)
 		r->headers[i].value = str_of(fill_in(r, r->headers[i].value));
 }
 
-static void read_file(struct http_request *r, const char *name)
+static void read_file(struct sim_request *r, const char *name)
 {
 	char path[200], *text = NULL;
 	size_t n = 0;
@@ -160,11 +157,12 @@ void request_send(struct replica *replica, const struct request *request, int *s
 {
 	bool was_armed = alloc_pause();
 	struct delivery *delivery = mem_new(1, sizeof(*delivery));
-	struct http_request *r = &delivery->request;
+	struct sim_request *r = &delivery->request;
 	const char *type = type_of(request->file);
 
 	r->replica = replica;
 	r->feed = feed;
+	r->on_response = on_response;
 	delivery->status = status;
 	read_file(r, request->file);
 	/* Else each would be a delivery of its own. */

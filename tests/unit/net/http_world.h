@@ -86,11 +86,11 @@ SHARED void on_head(void *arg, struct http_request *request)
 	struct world *world = arg;
 	const struct http_header allow = {STR("Allow"), STR("POST")};
 	world->n_heads++;
-	if (!str_starts(http_path(request), STR("/hooks/"))) {
+	if (!str_starts(request->path, STR("/hooks/"))) {
 		http_respond(request, 404, NULL, 0, STR("not found"));
 		return;
 	}
-	if (!str_eq(http_method(request), STR("POST"))) {
+	if (!str_eq(request->method, STR("POST"))) {
 		http_respond(request, 405, &allow, 1, STR("method"));
 		return;
 	}

@@ -174,7 +174,7 @@ static void a_body_may_take_longer_the_larger_it_is(void **state)
 		{false, 25 << 20, 25 << 20, 410000},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		const struct http_request request = {
+		const struct http_incoming request = {
 			.head.is_chunked = cases[i].is_chunked,
 			.head.content_length = cases[i].length,
 			.read = cases[i].read,

@@ -131,7 +131,6 @@ static void ipv6_and_ipv4_reach_the_same_port(void **state)
 	client_send(client_new(world), STR(POST_HEAD "\r\n"));
 	run_for(world, 50);
 	assert_non_null(world->held);
-	assert_true(str_eq(http_peer(world->held), STR("127.0.0.1")));
 	give_answer(world, world->held);
 
 	struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -145,7 +144,6 @@ static void ipv6_and_ipv4_reach_the_same_port(void **state)
 		assert_int_equal(send(fd, request, strlen(request), 0), (ssize_t)strlen(request));
 		run_for(world, 50);
 		assert_non_null(world->held);
-		assert_true(str_eq(http_peer(world->held), STR("::1")));
 		give_answer(world, world->held);
 	}
 	if (fd >= 0)

@@ -4,35 +4,15 @@
  */
 #pragma once
 
-#include "base/buf.h"
-#include "base/mem.h"
+#include "test_request.h"
+
 #include "buildconfig/buildconfig.h"
 #include "crypto/crypto.h"
 #include "receiver/exchange.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
 
 #define MAX_CALLS 8
-
-/* A delivery, and what became of it. */
-struct http_request {
-	const char *method, *path;
-	struct http_header headers[4];
-	size_t n_headers;
-	int64_t length;
-	void *user;
-	bool is_paused;
-	size_t n_resumed;
-	int status; /* 0: none yet */
-	struct buf answer;
-	struct buf fields; /* names of the answer's headers */
-};
 
 struct world {
 	int64_t now_ms;
@@ -49,7 +29,7 @@ struct world {
 	struct kube_call *calls[MAX_CALLS]; /* the API server's, unanswered */
 	char asked[MAX_CALLS][128];
 	size_t n_calls;
-	struct http_request *request;
+	struct test_request *request;
 };
 
 static struct world *world; /* of the journal below */
@@ -84,80 +64,6 @@ void journal_forget(struct journal *journal, uint64_t ticket)
 {
 	(void)journal;
 	assert_int_equal(ticket, 0);
-}
-
-/* pkg/net without sockets. */
-
-struct str http_method(const struct http_request *r)
-{
-	return str_of(r->method);
-}
-
-struct str http_path(const struct http_request *r)
-{
-	return str_of(r->path);
-}
-
-struct str http_header(const struct http_request *r, const char *name, size_t *n)
-{
-	struct str first = STR("");
-	size_t count = 0;
-
-	for (size_t i = 0; i < r->n_headers; i++)
-		if (str_eq_nocase(r->headers[i].name, str_of(name)) && count++ == 0)
-			first = r->headers[i].value;
-	if (n)
-		*n = count;
-	return first;
-}
-
-bool http_refuse_expectation(struct http_request *r)
-{
-	(void)r;
-	return false;
-}
-
-bool http_refuse_length(struct http_request *r)
-{
-	(void)r;
-	return false;
-}
-
-int64_t http_content_length(const struct http_request *r)
-{
-	return r->length;
-}
-
-void http_set_user(struct http_request *r, void *user)
-{
-	r->user = user;
-}
-
-void *http_user(const struct http_request *r)
-{
-	return r->user;
-}
-
-void http_pause(struct http_request *r)
-{
-	r->is_paused = true;
-}
-
-void http_resume(struct http_request *r)
-{
-	r->is_paused = false;
-	r->n_resumed++;
-}
-
-void http_respond(struct http_request *r, int status, const struct http_header *headers,
-		  size_t n_headers, struct str body)
-{
-	assert_int_equal(r->status, 0);
-	r->status = status;
-	for (size_t i = 0; i < n_headers; i++)
-		buf_printf(&r->fields, "%.*s ", STR_ARG(headers[i].name));
-	buf_put_str(&r->answer, body);
-	r->user = NULL;
 }
 
 /* The API server. */
@@ -256,16 +162,14 @@ static int set_up(void **state)
 
 static void forget_request(struct world *w)
 {
-	struct http_request *r = TAKE(w->request);
+	struct test_request *r = TAKE(w->request);
 	struct http_handler handler = receiver_handler(w->receiver);
 
 	if (!r)
 		return;
-	if (r->user)
-		handler.on_abort(handler.arg, r);
-	buf_release(&r->answer);
-	buf_release(&r->fields);
-	free(r);
+	if (r->request.user)
+		handler.on_abort(handler.arg, &r->request);
+	test_request_free(r);
 }
 
 static int tear_down(void **state)
@@ -329,30 +233,18 @@ static void put_buildconfig(struct world *w, const char *uid, const char *metada
 	"/apis/build.openshift.io/v1/namespaces/shop/buildconfigs/cart/webhooks/" secret "/github"
 #define BODY "{\"zen\":\"x\"}"
 
-static struct http_request *new_request(struct world *w, const char *path, int64_t length)
+static struct test_request *new_request(struct world *w, const char *path, int64_t length)
 {
-	struct http_request *r = mem_new(1, sizeof(*r));
-
 	forget_request(w);
-	w->request = r;
-	r->method = "POST";
-	r->path = path;
-	r->length = length;
-	r->answer = (struct buf)BUF_INIT(64 << 10);
-	r->fields = (struct buf)BUF_INIT(4096);
-	return r;
-}
-
-static void put_header(struct http_request *r, const char *name, const char *value)
-{
-	r->headers[r->n_headers++] = (struct http_header){str_of(name), str_of(value)};
+	w->request = test_request_new(path, length);
+	return w->request;
 }
 
 static void begin(struct world *w)
 {
 	struct http_handler handler = receiver_handler(w->receiver);
 
-	handler.on_head(handler.arg, w->request);
+	handler.on_head(handler.arg, &w->request->request);
 }
 
 static void feed(struct world *w, struct str bytes)
@@ -360,24 +252,24 @@ static void feed(struct world *w, struct str bytes)
 	struct http_handler handler = receiver_handler(w->receiver);
 
 	assert_false(w->request->is_paused);
-	handler.on_body(handler.arg, w->request, bytes);
+	handler.on_body(handler.arg, &w->request->request, bytes);
 }
 
 static void finish(struct world *w)
 {
 	struct http_handler handler = receiver_handler(w->receiver);
 
-	handler.on_end(handler.arg, w->request);
+	handler.on_end(handler.arg, &w->request->request);
 }
 
 /* GitHub's ping, signed with SECRET; NULL: not signed. Its body has come. */
-static struct http_request *ping(struct world *w, const char *path, const char *secret)
+static struct test_request *ping(struct world *w, const char *path, const char *secret)
 {
 	static char signature[8 + CRYPTO_SHA256_HEX];
-	struct http_request *r = new_request(w, path, strlen(BODY));
+	struct test_request *r = new_request(w, path, strlen(BODY));
 
-	put_header(r, "X-GitHub-Event", "ping");
-	put_header(r, "Content-Type", "application/json");
+	test_request_put(r, "X-GitHub-Event", "ping");
+	test_request_put(r, "Content-Type", "application/json");
 	if (secret) {
 		struct crypto_hmac *hmac = crypto_hmac_new(str_of(secret));
 		unsigned char digest[CRYPTO_SHA256_BYTES];
@@ -387,7 +279,7 @@ static struct http_request *ping(struct world *w, const char *path, const char *
 		crypto_hmac_free(hmac);
 		memcpy(signature, "sha256=", 7);
 		crypto_hex(signature + 7, digest, sizeof(digest));
-		put_header(r, "X-Hub-Signature-256", signature);
+		test_request_put(r, "X-Hub-Signature-256", signature);
 	}
 	begin(w);
 	if (r->status)

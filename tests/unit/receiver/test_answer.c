@@ -1,37 +1,38 @@
 /*
- * Answers as they go out: http_respond() is this file's own, and keeps what it is given.
+ * Answers as they are sent.
  */
+#include "test_request.h"
+
+#include "doc/json.h"
 #include "receiver/answer.h"
 
-#include "base/mem.h"
-#include "doc/json.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+/* What the last answer was; see answered(). */
 static struct {
 	int status;
-	char headers[4096]; /* "Name: value\n" each */
+	char headers[16384]; /* "Name: value\n" each */
 	char body[4096];
 } seen;
 
-void http_respond(struct http_request *request, int status, const struct http_header *headers,
-		  size_t n_headers, struct str body)
-{
-	CLEANUP(buf_release) struct buf text = BUF_INIT(sizeof(seen.headers) - 1);
+/* A request to answer; its answer is seen after answered(). */
+static struct test_request *asked;
 
-	(void)request;
-	seen.status = status;
-	for (size_t i = 0; i < n_headers; i++)
-		buf_printf(&text, "%.*s: %.*s\n", STR_ARG(headers[i].name),
-			   STR_ARG(headers[i].value));
-	(void)snprintf(seen.headers, sizeof(seen.headers), "%s", text.len ? text.data : "");
-	(void)snprintf(seen.body, sizeof(seen.body), "%.*s", STR_ARG(body));
+static struct http_request *ask(void)
+{
+	asked = test_request_new("/hooks/shop/cart/github", 0);
+	return &asked->request;
+}
+
+static void answered(void)
+{
+	seen.status = asked->status;
+	(void)snprintf(seen.headers, sizeof(seen.headers), "%s",
+		       asked->fields.len ? asked->fields.data : "");
+	(void)snprintf(seen.body, sizeof(seen.body), "%s",
+		       asked->answer.len ? asked->answer.data : "");
+	test_request_free(asked);
 }
 
 static void assert_header(const char *line)
@@ -110,25 +111,29 @@ static void errors_of_the_http_layer_look_the_same(void **state)
 static void answers_name_the_delivery_once_it_is_proved(void **state)
 {
 	(void)state;
-	answer_status(NULL, 200, "Ping", "works", "d-1");
+	answer_status(ask(), 200, "Ping", "works", "d-1");
+	answered();
 	assert_int_equal(seen.status, 200);
 	assert_header("Content-Type: application/json\n");
 	assert_header("X-Buildhook-Delivery: d-1\n");
-	answer_status(NULL, 404, "", "no such path", "");
+	answer_status(ask(), 404, "", "no such path", "");
+	answered();
 	assert_null(strstr(seen.headers, "X-Buildhook-Delivery"));
 }
 
 static void another_method_is_told_which_one_to_use(void **state)
 {
 	(void)state;
-	answer_status(NULL, 405, "", "POST", "");
+	answer_status(ask(), 405, "", "POST", "");
+	answered();
 	assert_header("Allow: POST\n");
 }
 
 static void unavailable_says_when_to_come_back(void **state)
 {
 	(void)state;
-	answer_status(NULL, 503, "", "wait", "d-1");
+	answer_status(ask(), 503, "", "wait", "d-1");
+	answered();
 	assert_int_equal(seen.status, 503);
 	assert_header("Retry-After: 10\n");
 	assert_header("X-Buildhook-Delivery: d-1\n");
@@ -138,7 +143,8 @@ static void unavailable_says_when_to_come_back(void **state)
 static void a_refusal_says_what_openshift_says(void **state)
 {
 	(void)state;
-	answer_refused(NULL, "github", STR("cart"));
+	answer_refused(ask(), "github", STR("cart"));
+	answered();
 	assert_int_equal(seen.status, 401);
 	assert_string_equal(seen.headers, "Content-Type: application/json\n");
 	assert_status(seen.body, "Failure",
@@ -149,7 +155,8 @@ static void a_refusal_says_what_openshift_says(void **state)
 static void a_build_is_answered_as_it_came(void **state)
 {
 	(void)state;
-	answer_build(NULL, STR("{\"kind\":\"Build\"}"), "", "d-1");
+	answer_build(ask(), STR("{\"kind\":\"Build\"}"), "", "d-1");
+	answered();
 	assert_int_equal(seen.status, 200);
 	assert_string_equal(seen.body, "{\"kind\":\"Build\"}");
 	assert_string_equal(seen.headers,
@@ -169,7 +176,8 @@ static void a_warning_is_one_quoted_string(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		answer_build(NULL, STR("{}"), cases[i].warning, "d-1");
+		answer_build(ask(), STR("{}"), cases[i].warning, "d-1");
+		answered();
 		assert_header(cases[i].line);
 	}
 }

@@ -104,7 +104,7 @@ static void what_cannot_be_proved_is_refused_alike(void **state)
 		if (w->request->status != 401)
 			fail_msg("case %zu: status %d", i, w->request->status);
 		assert_non_null(strstr(w->request->answer.data, expected));
-		assert_string_equal(w->request->fields.data, "Content-Type ");
+		assert_string_equal(w->request->fields.data, "Content-Type: application/json\n");
 	}
 	assert_int_equal(hook_activity_of(w)->refused, 1);
 	assert_string_equal(hook_activity_of(w)->refused_why,
@@ -127,12 +127,12 @@ static void a_buildconfig_made_anew_meanwhile_is_another(void **state)
 
 	bring_up(w);
 	for (int is_gone = 0; is_gone < 2; is_gone++) {
-		struct http_request *r;
+		struct test_request *r;
 
 		put_buildconfig(w, "u", "", INLINE("abc"));
 		r = new_request(w, IN_PATH("abc"), strlen(BODY));
-		put_header(r, "X-GitHub-Event", "ping");
-		put_header(r, "Content-Type", "application/json");
+		test_request_put(r, "X-GitHub-Event", "ping");
+		test_request_put(r, "Content-Type", "application/json");
 		begin(w);
 		feed(w, STR(BODY));
 		kube_store_remove(w->store, "shop/cart");
@@ -148,13 +148,13 @@ static void a_buildconfig_made_anew_meanwhile_is_another(void **state)
 static void a_large_body_for_a_former_buildconfig_is_refused(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r;
+	struct test_request *r;
 
 	bring_up(w);
 	put_buildconfig(w, "former", "", INLINE("abc"));
 	r = new_request(w, IN_PATH("abc"), MAX_KEPT_BYTES + 1);
-	put_header(r, "X-GitHub-Event", "ping");
-	put_header(r, "Content-Type", "application/json");
+	test_request_put(r, "X-GitHub-Event", "ping");
+	test_request_put(r, "Content-Type", "application/json");
 	begin(w);
 	pass(w, 100);
 	feed(w, STR(BODY));
@@ -167,7 +167,7 @@ static void a_large_body_for_a_former_buildconfig_is_refused(void **state)
 static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r;
+	struct test_request *r;
 
 	for (int exists = 0; exists < 2; exists++) {
 		if (exists)
@@ -175,7 +175,7 @@ static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 					"{\"type\":\"Bitbucket\",\"bitbucket\":{"
 					"\"secretReference\":{\"name\":\"hook\"}}}");
 		r = new_request(w, "/hooks/shop/cart/bitbucket", 0);
-		put_header(r, "X-Event-Key", "diagnostics:ping");
+		test_request_put(r, "X-Event-Key", "diagnostics:ping");
 		begin(w);
 		finish(w);
 		assert_int_equal(r->status, 200);
@@ -310,13 +310,13 @@ static void a_late_answer_leaves_what_was_known(void **state)
 static void a_large_body_waits_for_its_secrets(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r;
+	struct test_request *r;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	for (int is_late = 0; is_late < 2; is_late++) {
 		r = new_request(w, IN_PATH("abc"), LARGE);
-		put_header(r, "X-GitHub-Event", "ping");
-		put_header(r, "Content-Type", "application/json");
+		test_request_put(r, "X-GitHub-Event", "ping");
+		test_request_put(r, "Content-Type", "application/json");
 		pass(w, 2000);
 		begin(w);
 		assert_true(r->is_paused);
@@ -340,10 +340,10 @@ static void a_large_body_waits_for_its_secrets(void **state)
 static void a_large_body_is_proved_once(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r = new_request(w, IN_PATH("def"), LARGE);
+	struct test_request *r = new_request(w, IN_PATH("def"), LARGE);
 
-	put_header(r, "X-GitHub-Event", "ping");
-	put_header(r, "Content-Type", "application/json");
+	test_request_put(r, "X-GitHub-Event", "ping");
+	test_request_put(r, "Content-Type", "application/json");
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	begin(w);
 	answer_secret(w, "", KEY_ABC);
@@ -358,13 +358,13 @@ static void a_large_body_is_proved_once(void **state)
 static void a_body_that_turns_out_large_is_proved_once(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r;
+	struct test_request *r;
 	static char part[64 << 10];
 
 	bring_up(w);
 	r = new_request(w, IN_PATH("def"), -1);
-	put_header(r, "X-GitHub-Event", "ping");
-	put_header(r, "Content-Type", "application/json");
+	test_request_put(r, "X-GitHub-Event", "ping");
+	test_request_put(r, "Content-Type", "application/json");
 	put_buildconfig(w, "u", "", INLINE("abc"));
 	memset(part, ' ', sizeof(part));
 	begin(w);
@@ -380,12 +380,12 @@ static void a_body_that_turns_out_large_is_proved_once(void **state)
 static void a_body_that_is_faster_than_its_secrets_is_held_back(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r = new_request(w, IN_PATH("abc"), MAX_KEPT_BYTES);
+	struct test_request *r = new_request(w, IN_PATH("abc"), MAX_KEPT_BYTES);
 	static char part[64 << 10];
 	size_t n = 0;
 
-	put_header(r, "X-GitHub-Event", "ping");
-	put_header(r, "Content-Type", "application/json");
+	test_request_put(r, "X-GitHub-Event", "ping");
+	test_request_put(r, "Content-Type", "application/json");
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	memset(part, ' ', sizeof(part));
 	begin(w);
@@ -403,7 +403,7 @@ static void a_body_that_is_faster_than_its_secrets_is_held_back(void **state)
 static void what_all_deliveries_hold_is_bounded(void **state)
 {
 	struct world *w = *state;
-	struct http_request *r;
+	struct test_request *r;
 	static char part[64 << 10];
 
 	put_buildconfig(w, "u", "", INLINE("abc"));
@@ -458,10 +458,10 @@ static void what_is_no_delivery_is_answered_before_any_secret_is_asked_for(void 
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct http_request *r = new_request(w, cases[i].path, 0);
+		struct test_request *r = new_request(w, cases[i].path, 0);
 
-		r->method = cases[i].method;
-		put_header(r, cases[i].header, cases[i].value);
+		r->request.method = str_of(cases[i].method);
+		test_request_put(r, cases[i].header, cases[i].value);
 		w->is_full = cases[i].is_full;
 		if (cases[i].is_draining)
 			receiver_drain(w->receiver);
