@@ -37,7 +37,7 @@ build: build/buildhook ## the program, with release flags: build/buildhook
 asan: build/buildhook-asan ## the program under ASan and UBSan
 
 # Rewritten only when the version is another, so that nothing else is compiled anew.
-VERSIONED := pkg/kube/transfer cmd/buildhook/server cmd/buildhook/main cmd/buildhook/stats
+VERSIONED := pkg/http_client/transfer cmd/buildhook/server cmd/buildhook/main cmd/buildhook/stats
 $(VERSIONED:%=build/release/%.o) $(VERSIONED:%=build/asan/%.o): build/version
 .PHONY: version
 build/version: version

@@ -23,6 +23,8 @@ struct buf {
 
 /* Leaves an empty buffer with the same limit, which may be used again. */
 void buf_release(struct buf *b);
+/* For buffers that hold a secret: overwrites the bytes, then releases. */
+void buf_wipe(struct buf *b);
 /* Empties without giving the memory back. Ends an overflow, too. */
 void buf_clear(struct buf *b);
 void buf_put(struct buf *b, const void *p, size_t n);

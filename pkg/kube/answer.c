@@ -2,40 +2,9 @@
 
 #include "base/mem.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 
-#define MAX_RETRY_AFTER_MS ((int64_t)5 * 60 * 1000)
-#define MAX_MESSAGE_BYTES  200
-
-static int64_t clamp_retry_after(int64_t ms)
-{
-	if (ms < 0)
-		return 0;
-	return ms > MAX_RETRY_AFTER_MS ? MAX_RETRY_AFTER_MS : ms;
-}
-
-int64_t answer_retry_after(struct str text, int64_t now_ms)
-{
-	uint64_t seconds = 0;
-	char date[64] = "";
-	time_t when = 0;
-
-	text = str_trim(text);
-	if (str_empty(text) || text.n >= sizeof(date))
-		return -1;
-	if (strspn(memcpy(date, text.p, text.n), "0123456789") == text.n) {
-		if (!str_parse_u64(text, (uint64_t)MAX_RETRY_AFTER_MS / 1000, &seconds))
-			return MAX_RETRY_AFTER_MS;
-		return (int64_t)seconds * 1000;
-	}
-	/* curl_getdate() takes bare numbers and zones for dates too; an HTTP date begins with a
-	 * weekday. */
-	if (text.p[0] < 'A' || text.p[0] > 'Z')
-		return -1;
-	when = curl_getdate(date, NULL);
-	return when < 0 ? -1 : clamp_retry_after((int64_t)when * 1000 - now_ms);
-}
+#define MAX_MESSAGE_BYTES 200
 
 static bool is_status(const cJSON *doc)
 {
@@ -78,7 +47,7 @@ static void set_message(struct kube_response *out, int code, struct str message)
  * an unknown path ("404 page not found"), and 429 and 401 of its filters. Any other error without a
  * Status is somebody else's, and says nothing of the object.
  */
-static void read_foreign(struct kube_response *out, const struct kube_transport_answer *answer)
+static void read_foreign(struct kube_response *out, const struct http_client_answer *answer)
 {
 	struct str type = answer->content_type;
 
@@ -105,19 +74,20 @@ static void read_status(struct kube_response *out, const cJSON *doc)
 	if (reason)
 		(void)snprintf(out->reason, sizeof(out->reason), "%s", reason);
 	if (out->retry_after_ms < 0 && seconds > 0)
-		out->retry_after_ms =
-			clamp_retry_after(seconds > 3600 ? INT64_MAX : seconds * 1000);
+		out->retry_after_ms = seconds < HTTP_CLIENT_MAX_RETRY_AFTER_MS / 1000
+					      ? seconds * 1000
+					      : HTTP_CLIENT_MAX_RETRY_AFTER_MS;
 	set_message(out, code_of(out->status, out->reason),
 		    message && *message ? str_of(message) : str_of(out->reason));
 }
 
-void answer_read(struct kube_response *out, const struct kube_transport_answer *answer,
+void answer_read(struct kube_response *out, const struct http_client_answer *answer,
 		 const cJSON *doc, bool wants_doc, int64_t now_ms)
 {
 	bool is_success = answer->status >= 200 && answer->status < 300;
 
 	*out = (struct kube_response){.status = answer->status};
-	out->retry_after_ms = answer_retry_after(answer->retry_after, now_ms);
+	out->retry_after_ms = http_client_retry_after(answer->retry_after, now_ms);
 	out->text = answer->body;
 	out->doc = doc;
 	if (answer->status == 0 || answer->is_cut) {

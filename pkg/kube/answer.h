@@ -11,8 +11,5 @@
  * is no answer of the API server's. NOW_MS (wall clock) is what a date in Retry-After is compared
  * with.
  */
-void answer_read(struct kube_response *out, const struct kube_transport_answer *answer,
+void answer_read(struct kube_response *out, const struct http_client_answer *answer,
 		 const cJSON *doc, bool wants_doc, int64_t now_ms);
-
-/* Milliseconds (0 to 5 min) that a Retry-After header asks for, or -1. */
-int64_t answer_retry_after(struct str text, int64_t now_ms);

@@ -106,7 +106,7 @@ static void call_free(struct kube_call *call)
  * What an answer says of the server. Nothing, where a stream ended (what began it did, and the next
  * request will), or where others were answered while this one was not.
  */
-static void tell_news(const struct kube_call *call, const struct kube_transport_answer *answer)
+static void tell_news(const struct kube_call *call, const struct http_client_answer *answer)
 {
 	struct kube_client *client = call->client;
 	bool was_answered = answer->status > 0 && !answer->is_cut;
@@ -124,7 +124,7 @@ static void tell_news(const struct kube_call *call, const struct kube_transport_
 
 /* The call leaves the client before its function is called, so that this may start and cancel what
  * it likes. */
-static void finish(struct kube_call *call, const struct kube_transport_answer *answer,
+static void finish(struct kube_call *call, const struct http_client_answer *answer,
 		   const struct kube_response *response)
 {
 	struct kube_client *client = call->client;
@@ -149,7 +149,7 @@ static void wipe_texts(cJSON *doc)
 	}
 }
 
-void kube_transport_done(struct kube_call *call, const struct kube_transport_answer *answer)
+void kube_transport_done(struct kube_call *call, const struct http_client_answer *answer)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
 	struct kube_response response;
@@ -178,7 +178,7 @@ static void on_timeout(void *arg)
 {
 	struct kube_call *call = arg;
 	const struct kube_transport *transport = &call->client->transport;
-	struct kube_transport_answer answer = {0};
+	struct http_client_answer answer = {0};
 	struct kube_response response;
 
 	answer.is_unsent =

@@ -9,8 +9,9 @@
 
 #include "base/clock.h"
 #include "doc/json.h"
-#include "kube/config.h"
+#include "http_client/http_client.h"
 
+struct kube_config;
 struct loop;
 struct metrics;
 struct kube_call;
@@ -110,16 +111,6 @@ void kube_client_on_change(struct kube_client *client, void (*fn)(void *arg), vo
  * The seam. start() sends, and later, never from within start(), kube_transport_done() is called
  * once with what came; cancel() forgets a call.
  */
-struct kube_transport_answer {
-	int status; /* 0: none */
-	struct str content_type;
-	struct str retry_after; /* the header's text */
-	struct str body;
-	struct err err; /* when status is 0, or the body broke off */
-	bool is_cut;    /* the body broke off */
-	bool is_unsent; /* status is 0, and no byte of the request has left */
-};
-
 struct kube_transport {
 	void *ctx;
 	/* "host:6443", for the metrics' label, as long as ctx; may be NULL. */
@@ -142,7 +133,7 @@ struct kube_transport {
  */
 void kube_transport_bytes(struct kube_call *call, struct str bytes);
 /* The call is gone when this returns. */
-void kube_transport_done(struct kube_call *call, const struct kube_transport_answer *answer);
+void kube_transport_done(struct kube_call *call, const struct http_client_answer *answer);
 
-/* Query and path parts are percent-encoded by this; S is appended to OUT. */
+/* Appends S to OUT, percent-encoded for a path or query. */
 void kube_put_escaped(struct buf *out, struct str s);

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/crypto.h"
-#include "kube/file.h"
 
 #include <assert.h>
 
@@ -115,7 +114,7 @@ static const char *keep_block(struct secret_value *out, const struct buf *block)
 
 void secret_value_read(struct secret_value *out, const cJSON *doc)
 {
-	CLEANUP(file_wipe) struct buf block = BUF_INIT(MAX_BLOCK_BYTES);
+	CLEANUP(buf_wipe) struct buf block = BUF_INIT(MAX_BLOCK_BYTES);
 	const cJSON *metadata = json_member(doc, "metadata");
 	const cJSON *data = json_member(doc, "data");
 	const cJSON *annotations = json_member(metadata, "annotations");

@@ -4,7 +4,7 @@
 /* memfd_create() */
 #define _GNU_SOURCE
 
-#include "kube/config.h"
+#include "kubeconfig/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>

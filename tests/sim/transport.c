@@ -115,7 +115,7 @@ static void execute(struct flight *f)
 }
 
 /* The flight is gone when this returns. */
-static void finish(struct flight *f, const struct kube_transport_answer *answer)
+static void finish(struct flight *f, const struct http_client_answer *answer)
 {
 	struct kube_call *call = TAKE(f->call);
 
@@ -126,7 +126,7 @@ static void finish(struct flight *f, const struct kube_transport_answer *answer)
 
 static void finish_broken(struct flight *f, bool is_unsent)
 {
-	struct kube_transport_answer answer = {.is_unsent = is_unsent};
+	struct http_client_answer answer = {.is_unsent = is_unsent};
 
 	err_set(&answer.err, ERR_UNAVAILABLE,
 		is_unsent ? "connection refused" : "the connection broke off");
@@ -135,7 +135,7 @@ static void finish_broken(struct flight *f, bool is_unsent)
 
 static void finish_with_body(struct flight *f)
 {
-	struct kube_transport_answer answer = {.status = f->answer.status,
+	struct http_client_answer answer = {.status = f->answer.status,
 					       .content_type = STR("application/json"),
 					       .body = str_of(f->answer.body)};
 
@@ -169,7 +169,7 @@ static void finish_refused(struct flight *f)
 		      {429, "TooManyRequests"}, {401, "Unauthorized"},       {409, "Conflict"}};
 	bool is_patch = f->method == KUBE_MERGE_PATCH || f->method == KUBE_APPLY;
 	size_t i = (size_t)world_below(w, ARRAY_LEN(errors) - !is_patch);
-	struct kube_transport_answer answer = {
+	struct http_client_answer answer = {
 		.status = errors[f->fate == FATE_ERROR ? i % 3 : i].status,
 		.content_type = STR("application/json")};
 
@@ -188,7 +188,7 @@ static void finish_refused(struct flight *f)
 
 static void close_watch(struct flight *f, bool is_cut)
 {
-	struct kube_transport_answer answer = {.status = 200, .is_cut = is_cut};
+	struct http_client_answer answer = {.status = 200, .is_cut = is_cut};
 
 	if (is_cut)
 		err_set(&answer.err, ERR_UNAVAILABLE, "the connection broke off");
@@ -368,7 +368,7 @@ static void arrive(struct flight *f)
 		return;
 	case FATE_LATE:
 		if (f->call && !f->is_watch) {
-			struct kube_transport_answer answer = {0};
+			struct http_client_answer answer = {0};
 
 			err_set(&answer.err, ERR_UNAVAILABLE, "the connection broke off");
 			wait_for(f, (int64_t)world_below(w, MAX_LATE_MS));

@@ -218,7 +218,7 @@ static void await_watch(struct world *w)
 			kube_transport_bytes(call,
 					     STR("{\"kind\":\"BuildConfigList\",\"metadata\":"
 						 "{\"resourceVersion\":\"1\"},\"items\":[]}"));
-			kube_transport_done(call, &(struct kube_transport_answer){.status = 200});
+			kube_transport_done(call, &(struct http_client_answer){.status = 200});
 		}
 		pass_a_second(w);
 	}
@@ -245,7 +245,7 @@ static void cut(struct world *w)
 
 	if (call)
 		kube_transport_done(call,
-				    &(struct kube_transport_answer){.status = 200, .is_cut = true});
+				    &(struct http_client_answer){.status = 200, .is_cut = true});
 	await_watch(w);
 }
 

@@ -106,7 +106,7 @@ static void serve(struct call *call, const struct kube_request *request)
 static void on_due(void *arg)
 {
 	struct call *call = arg;
-	const struct kube_transport_answer came = {.status = call->status,
+	const struct http_client_answer came = {.status = call->status,
 						   .content_type = STR("application/json"),
 						   .body = str_of(call->body)};
 

@@ -150,7 +150,7 @@ static inline void bytes(struct world *w, const char *text)
 	kube_transport_bytes(w->call, str_of(text));
 }
 
-static inline void done(struct world *w, const struct kube_transport_answer *answer)
+static inline void done(struct world *w, const struct http_client_answer *answer)
 {
 	struct kube_call *call = TAKE(w->call);
 
@@ -160,19 +160,19 @@ static inline void done(struct world *w, const struct kube_transport_answer *ans
 
 static inline void end(struct world *w)
 {
-	done(w, &(struct kube_transport_answer){.status = 200});
+	done(w, &(struct http_client_answer){.status = 200});
 	pass(w, 0);
 }
 
 static inline void cut(struct world *w)
 {
-	done(w, &(struct kube_transport_answer){.status = 200, .is_cut = true});
+	done(w, &(struct http_client_answer){.status = 200, .is_cut = true});
 	pass(w, 0);
 }
 
 static inline void refuse(struct world *w)
 {
-	struct kube_transport_answer answer = {.is_unsent = true};
+	struct http_client_answer answer = {.is_unsent = true};
 
 	err_set(&answer.err, ERR_UNAVAILABLE, "refused");
 	done(w, &answer);
@@ -187,7 +187,7 @@ static inline void fail_with(struct world *w, int status, const char *reason,
 	(void)snprintf(body, sizeof(body),
 		       "{\"kind\":\"Status\",\"code\":%d,\"message\":\"%s\",\"reason\":\"%s\"}",
 		       status, reason, reason);
-	done(w, &(struct kube_transport_answer){.status = status,
+	done(w, &(struct http_client_answer){.status = status,
 						.retry_after = str_of(retry_after),
 						.body = str_of(body)});
 	pass(w, 0);

@@ -131,7 +131,7 @@ static struct kube_call *get(struct world *w)
 static void answer(struct world *w, int status, const char *type, const char *retry_after,
 		   const char *body)
 {
-	struct kube_transport_answer a = {
+	struct http_client_answer a = {
 		.status = status,
 		.content_type = str_of(type),
 		.retry_after = str_of(retry_after),
@@ -143,7 +143,7 @@ static void answer(struct world *w, int status, const char *type, const char *re
 
 static void answer_probe(struct world *w, int status)
 {
-	const struct kube_transport_answer a = {.status = status, .body = STR("ok")};
+	const struct http_client_answer a = {.status = status, .body = STR("ok")};
 	struct kube_call *probe = w->probe;
 
 	assert_non_null(probe);
@@ -306,7 +306,7 @@ static void bytes_of_a_stream_are_handed_over_as_they_come(void **state)
 static void a_cut_answer_is_unavailable_whatever_its_status(void **state)
 {
 	struct world *w = *state;
-	struct kube_transport_answer cut = {
+	struct http_client_answer cut = {
 		.status = 200, .body = STR("{\"kind\":\"Secret\"}"), .is_cut = true};
 
 	get(w);
@@ -321,7 +321,7 @@ static void a_cut_answer_is_unavailable_whatever_its_status(void **state)
 static void what_never_left_is_not_uncertain(void **state)
 {
 	struct world *w = *state;
-	struct kube_transport_answer refused = {.is_unsent = true};
+	struct http_client_answer refused = {.is_unsent = true};
 
 	err_set(&refused.err, ERR_UNAVAILABLE, "connection refused");
 	get(w);

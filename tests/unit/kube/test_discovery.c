@@ -75,7 +75,7 @@ static int tear_down(void **state)
 
 static void discover(struct world *w, int status, const char *body)
 {
-	struct kube_transport_answer answer = {.status = status, .body = str_of(body)};
+	struct http_client_answer answer = {.status = status, .body = str_of(body)};
 
 	kube_discover(w->client, on_found, w);
 	kube_transport_done(TAKE(w->call), &answer);

@@ -151,7 +151,7 @@ static void change(struct world *w)
 
 static void end(struct world *w, int status, const char *body, bool is_cut)
 {
-	struct kube_transport_answer answer = {
+	struct http_client_answer answer = {
 		.status = status, .body = str_of(body), .is_cut = is_cut};
 
 	kube_transport_done(TAKE(w->call), &answer);

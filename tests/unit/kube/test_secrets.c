@@ -112,7 +112,7 @@ static void pass(struct world *w, int64_t ms)
 static void answer(struct world *w, int status, const char *body)
 {
 	struct kube_call *call = TAKE(w->call);
-	struct kube_transport_answer answer = {.status = status, .body = str_of(body)};
+	struct http_client_answer answer = {.status = status, .body = str_of(body)};
 
 	assert_non_null(call);
 	kube_transport_done(call, &answer);

@@ -293,7 +293,7 @@ static struct test_request *ping(struct world *w, const char *path, const char *
 /* The oldest of the unanswered questions. Returns the name of the Secret. */
 static const char *answer(struct world *w, int status, const char *body)
 {
-	struct kube_transport_answer answer = {.status = status, .body = str_of(body)};
+	struct http_client_answer answer = {.status = status, .body = str_of(body)};
 
 	for (size_t i = 0; i < w->n_calls; i++) {
 		struct kube_call *call = TAKE(w->calls[i]);

@@ -1,4 +1,4 @@
-#include "kube/endpoint.h"
+#include "http_client/endpoint.h"
 
 #include "base/mem.h"
 
@@ -31,13 +31,12 @@ static void each_address_is_taken_apart(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		CLEANUP(mem_free) char *server = mem_strdup(cases[i].server);
-		CLEANUP(mem_free) char *name = mem_strdup(cases[i].tls_server_name);
-		struct kube_config config = {.server = server, .tls_server_name = name};
+		struct http_client_options options = {.url = cases[i].server,
+						      .server_name = cases[i].tls_server_name};
 		CLEANUP(endpoint_release) struct endpoint endpoint = {0};
 		struct err err = {0};
 
-		assert_int_equal(endpoint_init(&endpoint, &config, &err), 0);
+		assert_int_equal(endpoint_init(&endpoint, &options, &err), 0);
 		assert_string_equal(endpoint.base, cases[i].base);
 		assert_string_equal(endpoint.host, cases[i].host);
 		if (cases[i].connect_to)
@@ -54,18 +53,19 @@ static void each_address_is_taken_apart(void **state)
 static void the_proxy_is_the_files_or_the_environments(void **state)
 {
 	static const struct {
-		const char *server, *proxy_url, *https_proxy, *no_proxy, *proxy;
+		const char *server, *proxy_url, *https_proxy, *no_proxy;
+		const char *proxy, *bypass;
 	} cases[] = {
-		{"https://api:6443", NULL, "", "", ""},
-		{"https://api:6443", NULL, "http://p:3128", "", "http://p:3128"},
-		{"https://api:6443", NULL, "http://p:3128", "api:6443", ""},
-		{"https://127.0.0.1:6443", NULL, "http://p:3128", "", ""},
-		{"https://[::1]:6443", NULL, "http://p:3128", "", ""},
-		{"https://[fd00::1]:6443", NULL, "http://p:3128", "fd00::/8", ""},
-		{"https://127.0.0.1:6443", "http://q:1", "http://p:3128", "*", "http://q:1"},
-		{"https://api:6443", "socks5://q:1", "", "", "socks5h://q:1"},
+		{"https://api:6443", NULL, "", "", "", ""},
+		{"https://api:6443", NULL, "http://p:3128", "", "http://p:3128", ""},
+		{"https://api:6443", NULL, "http://p:3128", "api", "http://p:3128", "api"},
+		{"https://127.0.0.1:6443", NULL, "http://p:3128", "", "", ""},
+		{"https://localhost:6443", NULL, "http://p:3128", "", "", ""},
+		{"https://[::1]:6443", NULL, "http://p:3128", "", "", ""},
+		{"https://127.0.0.1:6443", "http://q:1", "http://p:3128", "*", "http://q:1", ""},
+		{"https://api:6443", "socks5://q:1", "", "", "socks5h://q:1", ""},
 		/* HTTPS_PROXY is for https alone. */
-		{"http://api:6443", NULL, "http://p:3128", "", ""},
+		{"http://api:6443", NULL, "http://p:3128", "", "", ""},
 	};
 
 	(void)state;
@@ -74,16 +74,43 @@ static void the_proxy_is_the_files_or_the_environments(void **state)
 	unsetenv("HTTP_PROXY");
 	unsetenv("http_proxy");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		CLEANUP(mem_free) char *server = mem_strdup(cases[i].server);
-		CLEANUP(mem_free) char *proxy = mem_strdup(cases[i].proxy_url);
-		struct kube_config config = {.server = server, .proxy_url = proxy};
+		struct http_client_options options = {.url = cases[i].server,
+						      .proxy_url = cases[i].proxy_url,
+						      .allows_http = true};
 		CLEANUP(endpoint_release) struct endpoint endpoint = {0};
 		struct err err = {0};
 
 		setenv("HTTPS_PROXY", cases[i].https_proxy, 1);
 		setenv("NO_PROXY", cases[i].no_proxy, 1);
-		assert_int_equal(endpoint_init(&endpoint, &config, &err), 0);
+		assert_int_equal(endpoint_init(&endpoint, &options, &err), 0);
 		assert_string_equal(endpoint.proxy, cases[i].proxy);
+		assert_string_equal(endpoint.no_proxy, cases[i].bypass);
+	}
+}
+
+static void plain_http_is_for_loopback_only(void **state)
+{
+	static const struct {
+		const char *url;
+		bool allows_http, is_taken;
+	} cases[] = {
+		{"http://127.0.0.1:8001", false, true},
+		{"http://localhost:8001", false, true},
+		{"http://[::1]:8001", false, true},
+		{"http://10.0.0.1:8001", false, false},
+		{"http://127.evil.example:8001", false, false},
+		{"http://git.example:3000", true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_client_options options = {.url = cases[i].url,
+						      .allows_http = cases[i].allows_http};
+		struct err err = {0};
+
+		assert_int_equal(http_client_check_url(&options, &err),
+				 cases[i].is_taken ? 0 : ERR_INVALID);
+		assert_true(cases[i].is_taken || strstr(err.msg, "https://"));
 	}
 }
 
@@ -91,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_address_is_taken_apart),
+		cmocka_unit_test(plain_http_is_for_loopback_only),
 		cmocka_unit_test(the_proxy_is_the_files_or_the_environments),
 	};
 

@@ -1,13 +1,14 @@
-#include "kube/credentials.h"
+#include "kubeconfig/credentials.h"
 
 #include "base/mem.h"
 #include "crypto/crypto.h"
-#include "kube/file.h"
-#include "kube/pem.h"
+#include "crypto/pem.h"
+#include "kubeconfig/file.h"
 
-#define POLL_MS         60000
-#define MAX_TOKEN_BYTES ((size_t)4096)
-#define MAX_PEM_BYTES   ((size_t)1024 * 1024)
+#define POLL_MS          60000
+#define MAX_TOKEN_BYTES  ((size_t)4096)
+#define MAX_HEADER_BYTES ((size_t)16384)
+#define MAX_PEM_BYTES    ((size_t)1024 * 1024)
 
 /* A text and the file that it comes from. The text stays what it was while the file is not usable.
  */
@@ -20,7 +21,8 @@ struct credentials {
 	const struct kube_config *config;
 	struct source ca, cert, key, token;
 	int64_t read_ms;
-	uint64_t generation;
+	struct buf header; /* "Authorization: ..." */
+	struct http_client_identity identity;
 };
 
 static int check_token(struct str text, struct err *err)
@@ -59,7 +61,7 @@ static int read_source(struct source *source, size_t limit_bytes,
 		       int (*check)(struct str text, struct err *err), bool *changed,
 		       struct err *err)
 {
-	CLEANUP(file_wipe) struct buf file = BUF_INIT(limit_bytes);
+	CLEANUP(buf_wipe) struct buf file = BUF_INIT(limit_bytes);
 	struct str text;
 
 	if (!source->path)
@@ -71,7 +73,7 @@ static int read_source(struct source *source, size_t limit_bytes,
 		return err_wrap(err, "%s", source->path);
 	if (str_eq(text, buf_str(&source->text)))
 		return 0;
-	file_wipe(&source->text);
+	buf_wipe(&source->text);
 	source->text.limit = limit_bytes;
 	buf_put_str(&source->text, text);
 	*changed = true;
@@ -81,7 +83,7 @@ static int read_source(struct source *source, size_t limit_bytes,
 /* A key without its certificate is of no use, so of the two either both are taken or none. */
 static int read_pair(struct credentials *c, bool *changed, struct err *err)
 {
-	CLEANUP(file_wipe) struct buf old = BUF_INIT(MAX_PEM_BYTES);
+	CLEANUP(buf_wipe) struct buf old = BUF_INIT(MAX_PEM_BYTES);
 	bool has_new_cert = false;
 
 	buf_put_str(&old, buf_str(&c->cert.text));
@@ -96,6 +98,37 @@ static int read_pair(struct credentials *c, bool *changed, struct err *err)
 	return 0;
 }
 
+static void put_header(const struct credentials *c, struct buf *out)
+{
+	CLEANUP(buf_wipe) struct buf pair = BUF_INIT(MAX_TOKEN_BYTES);
+	CLEANUP(mem_wipe_str) char *text = NULL;
+
+	if (c->token.text.len > 0) {
+		buf_put_str(out, STR("Authorization: Bearer "));
+		buf_put_str(out, buf_str(&c->token.text));
+	} else if (c->config->username) {
+		buf_printf(&pair, "%s:%s", c->config->username,
+			   c->config->password ? c->config->password : "");
+		text = crypto_base64((const unsigned char *)pair.data, pair.len);
+		buf_put_str(out, STR("Authorization: Basic "));
+		buf_put_str(out, str_of(text));
+	}
+}
+
+/* The texts may have moved even where they are the same. */
+static void update_identity(struct credentials *c, bool has_changed)
+{
+	buf_wipe(&c->header);
+	put_header(c, &c->header);
+	c->identity = (struct http_client_identity){
+		.generation = c->identity.generation + has_changed,
+		.ca_pem = buf_str(&c->ca.text),
+		.cert_pem = buf_str(&c->cert.text),
+		.key_pem = buf_str(&c->key.text),
+		.authorization = c->header.data,
+	};
+}
+
 static int read_all(struct credentials *c, struct err *err)
 {
 	struct err ignored = {0};
@@ -108,7 +141,7 @@ static int read_all(struct credentials *c, struct err *err)
 		rc = err_set(err, ignored.code, "CA file %s", ignored.msg);
 	if (read_pair(c, &changed, &ignored) < 0)
 		rc = err_set(err, ignored.code, "client certificate %s", ignored.msg);
-	c->generation += changed;
+	update_identity(c, changed);
 	return rc;
 }
 
@@ -150,6 +183,7 @@ int credentials_new(struct credentials **out, const struct kube_config *config, 
 
 	c->config = config;
 	c->read_ms = now_ms;
+	c->header.limit = MAX_HEADER_BYTES;
 	rc = init_sources(c, err);
 	if (rc == 0)
 		rc = read_all(c, err);
@@ -163,10 +197,11 @@ void credentials_free(struct credentials *credentials)
 {
 	if (!credentials)
 		return;
-	file_wipe(&credentials->ca.text);
-	file_wipe(&credentials->cert.text);
-	file_wipe(&credentials->key.text);
-	file_wipe(&credentials->token.text);
+	buf_wipe(&credentials->ca.text);
+	buf_wipe(&credentials->cert.text);
+	buf_wipe(&credentials->key.text);
+	buf_wipe(&credentials->token.text);
+	buf_wipe(&credentials->header);
 	mem_free(&credentials);
 }
 
@@ -177,8 +212,10 @@ void credentials_freep(struct credentials **credentials)
 
 void credentials_refresh(struct credentials *credentials, int64_t now_ms)
 {
-	/* Whoever fails with what was kept has the answer to show; a file that is bad in passing is
-	 * no news. */
+	/*
+	 * Ignore a temporarily unreadable file; the request will fail if the old credentials no
+	 * longer work.
+	 */
 	(void)read_all(credentials, NULL);
 	credentials->read_ms = now_ms;
 }
@@ -189,42 +226,7 @@ void credentials_poll(struct credentials *credentials, int64_t now_ms)
 		credentials_refresh(credentials, now_ms);
 }
 
-uint64_t credentials_generation(const struct credentials *credentials)
+const struct http_client_identity *credentials_identity(const struct credentials *credentials)
 {
-	return credentials->generation;
-}
-
-struct str credentials_ca(const struct credentials *credentials)
-{
-	return buf_str(&credentials->ca.text);
-}
-
-struct str credentials_cert(const struct credentials *credentials)
-{
-	return buf_str(&credentials->cert.text);
-}
-
-struct str credentials_key(const struct credentials *credentials)
-{
-	return buf_str(&credentials->key.text);
-}
-
-void credentials_put_header(const struct credentials *credentials, struct buf *out)
-{
-	const struct kube_config *config = credentials->config;
-
-	if (credentials->token.text.len > 0) {
-		buf_put_str(out, STR("Authorization: Bearer "));
-		buf_put_str(out, buf_str(&credentials->token.text));
-	} else if (config->username) {
-		CLEANUP(file_wipe) struct buf pair = BUF_INIT(MAX_TOKEN_BYTES);
-		char *text = NULL;
-
-		buf_printf(&pair, "%s:%s", config->username,
-			   config->password ? config->password : "");
-		text = crypto_base64((const unsigned char *)pair.data, pair.len);
-		buf_put_str(out, STR("Authorization: Basic "));
-		buf_put_str(out, str_of(text));
-		mem_wipe(&text, strlen(text));
-	}
+	return &credentials->identity;
 }

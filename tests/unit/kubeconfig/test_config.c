@@ -1,7 +1,7 @@
 /* asprintf() */
 #define _GNU_SOURCE
 
-#include "kube/config.h"
+#include "kubeconfig/config.h"
 
 #include "base/mem.h"
 

@@ -1,8 +1,9 @@
-#include "kube/endpoint.h"
+#include "http_client/endpoint.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
-#include "kube/proxy.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -42,15 +43,24 @@ static bool has(CURLU *url, CURLUPart part)
 	return found;
 }
 
-static int split_server(struct parts *out, const char *server, struct err *err)
+/* HOST as in a URL: IPv6 in brackets. */
+static bool is_loopback(const char *host)
+{
+	struct in_addr v4;
+
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
+}
+
+static int split_url(struct parts *out, const struct http_client_options *options, struct err *err)
 {
 	CLEANUP(cleanup_url) CURLU *url = curl_url();
 	CLEANUP(buf_release) struct buf shown = BUF_INIT(512);
 
 	if (!url)
 		abort();
-	buf_put_clean(&shown, str_of(server), 100);
-	if (curl_url_set(url, CURLUPART_URL, server, 0) != CURLUE_OK ||
+	buf_put_clean(&shown, str_of(options->url), 100);
+	if (curl_url_set(url, CURLUPART_URL, options->url, 0) != CURLUE_OK ||
 	    !get(url, CURLUPART_SCHEME, &out->scheme, 0) ||
 	    !get(url, CURLUPART_HOST, &out->host, 0) ||
 	    !get(url, CURLUPART_PORT, &out->port, CURLU_DEFAULT_PORT) ||
@@ -67,6 +77,11 @@ static int split_server(struct parts *out, const char *server, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "the server's address has a user, query or fragment; expected "
 			       "https://HOST:PORT");
+	if (strcmp(out->scheme, "http") == 0 && !options->allows_http && !is_loopback(out->host))
+		return err_set(err, ERR_INVALID,
+			       "server \"%s\" has to begin with https://; http:// is for loopback "
+			       "addresses only",
+			       shown.data);
 	return 0;
 }
 
@@ -91,21 +106,24 @@ static char *proxy_for_curl(const char *url)
 	return buf_take(&out);
 }
 
-static char *find_proxy(const struct kube_config *config, const struct parts *parts)
+/*
+ * As in Go, so that the environment means the same to kubectl and to us: http_proxy is also read in
+ * upper case, ALL_PROXY is not, and loopback addresses never have a proxy. NO_PROXY is libcurl's.
+ */
+static void set_proxy(struct endpoint *out, const struct http_client_options *options,
+		      const struct parts *parts)
 {
 	bool is_https = strcmp(parts->scheme, "https") == 0;
-	struct str host = str_of(parts->host);
-	const char *url = NULL;
+	const char *url = is_https ? env_of("HTTPS_PROXY", "https_proxy")
+				   : env_of("HTTP_PROXY", "http_proxy");
 
-	if (config->proxy_url)
-		return proxy_for_curl(config->proxy_url);
-	if (host.p[0] == '[')
-		host = str_range(host.p + 1, host.n - 2);
-	url = is_https ? env_of("HTTPS_PROXY", "https_proxy") : env_of("HTTP_PROXY", "http_proxy");
-	if (!*url ||
-	    proxy_is_bypassed(str_of(env_of("NO_PROXY", "no_proxy")), host, str_of(parts->port)))
-		return mem_strdup("");
-	return proxy_for_curl(url);
+	if (options->proxy_url) {
+		out->proxy = proxy_for_curl(options->proxy_url);
+		out->no_proxy = mem_strdup("");
+	} else {
+		out->proxy = proxy_for_curl(is_loopback(parts->host) ? "" : url);
+		out->no_proxy = mem_strdup(env_of("NO_PROXY", "no_proxy"));
+	}
 }
 
 static char *join(const char *a, const char *b, const char *c, const char *d)
@@ -132,21 +150,21 @@ static void set_server_name(struct endpoint *out, const char *name, const struct
 	out->base = join("https://", name, ":", parts->port);
 }
 
-int endpoint_init(struct endpoint *out, const struct kube_config *config, struct err *err)
+int endpoint_init(struct endpoint *out, const struct http_client_options *options, struct err *err)
 {
 	CLEANUP(release_parts) struct parts parts = {0};
-	int rc = split_server(&parts, config->server, err);
+	int rc = split_url(&parts, options, err);
 	size_t n_path = 0;
 
 	if (rc < 0)
 		return rc;
 	assert(parts.scheme && parts.host && parts.port && parts.path);
-	*out = (struct endpoint){.insecure = config->insecure};
+	*out = (struct endpoint){.what = options->what, .is_insecure = options->is_insecure};
 	out->protocol = strcmp(parts.scheme, "http") == 0 ? "http" : "https";
 	out->host = join(parts.host, ":", parts.port, "");
 	out->base = join(out->protocol, "://", out->host, "");
-	if (config->tls_server_name && strcmp(out->protocol, "https") == 0)
-		set_server_name(out, config->tls_server_name, &parts);
+	if (options->server_name && strcmp(out->protocol, "https") == 0)
+		set_server_name(out, options->server_name, &parts);
 	n_path = strlen(parts.path);
 	while (n_path > 0 && parts.path[n_path - 1] == '/')
 		parts.path[--n_path] = '\0';
@@ -156,7 +174,7 @@ int endpoint_init(struct endpoint *out, const struct kube_config *config, struct
 		mem_free(&out->base);
 		out->base = base;
 	}
-	out->proxy = find_proxy(config, &parts);
+	set_proxy(out, options, &parts);
 	return 0;
 }
 
@@ -166,6 +184,7 @@ void endpoint_release(struct endpoint *endpoint)
 	mem_free(&endpoint->host);
 	mem_free(&endpoint->host_field);
 	mem_free(&endpoint->proxy);
+	mem_free(&endpoint->no_proxy);
 	curl_slist_free_all(endpoint->connect_to);
 	endpoint->connect_to = NULL;
 }

@@ -1,10 +1,9 @@
-#include "kube/config.h"
+#include "kubeconfig/config.h"
 
 #include "base/mem.h"
-#include "kube/credentials.h"
-#include "kube/endpoint.h"
-#include "kube/file.h"
-#include "kube/kubeconfig.h"
+#include "kubeconfig/credentials.h"
+#include "kubeconfig/file.h"
+#include "kubeconfig/kubeconfig.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,9 +29,9 @@ void kube_config_free(struct kube_config *config)
 	mem_free(&config->namespace_);
 	mem_free(&config->tls_server_name);
 	mem_wipe_str(&config->proxy_url);
-	file_wipe(&config->ca_pem);
-	file_wipe(&config->cert_pem);
-	file_wipe(&config->key_pem);
+	buf_wipe(&config->ca_pem);
+	buf_wipe(&config->cert_pem);
+	buf_wipe(&config->key_pem);
 	mem_free(&config->ca_file);
 	mem_free(&config->cert_file);
 	mem_free(&config->key_file);
@@ -127,14 +126,24 @@ static int read_source(struct kube_config *out, const struct kube_config_options
 		     : use_home(out, options, err);
 }
 
-/* Files that cannot be used and addresses that are none are told at start, not at the first
- * request. */
+struct http_client_options kube_config_http_options(const struct kube_config *config)
+{
+	return (struct http_client_options){
+		.what = "the API server",
+		.url = config->server,
+		.server_name = config->tls_server_name,
+		.proxy_url = config->proxy_url,
+		.is_insecure = config->insecure,
+	};
+}
+
+/* Reports unusable files and addresses at start, not at the first request. */
 static int check(const struct kube_config *config, struct err *err)
 {
 	CLEANUP(credentials_freep) struct credentials *credentials = NULL;
-	CLEANUP(endpoint_release) struct endpoint endpoint = {0};
+	struct http_client_options options = kube_config_http_options(config);
 
-	if (endpoint_init(&endpoint, config, err) < 0 ||
+	if (http_client_check_url(&options, err) < 0 ||
 	    credentials_new(&credentials, config, 0, err) < 0)
 		return err_wrap(err, "%s", config->source);
 	return 0;

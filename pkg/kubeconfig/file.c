@@ -1,4 +1,4 @@
-#include "kube/file.h"
+#include "kubeconfig/file.h"
 
 #include "base/mem.h"
 
@@ -51,11 +51,4 @@ int file_read(struct buf *out, const char *path, struct err *err)
 	if (out->overflow)
 		return fail(path, ERR_LIMIT, "too long", err);
 	return 0;
-}
-
-void file_wipe(struct buf *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->cap);
-	buf_release(b);
 }

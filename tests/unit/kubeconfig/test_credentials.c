@@ -1,7 +1,6 @@
-#include "kube/credentials.h"
+#include "kubeconfig/credentials.h"
 
 #include "base/mem.h"
-#include "kube/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,36 +71,35 @@ static int tear_down(void **state)
 
 static void expect_header(const struct folder *f, const char *expected)
 {
-	CLEANUP(file_wipe) struct buf header = BUF_INIT(8192);
+	const char *header = credentials_identity(f->credentials)->authorization;
 
-	credentials_put_header(f->credentials, &header);
-	assert_string_equal(header.data ? header.data : "", expected);
+	assert_string_equal(header ? header : "", expected);
 }
 
 static void files_are_read_again_after_a_minute(void **state)
 {
 	struct folder *f = *state;
-	uint64_t generation = credentials_generation(f->credentials);
+	uint64_t generation = credentials_identity(f->credentials)->generation;
 
 	expect_header(f, "Authorization: Bearer one");
 	write_file(f->token, "two");
 	write_file(f->ca, CERT_2);
 	credentials_poll(f->credentials, 60999);
 	expect_header(f, "Authorization: Bearer one");
-	assert_int_equal(credentials_generation(f->credentials), generation);
+	assert_int_equal(credentials_identity(f->credentials)->generation, generation);
 	credentials_poll(f->credentials, 61000);
 	expect_header(f, "Authorization: Bearer two");
-	assert_true(str_eq(credentials_ca(f->credentials), STR(CERT_2)));
-	assert_true(credentials_generation(f->credentials) > generation);
+	assert_true(str_eq(credentials_identity(f->credentials)->ca_pem, STR(CERT_2)));
+	assert_true(credentials_identity(f->credentials)->generation > generation);
 }
 
 static void unchanged_files_are_no_news(void **state)
 {
 	struct folder *f = *state;
-	uint64_t generation = credentials_generation(f->credentials);
+	uint64_t generation = credentials_identity(f->credentials)->generation;
 
 	credentials_refresh(f->credentials, 2000);
-	assert_int_equal(credentials_generation(f->credentials), generation);
+	assert_int_equal(credentials_identity(f->credentials)->generation, generation);
 }
 
 static void a_bad_file_keeps_what_was_good(void **state)
@@ -115,7 +113,7 @@ static void a_bad_file_keeps_what_was_good(void **state)
 		write_file(f->ca, bad[i]);
 		credentials_refresh(f->credentials, 2000);
 		expect_header(f, "Authorization: Bearer one");
-		assert_true(str_eq(credentials_ca(f->credentials), STR(CERT_1)));
+		assert_true(str_eq(credentials_identity(f->credentials)->ca_pem, STR(CERT_1)));
 	}
 	while (long_token.len <= 4096)
 		buf_put_char(&long_token, 'x');
@@ -126,7 +124,7 @@ static void a_bad_file_keeps_what_was_good(void **state)
 	unlink(f->ca);
 	credentials_refresh(f->credentials, 2000);
 	expect_header(f, "Authorization: Bearer one");
-	assert_true(str_eq(credentials_ca(f->credentials), STR(CERT_1)));
+	assert_true(str_eq(credentials_identity(f->credentials)->ca_pem, STR(CERT_1)));
 }
 
 /* As the kubelet does it: the name leads to another file from one moment to the next. */
@@ -152,12 +150,12 @@ static void a_certificate_comes_only_with_its_key(void **state)
 	write_file(f->cert, CERT_2);
 	write_file(f->key, "-----BEGIN PRIVATE KEY-----\nMAMC");
 	credentials_refresh(f->credentials, 2000);
-	assert_true(str_eq(credentials_cert(f->credentials), STR(CERT_1)));
-	assert_true(str_eq(credentials_key(f->credentials), STR(KEY_1)));
+	assert_true(str_eq(credentials_identity(f->credentials)->cert_pem, STR(CERT_1)));
+	assert_true(str_eq(credentials_identity(f->credentials)->key_pem, STR(KEY_1)));
 	write_file(f->key, KEY_2);
 	credentials_refresh(f->credentials, 2000);
-	assert_true(str_eq(credentials_cert(f->credentials), STR(CERT_2)));
-	assert_true(str_eq(credentials_key(f->credentials), STR(KEY_2)));
+	assert_true(str_eq(credentials_identity(f->credentials)->cert_pem, STR(CERT_2)));
+	assert_true(str_eq(credentials_identity(f->credentials)->key_pem, STR(KEY_2)));
 }
 
 static void a_user_name_is_sent_where_there_is_no_token(void **state)
@@ -175,7 +173,7 @@ static void a_user_name_is_sent_where_there_is_no_token(void **state)
 	credentials_free(f->credentials);
 	assert_int_equal(credentials_new(&f->credentials, &f->config, 0, &err), 0);
 	expect_header(f, "");
-	assert_true(str_empty(credentials_ca(f->credentials)));
+	assert_true(str_empty(credentials_identity(f->credentials)->ca_pem));
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)

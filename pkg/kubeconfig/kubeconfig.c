@@ -1,11 +1,11 @@
-#include "kube/kubeconfig.h"
+#include "kubeconfig/kubeconfig.h"
 
 #include "base/mem.h"
 #include "crypto/crypto.h"
 #include "doc/json.h"
 #include "doc/yaml.h"
-#include "kube/exec.h"
-#include "kube/file.h"
+#include "kubeconfig/exec.h"
+#include "kubeconfig/file.h"
 
 #include <assert.h>
 
@@ -49,7 +49,7 @@ static char *folder_of(const char *path)
 
 static int read_one(struct files *files, struct str path, struct err *err)
 {
-	CLEANUP(file_wipe) struct buf text = BUF_INIT(yaml_limits_file.max_bytes);
+	CLEANUP(buf_wipe) struct buf text = BUF_INIT(yaml_limits_file.max_bytes);
 	CLEANUP(mem_free) char *name = str_dup(path);
 	CLEANUP(json_freep) cJSON *doc = NULL;
 	struct kubeconfig_file *file = &files->list[files->n];

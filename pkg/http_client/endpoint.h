@@ -1,10 +1,10 @@
 /*
- * The API server's address as libcurl wants it: what the URL of a request begins with, whom to
- * connect to, what the certificate has to say, and through which proxy.
+ * The server's address as libcurl wants it: how the URL of a request begins, where to connect,
+ * which name the certificate must have, and which proxy to use.
  */
 #pragma once
 
-#include "kube/config.h"
+#include "http_client/http_client.h"
 
 struct curl_slist;
 
@@ -14,10 +14,12 @@ struct endpoint {
 	struct curl_slist *connect_to; /* where the URL's host is the certificate's name, or NULL */
 	char *host_field;              /* "Host: ..." for the same case, or NULL */
 	char *proxy;                   /* "" for none */
+	char *no_proxy;                /* libcurl's CURLOPT_NOPROXY */
 	const char *protocol;          /* "https", or "http" where the server's address says so */
-	bool insecure;
+	const char *what;              /* "the API server", for messages */
+	bool is_insecure;
 };
 
 /* ERR_INVALID says what is wrong with the address. */
-int endpoint_init(struct endpoint *out, const struct kube_config *config, struct err *err);
+int endpoint_init(struct endpoint *out, const struct http_client_options *options, struct err *err);
 void endpoint_release(struct endpoint *endpoint);

@@ -1,4 +1,4 @@
-#include "kube/pem.h"
+#include "crypto/pem.h"
 
 #include "base/mem.h"
 

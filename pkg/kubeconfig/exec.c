@@ -1,10 +1,10 @@
 /* environ, pipe2() */
 #define _GNU_SOURCE
 
-#include "kube/exec.h"
+#include "kubeconfig/exec.h"
 
 #include "base/mem.h"
-#include "kube/file.h"
+#include "kubeconfig/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,8 +130,8 @@ int exec_read_answer(struct kube_config *out, struct str text, struct err *err)
 		out->token = mem_strdup(token);
 	}
 	if (cert && key) {
-		file_wipe(&out->cert_pem);
-		file_wipe(&out->key_pem);
+		buf_wipe(&out->cert_pem);
+		buf_wipe(&out->key_pem);
 		buf_put_str(&out->cert_pem, str_of(cert));
 		buf_put_str(&out->key_pem, str_of(key));
 		mem_free(&out->cert_file);
@@ -220,7 +220,7 @@ static int run(struct buf *out, const struct kube_config *config, struct err *er
 
 int kube_config_run_exec(struct kube_config *config, struct err *err)
 {
-	CLEANUP(file_wipe) struct buf answer = BUF_INIT(MAX_ANSWER_BYTES);
+	CLEANUP(buf_wipe) struct buf answer = BUF_INIT(MAX_ANSWER_BYTES);
 	int rc = 0;
 
 	if (!config->exec_argv)

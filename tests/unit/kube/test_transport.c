@@ -1,7 +1,8 @@
 /* strcasestr(), asprintf() */
 #define _GNU_SOURCE
 
-#include "kube/transport_curl.h"
+#include "kube/client.h"
+#include "kubeconfig/config.h"
 
 #include "peer.h"
 

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "http_client/http_client.h"
 
 struct kube_config {
 	char *server;          /* "https://host:port[/prefix]" */
@@ -54,6 +55,8 @@ int kube_config_load(struct kube_config **out, const struct kube_config_options 
  * ask on the terminal.
  */
 int kube_config_run_exec(struct kube_config *config, struct err *err);
+/* How to reach CONFIG's server, without an identity. Borrows CONFIG's texts. */
+struct http_client_options kube_config_http_options(const struct kube_config *config);
 void kube_config_free(struct kube_config *config);
 /* For CLEANUP. */
 void kube_config_freep(struct kube_config **config);

@@ -11,6 +11,3 @@
  * or ERR_INVALID (a folder, say) with the path and the cause.
  */
 int file_read(struct buf *out, const char *path, struct err *err);
-
-/* For CLEANUP, of buffers that hold what is secret: overwritten, then released. */
-void file_wipe(struct buf *b);

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "kube/config.h"
+#include "kubeconfig/config.h"
 
 /*
  * Fills OUT from the file at PATH; with IS_LIST from several ("a:b:c", the first to name a thing

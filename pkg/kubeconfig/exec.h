@@ -5,7 +5,7 @@
 #pragma once
 
 #include "doc/json.h"
-#include "kube/config.h"
+#include "kubeconfig/config.h"
 
 /* EXEC is the user's member of that name. A command with a slash in it is relative to FOLDER. */
 int exec_parse(struct kube_config *out, const cJSON *exec, const char *folder, struct err *err);

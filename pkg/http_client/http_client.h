@@ -1,0 +1,96 @@
+/*
+ * HTTP requests to one server, on the event loop, over libcurl; the only place that knows libcurl.
+ * The API server is one such server; a command's own server or a Git host's API is another.
+ *
+ * Redirects are never followed, cookies and .netrc are never used. A request's function is called
+ * exactly once, never from within the call that started it; cancelling means it is never called.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct loop;
+struct http_client;
+struct http_client_call;
+
+/* The proof of who we are and whom we trust, as it is now. */
+struct http_client_identity {
+	uint64_t generation; /* rises with each change */
+	struct str ca_pem;   /* empty: the system's CAs */
+	struct str cert_pem; /* with key_pem, or empty */
+	struct str key_pem;
+	const char *authorization; /* "Authorization: ...", or NULL */
+};
+
+struct http_client_options {
+	const char *what;        /* "the API server", for messages; a constant */
+	const char *url;         /* "https://host[:port][/prefix]" */
+	const char *server_name; /* in the certificate; NULL: the URL's host */
+	const char *proxy_url;   /* NULL: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment */
+	bool is_insecure;        /* accepts any certificate */
+	bool allows_http;        /* also for hosts other than loopback */
+	/*
+	 * Asked before each request; with IS_REFUSED after an answer 401 or a failed handshake, so
+	 * that a file behind it can be read again. The result is lent until the next call. NULL:
+	 * requests carry no identity.
+	 */
+	const struct http_client_identity *(*identify)(void *arg, int64_t mono_ms, bool is_refused);
+	void *identify_arg;
+};
+
+struct http_client_request {
+	const char *method; /* "GET", "POST", ...; a constant */
+	const char *path;   /* with its query, below the URL */
+	struct str body;
+	const char *content_type; /* of the body; NULL without one */
+	const char *accept;       /* NULL: any */
+	/* More header fields, "Name: value" each, up to a NULL; or NULL. */
+	const char *const *fields;
+	int64_t timeout_ms; /* of the whole request; 0: none */
+	size_t max_bytes;   /* of an answer that is collected */
+	/*
+	 * Set: the body of a 200 is not collected but passed on as it comes, and before it, when
+	 * the head has come, no bytes. Errors are collected as ever (at most 64 KiB). May cancel
+	 * the call.
+	 */
+	void (*on_bytes)(void *arg, struct str bytes);
+	/* The answer lasts until one side ends it: a connection of its own. */
+	bool is_watch;
+};
+
+/* Texts are lent for the call of the function. */
+struct http_client_answer {
+	int status; /* 0: none */
+	struct str content_type;
+	struct str retry_after; /* the header's text */
+	struct str body;
+	struct err err; /* when status is 0, or the body broke off */
+	bool is_cut;    /* the body broke off */
+	bool is_unsent; /* status is 0, and no byte of the request has left */
+};
+
+typedef void (*http_client_answer_fn)(void *arg, const struct http_client_answer *answer);
+
+/* ERR_INVALID says what is wrong with the URL. */
+int http_client_check_url(const struct http_client_options *options, struct err *err);
+/* OPTIONS and its texts (but `what`) are copied; LOOP and what identify() needs are borrowed. */
+int http_client_new(struct http_client **out, struct loop *loop,
+		    const struct http_client_options *options, struct err *err);
+/* Cancels all calls. Not from within a call's function. */
+void http_client_free(struct http_client *client);
+/* "host:6443", for messages and metrics. */
+const char *http_client_host(const struct http_client *client);
+
+/* REQUEST is copied, its texts are borrowed until the answer or http_client_cancel(). */
+struct http_client_call *http_client_start(struct http_client *client,
+					   const struct http_client_request *request,
+					   http_client_answer_fn fn, void *arg);
+void http_client_cancel(struct http_client_call *call);
+/* Whether a byte of the request may have left. */
+bool http_client_has_sent(const struct http_client_call *call);
+
+#define HTTP_CLIENT_MAX_RETRY_AFTER_MS ((int64_t)5 * 60 * 1000)
+
+/* Milliseconds that a Retry-After header asks for, clamped to 5 min; -1 without one. */
+int64_t http_client_retry_after(struct str text, int64_t wall_ms);
