@@ -251,8 +251,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 					.gap_number = s->change->gap_number,
 					.gap_ms = s->change->gap_ms,
 					.attempts = s->change->attempts + 1};
-	int64_t wait_ms =
-		backoff_ms(c->opt.clock, (unsigned)update.attempts, RETRY_BASE_MS, MAX_BACKOFF_MS);
+	int64_t wait_ms = backoff_ms(c->opt.clock, &retry_backoff, (unsigned)update.attempts);
 	char message[700];
 
 	(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);

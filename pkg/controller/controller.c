@@ -1,14 +1,11 @@
 #include "controller/controller.h"
 
 #include "base/log.h"
-#include "controller/build_body.h"
 #include "controller/internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-/* Requests go over two connections; more keys at once would only wait there. */
-#define MAX_WORKING 64
 /* A Secret fetched this recently is not fetched again (kube/secrets.h), so it must not be asked
  * for. */
 #define JUST_FETCHED_MS 1000
@@ -66,106 +63,6 @@ static void free_object(struct controller *c, struct object *object)
 	free(object);
 }
 
-void object_split(const struct object *object, char *namespace_, char *name)
-{
-	const char *slash = strchr(object->key, '/');
-
-	assert(slash);
-	(void)snprintf(namespace_, KUBE_NAME_BYTES, "%.*s", (int)(slash - object->key),
-		       object->key);
-	(void)snprintf(name, KUBE_NAME_BYTES, "%s", slash + 1);
-}
-
-const struct buildconfig *object_buildconfig(const struct object *object)
-{
-	return kube_store_find(object->controller->opt.store, object->key);
-}
-
-int64_t backoff_ms(struct clock *clock, unsigned attempts, int64_t base_ms, int64_t max_ms)
-{
-	int64_t whole_ms = base_ms;
-
-	for (unsigned i = 1; i < attempts && whole_ms < max_ms; i++)
-		whole_ms *= 2;
-	if (whole_ms > max_ms)
-		whole_ms = max_ms;
-	return whole_ms / 2 + (int64_t)clock_random_below(clock, (uint64_t)whole_ms / 2 + 1);
-}
-
-void work_begin(struct work *work, struct object *object, void (*release)(struct work *work))
-{
-	assert(!object->work);
-	work->controller = object->controller;
-	work->object = object;
-	work->release = release;
-	work->began_ms = clock_mono_ms(object->controller->opt.clock);
-	object->work = work;
-	object->controller->n_working++;
-	metrics_set(object->controller->active, object->controller->n_working);
-}
-
-static void finish(struct controller *c, struct object *object, enum reconcile_result result,
-		   int64_t again_ms)
-{
-	controller_count_reconcile(c, result);
-	queue_done(c->opt.queue, object->key);
-	if (again_ms == 0)
-		queue_add(c->opt.queue, object->key);
-	else if (again_ms > 0)
-		queue_add_after(c->opt.queue, object->key, again_ms);
-}
-
-void work_end(struct work *work, enum reconcile_result result, int64_t again_ms)
-{
-	struct controller *c = work->controller;
-	struct object *object = work->object;
-	bool was_full = c->n_working == MAX_WORKING;
-
-	assert(!work->call && !work->lookup);
-	metrics_observe(c->reconcile_seconds,
-			(double)(clock_mono_ms(c->opt.clock) - work->began_ms) / 1000);
-	object->work = NULL;
-	c->n_working--;
-	work->release(work);
-	finish(c, object, result, again_ms);
-	if (was_full)
-		controller_run(c);
-}
-
-void work_call(struct work *work, const struct kube_request *request, kube_response_fn fn)
-{
-	assert(!work->call);
-	work->call = kube_start(work->controller->opt.client, request, fn, work);
-}
-
-static void get(struct work *work, const char *namespace_, const char *resource, const char *name,
-		kube_response_fn fn)
-{
-	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
-
-	buf_printf(&path, "/apis/build.openshift.io/v1/namespaces/%s/%s/%s", namespace_, resource,
-		   name);
-	work_call(work,
-		  &(struct kube_request){
-			  .method = KUBE_GET, .path = path.data, .metric_resource = resource},
-		  fn);
-}
-
-void work_get_buildconfig(struct work *work, const char *namespace_, const char *name,
-			  kube_response_fn fn)
-{
-	get(work, namespace_, "buildconfigs", name, fn);
-}
-
-void work_get_build(struct work *work, const char *namespace_, const char *bc_name, int64_t number,
-		    kube_response_fn fn)
-{
-	char name[BUILD_NAME_BYTES];
-
-	build_name(name, bc_name, number);
-	get(work, namespace_, "builds", name, fn);
-}
-
 static void act(struct object *object, const struct observation *o, const struct action *next)
 {
 	switch (next->kind) {
@@ -192,8 +89,8 @@ static void act(struct object *object, const struct observation *o, const struct
 	case ACTION_NONE:
 		break;
 	}
-	finish(object->controller, object,
-	       next->wait_ms < 0 ? RECONCILE_SUCCESS : RECONCILE_REQUEUE, next->wait_ms);
+	work_finish(object, next->wait_ms < 0 ? RECONCILE_SUCCESS : RECONCILE_REQUEUE,
+		    next->wait_ms);
 }
 
 static bool is_forgettable(const struct observation *o)
@@ -302,6 +199,7 @@ struct controller *controller_new(const struct controller_options *options)
 	struct controller *c = mem_new(1, sizeof(*c));
 
 	c->opt = *options;
+	c->run = controller_run;
 	c->public_url = mem_strdup(options->public_url);
 	c->limit = (struct flood_limit){options->build_burst, options->builds_per_minute / 60000};
 	c->status_limit = (struct flood_limit){5, 5.0 / 1000};

@@ -12,8 +12,7 @@
 #include "controller/plan.h"
 #include "controller/secret.h"
 #include "controller/status.h"
-
-struct work;
+#include "controller/work.h"
 
 /* Refused requests alone are no reason to write more often. */
 #define REFUSED_INTERVAL_MS 60000
@@ -35,10 +34,16 @@ struct object {
 	struct origin_memory origin;
 };
 
+/* Requests go over two connections; more keys at once would only wait there. */
+#define MAX_WORKING 64
+
 struct controller {
 	struct controller_options opt;
 	struct flood_limit limit;
 	struct object *objects;
+	/* The controller's own: works on the next keys when the limit of keys at once allows it
+	 * again. */
+	void (*run)(void *controller);
 	size_t n_working;
 	char *public_url;
 	struct event_log *events;
@@ -51,44 +56,6 @@ struct controller {
 	struct metrics_series *reconciles[3]; /* by enum reconcile_result */
 	struct metrics_series *reconcile_seconds, *reconcile_errors, *active;
 };
-
-enum reconcile_result { RECONCILE_SUCCESS, RECONCILE_ERROR, RECONCILE_REQUEUE };
-
-/*
- * One action under way: embedded first in the struct of each kind. It ends exactly once, with
- * work_end().
- */
-struct work {
-	struct controller *controller;
-	struct object *object;
-	struct kube_call *call;
-	struct kube_secret_lookup *lookup;
-	void (*release)(struct work *work); /* frees it */
-	int64_t began_ms;
-};
-
-void work_begin(struct work *work, struct object *object, void (*release)(struct work *work));
-/* Frees WORK; its key can be worked on again, and is, after AGAIN_MS (-1: when something changes).
- */
-void work_end(struct work *work, enum reconcile_result result, int64_t again_ms);
-/* Starts a request of WORK; its function must clear work->call first: work_take_call(). */
-void work_call(struct work *work, const struct kube_request *request, kube_response_fn fn);
-/* work_call() for one of them, as a consistent read (no resourceVersion): what was written before
- * is seen. */
-void work_get_buildconfig(struct work *work, const char *namespace_, const char *name,
-			  kube_response_fn fn);
-void work_get_build(struct work *work, const char *namespace_, const char *bc_name, int64_t number,
-		    kube_response_fn fn);
-
-/* NULL when there is none. */
-const struct buildconfig *object_buildconfig(const struct object *object);
-/* "namespace" and "name" of the key; OUT has KUBE_NAME_BYTES each. */
-#define KUBE_NAME_BYTES 256
-void object_split(const struct object *object, char *namespace_, char *name);
-
-/* Exponential from BASE_MS to MAX_MS, with jitter in its upper half. ATTEMPTS: failures so far, at
- * least 1. */
-int64_t backoff_ms(struct clock *clock, unsigned attempts, int64_t base_ms, int64_t max_ms);
 
 /* observe.c */
 /* CHANGE lives as long as the call. Secrets are lent. */

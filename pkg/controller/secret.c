@@ -5,8 +5,7 @@
 
 #include <stdio.h>
 
-#define SECRET_BYTES  32
-#define RETRY_BASE_MS 1000
+#define SECRET_BYTES 32
 /* Before a request is looked at again that is not the BuildConfig's any more. */
 #define BEHIND_MS  5000
 #define MAX_BODY   (64 * 1024)
@@ -149,8 +148,7 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 {
 	struct object *object = w->work.object;
 	struct clock *clock = w->work.controller->opt.clock;
-	int64_t wait_ms =
-		backoff_ms(clock, ++object->secrets.failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
+	int64_t wait_ms = backoff_ms(clock, &retry_backoff, ++object->secrets.failures);
 
 	if (retry_after_ms > wait_ms)
 		wait_ms = retry_after_ms;

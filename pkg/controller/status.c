@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-#define RETRY_BASE_MS 1000
-#define MAX_BODY      (32 * 1024)
+#define MAX_BODY (32 * 1024)
 
 struct status_work {
 	struct work work;
@@ -115,8 +114,7 @@ static void fail(struct status_work *w, const struct kube_response *response)
 {
 	struct object *object = w->work.object;
 	struct clock *clock = w->work.controller->opt.clock;
-	int64_t wait_ms =
-		backoff_ms(clock, ++object->status.failures, RETRY_BASE_MS, MAX_BACKOFF_MS);
+	int64_t wait_ms = backoff_ms(clock, &retry_backoff, ++object->status.failures);
 
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;

@@ -1,19 +1,14 @@
 #include "kube/backoff.h"
 
-#define FIRST_MS  800
-#define MAX_MS    30000
-#define RESET_MS  120000
-#define MAX_SHIFT 6
+#include "base/backoff.h"
 
-static int64_t with_jitter(struct clock *clock, int64_t ms)
-{
-	return ms + (int64_t)clock_random_below(clock, (uint64_t)ms + 1);
-}
+#define RESET_MS 120000
 
 int64_t backoff_next(struct backoff *backoff, struct clock *clock, int64_t retry_after_ms)
 {
 	int64_t now_ms = clock_mono_ms(clock);
-	int64_t delay_ms = 0;
+	/* The upper half is by chance: 0.8 s and up to as much again, and so on. */
+	static const struct backoff_range range = {1600, 60000};
 
 	if (now_ms - backoff->asked_ms > RESET_MS)
 		backoff->n = 0;
@@ -22,7 +17,5 @@ int64_t backoff_next(struct backoff *backoff, struct clock *clock, int64_t retry
 	if (retry_after_ms >= 1000)
 		return retry_after_ms +
 		       (int64_t)clock_random_below(clock, (uint64_t)retry_after_ms / 2);
-	delay_ms = (int64_t)FIRST_MS << (backoff->n < MAX_SHIFT ? backoff->n : MAX_SHIFT);
-	backoff->n++;
-	return with_jitter(clock, delay_ms < MAX_MS ? delay_ms : MAX_MS);
+	return backoff_ms(clock, &range, ++backoff->n);
 }

@@ -1,0 +1,16 @@
+/* Exponential back-off: the one rule by which anything that failed is tried again. */
+#pragma once
+
+#include "base/clock.h"
+
+struct backoff_range {
+	int64_t base_ms; /* above 0: of the first failure */
+	int64_t max_ms;  /* at least base_ms */
+};
+
+/*
+ * How long to wait after FAILURES in a row (at least 1): base_ms, doubled with each failure up to
+ * max_ms, less up to half of it by chance, so that what failed together, as when the API server
+ * goes away, does not come back together.
+ */
+int64_t backoff_ms(struct clock *clock, const struct backoff_range *range, unsigned failures);
