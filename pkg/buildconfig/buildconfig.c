@@ -10,25 +10,14 @@
 #define MAX_URI_BYTES  2048
 #define MAX_META_BYTES BUILDCONFIG_MAX_NAME
 
-const char *const buildconfig_type_names[BUILDCONFIG_HOOKS] = {
-	"github",
-	"gitlab",
-	"bitbucket",
-	"generic",
-};
-
-#define FACT_KEYS(type)                                                                            \
+#define FACT_KEYS(name, type, trigger, cause)                                                      \
 	BUILDCONFIG_ANNOTATION_PREFIX type "-state", BUILDCONFIG_ANNOTATION_PREFIX type "-url",    \
 		BUILDCONFIG_ANNOTATION_PREFIX type "-secret",                                      \
 		BUILDCONFIG_ANNOTATION_PREFIX type "-last",                                        \
-		BUILDCONFIG_ANNOTATION_PREFIX type "-refused"
+		BUILDCONFIG_ANNOTATION_PREFIX type "-refused",
 
 const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS] = {
-	FACT_KEYS("github"),
-	FACT_KEYS("gitlab"),
-	FACT_KEYS("bitbucket"),
-	FACT_KEYS("generic"),
-	BUILDCONFIG_ANNOTATION_PREFIX "hint",
+	HOOK_TYPE_LIST(FACT_KEYS) BUILDCONFIG_ANNOTATION_PREFIX "hint",
 };
 
 /* "spec/source" as people write it: "spec.source". */
@@ -143,7 +132,7 @@ void buildconfig_free(struct buildconfig *bc)
 {
 	if (!bc)
 		return;
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		for (size_t j = 0; j < bc->hooks[i].n_secrets; j++) {
 			const struct buildconfig_secret *secret = &bc->hooks[i].secrets[j];
 			if (secret->kind == BUILDCONFIG_SECRET_INLINE)
@@ -162,7 +151,7 @@ const char *buildconfig_status(const struct buildconfig *bc, const char *key)
 
 bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret)
 {
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		for (size_t j = 0; j < bc->hooks[i].n_secrets; j++) {
 			const struct buildconfig_secret *own = &bc->hooks[i].secrets[j];
 			if (own->kind != BUILDCONFIG_SECRET_INLINE &&

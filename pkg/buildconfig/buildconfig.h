@@ -5,15 +5,14 @@
  */
 #pragma once
 
+#include "delivery/type.h"
 #include "doc/json.h"
 
 #define BUILDCONFIG_ANNOTATION_PREFIX "buildhook.io/"
-/* Order and names of the TYPEs are hook.h's; this folder knows them as text. */
-#define BUILDCONFIG_HOOKS       4
-#define BUILDCONFIG_MAX_SECRETS 8
+#define BUILDCONFIG_MAX_SECRETS       8
 /* The annotations that are ours to write: BUILDCONFIG_FACTS for each hook, then the hint. */
 #define BUILDCONFIG_FACTS       5
-#define BUILDCONFIG_STATUS_KEYS (BUILDCONFIG_HOOKS * BUILDCONFIG_FACTS + 1)
+#define BUILDCONFIG_STATUS_KEYS (HOOK_TYPES * BUILDCONFIG_FACTS + 1)
 /* Of a name in Kubernetes. */
 #define BUILDCONFIG_MAX_NAME 253
 
@@ -56,7 +55,7 @@ struct buildconfig {
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
 	const char *refs, *paths, *repository, *rotate; /* our annotations */
 	const char *problem; /* what is wrong with the whole, "" when nothing */
-	struct buildconfig_hook hooks[BUILDCONFIG_HOOKS];
+	struct buildconfig_hook hooks[HOOK_TYPES];
 	/*
 	 * What the object holds of the annotations that are ours to write (status.h), for
 	 * comparison. The keys are static; a value too long to be one of ours is "".
@@ -69,8 +68,6 @@ struct buildconfig *buildconfig_parse(const cJSON *doc);
 void buildconfig_free(struct buildconfig *bc);
 /* "" without it. KEY with the prefix. */
 const char *buildconfig_status(const struct buildconfig *bc, const char *key);
-/* "github", "gitlab", "bitbucket", "generic". */
-extern const char *const buildconfig_type_names[BUILDCONFIG_HOOKS];
 enum buildconfig_fact {
 	BUILDCONFIG_FACT_STATE,
 	BUILDCONFIG_FACT_URL,

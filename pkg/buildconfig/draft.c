@@ -55,7 +55,7 @@ static void each_text(struct buildconfig *bc, text_fn fn, void *arg)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		fn(arg, fixed[i]);
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		struct buildconfig_hook *hook = &bc->hooks[i];
 		struct buildconfig_secret *secrets = (struct buildconfig_secret *)hook->secrets;
 		fn(arg, &hook->problem);
@@ -91,7 +91,7 @@ static void place_text(void *arg, const char **text)
 static char *place_arrays(struct buildconfig *bc)
 {
 	char *end = (char *)(bc + 1);
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		struct buildconfig_hook *hook = &bc->hooks[i];
 		size_t bytes = hook->n_secrets * sizeof(hook->secrets[0]);
 		if (bytes > 0)
@@ -124,7 +124,7 @@ struct buildconfig *draft_pack(struct draft *draft)
 	bc->problem = draft->problem;
 	bc->status = draft->status;
 	size_t bytes = sizeof(*bc) + bc->n_status * sizeof(draft->status[0]);
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		bc->hooks[i].secrets = draft->secrets[i];
 		bc->hooks[i].problem = draft->hook_problems[i];
 		bytes += bc->hooks[i].n_secrets * sizeof(draft->secrets[0][0]);
@@ -135,7 +135,7 @@ struct buildconfig *draft_pack(struct draft *draft)
 	*packed = *bc;
 	char *free_space = place_arrays(packed);
 	each_text(packed, place_text, &free_space);
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		cut_newlines(&packed->hooks[i]);
 	return packed;
 }

@@ -11,12 +11,12 @@
 
 struct draft {
 	struct buildconfig bc;
-	struct buildconfig_secret secrets[BUILDCONFIG_HOOKS][BUILDCONFIG_MAX_SECRETS];
-	size_t n_secrets_seen[BUILDCONFIG_HOOKS]; /* different ones, also those over the bound */
+	struct buildconfig_secret secrets[HOOK_TYPES][BUILDCONFIG_MAX_SECRETS];
+	size_t n_secrets_seen[HOOK_TYPES]; /* different ones, also those over the bound */
 	struct buildconfig_annotation status[BUILDCONFIG_STATUS_KEYS];
-	char default_names[BUILDCONFIG_HOOKS][BUILDCONFIG_MAX_NAME + 1];
+	char default_names[HOOK_TYPES][BUILDCONFIG_MAX_NAME + 1];
 	char problem[DRAFT_PROBLEM_BYTES];
-	char hook_problems[BUILDCONFIG_HOOKS][DRAFT_PROBLEM_BYTES];
+	char hook_problems[HOOK_TYPES][DRAFT_PROBLEM_BYTES];
 };
 
 /* Adds to one of the draft's problem texts; what does not fit is left out. */

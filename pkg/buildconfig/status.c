@@ -126,7 +126,7 @@ struct newest {
 static struct newest find_newest(const struct buildconfig *bc, const struct status_input *input)
 {
 	struct newest newest = {0};
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		const struct status_hook *hook = &input->hooks[i];
 		struct held_line held =
 			read_held(bc, key_of(i, BUILDCONFIG_FACT_LAST), input->now_ms);
@@ -179,7 +179,7 @@ void status_make(struct status *out, const struct buildconfig *bc, const struct 
 	*out = (struct status){.is_complete = true};
 	if (bc->is_ignored)
 		return;
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		has_hook = has_hook || bc->hooks[i].exists;
 		if (bc->hooks[i].exists)
 			add_hook(out, bc, input, i);

@@ -62,7 +62,7 @@ struct status_input {
 	 */
 	const char *hint;
 	int64_t hint_ms;
-	struct status_hook hooks[BUILDCONFIG_HOOKS];
+	struct status_hook hooks[HOOK_TYPES];
 };
 
 struct status_annotation {
@@ -109,11 +109,11 @@ struct status_line {
 	const char *who;
 	bool is_delete;
 	/*
-	 * REASON_NONE with a build: "-> cart-7". REASON_QUEUED (or no build yet): "-> waiting",
-	 * REASON_FAILED: "-> failed", all others: "-> ignored: RefMismatch"; each with WHY behind
+	 * OUTCOME_START with a build: "-> cart-7". OUTCOME_QUEUED (or no build yet): "-> waiting",
+	 * OUTCOME_FAILED: "-> failed", all others: "-> ignored: RefMismatch"; each with WHY behind
 	 * it where there is one (verdict.brief).
 	 */
-	enum reason reason;
+	enum outcome reason;
 	const char *build;
 	const char *why;
 };

@@ -94,7 +94,7 @@ void status_put_url(struct buf *out, const struct buildconfig *bc, const char *p
 	while (str_ends(base, STR("/")))
 		base.n--;
 	buf_put_str(out, base);
-	buf_printf(out, "/hooks/%s/%s/%s", bc->namespace_, bc->name, buildconfig_type_names[type]);
+	buf_printf(out, "/hooks/%s/%s/%s", bc->namespace_, bc->name, hook_type_name(type));
 }
 
 void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook)
@@ -137,7 +137,7 @@ bool status_put_fix(struct buf *out, const struct buildconfig *bc, const struct 
 		buf_printf(out, STATUS_FIX "%s", bc->problem);
 		return true;
 	}
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		if (put_hook_fix(out, &bc->hooks[i], &input->hooks[i], input->provision))
 			return true;
 	return false;
@@ -185,7 +185,7 @@ void status_put_hint(struct buf *out, const struct buildconfig *bc,
 		     const struct status_input *input)
 {
 	const struct status_hook *newest = NULL;
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		const struct status_hook *hook = &input->hooks[i];
 		bool tells = hook->ref_mismatches > 0 || (hook->hint && *hook->hint);
 		if (bc->hooks[i].exists && tells && (!newest || hook->last_ms > newest->last_ms))
@@ -207,20 +207,20 @@ static void put_ref(struct buf *out, struct str ref)
 
 static void put_outcome(struct buf *out, const struct status_line *line)
 {
-	bool is_waiting = line->reason == REASON_QUEUED || line->reason == REASON_NONE;
-	if (line->reason == REASON_PING)
+	bool is_waiting = line->reason == OUTCOME_QUEUED || line->reason == OUTCOME_START;
+	if (line->reason == OUTCOME_PING)
 		return;
 	buf_put_str(out, STR(" -> "));
-	if (line->reason == REASON_NONE && line->build && *line->build) {
+	if (line->reason == OUTCOME_START && line->build && *line->build) {
 		buf_put_clean(out, str_of(line->build), BUILDCONFIG_MAX_NAME);
 		return;
 	}
 	if (is_waiting)
 		buf_put_str(out, STR("waiting"));
-	else if (line->reason == REASON_FAILED)
+	else if (line->reason == OUTCOME_FAILED)
 		buf_put_str(out, STR("failed"));
 	else
-		buf_printf(out, "ignored: %s", reason_name(line->reason));
+		buf_printf(out, "ignored: %s", outcome_name(line->reason));
 	if (line->why && *line->why) {
 		buf_put_str(out, STR(", "));
 		buf_put_clean(out, str_of(line->why), STATUS_VALUE_BYTES);

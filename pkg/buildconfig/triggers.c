@@ -7,31 +7,25 @@
 /* A Secret's value has the same bound. */
 #define MAX_INLINE_BYTES 4096
 
-#define GENERIC 3
-
-/* OpenShift still takes the lower-case names of the two types that it had first. */
-static const struct {
-	const char *name;
-	size_t type;
-} trigger_types[] = {
-	{"GitHub", 0},        {"GitLab", 1}, {"Bitbucket", 2},
-	{"Generic", GENERIC}, {"github", 0}, {"generic", GENERIC},
-};
-
-static bool find_type(const char *name, size_t *out)
+/* OpenShift still accepts the lower-case names of its first two webhook types. */
+static bool find_type(const char *name, enum hook_type *out)
 {
-	for (size_t i = 0; i < ARRAY_LEN(trigger_types); i++)
-		if (strcmp(trigger_types[i].name, name) == 0) {
-			*out = trigger_types[i].type;
+	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
+		bool has_old_name = type == HOOK_GITHUB || type == HOOK_GENERIC;
+
+		if (strcmp(name, hook_type_trigger(type)) == 0 ||
+		    (has_old_name && strcmp(name, hook_type_name(type)) == 0)) {
+			*out = type;
 			return true;
 		}
+	}
 	return false;
 }
 
 /* The member of an entry of spec.triggers that makes a hook. */
 struct trigger {
 	struct draft *draft;
-	size_t type;
+	enum hook_type type;
 	const char *path;  /* "spec.triggers[3].github" */
 	bool names_secret; /* rightly or wrongly: then none is made for it */
 };
@@ -115,7 +109,7 @@ static void add_default(struct trigger *trigger)
 {
 	char suffix[32];
 	char *name = trigger->draft->default_names[trigger->type];
-	(void)snprintf(suffix, sizeof(suffix), "%s-webhook", buildconfig_type_names[trigger->type]);
+	(void)snprintf(suffix, sizeof(suffix), "%s-webhook", hook_type_name(trigger->type));
 	buildconfig_child_name(name, trigger->draft->bc.name, suffix);
 	add_secret(trigger, BUILDCONFIG_SECRET_DEFAULT, name);
 }
@@ -144,14 +138,14 @@ static void read_hook(struct trigger *trigger, const cJSON *member)
 	read_inline(trigger, json_member(member, "secret"));
 	if (!trigger->names_secret)
 		add_default(trigger);
-	if (trigger->type == GENERIC)
+	if (trigger->type == HOOK_GENERIC)
 		read_allow_env(trigger, json_member(member, "allowEnv"), is_first);
 }
 
 /* Types that are no webhooks, and those of a later version, are none of our business. */
 static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
 {
-	size_t type = 0;
+	enum hook_type type = HOOK_GITHUB;
 	const char *type_name = json_str_at(entry, "type");
 	if (!type_name) {
 		draft_add_problem(draft->problem, "spec.triggers[%zu] has no type", index);
@@ -159,7 +153,7 @@ static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
 	}
 	if (!find_type(type_name, &type))
 		return;
-	const char *member_name = buildconfig_type_names[type];
+	const char *member_name = hook_type_name(type);
 	const cJSON *member = json_member(entry, member_name);
 	if (!cJSON_IsObject(member)) {
 		draft_add_problem(draft->problem,
@@ -187,7 +181,7 @@ void draft_read_triggers(struct draft *draft, const cJSON *triggers)
 	cJSON_ArrayForEach (entry, triggers) {
 		read_trigger(draft, entry, index++);
 	}
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		if (draft->n_secrets_seen[i] > BUILDCONFIG_MAX_SECRETS)
 			draft_add_problem(draft->hook_problems[i], "%zu secrets, at most %d count",
 					  draft->n_secrets_seen[i], BUILDCONFIG_MAX_SECRETS);

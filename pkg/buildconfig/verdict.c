@@ -13,32 +13,6 @@
 #define MAX_SHOWN_BYTES 90
 #define SHOWN_BYTES     (MAX_SHOWN_BYTES + 1)
 
-static const char *const reason_names[REASONS] = {
-	[REASON_NONE] = "",
-	[REASON_REF_MISMATCH] = "RefMismatch",
-	[REASON_REF_DELETED] = "RefDeleted",
-	[REASON_TAG_IGNORED] = "TagIgnored",
-	[REASON_PATHS_UNCHANGED] = "PathsUnchanged",
-	[REASON_SKIP_CI] = "SkipCI",
-	[REASON_PAUSED] = "Paused",
-	[REASON_DUPLICATE] = "Duplicate",
-	[REASON_SUPERSEDED] = "Superseded",
-	[REASON_EVENT_IGNORED] = "EventIgnored",
-	[REASON_REPOSITORY_MISMATCH] = "RepositoryMismatch",
-	[REASON_NO_GIT_SOURCE] = "NoGitSource",
-	[REASON_UNREADABLE] = "Unreadable",
-	[REASON_PING] = "Ping",
-	[REASON_QUEUED] = "Queued",
-	[REASON_FAILED] = "Failed",
-	[REASON_DRY_RUN] = "DryRun",
-};
-
-const char *reason_name(enum reason reason)
-{
-	assert((size_t)reason < REASONS);
-	return reason_names[reason];
-}
-
 struct str ref_short(struct str ref)
 {
 	struct str branch = str_without_prefix(ref, STR("refs/heads/"));
@@ -77,9 +51,9 @@ static void show_refs(char out[SHOWN_BYTES], const struct refs *refs)
 	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
 }
 
-__attribute__((format(printf, 3, 4))) static enum reason say(struct verdict *out,
-							     enum reason reason, const char *fmt,
-							     ...)
+__attribute__((format(printf, 3, 4))) static enum outcome say(struct verdict *out,
+							      enum outcome reason, const char *fmt,
+							      ...)
 {
 	va_list args;
 	va_start(args, fmt);
@@ -88,12 +62,12 @@ __attribute__((format(printf, 3, 4))) static enum reason say(struct verdict *out
 	return reason;
 }
 
-static enum reason check_source(const struct question *q, struct verdict *out)
+static enum outcome check_source(const struct question *q, struct verdict *out)
 {
 	if (q->bc->has_git || q->change->is_generic)
-		return REASON_NONE;
+		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig has no Git source");
-	return say(out, REASON_NO_GIT_SOURCE,
+	return say(out, OUTCOME_NO_GIT_SOURCE,
 		   "pushed %s; this BuildConfig has no Git source (spec.source.git), so only its "
 		   "generic webhook starts builds. Set spec.source.git.uri to build pushes",
 		   q->shown_ref);
@@ -107,60 +81,60 @@ static bool names_repository(const struct verdict_input *change, struct str uri)
 	return false;
 }
 
-static enum reason check_repository(const struct question *q, struct verdict *out)
+static enum outcome check_repository(const struct question *q, struct verdict *out)
 {
 	struct str uri = str_of(q->bc->git_uri);
 	bool must_match = strcmp(q->bc->repository, "match") == 0;
 	bool names_any = q->change->n_repositories > 0;
 	char ours[SHOWN_BYTES], theirs[SHOWN_BYTES] = "";
 	if (!names_any && (q->change->is_generic || !must_match))
-		return REASON_NONE;
+		return OUTCOME_START;
 	if (names_repository(q->change, uri) || (str_empty(uri) && !must_match))
-		return REASON_NONE;
+		return OUTCOME_START;
 	show_repository(ours, uri);
 	if (names_any)
 		show_repository(theirs, str_of(q->change->repositories[0]));
 	if (!must_match) {
 		(void)snprintf(out->hint, sizeof(out->hint),
 			       "a push came from %s, but spec.source.git.uri is %s", theirs, ours);
-		return REASON_NONE;
+		return OUTCOME_START;
 	}
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", ours);
-	return say(out, REASON_REPOSITORY_MISMATCH,
+	return say(out, OUTCOME_REPOSITORY_MISMATCH,
 		   "pushed to %s; this BuildConfig builds %s, and annotation "
 		   "buildhook.io/repository asks for a match. Set spec.source.git.uri, or remove "
 		   "the annotation",
 		   names_any ? theirs : "a repository that the payload does not name", ours);
 }
 
-static enum reason check_deleted(const struct question *q, struct verdict *out)
+static enum outcome check_deleted(const struct question *q, struct verdict *out)
 {
 	if (!q->change->is_delete)
-		return REASON_NONE;
+		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "a deleted ref is never built");
 	return say(
-		out, REASON_REF_DELETED,
+		out, OUTCOME_REF_DELETED,
 		"%s was deleted; this BuildConfig builds refs that exist. There is nothing to do",
 		q->shown_ref);
 }
 
-static enum reason check_ref(const struct question *q, struct verdict *out)
+static enum outcome check_ref(const struct question *q, struct verdict *out)
 {
 	struct refs refs = refs_wanted(q->bc, q->change->default_branch, q->options);
 	if (str_empty(q->ref) && q->change->is_generic)
-		return say(out, REASON_NONE, "builds the BuildConfig's own ref");
+		return say(out, OUTCOME_START, "builds the BuildConfig's own ref");
 	if (refs_match(&refs, q->ref))
-		return say(out, REASON_NONE, "pushed %s, which this BuildConfig builds (%s)",
+		return say(out, OUTCOME_START, "pushed %s, which this BuildConfig builds (%s)",
 			   q->shown_ref, refs.source);
 	char wanted[SHOWN_BYTES];
 	show_refs(wanted, &refs);
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", wanted);
 	if (ref_is_tag(q->ref) && !refs_name_tags(&refs))
-		return say(out, REASON_TAG_IGNORED,
+		return say(out, OUTCOME_TAG_IGNORED,
 			   "pushed %s; this BuildConfig builds %s (%s), and no tags. To build "
 			   "tags, set annotation buildhook.io/refs, as in refs/tags/v*",
 			   q->shown_ref, wanted, refs.source);
-	return say(out, REASON_REF_MISMATCH,
+	return say(out, OUTCOME_REF_MISMATCH,
 		   "pushed %s; this BuildConfig builds %s (%s). To build this push, set "
 		   "%s",
 		   q->shown_ref, wanted, refs.source,
@@ -168,17 +142,17 @@ static enum reason check_ref(const struct question *q, struct verdict *out)
 				   : "spec.source.git.ref or annotation buildhook.io/refs");
 }
 
-static enum reason check_paths(const struct question *q, struct verdict *out)
+static enum outcome check_paths(const struct question *q, struct verdict *out)
 {
 	struct str list = str_trim(str_of(q->bc->paths));
 	struct str files = q->change->files;
 	char shown[SHOWN_BYTES];
 	if (str_empty(list) || str_empty(files) || !q->change->have_all_files)
-		return REASON_NONE;
+		return OUTCOME_START;
 	if (paths_compare(list, str_of(q->bc->context_dir), files) != PATHS_UNCHANGED)
-		return REASON_NONE;
+		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "no file of %s", show(shown, list));
-	return say(out, REASON_PATHS_UNCHANGED,
+	return say(out, OUTCOME_PATHS_UNCHANGED,
 		   "pushed %s without a change to what this BuildConfig builds on: %s (annotation "
 		   "buildhook.io/paths). Change that to build on other files",
 		   q->shown_ref, shown);
@@ -195,26 +169,26 @@ static bool asks_to_skip(struct str message)
 	return false;
 }
 
-static enum reason check_skip_ci(const struct question *q, struct verdict *out)
+static enum outcome check_skip_ci(const struct question *q, struct verdict *out)
 {
 	if (!q->bc->skip_ci || !asks_to_skip(q->change->message))
-		return REASON_NONE;
+		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "the commit's message says so");
 	return say(
-		out, REASON_SKIP_CI,
+		out, OUTCOME_SKIP_CI,
 		"pushed %s, and the head commit's message asks to skip it; this BuildConfig heeds "
 		"that (annotation buildhook.io/skip-ci). Push without that mark, or remove the "
 		"annotation",
 		q->shown_ref);
 }
 
-static enum reason check_paused(const struct question *q, struct verdict *out)
+static enum outcome check_paused(const struct question *q, struct verdict *out)
 {
 	if (!q->bc->is_paused)
-		return REASON_NONE;
+		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig is paused");
 	return say(
-		out, REASON_PAUSED,
+		out, OUTCOME_PAUSED,
 		"%s%s%sthis BuildConfig is paused (annotation openshift.io/build-config.paused). "
 		"Remove the annotation, and deliver again",
 		*q->shown_ref ? "pushed " : "", q->shown_ref, *q->shown_ref ? "; " : "");
@@ -222,7 +196,7 @@ static enum reason check_paused(const struct question *q, struct verdict *out)
 
 static const struct rule {
 	const char *name;
-	enum reason (*check)(const struct question *q, struct verdict *out);
+	enum outcome (*check)(const struct question *q, struct verdict *out);
 	bool is_of_git; /* of no meaning without a Git source */
 } rules[] = {
 	{"source", check_source, false},  {"repository", check_repository, true},
@@ -244,7 +218,7 @@ void verdict_decide(struct verdict *out, const struct buildconfig *bc,
 {
 	struct question q = ask(bc, change, options);
 	*out = (struct verdict){0};
-	for (size_t i = 0; i < ARRAY_LEN(rules) && out->reason == REASON_NONE; i++)
+	for (size_t i = 0; i < ARRAY_LEN(rules) && out->reason == OUTCOME_START; i++)
 		if (bc->has_git || !rules[i].is_of_git)
 			out->reason = rules[i].check(&q, out);
 }
@@ -257,7 +231,7 @@ void verdict_explain(const struct buildconfig *bc, const struct verdict_input *c
 		struct verdict one = {0};
 		if (!bc->has_git && rules[i].is_of_git)
 			continue;
-		enum reason reason = rules[i].check(&q, &one);
+		enum outcome reason = rules[i].check(&q, &one);
 		fn(arg, rules[i].name, reason, *one.message ? one.message : one.hint);
 	}
 }

@@ -26,30 +26,7 @@
 
 #include "base/buf.h"
 #include "buildconfig/buildconfig.h"
-
-enum reason {
-	REASON_NONE, /* start */
-	REASON_REF_MISMATCH,
-	REASON_REF_DELETED,
-	REASON_TAG_IGNORED,
-	REASON_PATHS_UNCHANGED,
-	REASON_SKIP_CI,
-	REASON_PAUSED,
-	REASON_DUPLICATE,
-	REASON_SUPERSEDED,
-	REASON_EVENT_IGNORED,
-	REASON_REPOSITORY_MISMATCH,
-	REASON_NO_GIT_SOURCE,
-	REASON_UNREADABLE,
-	REASON_PING,
-	REASON_QUEUED,
-	REASON_FAILED,
-	REASON_DRY_RUN,
-};
-#define REASONS 17
-
-/* "RefMismatch", ...; "" for REASON_NONE. */
-const char *reason_name(enum reason reason);
+#include "delivery/outcome.h"
 
 /* A change as the rules see it. Empty where the payload has nothing. */
 struct verdict_input {
@@ -69,7 +46,7 @@ struct verdict_options {
 };
 
 struct verdict {
-	enum reason reason;
+	enum outcome reason;
 	/* One sentence that names both sides and what to do. */
 	char message[512];
 	/* Our side alone, for the status line behind the reason: "this BuildConfig builds master".
@@ -83,7 +60,7 @@ void verdict_decide(struct verdict *out, const struct buildconfig *bc,
 		    const struct verdict_input *change, const struct verdict_options *options);
 /* The same, rule by rule: tells FN of each that was asked, also of those after the first no.
  * MESSAGE may be "". */
-typedef void (*verdict_rule_fn)(void *arg, const char *rule, enum reason reason,
+typedef void (*verdict_rule_fn)(void *arg, const char *rule, enum outcome reason,
 				const char *message);
 void verdict_explain(const struct buildconfig *bc, const struct verdict_input *change,
 		     const struct verdict_options *options, verdict_rule_fn fn, void *arg);

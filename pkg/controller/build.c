@@ -50,11 +50,11 @@ void start_commit(struct start *s, const struct journal_update *update)
 	journal_write(s->work.controller->opt.journal, update, on_committed, s);
 }
 
-static void note_line(struct start *s, enum reason reason, const char *why)
+static void note_line(struct start *s, enum outcome reason, const char *why)
 {
 	const struct journal_change *change = s->change;
-	struct hook_activity *activity =
-		activity_get(s->work.controller->opt.activity, change->uid, change->type);
+	struct hook_activity *activity;
+	enum hook_type type;
 	const struct status_line line = {
 		.event = "push",
 		.ref = change->ref,
@@ -65,11 +65,14 @@ static void note_line(struct start *s, enum reason reason, const char *why)
 		.why = why,
 	};
 
+	if (!hook_type_parse(str_of(change->type), &type))
+		return;
+	activity = activity_get(s->work.controller->opt.activity, change->uid, type);
 	if (activity->last_ms > change->accepted_ms)
 		return;
 	activity->last_ms = change->accepted_ms;
 	activity->is_dirty = true;
-	if (reason == REASON_NONE)
+	if (reason == OUTCOME_START)
 		activity->ref_mismatches = 0;
 	status_format_last(activity->last, sizeof(activity->last), &line);
 }
@@ -177,11 +180,8 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 					      .state = JOURNAL_STARTED,
 					      .attempts = s->change->attempts,
 					      .build = s->build};
-	const struct progress item = {.kind = PROGRESS_STARTED,
-				      .build = s->build,
-				      .build_json = text,
-				      .reason = "",
-				      .message = ""};
+	const struct progress item = {
+		.kind = PROGRESS_STARTED, .build = s->build, .build_json = text, .message = ""};
 
 	(void)snprintf(s->build, sizeof(s->build), "%s", name ? name : "");
 	s->number = build_number(build);
@@ -195,7 +195,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	controller_count_build(c, s->change->host,
 			       clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
 	log_start(s, LOG_INFO, "build started", NULL);
-	note_line(s, REASON_NONE, NULL);
+	note_line(s, OUTCOME_START, NULL);
 	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
 	waiters_notify(c->opt.waiters, s->change->seq, &item);
 	start_commit(s, &update);
@@ -208,7 +208,7 @@ void start_succeed(struct start *s, const cJSON *build, struct str text)
 	}
 }
 
-void start_fail(struct start *s, enum journal_state state, const char *reason, const char *message)
+void start_fail(struct start *s, enum journal_state state, enum outcome reason, const char *message)
 {
 	struct controller *c = s->work.controller;
 	const struct journal_update update = {.seq = s->change->seq,
@@ -216,18 +216,14 @@ void start_fail(struct start *s, enum journal_state state, const char *reason, c
 					      .attempts = s->change->attempts,
 					      .reason = message};
 	const struct progress item = {
-		.kind = PROGRESS_ENDED, .build = "", .reason = reason, .message = message};
+		.kind = PROGRESS_ENDED, .build = "", .outcome = reason, .message = message};
 	bool is_failure = state == JOURNAL_FAILED;
 
 	s->result = is_failure ? RECONCILE_ERROR : RECONCILE_SUCCESS;
 	s->again_ms = 0;
 	log_start(s, is_failure ? LOG_WARN : LOG_INFO,
 		  is_failure ? "the build cannot be started" : "no build is started", message);
-	note_line(s,
-		  is_failure                    ? REASON_FAILED
-		  : state == JOURNAL_SUPERSEDED ? REASON_SUPERSEDED
-						: REASON_PAUSED,
-		  message);
+	note_line(s, reason, message);
 	waiters_notify(c->opt.waiters, s->change->seq, &item);
 	if (is_failure)
 		tell_event(s, EVENT_WARNING, "BuildTriggerFailed", message);
@@ -256,7 +252,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 
 	(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);
 	if (response->status >= 500 && now_ms - s->change->accepted_ms > c->opt.give_up_ms) {
-		start_fail(s, JOURNAL_FAILED, "Failed", message);
+		start_fail(s, JOURNAL_FAILED, OUTCOME_FAILED, message);
 		return;
 	}
 	if (response->retry_after_ms > wait_ms)
@@ -265,15 +261,14 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 	update.reason = message;
 	waiters_notify(
 		c->opt.waiters, s->change->seq,
-		&(struct progress){
-			.kind = PROGRESS_WAITING, .build = "", .reason = "", .message = message});
+		&(struct progress){.kind = PROGRESS_WAITING, .build = "", .message = message});
 	s->result = RECONCILE_ERROR;
 	s->again_ms = 0; /* the plan knows when it is its time */
 	log_start(s, LOG_WARN, "starting the build failed, it is tried again", message);
 	/* Somebody has to grant something, or make room. */
 	if (response->status == 403 && update.attempts == 1)
 		tell_event(s, EVENT_WARNING, "WebhookNotReady", message);
-	note_line(s, REASON_QUEUED, message);
+	note_line(s, OUTCOME_QUEUED, message);
 	start_commit(s, &update);
 }
 
@@ -302,7 +297,7 @@ void start_refused(struct start *s, const struct kube_response *response, const 
 	 * somebody. */
 	if (response->err.code == ERR_INVALID || response->err.code == ERR_NOTFOUND) {
 		(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);
-		start_fail(s, JOURNAL_FAILED, "Failed", message);
+		start_fail(s, JOURNAL_FAILED, OUTCOME_FAILED, message);
 		return;
 	}
 	start_retry(s, response, what);
@@ -364,7 +359,7 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 	s->work.call = NULL;
 	if (response->err.code == ERR_NOTFOUND ||
 	    (response->err.code == ERR_OK && (!uid || strcmp(uid, s->change->uid) != 0))) {
-		start_fail(s, JOURNAL_FAILED, "Failed",
+		start_fail(s, JOURNAL_FAILED, OUTCOME_FAILED,
 			   "the BuildConfig was deleted before the build could start");
 		return;
 	}
@@ -373,7 +368,7 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 		return;
 	}
 	if (is_paused(response->doc)) {
-		start_fail(s, JOURNAL_IGNORED, reason_name(REASON_PAUSED),
+		start_fail(s, JOURNAL_IGNORED, OUTCOME_PAUSED,
 			   "the BuildConfig was paused before the build could start");
 		return;
 	}
@@ -433,6 +428,6 @@ void build_supersede(struct object *object, int64_t seq)
 	struct start *s = start_new(object, seq);
 
 	if (s)
-		start_fail(s, JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED),
+		start_fail(s, JOURNAL_SUPERSEDED, OUTCOME_SUPERSEDED,
 			   "a newer push of the same ref came while this one waited");
 }

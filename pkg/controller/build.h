@@ -62,7 +62,8 @@ void start_note_own(struct start *s);
 
 /* Ends. BUILD is the document, TEXT its bytes as they came (empty: none to show). */
 void start_succeed(struct start *s, const cJSON *build, struct str text);
-void start_fail(struct start *s, enum journal_state state, const char *reason, const char *message);
+void start_fail(struct start *s, enum journal_state state, enum outcome reason,
+		const char *message);
 /* Tries again later: at most as often as the back-off says, until --give-up where the answer was a
  * 5xx. */
 void start_retry(struct start *s, const struct kube_response *response, const char *what);

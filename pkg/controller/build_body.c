@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fnv.h"
 #include "crypto/crypto.h"
+#include "delivery/type.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -91,31 +92,21 @@ static void put_revision(cJSON *object, const struct journal_change *change)
 		json_put(object, "revision", revision);
 }
 
-/* The names are OpenShift's, as its clients show them. */
-static const struct cause {
-	const char *type, *message, *member;
-} causes[] = {
-	{"github", "GitHub WebHook", "githubWebHook"},
-	{"gitlab", "GitLab WebHook", "gitlabWebHook"},
-	{"bitbucket", "Bitbucket WebHook", "bitbucketWebHook"},
-	{"generic", "Generic WebHook", "genericWebHook"},
-};
-
 static void put_triggered_by(cJSON *object, const struct journal_change *change)
 {
 	cJSON *list = json_put_array(object, "triggeredBy");
+	cJSON *entry, *cause;
+	enum hook_type type;
+	char member[32];
 
-	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-		cJSON *entry, *cause;
-
-		if (strcmp(causes[i].type, change->type) != 0)
-			continue;
-		entry = json_append(list, json_new_object());
-		json_put_str(entry, "message", causes[i].message);
-		cause = json_put_object(entry, causes[i].member);
-		put_revision(cause, change);
-		json_put_str(cause, "secret", "<secret>");
-	}
+	if (!hook_type_parse(str_of(change->type), &type))
+		return;
+	(void)snprintf(member, sizeof(member), "%sWebHook", change->type);
+	entry = json_append(list, json_new_object());
+	json_put_str(entry, "message", hook_type_cause(type));
+	cause = json_put_object(entry, member);
+	put_revision(cause, change);
+	json_put_str(cause, "secret", "<secret>");
 }
 
 static void put_delivery_annotations(cJSON *annotations, const struct journal_change *change)

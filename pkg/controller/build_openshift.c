@@ -32,7 +32,7 @@ static void on_instantiated(void *arg, const struct kube_response *response)
 	if (response->err.code == ERR_OK) {
 		start_succeed(s, response->doc, response->text);
 	} else if (says(response, "paused")) {
-		start_fail(s, JOURNAL_IGNORED, reason_name(REASON_PAUSED),
+		start_fail(s, JOURNAL_IGNORED, OUTCOME_PAUSED,
 			   "the BuildConfig was paused before the build could start");
 	} else if (says(response, "LastVersion") || response->err.code == ERR_CONFLICT ||
 		   response->err.code == ERR_EXISTS) {

@@ -50,7 +50,7 @@ static void supersede(struct start *s, const cJSON *build)
 
 	(void)snprintf(message, sizeof(message), "a newer push of the same ref started build %s",
 		       by ? by : "");
-	start_fail(s, JOURNAL_SUPERSEDED, reason_name(REASON_SUPERSEDED), message);
+	start_fail(s, JOURNAL_SUPERSEDED, OUTCOME_SUPERSEDED, message);
 }
 
 static bool is_of_newer_push(struct start *s, const cJSON *build)

@@ -40,7 +40,7 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 
 static void observe_secrets(struct observed *seen, struct object *object)
 {
-	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
+	for (int type = 0; type < HOOK_TYPES; type++) {
 		const struct buildconfig_hook *hook = &seen->bc->hooks[type];
 
 		for (size_t i = 0; hook->exists && i < hook->n_secrets; i++)
@@ -177,9 +177,8 @@ static void tell_one(void *arg, const struct journal_change *change)
 void tell_waiting(const struct object *object, const char *why)
 {
 	struct controller *c = object->controller;
-	struct waiting waiting = {
-		c->opt.waiters,
-		{.kind = PROGRESS_WAITING, .build = "", .reason = "", .message = why}};
+	struct waiting waiting = {c->opt.waiters,
+				  {.kind = PROGRESS_WAITING, .build = "", .message = why}};
 	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
 
 	object_split(object, namespace_, name);

@@ -19,7 +19,7 @@ void origin_observe(struct observed *seen, struct object *object)
 	struct controller *c = object->controller;
 	bool has_hook = false;
 
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		has_hook |= seen->bc->hooks[i].exists;
 	if (!object->origin.has_looked_version || c->opt.backend != CONTROLLER_OPENSHIFT ||
 	    !has_hook) {
@@ -30,22 +30,21 @@ void origin_observe(struct observed *seen, struct object *object)
 	seen->look_wait_ms = object->seen_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.clock);
 }
 
-/* Index of the hook whose TYPE the Build's cause names; BUILDCONFIG_HOOKS for none. */
+/* Index of the hook whose TYPE the Build's cause names; HOOK_TYPES for none. */
 static size_t find_cause(const cJSON *build)
 {
 	const cJSON *cause;
 
 	cJSON_ArrayForEach (cause, json_at(build, "spec/triggeredBy")) {
-		for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++) {
+		for (size_t i = 0; i < HOOK_TYPES; i++) {
 			char member[32];
 
-			(void)snprintf(member, sizeof(member), "%sWebHook",
-				       buildconfig_type_names[i]);
+			(void)snprintf(member, sizeof(member), "%sWebHook", hook_type_name(i));
 			if (json_member(cause, member))
 				return i;
 		}
 	}
-	return BUILDCONFIG_HOOKS;
+	return HOOK_TYPES;
 }
 
 void origin_note(struct object *object, const cJSON *build)
@@ -57,7 +56,7 @@ void origin_note(struct object *object, const cJSON *build)
 	char namespace_[KUBE_NAME_BYTES], bc_name[KUBE_NAME_BYTES];
 	int64_t created_ms = 0;
 
-	if (object->controller->opt.backend != CONTROLLER_OPENSHIFT || type == BUILDCONFIG_HOOKS ||
+	if (object->controller->opt.backend != CONTROLLER_OPENSHIFT || type == HOOK_TYPES ||
 	    !name || !created ||
 	    json_member(json_at(build, "metadata/labels"), BUILD_DELIVERY_LABEL) ||
 	    !clock_parse_rfc3339(str_of(created), &created_ms) || created_ms <= origin->hint_ms)
@@ -68,7 +67,7 @@ void origin_note(struct object *object, const cJSON *build)
 	(void)snprintf(origin->hint, sizeof(origin->hint),
 		       "your Git host still calls OpenShift's own %s URL, which started %.*s; "
 		       "paste the one of buildhook.io/%s-url there",
-		       buildconfig_type_names[type], MAX_SHOWN, name, buildconfig_type_names[type]);
+		       hook_type_name(type), MAX_SHOWN, name, hook_type_name(type));
 	log_msg(LOG_INFO, "controller", "a build was started through OpenShift's own URL",
 		LOG_FIELD("namespace", namespace_), LOG_FIELD("name", bc_name),
 		LOG_FIELD("build", name));

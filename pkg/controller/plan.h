@@ -12,7 +12,7 @@
 #define FORMER_INTERVAL_MS 2000
 /* Nothing that failed waits longer for the next attempt. */
 #define MAX_BACKOFF_MS       (5 * 60 * 1000)
-#define OBSERVED_MAX_SECRETS (BUILDCONFIG_HOOKS * BUILDCONFIG_MAX_SECRETS)
+#define OBSERVED_MAX_SECRETS (HOOK_TYPES * BUILDCONFIG_MAX_SECRETS)
 
 struct observed_secret {
 	const char *name;

@@ -24,8 +24,8 @@ static bool concerns(const struct buildconfig *bc, const char *secret)
 	struct str request = str_of(bc->rotate);
 	struct str type = str_range(request.p, str_find_char(request, '='));
 
-	for (int i = 0; i < BUILDCONFIG_HOOKS && type.n < request.n; i++)
-		if (str_eq(type, str_of(buildconfig_type_names[i])))
+	for (int i = 0; i < HOOK_TYPES && type.n < request.n; i++)
+		if (str_eq(type, str_of(hook_type_name(i))))
 			return hook_uses(bc, i, secret);
 	return true;
 }

@@ -43,11 +43,11 @@ static void put_secret(struct status_secret *out, const struct object *object,
 }
 
 static void put_hook(struct status_hook *out, const struct object *object,
-		     const struct observed *seen, int type)
+		     const struct observed *seen, enum hook_type type)
 {
 	const struct buildconfig_hook *hook = &seen->bc->hooks[type];
-	const struct hook_activity *activity = activity_find(
-		object->controller->opt.activity, seen->bc->uid, buildconfig_type_names[type]);
+	const struct hook_activity *activity =
+		activity_find(object->controller->opt.activity, seen->bc->uid, type);
 
 	for (size_t i = 0; i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
@@ -82,7 +82,7 @@ void status_observe(struct status *out, const struct object *object, const struc
 		input.hint = object->origin.hint;
 		input.hint_ms = object->origin.hint_ms;
 	}
-	for (int type = 0; type < BUILDCONFIG_HOOKS; type++)
+	for (enum hook_type type = 0; type < HOOK_TYPES; type++)
 		put_hook(&input.hooks[type], object, seen, type);
 	status_make(out, bc, &input);
 }
@@ -172,8 +172,8 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 {
 	bool is_ready = true;
 
-	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
-		const char *name = buildconfig_type_names[type];
+	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
+		const char *name = hook_type_name(type);
 		const char *state = value_of(status, name, "state");
 		char note[400];
 
@@ -190,9 +190,9 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 
 void status_settle(struct object *object, const struct buildconfig *bc)
 {
-	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
-		struct hook_activity *activity = activity_find(
-			object->controller->opt.activity, bc->uid, buildconfig_type_names[type]);
+	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
+		struct hook_activity *activity =
+			activity_find(object->controller->opt.activity, bc->uid, type);
 
 		if (activity)
 			activity->is_dirty = false;
@@ -202,10 +202,10 @@ void status_settle(struct object *object, const struct buildconfig *bc)
 static void tell_events(struct object *object, const struct buildconfig *bc,
 			const struct status *status)
 {
-	for (int type = 0; type < BUILDCONFIG_HOOKS; type++) {
-		const char *name = buildconfig_type_names[type];
+	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
+		const char *name = hook_type_name(type);
 		struct hook_activity *activity =
-			activity_find(object->controller->opt.activity, bc->uid, name);
+			activity_find(object->controller->opt.activity, bc->uid, type);
 		char note[400];
 
 		if (!activity)

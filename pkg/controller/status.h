@@ -14,7 +14,7 @@ struct status_memory {
 	uint64_t fingerprint; /* of the last write: status_fingerprint() */
 	unsigned failures;    /* in a row */
 	/* The counters of the hook (delivery/activity.h) up to which Events were sent. */
-	uint32_t ignored_told[BUILDCONFIG_HOOKS], refused_told[BUILDCONFIG_HOOKS];
+	uint32_t ignored_told[HOOK_TYPES], refused_told[HOOK_TYPES];
 	bool is_not_ready_told;
 };
 

@@ -4,18 +4,10 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#include <utlist.h>
-
-struct hook_entry {
-	struct hook_entry *next;
-	char *type;
-	struct hook_activity activity;
-};
-
 struct config_entry {
 	UT_hash_handle hh;
 	char *uid;
-	struct hook_entry *hooks; /* few: one of each type at most */
+	struct hook_activity *hooks[HOOK_TYPES]; /* NULL where nothing was seen */
 };
 
 struct activity {
@@ -47,47 +39,28 @@ static struct config_entry *get_config(struct activity *activity, const char *ui
 	return config;
 }
 
-static struct hook_entry *find_hook(const struct config_entry *config, const char *type)
-{
-	struct hook_entry *hook = NULL;
-
-	LL_FOREACH (config->hooks, hook)
-		if (strcmp(hook->type, type) == 0)
-			return hook;
-	return NULL;
-}
-
-struct hook_activity *activity_get(struct activity *activity, const char *uid, const char *type)
+struct hook_activity *activity_get(struct activity *activity, const char *uid, enum hook_type type)
 {
 	struct config_entry *config = get_config(activity, uid);
-	struct hook_entry *hook = find_hook(config, type);
 
-	if (!hook) {
-		hook = mem_new(1, sizeof(*hook));
-		hook->type = mem_strdup(type);
-		LL_PREPEND(config->hooks, hook);
-	}
-	return &hook->activity;
+	if (!config->hooks[type])
+		config->hooks[type] = mem_new(1, sizeof(*config->hooks[type]));
+	return config->hooks[type];
 }
 
 struct hook_activity *activity_find(const struct activity *activity, const char *uid,
-				    const char *type)
+				    enum hook_type type)
 {
 	const struct config_entry *config = find_config(activity, uid);
-	struct hook_entry *hook = config ? find_hook(config, type) : NULL;
 
-	return hook ? &hook->activity : NULL;
+	return config ? config->hooks[type] : NULL;
 }
 
 static void remove_config(struct activity *activity, struct config_entry *config)
 {
-	struct hook_entry *hook = NULL, *next = NULL;
-
 	HASH_DEL(activity->configs, config);
-	LL_FOREACH_SAFE (config->hooks, hook, next) {
-		mem_free(&hook->type);
-		mem_free(&hook);
-	}
+	for (size_t i = 0; i < HOOK_TYPES; i++)
+		mem_free(&config->hooks[i]);
 	mem_free(&config->uid);
 	mem_free(&config);
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "base/str.h"
+#include "delivery/type.h"
 
 #define ACTIVITY_LINE_BYTES 256
 
@@ -34,9 +34,9 @@ struct hook_activity {
 struct activity *activity_new(void);
 void activity_free(struct activity *activity);
 /* The entry of a hook, made if there is none; lent until activity_drop() of its BuildConfig. */
-struct hook_activity *activity_get(struct activity *activity, const char *uid, const char *type);
+struct hook_activity *activity_get(struct activity *activity, const char *uid, enum hook_type type);
 /* NULL if there is none. An entry takes more than a KiB, so callers that only read use this. */
 struct hook_activity *activity_find(const struct activity *activity, const char *uid,
-				    const char *type);
+				    enum hook_type type);
 /* The BuildConfig is gone. */
 void activity_drop(struct activity *activity, const char *uid);

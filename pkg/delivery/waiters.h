@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/str.h"
+#include "delivery/outcome.h"
 
 struct waiters;
 struct waiter;
@@ -20,7 +21,7 @@ struct progress {
 	enum progress_kind kind;
 	const char *build;
 	struct str build_json;
-	const char *reason; /* a reason word of buildconfig/verdict.h */
+	enum outcome outcome; /* of PROGRESS_ENDED */
 	const char *message;
 };
 

@@ -19,13 +19,6 @@ struct hook_delivery {
 	struct hook_event event;
 };
 
-static const char *const type_names[HOOK_TYPES] = {
-	[HOOK_GITHUB] = "github",
-	[HOOK_GITLAB] = "gitlab",
-	[HOOK_BITBUCKET] = "bitbucket",
-	[HOOK_GENERIC] = "generic",
-};
-
 static const struct {
 	const char *name;
 	const struct hook_decoder *decoder;
@@ -40,21 +33,6 @@ static const struct {
 	[HOOK_HOST_BITBUCKET_DC] = {"bitbucket-dc", &hook_bitbucket_dc},
 	[HOOK_HOST_GENERIC] = {"generic", &hook_generic},
 };
-
-bool hook_type_parse(struct str text, enum hook_type *out)
-{
-	for (int i = 0; i < HOOK_TYPES; i++)
-		if (str_eq(text, str_of(type_names[i]))) {
-			*out = (enum hook_type)i;
-			return true;
-		}
-	return false;
-}
-
-const char *hook_type_name(enum hook_type type)
-{
-	return type_names[type];
-}
 
 const char *hook_host_name(enum hook_host host)
 {
@@ -139,7 +117,7 @@ const char *hook_delivery_id(const struct hook_delivery *delivery)
 
 enum hook_host hook_delivery_host(const struct hook_delivery *delivery)
 {
-	return delivery->envelope.host;
+	return delivery ? delivery->envelope.host : HOOK_HOST_UNKNOWN;
 }
 
 static int read_body(struct hook_delivery *delivery, struct err *err)

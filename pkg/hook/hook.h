@@ -8,11 +8,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "base/str.h"
-
-/* The TYPE of a webhook trigger, as in the URL. */
-enum hook_type { HOOK_GITHUB, HOOK_GITLAB, HOOK_BITBUCKET, HOOK_GENERIC };
-#define HOOK_TYPES 4
+#include "delivery/type.h"
 
 /* Who really sent it. */
 enum hook_host {
@@ -28,9 +24,6 @@ enum hook_host {
 };
 #define HOOK_HOSTS 9
 
-/* "github", ...; exact, lower case. False for anything else. */
-bool hook_type_parse(struct str text, enum hook_type *out);
-const char *hook_type_name(enum hook_type type);
 /* "github", "gitea", ..., "bitbucket", "bitbucket-dc", "generic", "unknown": a closed set, for
  * metrics and annotations. */
 const char *hook_host_name(enum hook_host host);
@@ -151,6 +144,7 @@ bool hook_is_unsigned_ping(const struct hook_request *request);
  */
 int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
 			 struct err *err);
+/* HOOK_HOST_UNKNOWN also for NULL: a request that ended before its delivery was read. */
 enum hook_host hook_delivery_host(const struct hook_delivery *delivery);
 /* As the host sent it, or a digest of that; "" when it sent none. */
 const char *hook_delivery_id(const struct hook_delivery *delivery);

@@ -30,11 +30,11 @@ static const char *hint_of(const struct exchange *x)
 	return "";
 }
 
-void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason,
+void admit_note(struct exchange *x, const struct hook_change *change, enum outcome reason,
 		const char *build, const char *why)
 {
 	struct hook_activity *activity =
-		activity_get(x->receiver->opt.activity, x->uid, hook_type_name(x->route.type));
+		activity_get(x->receiver->opt.activity, x->uid, x->route.type);
 	const struct status_line line = {
 		.event = x->event && x->event->kind != HOOK_PUSH ? x->event->name : "push",
 		.ref = change ? change->ref : NULL,
@@ -49,13 +49,13 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 	activity->last_ms = x->accepted_ms;
 	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", hint_of(x));
 	status_format_last(activity->last, sizeof(activity->last), &line);
-	if (change && reason == REASON_REF_MISMATCH) {
+	if (change && reason == OUTCOME_REF_MISMATCH) {
 		activity->ref_mismatches++;
 		(void)snprintf(activity->mismatch_ref, sizeof(activity->mismatch_ref), "%.*s",
 			       STR_ARG(str_cut_utf8(ref_short(str_of(change->ref)), 100)));
 	}
-	if (reason != REASON_NONE && reason != REASON_QUEUED && reason != REASON_PING &&
-	    reason != REASON_DUPLICATE) {
+	if (reason != OUTCOME_START && reason != OUTCOME_QUEUED && reason != OUTCOME_PING &&
+	    reason != OUTCOME_DUPLICATE) {
 		activity->ignored++;
 		memcpy(activity->ignored_line, activity->last, sizeof(activity->ignored_line));
 	}
@@ -63,10 +63,10 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum reaso
 }
 
 /* Nothing is built: says why, to the status and to the host. */
-static void answer_nothing(struct exchange *x, const struct hook_change *change, enum reason reason,
-			   const char *message, const char *why)
+static void answer_nothing(struct exchange *x, const struct hook_change *change,
+			   enum outcome reason, const char *message, const char *why)
 {
-	exchange_log(x, reason_name(reason), NULL, message);
+	exchange_log(x, outcome_name(reason), NULL, message);
 	if (!x->is_dry_run)
 		admit_note(x, change, reason, NULL, why);
 	exchange_answer(x, 200, reason, message);
@@ -76,14 +76,14 @@ static void answer_unreadable(struct exchange *x, const struct err *err)
 {
 	bool is_gitlab = x->route.type == HOOK_GITLAB;
 
-	exchange_log(x, reason_name(REASON_UNREADABLE), NULL, err->msg);
+	exchange_log(x, outcome_name(OUTCOME_UNREADABLE), NULL, err->msg);
 	if (!x->is_dry_run)
-		admit_note(x, NULL, REASON_UNREADABLE, NULL, err->msg);
+		admit_note(x, NULL, OUTCOME_UNREADABLE, NULL, err->msg);
 	/* GitLab switches a hook off for good after four 4xx. */
 	if (is_gitlab)
-		exchange_answer(x, 200, REASON_UNREADABLE, err->msg);
+		exchange_answer(x, 200, OUTCOME_UNREADABLE, err->msg);
 	else
-		exchange_answer(x, 400, REASON_UNREADABLE, err->msg);
+		exchange_answer(x, 400, OUTCOME_UNREADABLE, err->msg);
 }
 
 static void decide_change(struct change *out, const struct exchange *x,
@@ -157,7 +157,7 @@ static size_t keep_starts(struct exchange *x)
 	size_t n = 0;
 
 	for (size_t i = 0; i < x->n_changes; i++)
-		if (x->changes[i].reason == REASON_NONE)
+		if (x->changes[i].reason == OUTCOME_START)
 			x->changes[n++] = x->changes[i];
 	return n;
 }
@@ -187,11 +187,11 @@ static size_t decide_changes(struct exchange *x)
 		struct change *change = &x->changes[i];
 
 		decide_change(change, x, &x->event->changes[i]);
-		if (change->reason != REASON_NONE)
+		if (change->reason != OUTCOME_START)
 			continue;
 		n_starts++;
 		if (n_starts > 1 && x->event->is_first_match_only) {
-			change->reason = REASON_SUPERSEDED;
+			change->reason = OUTCOME_SUPERSEDED;
 			n_starts--;
 		}
 	}
@@ -211,7 +211,7 @@ static void admit_push(struct exchange *x)
 	size_t n_starts;
 
 	if (x->event->n_changes == 0) {
-		answer_nothing(x, NULL, REASON_EVENT_IGNORED, no_ref(x), NULL);
+		answer_nothing(x, NULL, OUTCOME_EVENT_IGNORED, no_ref(x), NULL);
 		return;
 	}
 	n_starts = decide_changes(x);
@@ -253,7 +253,7 @@ void admit(struct exchange *x)
 	}
 	switch (x->event->kind) {
 	case HOOK_PING:
-		answer_nothing(x, NULL, REASON_PING, "the webhook works: its secret is right",
+		answer_nothing(x, NULL, OUTCOME_PING, "the webhook works: its secret is right",
 			       NULL);
 		return;
 	case HOOK_OTHER:
@@ -261,7 +261,7 @@ void admit(struct exchange *x)
 			       "event \"%s\" starts no build; pushes do. Nothing is wrong, but it "
 			       "need not be sent",
 			       x->event->name);
-		answer_nothing(x, NULL, REASON_EVENT_IGNORED, message, NULL);
+		answer_nothing(x, NULL, OUTCOME_EVENT_IGNORED, message, NULL);
 		return;
 	case HOOK_PUSH:
 		admit_push(x);

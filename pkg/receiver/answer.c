@@ -39,7 +39,7 @@ static const char *reason_of(int code)
 
 void answer_put_status(struct buf *out, int code, const char *reason, const char *message)
 {
-	bool is_success = code < 300 && strcmp(reason, reason_name(REASON_FAILED)) != 0;
+	bool is_success = code < 300 && strcmp(reason, outcome_name(OUTCOME_FAILED)) != 0;
 
 	if (!*reason)
 		reason = reason_of(code);

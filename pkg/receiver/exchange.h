@@ -28,7 +28,7 @@ struct change {
 	bool is_duplicate;
 	bool is_told;
 	enum progress_kind told;
-	enum reason reason;
+	enum outcome reason;
 	char build[256];
 	char *json; /* of the first Build, while others are waited for */
 	char message[512];
@@ -87,7 +87,7 @@ const struct buildconfig *exchange_buildconfig(const struct exchange *x);
 void exchange_log(const struct exchange *x, const char *reason, const char *build,
 		  const char *detail);
 /* Ends with an answer; each frees X. */
-void exchange_answer(struct exchange *x, int code, enum reason reason, const char *message);
+void exchange_answer(struct exchange *x, int code, enum outcome reason, const char *message);
 void exchange_answer_build(struct exchange *x, struct str json, const char *warning);
 void exchange_refuse(struct exchange *x);
 void exchange_unavailable(struct exchange *x, const char *message);
@@ -104,7 +104,7 @@ void proof_release(struct exchange *x);
 /* The proof holds. */
 void admit(struct exchange *x);
 /* What the status shows of this delivery. WHY as in struct status_line. */
-void admit_note(struct exchange *x, const struct hook_change *change, enum reason reason,
+void admit_note(struct exchange *x, const struct hook_change *change, enum outcome reason,
 		const char *build, const char *why);
 
 /* wait.c */

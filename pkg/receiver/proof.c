@@ -240,11 +240,12 @@ static void note_refusal(struct exchange *x)
 	log_msg(x->is_known ? LOG_INFO : LOG_DEBUG, "receiver", "delivery refused",
 		LOG_FIELD_STR("namespace", x->route.namespace_),
 		LOG_FIELD_STR("name", x->route.name),
-		LOG_FIELD("provider", hook_type_name(x->route.type)),
+		LOG_FIELD("type", hook_type_name(x->route.type)),
+		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
 		LOG_FIELD("error", x->is_known ? refusal_of(x) : "no such webhook"));
 	if (!bc || !x->is_known || x->cannot_ask)
 		return;
-	activity = activity_get(x->receiver->opt.activity, bc->uid, hook_type_name(x->route.type));
+	activity = activity_get(x->receiver->opt.activity, bc->uid, x->route.type);
 	activity->refused++;
 	activity->refused_ms = clock_wall_ms(x->receiver->opt.clock);
 	(void)snprintf(activity->refused_why, sizeof(activity->refused_why), "%s", refusal_of(x));
@@ -277,7 +278,7 @@ static void decide(struct exchange *x)
 		return;
 	}
 	if (x->is_unsigned_ping) {
-		exchange_answer(x, 200, REASON_PING, "the webhook's address is right");
+		exchange_answer(x, 200, OUTCOME_PING, "the webhook's address is right");
 		return;
 	}
 	if (x->is_known && !x->is_refetched && x->is_kept) {

@@ -14,7 +14,7 @@ static const struct metrics_family deliveries = {
 	.name = "buildhook_deliveries_total",
 	.help = "Answers given to requests to a webhook.",
 	.kind = METRICS_COUNTER,
-	.labels = {"provider", "verdict", "reason"},
+	.labels = {"type", "provider", "verdict", "reason"},
 };
 
 const struct buildconfig *exchange_buildconfig(const struct exchange *x)
@@ -39,6 +39,7 @@ void exchange_log(const struct exchange *x, const char *reason, const char *buil
 {
 	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD_STR("namespace", x->route.namespace_),
 		LOG_FIELD_STR("name", x->route.name),
+		LOG_FIELD("type", hook_type_name(x->route.type)),
 		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
 		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("build", build),
 		LOG_FIELD("reason", reason), LOG_FIELD("detail", detail));
@@ -49,6 +50,7 @@ static struct http_request *end(struct exchange *x, const char *verdict, const c
 {
 	struct receiver *r = x->receiver;
 	const char *const labels[] = {hook_type_name(x->route.type),
+				      hook_host_name(hook_delivery_host(x->delivery)),
 				      x->is_dry_run ? "dry-run" : verdict, reason};
 
 	metrics_add(metrics_get(r->opt.metrics, &deliveries, labels), 1);
@@ -56,12 +58,12 @@ static struct http_request *end(struct exchange *x, const char *verdict, const c
 	return x->request;
 }
 
-void exchange_answer(struct exchange *x, int code, enum reason reason, const char *message)
+void exchange_answer(struct exchange *x, int code, enum outcome reason, const char *message)
 {
 	const char *verdict = code == 202 ? "queued" : code == 200 ? "ignored" : "invalid";
 
-	answer_status(end(x, reason == REASON_NONE ? "started" : verdict, reason_name(reason)),
-		      code, reason_name(reason), message, x->delivery_id);
+	answer_status(end(x, reason == OUTCOME_START ? "started" : verdict, outcome_name(reason)),
+		      code, outcome_name(reason), message, x->delivery_id);
 	free_exchange(x);
 }
 

@@ -58,7 +58,7 @@ static void answer_started(struct exchange *x, const struct change *change, stru
 		return;
 	}
 	(void)snprintf(message, sizeof(message), "build %s was started", change->build);
-	exchange_answer(x, 200, REASON_NONE, message);
+	exchange_answer(x, 200, OUTCOME_START, message);
 }
 
 static void answer_queued(struct exchange *x, const char *why)
@@ -68,8 +68,8 @@ static void answer_queued(struct exchange *x, const char *why)
 	(void)snprintf(message, sizeof(message),
 		       "the delivery is stored, and its build starts later%s%s", *why ? ": " : "",
 		       why);
-	exchange_log(x, reason_name(REASON_QUEUED), "", NULL);
-	exchange_answer(x, 202, REASON_QUEUED, message);
+	exchange_log(x, outcome_name(OUTCOME_QUEUED), "", NULL);
+	exchange_answer(x, 202, OUTCOME_QUEUED, message);
 }
 
 static void answer_duplicate(struct exchange *x, const struct change *change)
@@ -88,16 +88,8 @@ static void answer_duplicate(struct exchange *x, const struct change *change)
 			       "yet; to build again: "
 			       "oc start-build %.*s",
 			       STR_ARG(x->route.name));
-	exchange_log(x, reason_name(REASON_DUPLICATE), build, NULL);
-	exchange_answer(x, 200, REASON_DUPLICATE, message);
-}
-
-static enum reason reason_of(const struct progress *item)
-{
-	for (enum reason reason = REASON_NONE; reason < REASONS; reason++)
-		if (strcmp(reason_name(reason), item->reason) == 0)
-			return reason;
-	return REASON_FAILED;
+	exchange_log(x, outcome_name(OUTCOME_DUPLICATE), build, NULL);
+	exchange_answer(x, 200, OUTCOME_DUPLICATE, message);
 }
 
 /* All is known, or time is up. JSON is that of the build told last. */
@@ -112,7 +104,7 @@ static void answer(struct exchange *x, const struct change *last, struct str jso
 	} else if (waiting || is_waiting(x)) {
 		answer_queued(x, waiting ? waiting->message : "");
 	} else if (ended) {
-		exchange_log(x, reason_name(ended->reason), "", NULL);
+		exchange_log(x, outcome_name(ended->reason), "", NULL);
 		exchange_answer(x, 200, ended->reason, ended->message);
 	} else {
 		answer_duplicate(x, &x->changes[0]);
@@ -132,7 +124,7 @@ static void on_progress(void *arg, const struct progress *item)
 	change->wait = NULL;
 	change->is_told = true;
 	change->told = item->kind;
-	change->reason = item->kind == PROGRESS_ENDED ? reason_of(item) : REASON_NONE;
+	change->reason = item->kind == PROGRESS_ENDED ? item->outcome : OUTCOME_START;
 	(void)snprintf(change->build, sizeof(change->build), "%s", item->build);
 	(void)snprintf(change->message, sizeof(change->message), "%s", item->message);
 	if (!is_waiting(x))
@@ -157,7 +149,7 @@ static void answer_dry_run(struct exchange *x)
 	if (n == 0)
 		answer_duplicate(x, &x->changes[0]);
 	else
-		exchange_answer(x, 200, REASON_DRY_RUN, message.data);
+		exchange_answer(x, 200, OUTCOME_DRY_RUN, message.data);
 }
 
 static void read_result(struct change *change, struct exchange *x,
@@ -187,7 +179,7 @@ void wait_for_builds(struct exchange *x, const struct journal_add_result *result
 
 		if (change->is_duplicate)
 			continue;
-		admit_note(x, change->from, REASON_QUEUED, NULL, NULL);
+		admit_note(x, change->from, OUTCOME_QUEUED, NULL, NULL);
 		change->wait = waiters_add(r->opt.waiters, change->seq, on_progress, change);
 	}
 	if (!is_waiting(x)) {

@@ -33,7 +33,7 @@ static void check_texts(const struct buildconfig *bc)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		assert(texts[i] && strlen(texts[i]) <= 4096);
 	assert(bc->last_version >= 0 && bc->n_status <= BUILDCONFIG_STATUS_KEYS);
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		check_hook(&bc->hooks[i]);
 }
 
@@ -52,7 +52,7 @@ static void check_verdict(const struct buildconfig *bc)
 
 	verdict_decide(&verdict, bc, &change, NULL);
 	assert(str_is_utf8(str_of(verdict.message)) && str_is_utf8(str_of(verdict.hint)));
-	assert(verdict.reason == REASON_NONE || (*verdict.message && *verdict.brief));
+	assert(verdict.reason == OUTCOME_START || (*verdict.message && *verdict.brief));
 }
 
 static void check_status(const struct buildconfig *bc)

@@ -46,7 +46,7 @@ struct decision {
 	const char *spec;
 	const char *annotations;
 	struct push push;
-	enum reason reason;
+	enum outcome reason;
 	const char *says; /* a part of the message */
 };
 
@@ -60,7 +60,7 @@ static inline void check(const struct decision *table, size_t n)
 		if (verdict.reason != table[i].reason ||
 		    (table[i].says && !strstr(verdict.message, table[i].says)))
 			fail_msg("%zu: %s %s %s: %s, %s", i, table[i].spec, table[i].annotations,
-				 table[i].push.ref, reason_name(verdict.reason), verdict.message);
-		assert_true(verdict.reason == REASON_NONE || *verdict.brief);
+				 table[i].push.ref, outcome_name(verdict.reason), verdict.message);
+		assert_true(verdict.reason == OUTCOME_START || *verdict.brief);
 	}
 }

@@ -15,7 +15,7 @@ static struct status_input usable(void)
 {
 	struct status_input input = {.now_ms = T0 + 60000, .provision = true};
 
-	for (size_t i = 0; i < BUILDCONFIG_HOOKS; i++)
+	for (size_t i = 0; i < HOOK_TYPES; i++)
 		for (size_t j = 0; j < BUILDCONFIG_MAX_SECRETS; j++)
 			input.hooks[i].secrets[j].state = STATUS_SECRET_USABLE;
 	return input;
@@ -488,30 +488,30 @@ static void lines_say_what_came_and_what_became_of_it(void **state)
 		{{.event = "push",
 		  .ref = "refs/heads/main",
 		  .who = "alice",
-		  .reason = REASON_REF_MISMATCH,
+		  .reason = OUTCOME_REF_MISMATCH,
 		  .why = "this BuildConfig builds master"},
 		 "push main by alice -> ignored: RefMismatch, this BuildConfig builds master"},
-		{{.event = "push", .ref = "refs/tags/v1", .reason = REASON_TAG_IGNORED},
+		{{.event = "push", .ref = "refs/tags/v1", .reason = OUTCOME_TAG_IGNORED},
 		 "push tag v1 -> ignored: TagIgnored"},
 		{{.event = "push",
 		  .ref = "refs/heads/x",
 		  .is_delete = true,
 		  .commit = "0000",
-		  .reason = REASON_REF_DELETED},
+		  .reason = OUTCOME_REF_DELETED},
 		 "delete x -> ignored: RefDeleted"},
 		{{.event = "push",
 		  .ref = "refs/heads/main",
-		  .reason = REASON_QUEUED,
+		  .reason = OUTCOME_QUEUED,
 		  .why = "the API server is away"},
 		 "push main -> waiting, the API server is away"},
 		{{.event = "push", .ref = "refs/heads/main"}, "push main -> waiting"},
 		{{.event = "push",
 		  .ref = "refs/heads/main",
-		  .reason = REASON_FAILED,
+		  .reason = OUTCOME_FAILED,
 		  .why = "quota"},
 		 "push main -> failed, quota"},
-		{{.event = "ping", .reason = REASON_PING}, "ping"},
-		{{.event = "issues", .who = "a\nb", .reason = REASON_EVENT_IGNORED},
+		{{.event = "ping", .reason = OUTCOME_PING}, "ping"},
+		{{.event = "issues", .who = "a\nb", .reason = OUTCOME_EVENT_IGNORED},
 		 "issues by a\xEF\xBF\xBD"
 		 "b -> ignored: EventIgnored"},
 		{{.event = "push"}, "push -> waiting"},

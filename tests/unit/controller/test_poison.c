@@ -310,7 +310,7 @@ static void check_healthy(const struct world *w, size_t i)
 	assert_string_equal(bc->problem, "");
 	assert_string_equal(bc->git_ref, "main");
 	assert_int_equal(bc->last_version, 3);
-	for (size_t j = 0; j < BUILDCONFIG_HOOKS; j++) {
+	for (size_t j = 0; j < HOOK_TYPES; j++) {
 		assert_true(bc->hooks[j].exists && bc->hooks[j].n_secrets == 1);
 		assert_string_equal(bc->hooks[j].problem, "");
 	}
@@ -369,7 +369,7 @@ static void add_wrong_type(struct world *w, size_t i)
 	bc = find(w, "bad", i);
 	assert_non_null(bc);
 	is_told = strstr(bc->problem, wrong_types[which].told);
-	for (size_t j = 0; j < BUILDCONFIG_HOOKS; j++)
+	for (size_t j = 0; j < HOOK_TYPES; j++)
 		is_told |= strstr(bc->hooks[j].problem, wrong_types[which].told) != NULL;
 	if (!is_told)
 		fail_msg("%s = %s is not told: \"%s\"", wrong_types[which].path,

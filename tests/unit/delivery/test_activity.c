@@ -20,42 +20,42 @@ static void looking_makes_no_entry(void **state)
 	CLEANUP(release_activity) struct activity *s = activity_new();
 
 	(void)state;
-	assert_null(activity_find(s, "uid-1", "github"));
-	activity_get(s, "uid-1", "github");
-	assert_null(activity_find(s, "uid-1", "gitlab"));
-	assert_null(activity_find(s, "uid-2", "github"));
+	assert_null(activity_find(s, "uid-1", HOOK_GITHUB));
+	activity_get(s, "uid-1", HOOK_GITHUB);
+	assert_null(activity_find(s, "uid-1", HOOK_GITLAB));
+	assert_null(activity_find(s, "uid-2", HOOK_GITHUB));
 }
 
 static void an_entry_begins_empty_and_keeps_what_was_put(void **state)
 {
 	CLEANUP(release_activity) struct activity *s = activity_new();
-	struct hook_activity *seen = activity_get(s, "uid-1", "github");
+	struct hook_activity *seen = activity_get(s, "uid-1", HOOK_GITHUB);
 
 	(void)state;
 	assert_int_equal(seen->last_ms, 0);
 	assert_string_equal(seen->last, "");
 	assert_false(seen->is_dirty);
 	seen->refused = 3;
-	activity_get(s, "uid-1", "gitlab")->refused = 4;
-	activity_get(s, "uid-2", "github")->refused = 5;
-	assert_int_equal(activity_get(s, "uid-1", "github")->refused, 3);
-	assert_int_equal(activity_find(s, "uid-1", "gitlab")->refused, 4);
-	assert_int_equal(activity_find(s, "uid-2", "github")->refused, 5);
+	activity_get(s, "uid-1", HOOK_GITLAB)->refused = 4;
+	activity_get(s, "uid-2", HOOK_GITHUB)->refused = 5;
+	assert_int_equal(activity_get(s, "uid-1", HOOK_GITHUB)->refused, 3);
+	assert_int_equal(activity_find(s, "uid-1", HOOK_GITLAB)->refused, 4);
+	assert_int_equal(activity_find(s, "uid-2", HOOK_GITHUB)->refused, 5);
 }
 
 static void entries_stay_where_they_are(void **state)
 {
 	CLEANUP(release_activity) struct activity *s = activity_new();
-	struct hook_activity *first = activity_get(s, "uid-0", "github");
+	struct hook_activity *first = activity_get(s, "uid-0", HOOK_GITHUB);
 	char uid[32];
 
 	(void)state;
 	for (int i = 1; i < 5000; i++) {
 		(void)snprintf(uid, sizeof(uid), "uid-%d", i);
-		activity_get(s, uid, "generic");
+		activity_get(s, uid, HOOK_GENERIC);
 	}
-	activity_get(s, "uid-0", "generic");
-	assert_ptr_equal(activity_find(s, "uid-0", "github"), first);
+	activity_get(s, "uid-0", HOOK_GENERIC);
+	assert_ptr_equal(activity_find(s, "uid-0", HOOK_GITHUB), first);
 }
 
 static void dropping_takes_all_hooks_of_one_buildconfig(void **state)
@@ -64,14 +64,14 @@ static void dropping_takes_all_hooks_of_one_buildconfig(void **state)
 
 	(void)state;
 	activity_drop(s, "uid-1");
-	activity_get(s, "uid-1", "github")->refused = 1;
-	activity_get(s, "uid-1", "generic");
-	activity_get(s, "uid-2", "github");
+	activity_get(s, "uid-1", HOOK_GITHUB)->refused = 1;
+	activity_get(s, "uid-1", HOOK_GENERIC);
+	activity_get(s, "uid-2", HOOK_GITHUB);
 	activity_drop(s, "uid-1");
-	assert_null(activity_find(s, "uid-1", "github"));
-	assert_null(activity_find(s, "uid-1", "generic"));
-	assert_non_null(activity_find(s, "uid-2", "github"));
-	assert_int_equal(activity_get(s, "uid-1", "github")->refused, 0);
+	assert_null(activity_find(s, "uid-1", HOOK_GITHUB));
+	assert_null(activity_find(s, "uid-1", HOOK_GENERIC));
+	assert_non_null(activity_find(s, "uid-2", HOOK_GITHUB));
+	assert_int_equal(activity_get(s, "uid-1", HOOK_GITHUB)->refused, 0);
 }
 
 /* As after a start that came to its end before. */

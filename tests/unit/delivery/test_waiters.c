@@ -58,7 +58,7 @@ static void wait_for(struct asker *w, int64_t seq)
 
 static void tell(struct world *w, int64_t seq, enum progress_kind kind)
 {
-	const struct progress item = {.kind = kind, .build = "", .reason = "", .message = ""};
+	const struct progress item = {.kind = kind, .build = "", .message = ""};
 
 	waiters_notify(w->waiters, seq, &item);
 }

@@ -247,21 +247,9 @@ static void every_other_event_is_one_that_does_not_build(void **state)
 				    cases[i].id_header, cases[i].events[k]);
 }
 
-static void types_and_hosts_have_fixed_names(void **state)
+static void hosts_have_fixed_names(void **state)
 {
-	static const char *const types[] = {"github", "gitlab", "bitbucket", "generic"};
-	enum hook_type type = HOOK_GITHUB;
-
 	(void)state;
-	for (int i = 0; i < HOOK_TYPES; i++) {
-		assert_true(hook_type_parse(str_of(types[i]), &type));
-		assert_int_equal(type, i);
-		assert_string_equal(hook_type_name(type), types[i]);
-	}
-	assert_false(hook_type_parse(STR("GitHub"), &type));
-	assert_false(hook_type_parse(STR(""), &type));
-	assert_false(hook_type_parse(STR("githubx"), &type));
-	assert_int_equal(type, HOOK_GENERIC);
 	assert_string_equal(hook_host_name(HOOK_HOST_UNKNOWN), "unknown");
 	assert_string_equal(hook_host_name(HOOK_HOST_BITBUCKET_CLOUD), "bitbucket");
 	assert_string_equal(hook_host_name(HOOK_HOST_BITBUCKET_DC), "bitbucket-dc");
@@ -462,7 +450,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_other_event_is_one_that_does_not_build),
-		cmocka_unit_test(types_and_hosts_have_fixed_names),
+		cmocka_unit_test(hosts_have_fixed_names),
 		cmocka_unit_test(deep_documents_cannot_be_read),
 		cmocka_unit_test(large_documents_are_read_to_the_end),
 		cmocka_unit_test(large_forms_cannot_be_read),

@@ -347,7 +347,7 @@ static void expect_status(struct world *w, int status)
 
 static struct hook_activity *hook_activity_of(struct world *w)
 {
-	return activity_find(w->activity, "u", "github");
+	return activity_find(w->activity, "u", HOOK_GITHUB);
 }
 
 static void expect_refusal(struct world *w, const char *why)

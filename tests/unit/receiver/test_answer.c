@@ -95,8 +95,8 @@ static void a_build_that_failed_to_start_is_no_success(void **state)
 	CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
 
 	(void)state;
-	answer_put_status(&body, 200, reason_name(REASON_FAILED), "quota");
-	assert_status(body.data, "Failure", "quota", reason_name(REASON_FAILED), 200);
+	answer_put_status(&body, 200, outcome_name(OUTCOME_FAILED), "quota");
+	assert_status(body.data, "Failure", "quota", outcome_name(OUTCOME_FAILED), 200);
 }
 
 static void errors_of_the_http_layer_look_the_same(void **state)

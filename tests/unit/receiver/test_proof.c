@@ -182,7 +182,7 @@ static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 		assert_non_null(strstr(r->answer.data, "the webhook's address is right"));
 	}
 	assert_int_equal(w->n_calls, 0);
-	assert_null(activity_find(w->activity, "u", "bitbucket"));
+	assert_null(activity_find(w->activity, "u", HOOK_BITBUCKET));
 }
 
 static void each_secret_of_a_hook_is_waited_for(void **state)
