@@ -13,8 +13,10 @@ endif
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LIBS := libcurl yaml-0.1 libcjson openssl sqlite3 libevent_core libevent_openssl
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
-BASE := -std=gnu17 -Ipkg $(WARN) -pthread $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-LDLIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
+# pkg-config is asked once, by the first recipe that needs the answer: hack/deps may have to install it first.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(LIBS)))$(PKG_CFLAGS)
+LDLIBS = $(eval LDLIBS := $$(shell pkg-config --libs $(LIBS)) -lm)$(LDLIBS)
+BASE = -std=gnu17 -Ipkg $(WARN) -pthread $(PKG_CFLAGS)
 
 RELEASE_CFLAGS := -O2 -g -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection=full -ftrivial-auto-var-init=zero -fPIE
