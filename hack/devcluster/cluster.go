@@ -239,7 +239,9 @@ func startFront(o options, listener net.Listener, upstream string) error {
 }
 
 // supervise runs the components until it is told to end. A kube-apiserver that ends later than at boot is a
-// test's doing and stays away until it is asked for; the controllers come back by themselves.
+// test's doing and stays away until it is asked for; the controllers come back by themselves. They are restarted with the
+// API server: after an outage their reflectors would wait for up to a minute (client-go's back-off), and a new namespace
+// would have no ServiceAccount meanwhile.
 func supervise(dir string, apiserver, controllers *process, exited <-chan *process, whenReady func() error) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -284,6 +286,7 @@ func supervise(dir string, apiserver, controllers *process, exited <-chan *proce
 				apiserver.terminate()
 			case syscall.SIGUSR2:
 				err = apiserver.start()
+				controllers.terminate()
 			default:
 				return nil
 			}
