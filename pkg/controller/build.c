@@ -382,34 +382,16 @@ void start_read_buildconfig(struct start *s)
 	work_get_buildconfig(&s->work, s->change->namespace_, s->change->name, on_buildconfig);
 }
 
-struct find {
-	int64_t seq;
-	struct journal_change *change;
-};
-
-static void keep_row(void *arg, const struct journal_change *row)
-{
-	struct find *find = arg;
-
-	if (row->seq == find->seq)
-		find->change = journal_change_copy(row);
-}
-
 /* NULL where the journal has failed: then the process ends. */
 static struct start *start_new(struct object *object, int64_t seq)
 {
-	struct find find = {.seq = seq};
-	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
+	struct journal_change *change = journal_read_row(object->controller->opt.journal, seq);
 	struct start *s;
 
-	object_split(object, namespace_, name);
-	/* The plan chose the oldest. */
-	(void)journal_each_pending(object->controller->opt.journal, namespace_, name, 1, keep_row,
-				   &find);
-	if (!find.change)
+	if (!change)
 		return NULL;
 	s = mem_new(1, sizeof(*s));
-	s->change = find.change;
+	s->change = change;
 	build_delivery_label(s->label, s->change);
 	work_begin(&s->work, object, release);
 	return s;

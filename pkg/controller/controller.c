@@ -116,7 +116,7 @@ static void reconcile(struct controller *c, const char *key)
 	}
 	plan(&o.seen, &next);
 	if (*next.waiting)
-		tell_waiting(object, next.waiting);
+		tell_waiting(object, o.seen.newest_seq, next.waiting);
 	act(object, &o, &next);
 }
 
@@ -150,12 +150,10 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 	queue_add(c->opt.queue, key);
 }
 
-static void add_pending(void *arg, const char *namespace_, const char *name)
+static void add_waiting(void *arg, const char *key)
 {
 	struct controller *c = arg;
-	char key[2 * KUBE_NAME_BYTES];
 
-	(void)snprintf(key, sizeof(key), "%s/%s", namespace_, name);
 	queue_add(c->opt.queue, key);
 }
 
@@ -163,7 +161,7 @@ void controller_resume(struct controller *c)
 {
 	struct object *object, *next;
 
-	journal_each_pending_key(c->opt.journal, add_pending, c);
+	journal_each_waiting_key(c->opt.journal, add_waiting, c);
 	HASH_ITER (hh, c->objects, object, next) {
 		if (object->status.due_ms || object->secrets.trouble)
 			queue_add(c->opt.queue, object->key);

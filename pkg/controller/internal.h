@@ -28,6 +28,9 @@ struct object {
 	/* status.lastVersion in the store, and since when; monotonic. */
 	int64_t seen_version, seen_version_ms;
 	unsigned throttled_reads; /* since the last build that was started */
+	/* Nobody waits for a change up to this one: each sender waits for its change once, from its
+	 * acceptance on. */
+	int64_t told_seq;
 	struct order_memory order;
 	struct secret_memory secrets;
 	struct status_memory status;
@@ -65,8 +68,9 @@ struct observation {
 };
 void observe(struct observation *out, struct object *object);
 void observation_release(struct observation *observation);
-/* Tells all who wait for a change of this BuildConfig that it cannot start now. */
-void tell_waiting(const struct object *object, const char *why);
+/* Tells each sender that waits for a change of this BuildConfig, NEWEST_SEQ or an older one, that
+ * it cannot start now. */
+void tell_waiting(struct object *object, int64_t newest_seq, const char *why);
 
 /* build.c */
 void build_act(struct object *object, int64_t seq);

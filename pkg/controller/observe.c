@@ -3,10 +3,6 @@
 
 #include <stdio.h>
 
-/* Enough to find a successor of the oldest: with fewer waiting there is nothing to supersede in
- * time. */
-#define MAX_LOOK_AHEAD 64
-#define MAX_TOLD       4096
 /* However many builds there are to start, status follows within this time. */
 #define MAX_STATUS_DELAY_MS 30000
 
@@ -49,40 +45,18 @@ static void observe_secrets(struct observed *seen, struct object *object)
 	}
 }
 
-struct pending {
-	struct observed *seen;
-	char *ref; /* of the oldest */
-	char *uid;
-};
-
-static void on_pending(void *arg, const struct journal_change *change)
-{
-	struct pending *pending = arg;
-	struct observed_change *head = &pending->seen->change;
-
-	if (pending->seen->n_changes++ == 0) {
-		head->seq = change->seq;
-		head->next_attempt_ms = change->next_attempt_ms;
-		head->is_uncertain = change->state == JOURNAL_STARTING;
-		pending->ref = mem_strdup(change->ref);
-		pending->uid = mem_strdup(change->uid);
-	} else if (strcmp(change->ref, pending->ref) == 0 &&
-		   strcmp(change->uid, pending->uid) == 0) {
-		head->has_successor = true;
-	}
-}
-
 static void observe_changes(struct observed *seen, struct object *object)
 {
 	struct controller *c = object->controller;
-	struct pending pending = {.seen = seen};
-	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
+	struct journal_waiting waiting;
 
-	object_split(object, namespace_, name);
-	(void)journal_each_pending(c->opt.journal, namespace_, name, MAX_LOOK_AHEAD, on_pending,
-				   &pending);
-	free(pending.ref);
-	free(pending.uid);
+	journal_read_waiting(c->opt.journal, object->key, &waiting);
+	seen->n_changes = waiting.n;
+	seen->newest_seq = waiting.newest_seq;
+	seen->change = (struct observed_change){.seq = waiting.seq,
+						.next_attempt_ms = waiting.next_attempt_ms,
+						.has_successor = waiting.is_replaced,
+						.is_uncertain = waiting.is_starting};
 	seen->token_wait_ms = flood_wait_ms(&object->flood, &c->limit, clock_mono_ms(c->opt.clock));
 }
 
@@ -166,21 +140,20 @@ struct waiting {
 	struct progress item;
 };
 
-static void tell_one(void *arg, const struct journal_change *change)
+static void tell_one(void *arg, int64_t seq)
 {
 	struct waiting *waiting = arg;
 
-	if (waiters_has(waiting->waiters, change->seq))
-		waiters_notify(waiting->waiters, change->seq, &waiting->item);
+	if (waiters_has(waiting->waiters, seq))
+		waiters_notify(waiting->waiters, seq, &waiting->item);
 }
 
-void tell_waiting(const struct object *object, const char *why)
+void tell_waiting(struct object *object, int64_t newest_seq, const char *why)
 {
 	struct controller *c = object->controller;
 	struct waiting waiting = {c->opt.waiters,
 				  {.kind = PROGRESS_WAITING, .build = "", .message = why}};
-	char namespace_[KUBE_NAME_BYTES], name[KUBE_NAME_BYTES];
 
-	object_split(object, namespace_, name);
-	(void)journal_each_pending(c->opt.journal, namespace_, name, MAX_TOLD, tell_one, &waiting);
+	journal_each_waiting(c->opt.journal, object->key, object->told_seq, tell_one, &waiting);
+	object->told_seq = newest_seq;
 }

@@ -44,6 +44,7 @@ struct observed {
 	int64_t recheck_ms;     /* monotonic: Secrets fetched before this are looked at again */
 	size_t n_changes;
 	struct observed_change change;
+	int64_t newest_seq;     /* of the newest change that has not ended */
 	int64_t token_wait_ms;  /* until the flood limit lets a build start; 0: now */
 	bool is_status_stale;   /* what the object shows is not what is to be shown */
 	bool is_status_overdue; /* and has not been for too long */

@@ -7,6 +7,7 @@
 
 #include "journal/folder.h"
 #include "journal/op.h"
+#include "journal/pending.h"
 #include "journal/reader.h"
 #include "journal/writer.h"
 
@@ -21,7 +22,8 @@ struct journal {
 
 	/* The caller's. */
 	struct journal_reader reader;
-	int64_t time_base_ms; /* journal time less monotonic time */
+	struct journal_pending pending; /* as told */
+	int64_t time_base_ms;           /* journal time less monotonic time */
 	uint64_t last_ticket;
 
 	/* The worker's. */

@@ -3,10 +3,9 @@
 #include "journal/schema.h"
 #include "journal/sql.h"
 
-#include "base/mem.h"
-
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 /* Of what has not been told yet. */
 #define MAX_OPS   4096
@@ -51,6 +50,8 @@ static int open_connections(struct journal *journal, struct err *err)
 		rc = set_time(journal);
 	if (rc == SQLITE_OK)
 		rc = journal_reader_init(&journal->reader, path, 0);
+	if (rc == SQLITE_OK)
+		rc = journal_pending_load(&journal->pending, journal->reader.db);
 	if (rc != SQLITE_OK)
 		return err_set(err, ERR_UNAVAILABLE, "journal %s: %s", path, sqlite3_errstr(rc));
 	memcpy(journal->rows, journal->writer.rows, sizeof(journal->rows));
@@ -76,6 +77,7 @@ static void release(struct journal *journal, bool is_clean)
 	journal_writer_release(&journal->writer, is_clean);
 	journal_folder_release(&journal->folder);
 	journal_ops_release(&journal->done);
+	journal_pending_release(&journal->pending);
 	(void)pthread_cond_destroy(&journal->is_needed);
 	(void)pthread_mutex_destroy(&journal->lock);
 	free(journal);
@@ -216,6 +218,23 @@ static size_t begin_collect(struct journal *journal)
 	return n;
 }
 
+/* The index is of what has been told, so that whoever is told of a row finds it there. */
+static void note_told(struct journal *journal, const struct journal_op *op)
+{
+	if (op->status != ERR_OK || op->is_question)
+		return;
+	for (size_t i = 0; i < op->n_changes; i++) {
+		struct journal_change change = *op->changes[i];
+
+		change.seq = op->results[i].seq;
+		change.state = JOURNAL_ACCEPTED;
+		if (op->results[i].added != JOURNAL_DUPLICATE)
+			journal_pending_put(&journal->pending, &change);
+	}
+	if (op->n_changes == 0)
+		journal_pending_update(&journal->pending, &op->update);
+}
+
 void journal_collect(struct journal *journal)
 {
 	if (!journal->has_thread)
@@ -227,6 +246,7 @@ void journal_collect(struct journal *journal)
 		pthread_mutex_lock(&journal->lock);
 		op = journal_ops_take(&journal->done);
 		pthread_mutex_unlock(&journal->lock);
+		note_told(journal, op);
 		journal_op_tell(op);
 		journal_op_free(op);
 	}
@@ -251,21 +271,48 @@ static void check_read(struct journal *journal, int rc)
 		journal_fail(journal, "read", rc);
 }
 
-size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name,
-			    size_t max, journal_row_fn fn, void *arg)
+void journal_read_waiting(const struct journal *journal, const char *key,
+			  struct journal_waiting *out)
 {
-	size_t n = 0;
+	const struct journal_pending_config *config = journal_pending_find(&journal->pending, key);
 
-	check_read(journal,
-		   journal_reader_pending(&journal->reader, namespace_, name, max, fn, arg, &n));
-	return n;
+	*out = (struct journal_waiting){0};
+	if (config)
+		*out = (struct journal_waiting){.n = config->n,
+						.newest_seq = config->rows->prev->seq,
+						.seq = config->rows->seq,
+						.next_attempt_ms = config->rows->next_attempt_ms,
+						.is_starting = config->rows->is_starting,
+						.is_replaced = config->rows->is_replaced};
 }
 
-void journal_each_pending_key(struct journal *journal,
-			      void (*fn)(void *arg, const char *namespace_, const char *name),
+void journal_each_waiting(const struct journal *journal, const char *key, int64_t after_seq,
+			  void (*fn)(void *arg, int64_t seq), void *arg)
+{
+	const struct journal_pending_config *config = journal_pending_find(&journal->pending, key);
+	size_t left = config ? config->n : 0;
+
+	/* utlist: the head's prev is the tail. */
+	for (const struct journal_pending_row *row = config ? config->rows->prev : NULL;
+	     left > 0 && row->seq > after_seq; row = row->prev, left--)
+		fn(arg, row->seq);
+}
+
+void journal_each_waiting_key(const struct journal *journal, void (*fn)(void *arg, const char *key),
 			      void *arg)
 {
-	check_read(journal, journal_reader_pending_keys(&journal->reader, fn, arg));
+	struct journal_pending_config *config, *next;
+
+	HASH_ITER (hh, journal->pending.configs, config, next)
+		fn(arg, config->key);
+}
+
+struct journal_change *journal_read_row(struct journal *journal, int64_t seq)
+{
+	struct journal_change *row = NULL;
+
+	check_read(journal, journal_reader_get(&journal->reader, seq, &row));
+	return row;
 }
 
 void journal_each_recent(struct journal *journal, size_t max, journal_row_fn fn, void *arg)

@@ -157,17 +157,34 @@ void journal_write(struct journal *journal, const struct journal_update *update,
 		   void (*fn)(void *arg, int status), void *arg);
 
 /*
- * Those of a BuildConfig (by name: also rows of one with the same name that was deleted) that have
- * not ended, oldest first, at most MAX; calls FN for each, with a row lent until FN returns.
- * Returns how many those were. When it can't be read, the journal has failed (journal_failure()).
+ * What waits of one BuildConfig: changes that have not ended, by name (also those of a deleted
+ * BuildConfig of the same name). It comes from an index in memory, so it costs the same however
+ * much waits.
  */
-size_t journal_each_pending(struct journal *journal, const char *namespace_, const char *name,
-			    size_t max, void (*fn)(void *arg, const struct journal_change *change),
-			    void *arg);
-/* Distinct BuildConfigs (by name) with rows that have not ended. */
-void journal_each_pending_key(struct journal *journal,
-			      void (*fn)(void *arg, const char *namespace_, const char *name),
+struct journal_waiting {
+	size_t n;
+	int64_t newest_seq;
+	/* The oldest. */
+	int64_t seq;
+	int64_t next_attempt_ms;
+	bool is_starting;
+	bool is_replaced; /* a newer change of the same ref came */
+};
+/* KEY: "namespace/name". N is 0 where nothing waits. */
+void journal_read_waiting(const struct journal *journal, const char *key,
+			  struct journal_waiting *out);
+/* Calls FN for each change of a BuildConfig that waits and is newer than AFTER_SEQ, newest first.
+ * FN must not write to the journal. */
+void journal_each_waiting(const struct journal *journal, const char *key, int64_t after_seq,
+			  void (*fn)(void *arg, int64_t seq), void *arg);
+/* BuildConfigs of which something waits. */
+void journal_each_waiting_key(const struct journal *journal, void (*fn)(void *arg, const char *key),
 			      void *arg);
+/*
+ * A row, whole, for the caller to free. NULL where there is none, or where it cannot be read: then
+ * the journal has failed (journal_failure()).
+ */
+struct journal_change *journal_read_row(struct journal *journal, int64_t seq);
 /* The newest rows, newest first. */
 void journal_each_recent(struct journal *journal, size_t max,
 			 void (*fn)(void *arg, const struct journal_change *change), void *arg);

@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#define JOURNAL_QUERIES 4
+#define JOURNAL_QUERIES 3
 
 struct journal_reader {
 	sqlite3 *db;
@@ -19,14 +19,11 @@ typedef void (*journal_row_fn)(void *arg, const struct journal_change *change);
 int journal_reader_init(struct journal_reader *out, const char *path, int flags);
 void journal_reader_release(struct journal_reader *reader);
 
-/* An SQLite code, SQLITE_CORRUPT also for a row whose sums are wrong; *N counts the rows told. */
-int journal_reader_pending(struct journal_reader *reader, const char *namespace_, const char *name,
-			   size_t max, journal_row_fn fn, void *arg, size_t *n);
-/* Only those older than BEFORE_SEQ. */
+/* Each gives an SQLite code, SQLITE_CORRUPT also for a row whose sums are wrong. */
+/* *OUT is for the caller to free, and NULL where there is no such row. */
+int journal_reader_get(struct journal_reader *reader, int64_t seq, struct journal_change **out);
+/* The newest first, of those older than BEFORE_SEQ; *N counts the rows told. */
 int journal_reader_recent(struct journal_reader *reader, int64_t before_seq, size_t max,
 			  journal_row_fn fn, void *arg, size_t *n);
-int journal_reader_pending_keys(struct journal_reader *reader,
-				void (*fn)(void *arg, const char *namespace_, const char *name),
-				void *arg);
 /* Journal time at which the oldest pending row was accepted; untouched without one. */
 int journal_reader_oldest_pending(struct journal_reader *reader, int64_t *out_seen_ms);

@@ -22,7 +22,7 @@ static void an_added_change_is_pending_and_comes_back_whole(void **state)
 	assert_true(told.results[0].seq > 0);
 
 	world_reopen(world);
-	assert_int_equal(journal_each_pending(world->journal, "shop", "cart", 10, keep, &kept), 1);
+	assert_int_equal(each_pending(world, 10, keep, &kept), 1);
 	assert_int_equal(kept.rows[0]->seq, told.results[0].seq);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_ACCEPTED);
 	assert_int_equal(kept.rows[0]->accepted_ms, START_MS);
@@ -205,7 +205,7 @@ static void a_revived_change_starts_from_the_beginning_with_what_came_last(void 
 	change.message = "Again";
 	change.accepted_ms = START_MS + DAY_MS;
 	assert_int_equal(add(world, &change, 1).results[0].added, JOURNAL_REVIVED);
-	(void)journal_each_pending(world->journal, "shop", "cart", 10, keep, &kept);
+	(void)each_pending(world, 10, keep, &kept);
 	assert_int_equal(kept.n, 1);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_ACCEPTED);
 	assert_int_equal(kept.rows[0]->gap_number, 0);
@@ -290,7 +290,7 @@ static void an_attempt_is_remembered(void **state)
 	update.seq = add_one(world, "d1", "refs/heads/main").seq;
 	journal_write(world->journal, &update, NULL, NULL);
 	world_reopen(world);
-	(void)journal_each_pending(world->journal, "shop", "cart", 10, keep, &kept);
+	(void)each_pending(world, 10, keep, &kept);
 	assert_int_equal(kept.n, 1);
 	assert_int_equal(kept.rows[0]->state, JOURNAL_STARTING);
 	assert_int_equal(kept.rows[0]->gap_number, 18);

@@ -519,8 +519,7 @@ static void a_bit_that_fell_over_is_noticed_or_means_nothing(void **state)
 		if (rc == ERR_OK) {
 			int seen = 0;
 
-			(void)journal_each_pending(world->journal, "shop", "cart", SIZE_MAX,
-						   compare_delivery, &seen);
+			(void)each_pending(world, SIZE_MAX, compare_delivery, &seen);
 			if (seen != n_rows || journal_failure(world->journal))
 				fail_msg("byte %zu: %d rows, %s", at, seen,
 					 journal_failure(world->journal));
@@ -575,8 +574,7 @@ static void a_torn_log_loses_only_its_end(void **state)
 		store(world, "journal.db", file.bytes, file.n);
 		store(world, "journal.db-wal", log.bytes, n);
 		world_must_open(world);
-		(void)journal_each_pending(world->journal, "shop", "cart", SIZE_MAX,
-					   compare_delivery, &seen);
+		(void)each_pending(world, SIZE_MAX, compare_delivery, &seen);
 		assert_int_equal(seen, 1 + whole);
 		last_rows = seen;
 		world_close(world);

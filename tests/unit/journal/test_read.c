@@ -17,10 +17,11 @@ static struct journal_add_result add_of(struct world *world, const char *name,
 	return told.results[0];
 }
 
-static void pending_changes_come_oldest_first_and_at_most_as_many_as_asked(void **state)
+static void what_waits_is_known_by_buildconfig_in_order(void **state)
 {
 	struct world *world = *state;
 	CLEANUP(release_kept) struct kept kept = {0};
+	struct journal_waiting waiting;
 	int64_t seq;
 
 	world_must_open(world);
@@ -30,11 +31,72 @@ static void pending_changes_come_oldest_first_and_at_most_as_many_as_asked(void 
 	(void)add_of(world, "cart", "d4");
 	(void)add_of(world, "cart", "d5");
 	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
-	assert_int_equal(journal_each_pending(world->journal, "shop", "cart", 2, keep, &kept), 2);
+	assert_int_equal(each_pending(world, 2, keep, &kept), 2);
 	assert_string_equal(kept.rows[0]->delivery_id, "d1");
 	assert_string_equal(kept.rows[1]->delivery_id, "d4");
-	assert_int_equal(journal_each_pending(world->journal, "shop", "none", 2, keep, &kept), 0);
-	assert_int_equal(journal_each_pending(world->journal, "shop", "cart", 0, keep, &kept), 0);
+	journal_read_waiting(world->journal, "shop/none", &waiting);
+	assert_int_equal(waiting.n, 0);
+	journal_each_waiting(world->journal, "shop/none", 0, keep_seq, NULL);
+}
+
+static void read_cart(struct world *world, struct journal_waiting *out)
+{
+	journal_read_waiting(world->journal, "shop/cart", out);
+}
+
+/* As told, as read at a start, and by the BuildConfig's uid. */
+static void the_oldest_of_what_waits_is_known_with_what_replaces_it(void **state)
+{
+	struct world *world = *state;
+	struct journal_change other = sample("d3", "refs/heads/main");
+	struct journal_waiting waiting;
+	int64_t first, second;
+
+	world_must_open(world);
+	other.uid = "another";
+	(void)add(world, &other, 1);
+	first = add_one(world, "d1", "refs/heads/next").seq;
+	second = add_one(world, "d2", "refs/heads/main").seq;
+	read_cart(world, &waiting);
+	assert_int_equal(waiting.n, 3);
+	assert_false(waiting.is_replaced);
+	assert_int_equal(waiting.newest_seq, second);
+	assert_int_equal(write_state(world, waiting.seq, JOURNAL_FAILED, "", ""), ERR_OK);
+	(void)add_one(world, "d4", "refs/heads/next");
+	for (int i = 0; i < 2; i++) {
+		read_cart(world, &waiting);
+		assert_int_equal(waiting.seq, first);
+		assert_true(waiting.is_replaced);
+		assert_false(waiting.is_starting);
+		world_reopen(world);
+	}
+	assert_int_equal(write_state(world, first, JOURNAL_STARTING, "", ""), ERR_OK);
+	for (int i = 0; i < 2; i++) {
+		read_cart(world, &waiting);
+		assert_true(waiting.is_starting);
+		world_reopen(world);
+	}
+	assert_int_equal(write_state(world, first, JOURNAL_STARTED, "", ""), ERR_OK);
+	read_cart(world, &waiting);
+	assert_int_equal(waiting.seq, second);
+	assert_false(waiting.is_replaced);
+	assert_null(journal_read_row(world->journal, second + 100));
+}
+
+static void what_is_newer_than_one_is_told_newest_first(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_seqs) struct seqs seqs = {0};
+	int64_t first;
+
+	world_must_open(world);
+	first = add_one(world, "d1", "refs/heads/main").seq;
+	(void)add_one(world, "d2", "refs/heads/main");
+	(void)add_one(world, "d3", "refs/heads/main");
+	journal_each_waiting(world->journal, "shop/cart", first, keep_seq, &seqs);
+	assert_int_equal(seqs.n, 2);
+	assert_int_equal(seqs.seq[0], first + 2);
+	assert_int_equal(seqs.seq[1], first + 1);
 }
 
 /* One that failed and came again is behind those that came in between. */
@@ -49,7 +111,7 @@ static void a_revived_change_is_the_newest(void **state)
 	(void)add_of(world, "cart", "d2");
 	assert_int_equal(write_state(world, seq, JOURNAL_FAILED, "", "422"), ERR_OK);
 	assert_int_equal(add_of(world, "cart", "d1").added, JOURNAL_REVIVED);
-	(void)journal_each_pending(world->journal, "shop", "cart", 9, keep, &kept);
+	(void)each_pending(world, 9, keep, &kept);
 	assert_int_equal(kept.n, 2);
 	assert_string_equal(kept.rows[0]->delivery_id, "d2");
 	assert_string_equal(kept.rows[1]->delivery_id, "d1");
@@ -59,12 +121,12 @@ struct keys {
 	char text[256];
 };
 
-static void keep_key(void *arg, const char *namespace_, const char *name)
+static void keep_key(void *arg, const char *key)
 {
 	struct keys *keys = arg;
 	size_t n = strlen(keys->text);
 
-	(void)snprintf(keys->text + n, sizeof(keys->text) - n, "%s/%s ", namespace_, name);
+	(void)snprintf(keys->text + n, sizeof(keys->text) - n, "%s ", key);
 }
 
 static void each_key_with_pending_changes_comes_once(void **state)
@@ -88,8 +150,8 @@ static void each_key_with_pending_changes_comes_once(void **state)
 			assert_int_equal(write_state(world, seq, JOURNAL_IGNORED, "", "Paused"),
 					 ERR_OK);
 	}
-	journal_each_pending_key(world->journal, keep_key, &keys);
-	assert_string_equal(keys.text, "a/z aa/ b/a b/x ");
+	journal_each_waiting_key(world->journal, keep_key, &keys);
+	assert_string_equal(keys.text, "b/x a/z b/a aa/ ");
 }
 
 static void recent_changes_come_newest_first(void **state)
@@ -319,7 +381,9 @@ static void what_is_no_journal_or_a_damaged_one_is_said_to_be_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(pending_changes_come_oldest_first_and_at_most_as_many_as_asked),
+		WORLD_TEST(what_waits_is_known_by_buildconfig_in_order),
+		WORLD_TEST(the_oldest_of_what_waits_is_known_with_what_replaces_it),
+		WORLD_TEST(what_is_newer_than_one_is_told_newest_first),
 		WORLD_TEST(a_revived_change_is_the_newest),
 		WORLD_TEST(each_key_with_pending_changes_comes_once),
 		WORLD_TEST(recent_changes_come_newest_first),

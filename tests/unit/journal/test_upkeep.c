@@ -168,8 +168,7 @@ static void many_rows_go_in_parts(void **state)
 		assert_int_not_equal(journal_add(world->journal, &change, 1, NULL, NULL), 0);
 	}
 	journal_collect(world->journal);
-	(void)journal_each_pending(world->journal, "shop", "cart", 1100, supersede_row,
-				   world->journal);
+	(void)each_pending(world, 1100, supersede_row, world->journal);
 	(void)add_ended(world, "s1", JOURNAL_STARTED);
 	(void)add_ended(world, "s2", JOURNAL_STARTED);
 	world->journal->writer.bounds.max_ended = 1;
@@ -228,9 +227,7 @@ static void a_big_file_is_bounded_and_gives_room_back(void **state)
 	big = size_of(world, "journal.db");
 	assert_true(big > 4 * 1024 * 1024);
 	assert_int_equal(add(world, &change, 1).status, ERR_LIMIT);
-	assert_int_equal(
-		journal_each_pending(world->journal, "shop", "cart", 1000, end_row, world->journal),
-		100);
+	assert_int_equal(each_pending(world, 1000, end_row, world->journal), 100);
 	for (int i = 0; i < 5; i++)
 		let_it_tidy(world);
 	assert_int_equal(add(world, &change, 1).status, ERR_OK);
