@@ -1,10 +1,13 @@
+/*
+ * Command-line flags, in the forms that kubectl takes: --name=value, --name value, -n value,
+ * -nvalue.
+ */
 #include "flags.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #define MAX_DURATION_MS (10.0 * 365 * 24 * 3600 * 1000)
 
@@ -145,7 +148,7 @@ static int set_flag(const struct flag *flag, void *out, const char *value, struc
 	double number;
 	bool is_good;
 
-	switch (flag->kind) {
+	switch (flag_kind(flag)) {
 	case FLAG_STRING:
 		return set_choice(flag, member, value, err);
 	case FLAG_STRINGS:
@@ -179,52 +182,102 @@ static int set_flag(const struct flag *flag, void *out, const char *value, struc
 		       expected);
 }
 
-static const struct flag *find_flag(const struct flag *flags, size_t n_flags, struct str name)
+/* A flag, and the struct that it belongs to. */
+struct found {
+	const struct flag *flag;
+	void *out;
+};
+
+static bool is_meant(const struct flag *flag, struct str name, char letter)
 {
-	for (size_t i = 0; i < n_flags; i++)
-		if (str_eq(name, str_of(flags[i].name)))
-			return &flags[i];
-	return NULL;
+	return letter ? flag_letter(flag) == letter : str_eq(name, str_of(flag->name));
 }
 
-/* ARGV[*AT] is a flag; takes its value too where that is the next argument. */
-static int parse_flag(void *out, const struct flag *flags, size_t n_flags, char **argv, int *at,
-		      struct err *err)
+/* By NAME, or where LETTER is set by that. */
+static bool find_flag(struct found *out, const struct flag_set *sets, size_t n_sets,
+		      struct str name, char letter)
 {
-	struct str text = str_range(argv[*at] + 2, strlen(argv[*at]) - 2);
-	size_t equals = str_find_char(text, '=');
-	const struct flag *flag = find_flag(flags, n_flags, str_range(text.p, equals));
+	for (size_t i = 0; i < n_sets; i++)
+		for (size_t k = 0; k < sets[i].n; k++)
+			if (is_meant(&sets[i].flags[k], name, letter)) {
+				*out = (struct found){&sets[i].flags[k], sets[i].out};
+				return true;
+			}
+	return false;
+}
 
-	if (!flag)
-		return err_set(err, ERR_INVALID, "unknown flag \"--%.*s\"; --help lists the flags",
-			       equals < 60 ? (int)equals : 60, text.p);
-	if (equals < text.n)
-		return set_flag(flag, out, text.p + equals + 1, err);
-	if (flag->kind == FLAG_BOOL)
-		return set_flag(flag, out, "true", err);
+/* The flag's value is the next argument. */
+static int take_next(const struct found *found, char **argv, int *at, struct err *err)
+{
+	const struct flag *flag = found->flag;
+
 	if (!argv[*at + 1])
 		return err_set(err, ERR_INVALID, "--%s needs a value: --%s %s", flag->name,
 			       flag->name, flag->value);
 	(*at)++;
-	return set_flag(flag, out, argv[*at], err);
+	return set_flag(flag, found->out, argv[*at], err);
 }
 
-int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, char **argv,
+static int parse_long(const struct flag_set *sets, size_t n_sets, char **argv, int *at,
+		      struct err *err)
+{
+	struct str text = str_range(argv[*at] + 2, strlen(argv[*at]) - 2);
+	size_t equals = str_find_char(text, '=');
+	struct found found;
+
+	if (!find_flag(&found, sets, n_sets, str_range(text.p, equals), 0))
+		return err_set(err, ERR_INVALID, "unknown flag \"--%.*s\"; --help lists the flags",
+			       equals < 60 ? (int)equals : 60, text.p);
+	if (equals < text.n)
+		return set_flag(found.flag, found.out, text.p + equals + 1, err);
+	if (flag_kind(found.flag) == FLAG_BOOL)
+		return set_flag(found.flag, found.out, "true", err);
+	return take_next(&found, argv, at, err);
+}
+
+/* As kubectl has them: "-n NS", "-nNS", "-n=NS", and switches together, "-Aw". */
+static int parse_short(const struct flag_set *sets, size_t n_sets, char **argv, int *at,
+		       struct err *err)
+{
+	const char *arg = argv[*at];
+
+	for (const char *c = arg + 1; *c; c++) {
+		struct found found;
+
+		if (!find_flag(&found, sets, n_sets, (struct str){0}, *c))
+			return err_set(
+				err, ERR_INVALID,
+				"unknown flag \"-%.1s\" in \"%.60s\"; --help lists the flags", c,
+				arg);
+		if (flag_kind(found.flag) == FLAG_BOOL && c[1] != '=') {
+			if (set_flag(found.flag, found.out, "true", err) != 0)
+				return err->code;
+			continue;
+		}
+		if (!c[1])
+			return take_next(&found, argv, at, err);
+		return set_flag(found.flag, found.out, c + (c[1] == '=' ? 2 : 1), err);
+	}
+	return 0;
+}
+
+int flags_parse(const struct flag_set *sets, size_t n_sets, int argc, char **argv,
 		const char **args, size_t max_args, size_t *n_args, struct err *err)
 {
 	bool is_over = false;
 
 	*n_args = 0;
 	for (int i = 1; i < argc; i++) {
-		if (!is_over && strcmp(argv[i], "--") == 0) {
+		bool is_flag = !is_over && argv[i][0] == '-' && argv[i][1];
+
+		if (is_flag && strcmp(argv[i], "--") == 0) {
 			is_over = true;
-		} else if (!is_over && argv[i][0] == '-' && argv[i][1] == '-') {
-			if (parse_flag(out, flags, n_flags, argv, &i, err) != 0)
+		} else if (is_flag && argv[i][1] == '-') {
+			if (parse_long(sets, n_sets, argv, &i, err) != 0)
 				return err->code;
-		} else if (!is_over && argv[i][0] == '-' && argv[i][1]) {
-			return err_set(err, ERR_INVALID,
-				       "unknown flag \"%.60s\"; flags begin with two dashes",
-				       argv[i]);
+		} else if (is_flag) {
+			if (parse_short(sets, n_sets, argv, &i, err) != 0)
+				return err->code;
 		} else if (*n_args == max_args) {
 			return err_set(err, ERR_INVALID, "unexpected argument \"%.60s\"", argv[i]);
 		} else {
@@ -232,15 +285,4 @@ int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, c
 		}
 	}
 	return 0;
-}
-
-void flags_print(const struct flag *flags, size_t n_flags)
-{
-	for (size_t i = 0; i < n_flags; i++) {
-		char left[64];
-
-		(void)snprintf(left, sizeof(left), "--%s%s%s", flags[i].name,
-			       flags[i].value ? " " : "", flags[i].value ? flags[i].value : "");
-		printf("  %-38s %s\n", left, flags[i].help);
-	}
 }

@@ -24,23 +24,42 @@ struct flag_list {
 	size_t n;
 };
 
+/* Or-ed to the kind: the flag has a short form, too, "-n". */
+#define FLAG_SHORT(letter) ((unsigned)(letter) << 8)
+
 struct flag {
-	const char *name; /* without dashes */
-	enum flag_kind kind;
+	const char *name;  /* without dashes */
+	unsigned kind;     /* enum flag_kind | FLAG_SHORT() */
 	size_t offset;     /* of the member it sets */
 	const char *value; /* what the help calls its value: "FILE" */
 	const char *help;
 	const char *const *choices; /* FLAG_STRING: NULL-terminated, or NULL: any */
 };
 
+static inline enum flag_kind flag_kind(const struct flag *flag)
+{
+	return (enum flag_kind)(flag->kind & 0xff);
+}
+
+/* 'n' for "-n", 0 without a short form. */
+static inline char flag_letter(const struct flag *flag)
+{
+	return (char)(flag->kind >> 8);
+}
+
+/* Flags and the struct whose members they set; it holds the defaults. */
+struct flag_set {
+	const struct flag *flags;
+	size_t n;
+	void *out;
+};
+
 /*
- * Fills OUT (which holds the defaults) and collects what is no flag in ARGS (at most MAX_ARGS;
- * *N_ARGS). The texts are ARGV's. ARGV[0] is not looked at. "--" ends the flags.
+ * Sets the members and collects in ARGS (at most MAX_ARGS; *N_ARGS) the arguments that are not
+ * flags. The texts are ARGV's. ARGV[0] is not looked at. "--" ends the flags; "-" is an argument.
  */
-int flags_parse(void *out, const struct flag *flags, size_t n_flags, int argc, char **argv,
+int flags_parse(const struct flag_set *sets, size_t n_sets, int argc, char **argv,
 		const char **args, size_t max_args, size_t *n_args, struct err *err);
-/* One line a flag, on stdout. */
-void flags_print(const struct flag *flags, size_t n_flags);
 
 bool flags_parse_duration(struct str text, int64_t *out_ms);
 bool flags_parse_size(struct str text, uint64_t *out_bytes);

@@ -1,49 +1,120 @@
+/* The program: finds the command, reads its flags and runs it. */
 #include "command.h"
+#include "usage.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdio.h>
-#include <string.h>
 
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *summary;
-} commands[] = {
-	{"serve", command_serve, "receive webhooks and start builds"},
+#ifndef BUILDHOOK_VERSION
+#define BUILDHOOK_VERSION "unknown"
+#endif
+
+static int print_version(void)
+{
+	puts("buildhook " BUILDHOOK_VERSION);
+	return EXIT_OK;
+}
+
+static int run_version(const struct invocation *in)
+{
+	(void)in;
+	return print_version();
+}
+
+const struct command command_version = {
+	.name = "version",
+	.args = "",
+	.summary = "print the version",
+	.about = "Prints the version of this program.",
+	.run = run_version,
 };
 
-static void print_usage(FILE *to)
+/* How the program was called, for the texts that say what to type. */
+static const char *name_of(const char *argv0)
 {
-	(void)fputs("usage: buildhook COMMAND [flags]\n\ncommands:\n", to);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		(void)fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].summary);
-	(void)fputs("  version      print the version\n\n"
-		    "buildhook COMMAND --help lists a command's flags.\n",
-		    to);
+	const char *slash = strrchr(argv0, '/');
+	const char *base = slash ? slash + 1 : argv0;
+
+	if (strcmp(base, "kubectl-buildhook") == 0)
+		return "kubectl buildhook";
+	return strcmp(base, "oc-buildhook") == 0 ? "oc buildhook" : "buildhook";
+}
+
+static int check_args(const struct invocation *in, struct err *err)
+{
+	if (in->n_args >= in->command->min_args)
+		return 0;
+	return err_set(err, ERR_INVALID, "an argument is missing: %s %s %s", in->program,
+		       in->command->name, in->command->args);
+}
+
+static int run(struct invocation *in, int argc, char **argv)
+{
+	CLEANUP(mem_free) void *options = mem_new(1, in->command->options_size + 1);
+	struct flag_set sets[COMMAND_MAX_SETS];
+	struct err err = {0};
+	size_t n_sets;
+
+	if (in->command->is_raw) {
+		in->argc = argc;
+		in->argv = argv;
+		return in->command->run(in);
+	}
+	in->options = options;
+	if (in->command->init)
+		in->command->init(options);
+	n_sets = command_flag_sets(sets, in->command, in);
+	if (flags_parse(sets, n_sets, argc, argv, in->args, in->command->max_args, &in->n_args,
+			&err) != 0)
+		return command_fail_usage(in, &err);
+	if (in->shared.version)
+		return print_version();
+	if (in->shared.help) {
+		usage_print_command(in->command, in->program);
+		return EXIT_OK;
+	}
+	if (check_args(in, &err) != 0)
+		return command_fail_usage(in, &err);
+	return in->command->run(in);
+}
+
+/* `kubectl_complete-buildhook` is how kubectl asks a plug-in for completions. */
+static bool is_kubectl_complete(const char *argv0)
+{
+	return str_ends(str_of(argv0), STR("kubectl_complete-buildhook"));
 }
 
 int main(int argc, char **argv)
 {
+	struct invocation in = {.program = name_of(argc > 0 ? argv[0] : "")};
 	const char *name = argc > 1 ? argv[1] : "";
 
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
-	if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-		puts("buildhook " BUILDHOOK_VERSION);
+	log_init(LOG_WARN, LOG_TEXT);
+	if (argc > 0 && is_kubectl_complete(argv[0])) {
+		in.program = "kubectl buildhook";
+		return usage_complete_for_kubectl(&in, argc - 1, argv + 1);
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-v") == 0)
+		return print_version();
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		in.command = argc > 2 ? command_find(argv[2]) : NULL;
+		if (in.command)
+			usage_print_command(in.command, in.program);
+		else
+			usage_print(stdout, in.program);
 		return EXIT_OK;
 	}
-	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0) {
-		print_usage(stdout);
-		return EXIT_OK;
-	}
+	in.command = command_find(name);
+	if (in.command)
+		return run(&in, argc - 1, argv + 1);
 	if (*name)
 		(void)fprintf(
 			stderr,
 			"buildhook: unknown command \"%.60s\"; buildhook help lists the commands\n",
 			name);
 	else
-		print_usage(stderr);
+		usage_print(stderr, in.program);
 	return EXIT_USAGE;
 }

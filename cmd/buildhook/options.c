@@ -1,8 +1,7 @@
+/* The flags of `buildhook serve`: their defaults, and the checks that a table cannot express. */
 #include "options.h"
 
 #include "base/mem.h"
-
-#include <stdio.h>
 
 #define MEMBER(name) offsetof(struct serve_options, name)
 
@@ -10,7 +9,7 @@ static const char *const backends[] = {"auto", "openshift", "kubernetes", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
-static const struct flag flags[] = {
+const struct flag serve_flags[] = {
 	{"kubeconfig", FLAG_STRING, MEMBER(kubeconfig), "FILE",
 	 "where the API server is (default: the Pod's own, then $KUBECONFIG, then ~/.kube/config)",
 	 NULL},
@@ -64,8 +63,9 @@ static const struct flag flags[] = {
 	 "(default json where stderr is no terminal)", formats},
 	{"log-level", FLAG_STRING, MEMBER(log_level), "LEVEL",
 	 "debug, info, warn or error (default info)", levels},
-	{"help", FLAG_BOOL, MEMBER(help), NULL, "print this", NULL},
 };
+
+const size_t serve_n_flags = ARRAY_LEN(serve_flags);
 
 /* Paths of webhooks are put behind it, so it has to end with a host or a path. */
 static bool is_base_url(struct str url)
@@ -115,7 +115,7 @@ static int check_namespaces(const struct flag_list *list, struct err *err)
 	return 0;
 }
 
-static int check(const struct serve_options *o, struct err *err)
+int serve_options_check(const struct serve_options *o, struct err *err)
 {
 	if (!o->tls_cert != !o->tls_key)
 		return err_set(err, ERR_INVALID,
@@ -132,13 +132,9 @@ static int check(const struct serve_options *o, struct err *err)
 	return check_url(o->public_url, err);
 }
 
-int serve_options_parse(struct serve_options *out, int argc, char **argv, struct err *err)
+void serve_options_init(void *out)
 {
-	const char *args[1];
-	size_t n_args;
-	int code;
-
-	*out = (struct serve_options){
+	*(struct serve_options *)out = (struct serve_options){
 		.listen = ":8080",
 		.admin_listen = ":8081",
 		.data_dir = "/var/lib/buildhook",
@@ -158,12 +154,4 @@ int serve_options_parse(struct serve_options *out, int argc, char **argv, struct
 		.provision = true,
 		.log_level = "info",
 	};
-	code = flags_parse(out, flags, ARRAY_LEN(flags), argc, argv, args, 0, &n_args, err);
-	return code != 0 || out->help ? code : check(out, err);
-}
-
-void serve_options_print_help(void)
-{
-	printf("usage: buildhook serve [flags]\n\nReceives webhooks and starts builds.\n\n");
-	flags_print(flags, ARRAY_LEN(flags));
 }

@@ -20,9 +20,12 @@ struct serve_options {
 	const char *default_branch;
 	bool provision;
 	const char *log_format, *log_level;
-	bool help;
 };
 
-/* Defaults, then ARGV. ERR_INVALID with one line that says what to change. */
-int serve_options_parse(struct serve_options *out, int argc, char **argv, struct err *err);
-void serve_options_print_help(void);
+extern const struct flag serve_flags[];
+extern const size_t serve_n_flags;
+
+/* The defaults. OUT is a struct serve_options. */
+void serve_options_init(void *out);
+/* Whether the values fit together. ERR_INVALID with one line that says what to change. */
+int serve_options_check(const struct serve_options *options, struct err *err);

@@ -13,12 +13,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int usage_error(const struct err *err)
-{
-	(void)fprintf(stderr, "buildhook serve: %s\n", err->msg);
-	return EXIT_USAGE;
-}
-
 static void start_log(const struct serve_options *o)
 {
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
@@ -59,25 +53,21 @@ static void give_memory_back(void)
 	(void)mallopt(M_MMAP_THRESHOLD, 32 << 10);
 }
 
-int command_serve(int argc, char **argv)
+static int run_serve(const struct invocation *in)
 {
-	struct serve_options options;
+	const struct serve_options *options = in->options;
 	struct err err = {0};
 	struct server *server = NULL;
 	int status;
 
-	if (serve_options_parse(&options, argc, argv, &err) != 0)
-		return usage_error(&err);
-	if (options.help) {
-		serve_options_print_help();
-		return EXIT_OK;
-	}
+	if (serve_options_check(options, &err) != 0)
+		return command_fail_usage(in, &err);
 	forbid_core_dumps();
 	allow_descriptors();
 	give_memory_back();
 	crypto_load();
-	start_log(&options);
-	status = server_new(&server, &options, &err);
+	start_log(options);
+	status = server_new(&server, options, &err);
 	if (status != 0) {
 		(void)fprintf(stderr, "buildhook serve: %s\n", err.msg);
 		return status;
@@ -86,3 +76,15 @@ int command_serve(int argc, char **argv)
 	server_free(server);
 	return status;
 }
+
+const struct command command_serve = {
+	.name = "serve",
+	.args = "",
+	.summary = "receive webhooks and start builds",
+	.about = "Receives webhooks and starts builds.",
+	.flags = serve_flags,
+	.n_flags = &serve_n_flags,
+	.options_size = sizeof(struct serve_options),
+	.init = serve_options_init,
+	.run = run_serve,
+};

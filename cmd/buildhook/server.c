@@ -11,8 +11,8 @@
 #include "controller/controller.h"
 #include "crypto/crypto.h"
 #include "kube/discovery.h"
-#include "kubeconfig/config.h"
 #include "kube/reflector.h"
+#include "kubeconfig/config.h"
 #include "receiver/answer.h"
 #include "receiver/receiver.h"
 

@@ -18,7 +18,15 @@ struct kube_call;
 struct kube_client;
 struct kube_transport;
 
-enum kube_method { KUBE_GET, KUBE_POST, KUBE_PUT, KUBE_DELETE, KUBE_MERGE_PATCH, KUBE_APPLY };
+enum kube_method {
+	KUBE_GET,
+	KUBE_POST,
+	KUBE_PUT,
+	KUBE_DELETE,
+	KUBE_MERGE_PATCH,
+	KUBE_JSON_PATCH,
+	KUBE_APPLY,
+};
 
 struct kube_request {
 	enum kube_method method;

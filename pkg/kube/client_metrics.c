@@ -25,7 +25,8 @@ static const struct metrics_family request_duration = {
 
 static const char *const verbs[] = {
 	[KUBE_GET] = "GET",       [KUBE_POST] = "POST",         [KUBE_PUT] = "PUT",
-	[KUBE_DELETE] = "DELETE", [KUBE_MERGE_PATCH] = "PATCH", [KUBE_APPLY] = "PATCH",
+	[KUBE_DELETE] = "DELETE", [KUBE_MERGE_PATCH] = "PATCH", [KUBE_JSON_PATCH] = "PATCH",
+	[KUBE_APPLY] = "PATCH",
 };
 
 void client_metrics_count(const struct client_metrics *metrics, const struct kube_request *request,

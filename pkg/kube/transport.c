@@ -23,6 +23,7 @@ static const struct {
 	[KUBE_PUT] = {"PUT", "application/json"},
 	[KUBE_DELETE] = {"DELETE", "application/json"},
 	[KUBE_MERGE_PATCH] = {"PATCH", "application/merge-patch+json"},
+	[KUBE_JSON_PATCH] = {"PATCH", "application/json-patch+json"},
 	[KUBE_APPLY] = {"PATCH", "application/apply-patch+yaml"},
 };
 

@@ -37,7 +37,7 @@ def run(tmp_path):
 WRONG = {
     "an unknown command": (["nonsense"], {}, 'unknown command "nonsense"'),
     "an unknown flag": (["serve", "--nonsense=1"], {}, 'unknown flag "--nonsense"'),
-    "a flag with one dash": (["serve", "-v"], {}, "two dashes"),
+    "a flag with one dash": (["serve", "-x"], {}, 'unknown flag "-x"'),
     "a flag without its value": (["serve", "--selector"], {}, "--selector needs a value"),
     "an argument": (["serve", "now"], {}, 'unexpected argument "now"'),
     "a backend that is none": (["serve"], {"backend": "docker"}, "expected one of auto, openshift, kubernetes"),
@@ -115,7 +115,8 @@ def test_a_journal_that_cannot_be_used_ends_it_with_status_1(run, tmp_path):
 
 def test_help_and_version_are_no_mistake(run):
     for args, words in ((["--help"], "serve"), (["help"], "serve"), (["serve", "--help"], "--public-url URL"),
-                        (["--version"], "buildhook "), (["version"], "buildhook ")):
+                        (["serve", "-h"], "--public-url URL"), (["--version"], "buildhook "), (["-v"], "buildhook "),
+                        (["version"], "buildhook "), (["serve", "-v"], "buildhook "), (["serve", "--version"], "buildhook ")):
         done = run(*args)
         assert (done.returncode, done.stderr) == (0, "") and words in done.stdout, args
     nothing = run()

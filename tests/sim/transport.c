@@ -102,7 +102,8 @@ static void execute(struct flight *f)
 {
 	static const char *const verbs[] = {
 		[KUBE_GET] = "get",       [KUBE_POST] = "post",         [KUBE_PUT] = "put",
-		[KUBE_DELETE] = "delete", [KUBE_MERGE_PATCH] = "merge", [KUBE_APPLY] = "apply"};
+		[KUBE_DELETE] = "delete", [KUBE_MERGE_PATCH] = "merge", [KUBE_JSON_PATCH] = "patch",
+		[KUBE_APPLY] = "apply"};
 	struct world *w = f->transport->world;
 	const struct api_request request = {f->method, f->path, str_range(f->body, f->body_bytes),
 					    f->transport->replica->index};

@@ -1,0 +1,93 @@
+/* The table of all subcommands, the flags that several of them share, and how they report failure.
+ */
+#include "command.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+extern const struct command command_serve, command_version, command_completion, command_complete,
+	command_man, command_synopsis;
+
+const struct command *const commands[] = {
+	&command_serve,    &command_completion, &command_version,
+	&command_complete, &command_man,        &command_synopsis,
+};
+const size_t n_commands = ARRAY_LEN(commands);
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+#define MEMBER(name) offsetof(struct shared_options, name)
+
+static const char *const outputs[] = {"json", "wide", NULL};
+
+static const struct flag general_flags[] = {
+	{"help", FLAG_BOOL | FLAG_SHORT('h'), MEMBER(help), NULL, "print this", NULL},
+	{"version", FLAG_BOOL | FLAG_SHORT('v'), MEMBER(version), NULL, "print the version", NULL},
+};
+
+static const struct flag cluster_flags[] = {
+	{"namespace", FLAG_STRING | FLAG_SHORT('n'), MEMBER(namespace_), "NS",
+	 "namespace (default: the context's)", NULL},
+	{"context", FLAG_STRING, MEMBER(context), "NAME",
+	 "context of the kubeconfig (default: its current one)", NULL},
+	{"kubeconfig", FLAG_STRING, MEMBER(kubeconfig), "FILE",
+	 "kubeconfig (default: $KUBECONFIG, then ~/.kube/config; in a Pod its own)", NULL},
+};
+
+static const struct flag all_flags[] = {
+	{"all-namespaces", FLAG_BOOL | FLAG_SHORT('A'), MEMBER(all_namespaces), NULL,
+	 "all namespaces", NULL},
+};
+
+static const struct flag output_flags[] = {
+	{"output", FLAG_STRING | FLAG_SHORT('o'), MEMBER(output), "json|wide",
+	 "json for programs, wide for more columns", outputs},
+};
+
+size_t command_flag_sets(struct flag_set sets[COMMAND_MAX_SETS], const struct command *command,
+			 struct invocation *in)
+{
+	void *shared = in ? &in->shared : NULL;
+	size_t n = 0;
+
+	if (command->n_flags)
+		sets[n++] = (struct flag_set){command->flags, *command->n_flags,
+					      in ? in->options : NULL};
+	if (command->shared & FLAGS_ALL)
+		sets[n++] = (struct flag_set){all_flags, ARRAY_LEN(all_flags), shared};
+	if (command->shared & FLAGS_OUTPUT)
+		sets[n++] = (struct flag_set){output_flags, ARRAY_LEN(output_flags), shared};
+	if (command->shared & FLAGS_CLUSTER)
+		sets[n++] = (struct flag_set){cluster_flags, ARRAY_LEN(cluster_flags), shared};
+	sets[n++] = (struct flag_set){general_flags, ARRAY_LEN(general_flags), shared};
+	return n;
+}
+
+/* The API server's own errors begin as kubectl's do already. */
+int command_fail(const struct err *err)
+{
+	struct str text = str_of(err->msg);
+	bool is_worded = str_starts(text, STR("Error from server")) ||
+			 str_starts(text, STR("Unable to connect"));
+
+	(void)fprintf(stderr, "%s%s\n", is_worded ? "" : "error: ", err->msg);
+	return EXIT_FAILED;
+}
+
+/* `serve` writes logs, whose reader has to know the program's name. */
+int command_fail_usage(const struct invocation *in, const struct err *err)
+{
+	if (strcmp(in->command->name, "serve") == 0)
+		(void)fprintf(stderr, "buildhook serve: %s\n", err->msg);
+	else
+		(void)fprintf(stderr, "error: %s\nSee '%s %s --help' for usage.\n", err->msg,
+			      in->program, in->command->name);
+	return EXIT_USAGE;
+}
