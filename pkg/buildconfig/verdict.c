@@ -22,7 +22,8 @@ struct str ref_short(struct str ref)
 /* What the rules look at. */
 struct question {
 	const struct buildconfig *bc;
-	const struct verdict_input *change;
+	const struct delivery_event *event;
+	const struct delivery_change *change;
 	const struct verdict_options *options;
 	struct str ref;
 	char shown_ref[SHOWN_BYTES]; /* full */
@@ -64,7 +65,7 @@ __attribute__((format(printf, 3, 4))) static enum outcome say(struct verdict *ou
 
 static enum outcome check_source(const struct question *q, struct verdict *out)
 {
-	if (q->bc->has_git || q->change->is_generic)
+	if (q->bc->has_git || q->event->type == HOOK_GENERIC)
 		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig has no Git source");
 	return say(out, OUTCOME_NO_GIT_SOURCE,
@@ -73,10 +74,10 @@ static enum outcome check_source(const struct question *q, struct verdict *out)
 		   q->shown_ref);
 }
 
-static bool names_repository(const struct verdict_input *change, struct str uri)
+static bool names_repository(const struct delivery_event *event, struct str uri)
 {
-	for (size_t i = 0; i < change->n_repositories; i++)
-		if (repository_is_same(str_of(change->repositories[i]), uri))
+	for (size_t i = 0; i < ARRAY_LEN(event->repositories) && event->repositories[i]; i++)
+		if (repository_is_same(str_of(event->repositories[i]), uri))
 			return true;
 	return false;
 }
@@ -85,15 +86,15 @@ static enum outcome check_repository(const struct question *q, struct verdict *o
 {
 	struct str uri = str_of(q->bc->git_uri);
 	bool must_match = strcmp(q->bc->repository, "match") == 0;
-	bool names_any = q->change->n_repositories > 0;
+	bool names_any = q->event->repositories[0] != NULL;
 	char ours[SHOWN_BYTES], theirs[SHOWN_BYTES] = "";
-	if (!names_any && (q->change->is_generic || !must_match))
+	if (!names_any && (q->event->type == HOOK_GENERIC || !must_match))
 		return OUTCOME_START;
-	if (names_repository(q->change, uri) || (str_empty(uri) && !must_match))
+	if (names_repository(q->event, uri) || (str_empty(uri) && !must_match))
 		return OUTCOME_START;
 	show_repository(ours, uri);
 	if (names_any)
-		show_repository(theirs, str_of(q->change->repositories[0]));
+		show_repository(theirs, str_of(q->event->repositories[0]));
 	if (!must_match) {
 		(void)snprintf(out->hint, sizeof(out->hint),
 			       "a push came from %s, but spec.source.git.uri is %s", theirs, ours);
@@ -120,8 +121,8 @@ static enum outcome check_deleted(const struct question *q, struct verdict *out)
 
 static enum outcome check_ref(const struct question *q, struct verdict *out)
 {
-	struct refs refs = refs_wanted(q->bc, q->change->default_branch, q->options);
-	if (str_empty(q->ref) && q->change->is_generic)
+	struct refs refs = refs_wanted(q->bc, str_of(q->event->default_branch), q->options);
+	if (str_empty(q->ref) && q->event->type == HOOK_GENERIC)
 		return say(out, OUTCOME_START, "builds the BuildConfig's own ref");
 	if (refs_match(&refs, q->ref))
 		return say(out, OUTCOME_START, "pushed %s, which this BuildConfig builds (%s)",
@@ -145,9 +146,9 @@ static enum outcome check_ref(const struct question *q, struct verdict *out)
 static enum outcome check_paths(const struct question *q, struct verdict *out)
 {
 	struct str list = str_trim(str_of(q->bc->paths));
-	struct str files = q->change->files;
+	struct str files = str_range(q->event->files, q->event->files_bytes);
 	char shown[SHOWN_BYTES];
-	if (str_empty(list) || str_empty(files) || !q->change->have_all_files)
+	if (str_empty(list) || str_empty(files) || !q->event->have_all_files)
 		return OUTCOME_START;
 	if (paths_compare(list, str_of(q->bc->context_dir), files) != PATHS_UNCHANGED)
 		return OUTCOME_START;
@@ -171,7 +172,7 @@ static bool asks_to_skip(struct str message)
 
 static enum outcome check_skip_ci(const struct question *q, struct verdict *out)
 {
-	if (!q->bc->skip_ci || !asks_to_skip(q->change->message))
+	if (!q->bc->skip_ci || !asks_to_skip(str_of(q->change->message)))
 		return OUTCOME_START;
 	(void)snprintf(out->brief, sizeof(out->brief), "the commit's message says so");
 	return say(
@@ -205,28 +206,35 @@ static const struct rule {
 	{"paused", check_paused, false},
 };
 
-static struct question ask(const struct buildconfig *bc, const struct verdict_input *change,
+static struct question ask(const struct buildconfig *bc, const struct delivery_event *event,
+			   const struct delivery_change *change,
 			   const struct verdict_options *options)
 {
-	struct question q = {.bc = bc, .change = change, .options = options, .ref = change->ref};
-	show(q.shown_ref, change->ref);
+	struct question q = {.bc = bc,
+			     .event = event,
+			     .change = change,
+			     .options = options,
+			     .ref = str_of(change->ref)};
+	show(q.shown_ref, q.ref);
 	return q;
 }
 
 void verdict_decide(struct verdict *out, const struct buildconfig *bc,
-		    const struct verdict_input *change, const struct verdict_options *options)
+		    const struct delivery_event *event, const struct delivery_change *change,
+		    const struct verdict_options *options)
 {
-	struct question q = ask(bc, change, options);
+	struct question q = ask(bc, event, change, options);
 	*out = (struct verdict){0};
 	for (size_t i = 0; i < ARRAY_LEN(rules) && out->reason == OUTCOME_START; i++)
 		if (bc->has_git || !rules[i].is_of_git)
 			out->reason = rules[i].check(&q, out);
 }
 
-void verdict_explain(const struct buildconfig *bc, const struct verdict_input *change,
-		     const struct verdict_options *options, verdict_rule_fn fn, void *arg)
+void verdict_explain(const struct buildconfig *bc, const struct delivery_event *event,
+		     const struct delivery_change *change, const struct verdict_options *options,
+		     verdict_rule_fn fn, void *arg)
 {
-	struct question q = ask(bc, change, options);
+	struct question q = ask(bc, event, change, options);
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
 		struct verdict one = {0};
 		if (!bc->has_git && rules[i].is_of_git)

@@ -26,20 +26,8 @@
 
 #include "base/buf.h"
 #include "buildconfig/buildconfig.h"
+#include "delivery/change.h"
 #include "delivery/outcome.h"
-
-/* A change as the rules see it. Empty where the payload has nothing. */
-struct verdict_input {
-	bool is_generic;
-	struct str ref; /* full; empty: Generic without a git part */
-	bool is_delete;
-	struct str message; /* of the head commit */
-	struct str default_branch;
-	const char *const *repositories;
-	size_t n_repositories;
-	struct str files; /* each followed by a NUL */
-	bool have_all_files;
-};
 
 struct verdict_options {
 	const char *default_branch; /* --default-branch, or NULL */
@@ -56,14 +44,17 @@ struct verdict {
 	char hint[256];
 };
 
+/* OPTIONS may be NULL. */
 void verdict_decide(struct verdict *out, const struct buildconfig *bc,
-		    const struct verdict_input *change, const struct verdict_options *options);
-/* The same, rule by rule: tells FN of each that was asked, also of those after the first no.
+		    const struct delivery_event *event, const struct delivery_change *change,
+		    const struct verdict_options *options);
+/* The same, rule by rule: calls FN for each rule that applies, also for those after the first no.
  * MESSAGE may be "". */
 typedef void (*verdict_rule_fn)(void *arg, const char *rule, enum outcome reason,
 				const char *message);
-void verdict_explain(const struct buildconfig *bc, const struct verdict_input *change,
-		     const struct verdict_options *options, verdict_rule_fn fn, void *arg);
+void verdict_explain(const struct buildconfig *bc, const struct delivery_event *event,
+		     const struct delivery_change *change, const struct verdict_options *options,
+		     verdict_rule_fn fn, void *arg);
 /* "main" of "refs/heads/main", "v1" of "refs/tags/v1", else REF. */
 struct str ref_short(struct str ref);
 /*

@@ -15,7 +15,7 @@ static void read_side(struct hook_decode *d, const struct hook_field *field,
 }
 
 /* "Name <mail>". (Atlassian docs, "Event payloads", commits.) */
-static void read_person(struct hook_person *out, struct str raw)
+static void read_person(struct delivery_person *out, struct str raw)
 {
 	size_t open = str_find_char(raw, '<');
 	struct str mail = str_range(raw.p + open, raw.n - open);
@@ -30,7 +30,7 @@ static void read_person(struct hook_person *out, struct str raw)
 /* Names come without "refs/heads/" or "refs/tags/". */
 static char *full_ref(const char *type, const char *name)
 {
-	CLEANUP(buf_release) struct buf ref = BUF_INIT(HOOK_MAX_REF_BYTES);
+	CLEANUP(buf_release) struct buf ref = BUF_INIT(DELIVERY_MAX_REF_BYTES);
 	bool is_tag = str_eq(str_of(type), STR("tag"));
 
 	if (!is_tag && !str_eq(str_of(type), STR("branch")))
@@ -52,7 +52,7 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 	CLEANUP(mem_free)
 	char *ref = is_delete ? full_ref(draft->old_type, draft->old_ref)
 			      : full_ref(draft->type, draft->ref);
-	struct hook_change *change = NULL;
+	struct delivery_change *change = NULL;
 
 	if (is_delete && !draft->has_old)
 		return hook_decode_lack(d, field, "found neither new nor old, expected one");

@@ -12,7 +12,7 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 	struct hook_draft *draft = &d->draft;
 	bool is_delete = str_eq(str_of(draft->type), STR("DELETE")) ||
 			 hook_id_is_zero(str_of(draft->commit.id));
-	struct hook_change *change = NULL;
+	struct delivery_change *change = NULL;
 
 	if (!draft->ref && !draft->ref_id)
 		return hook_decode_lack(d, field, "found no full ref, expected one in ref/id");
@@ -60,7 +60,7 @@ static const struct hook_field fields[] = {
 /* toHash of an annotated tag is the tag object, toCommit the commit behind it. */
 static void peel_tag(const struct hook_decode *d)
 {
-	struct hook_change *change = d->event->changes;
+	struct delivery_change *change = d->event->changes;
 
 	if (d->event->n_changes != 1 || change->is_delete || !d->push.head.id ||
 	    !hook_ref_is_tag(str_of(change->ref)) || hook_id_is_zero(str_of(d->push.head.id)))

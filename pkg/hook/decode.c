@@ -11,8 +11,8 @@
 void hook_commit_release(struct hook_commit *commit)
 {
 	mem_free(&commit->id);
-	hook_person_release(&commit->author);
-	hook_person_release(&commit->committer);
+	delivery_person_release(&commit->author);
+	delivery_person_release(&commit->committer);
 	mem_free(&commit->message);
 }
 
@@ -46,12 +46,12 @@ static void on_value(void *arg, int field, const struct reader_value *value)
 }
 
 void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
-		      struct hook_event *event)
+		      struct delivery_event *event)
 {
 	assert(decoder->n_fields <= READER_MAX_FIELDS);
 	d->decoder = decoder;
 	d->event = event;
-	d->files.limit = HOOK_MAX_FILES_BYTES;
+	d->files.limit = DELIVERY_MAX_FILES_BYTES;
 	for (size_t i = 0; i < decoder->n_fields; i++)
 		d->reader_fields[i] = (struct reader_field){
 			.path = decoder->fields[i].path,
@@ -93,7 +93,7 @@ void hook_decode_feed(struct hook_decode *d, struct str bytes)
 		d->problem = err;
 }
 
-static void add_repository(struct hook_event *event, struct str address)
+static void add_repository(struct delivery_event *event, struct str address)
 {
 	for (size_t i = 0; i < ARRAY_LEN(event->repositories); i++)
 		if (!event->repositories[i]) {
@@ -245,23 +245,23 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 		add_repository(d->event, value->text);
 }
 
-struct hook_change *hook_decode_add_change(struct hook_decode *d)
+struct delivery_change *hook_decode_add_change(struct hook_decode *d)
 {
-	struct hook_change *change = hook_event_add_change(d->event);
-
-	if (!change && !d->problem.code)
+	if (d->event->n_changes < HOOK_MAX_CHANGES)
+		return delivery_event_add_change(d->event);
+	if (!d->problem.code)
 		err_set(&d->problem, ERR_LIMIT, "found more than %d refs, at most these are read",
 			HOOK_MAX_CHANGES);
-	return change;
+	return NULL;
 }
 
-static void copy_person(struct hook_person *out, const struct hook_person *person)
+static void copy_person(struct delivery_person *out, const struct delivery_person *person)
 {
 	out->name = mem_strdup(person->name);
 	out->email = mem_strdup(person->email);
 }
 
-void hook_change_describe(struct hook_change *change, const struct hook_commit *commit)
+void hook_change_describe(struct delivery_change *change, const struct hook_commit *commit)
 {
 	copy_person(&change->author, &commit->author);
 	copy_person(&change->committer, &commit->committer);

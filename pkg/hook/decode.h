@@ -14,7 +14,7 @@
 #include "doc/json.h"
 #include "doc/reader.h"
 #include "hook/env.h"
-#include "hook/event.h"
+
 #include "hook/hook.h"
 #include "hook/warning.h"
 
@@ -49,7 +49,7 @@ extern const struct hook_decoder hook_github, hook_gitea, hook_gitlab, hook_bitb
 /* A commit as a payload describes it. */
 struct hook_commit {
 	char *id;
-	struct hook_person author, committer;
+	struct delivery_person author, committer;
 	char *message;
 };
 
@@ -86,7 +86,7 @@ struct hook_generic {
 
 struct hook_decode {
 	const struct hook_decoder *decoder;
-	struct hook_event *event;
+	struct delivery_event *event;
 	struct reader *reader;
 	struct reader_field reader_fields[READER_MAX_FIELDS];
 	struct err problem; /* the first one; code 0: none */
@@ -112,7 +112,7 @@ struct hook_decode {
 
 /* DECODER, EVENT and what D is embedded in must not move while D lives. */
 void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
-		      struct hook_event *event);
+		      struct delivery_event *event);
 void hook_decode_release(struct hook_decode *d);
 void hook_decode_feed(struct hook_decode *d, struct str bytes);
 int hook_decode_finish(struct hook_decode *d, struct err *err);
@@ -157,11 +157,11 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 	}
 #define HOOK_NAME(path, member)                                                                    \
 	{                                                                                          \
-		path, hook_read_name, HOOK_AT(member), HOOK_MAX_REF_BYTES                          \
+		path, hook_read_name, HOOK_AT(member), DELIVERY_MAX_REF_BYTES                      \
 	}
 #define HOOK_REF(path, member)                                                                     \
 	{                                                                                          \
-		path, hook_read_ref, HOOK_AT(member), HOOK_MAX_REF_BYTES                           \
+		path, hook_read_ref, HOOK_AT(member), DELIVERY_MAX_REF_BYTES                       \
 	}
 #define HOOK_ID(path, member)                                                                      \
 	{                                                                                          \
@@ -173,7 +173,7 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 	}
 #define HOOK_MESSAGE(path, member)                                                                 \
 	{                                                                                          \
-		path, hook_read_text, HOOK_AT(member), HOOK_MAX_MESSAGE_BYTES                      \
+		path, hook_read_text, HOOK_AT(member), DELIVERY_MAX_MESSAGE_BYTES                  \
 	}
 #define HOOK_REPOSITORY(path)                                                                      \
 	{                                                                                          \
@@ -189,7 +189,7 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 /* Free what is held, and leave it empty. */
 void hook_commit_release(struct hook_commit *commit);
 void hook_draft_release(struct hook_draft *draft);
-/* As hook_event_add_change(), with the problem noted when there is no room. */
-struct hook_change *hook_decode_add_change(struct hook_decode *d);
+/* As delivery_event_add_change(), with the problem noted when there is no room. */
+struct delivery_change *hook_decode_add_change(struct hook_decode *d);
 /* Copies author, committer and message: two refs may point at one commit. */
-void hook_change_describe(struct hook_change *change, const struct hook_commit *commit);
+void hook_change_describe(struct delivery_change *change, const struct hook_commit *commit);

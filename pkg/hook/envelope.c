@@ -169,9 +169,9 @@ static void read_event(struct hook_envelope *out, const struct hook_request *req
 		memcpy(out->name, event.p, event.n);
 		out->name[event.n] = 0;
 	}
-	out->kind = is_push(host, event)   ? HOOK_PUSH
-		    : is_ping(host, event) ? HOOK_PING
-					   : HOOK_OTHER;
+	out->kind = is_push(host, event)   ? DELIVERY_PUSH
+		    : is_ping(host, event) ? DELIVERY_PING
+					   : DELIVERY_OTHER;
 }
 
 static struct str unquoted(struct str s)
@@ -296,7 +296,7 @@ void hook_envelope_read(struct hook_envelope *out, const struct hook_request *re
 	};
 	const struct host *host = find_host(request);
 
-	*out = (struct hook_envelope){.kind = HOOK_OTHER};
+	*out = (struct hook_envelope){.kind = DELIVERY_OTHER};
 	out->prover = host ? host->host : named_after[request->type];
 	read_media(out, request);
 	if (!host) {
@@ -308,7 +308,7 @@ void hook_envelope_read(struct hook_envelope *out, const struct hook_request *re
 	if (host->event_header) {
 		read_event(out, request, host);
 	} else {
-		out->kind = HOOK_PUSH;
+		out->kind = DELIVERY_PUSH;
 		memcpy(out->name, "generic", sizeof("generic"));
 	}
 }

@@ -13,7 +13,7 @@ struct hook_envelope {
 	/* Whose proof counts: HOST, or where that is unknown the one that the TYPE is named after.
 	 */
 	enum hook_host prover;
-	enum hook_kind kind;
+	enum delivery_kind kind;
 	enum hook_media media;
 	char name[64];
 	char delivery_id[HOOK_MAX_ID_BYTES + 1];

@@ -37,7 +37,7 @@ static void read_array(struct hook_decode *d, const struct hook_field *field,
 static void read_ref(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {
-	CLEANUP(buf_release) struct buf full = BUF_INIT(HOOK_MAX_REF_BYTES + 16);
+	CLEANUP(buf_release) struct buf full = BUF_INIT(DELIVERY_MAX_REF_BYTES + 16);
 	struct reader_value named = *value;
 
 	if (value->type == READER_NULL || (value->type == READER_STRING && !value->text.n))
@@ -64,7 +64,7 @@ static void read_commit(struct hook_decode *d, const struct hook_field *field,
 
 static void add_change(struct hook_decode *d, char **ref, struct hook_commit *commit)
 {
-	struct hook_change *change = *ref ? hook_decode_add_change(d) : NULL;
+	struct delivery_change *change = *ref ? hook_decode_add_change(d) : NULL;
 
 	if (!change)
 		return;
@@ -151,11 +151,11 @@ static void read_no_cache(struct hook_decode *d, const struct hook_field *field,
 static const struct hook_field fields[] = {
 	{"", read_object, HOOK_AT(generic.has_document), HOOK_MAX_TEXT_BYTES},
 	{"/git", read_object, HOOK_AT(generic.has_git), HOOK_MAX_TEXT_BYTES},
-	{"/git/ref", read_ref, HOOK_AT(push.ref), HOOK_MAX_REF_BYTES},
+	{"/git/ref", read_ref, HOOK_AT(push.ref), DELIVERY_MAX_REF_BYTES},
 	REVISION("/git", push.head),
 	{"/git/refs", read_array, HOOK_AT(has_list), HOOK_MAX_TEXT_BYTES},
 	{"/git/refs/*", read_ref_entry, 0, HOOK_MAX_TEXT_BYTES},
-	{"/git/refs/*/ref", read_ref, HOOK_AT(draft.ref), HOOK_MAX_REF_BYTES},
+	{"/git/refs/*/ref", read_ref, HOOK_AT(draft.ref), DELIVERY_MAX_REF_BYTES},
 	REVISION("/git/refs/*", draft.commit),
 	ENV("/env", has_env, env_list),
 	{"/dockerStrategyOptions", read_object, HOOK_AT(generic.has_options), HOOK_MAX_TEXT_BYTES},

@@ -67,14 +67,14 @@ static int read_body(struct hook_generic_body *body, const struct hook_envelope 
 void hook_generic_body_finish(struct hook_generic_body *body, const struct hook_envelope *envelope,
 			      struct hook_decode *decode)
 {
-	struct hook_event *event = decode->event;
+	struct delivery_event *event = decode->event;
 	CLEANUP(hook_warning_release) struct hook_warning warning = {0};
 	struct err err = {0};
 
 	if (body->bytes && !read_body(body, envelope, decode, &err))
 		return;
-	hook_event_release(event);
-	(void)hook_event_add_change(event);
+	delivery_event_release(event);
+	(void)delivery_event_add_change(event);
 	if (body->bytes)
 		hook_warning_add(&warning, STR("the payload is ignored:"), err.msg);
 	event->warning = hook_warning_take(&warning);

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 
 struct hook_delivery {
+	enum hook_type type;
 	struct hook_envelope envelope;
 	struct hook_verify verify;
 	struct hook_form form;
 	struct hook_generic_body generic;
 	bool is_read; /* decode is set up, and the body goes there */
 	struct hook_decode decode;
-	struct hook_event event;
+	struct delivery_event event;
 };
 
 static const struct {
@@ -53,7 +54,7 @@ static bool is_worth_reading(const struct hook_delivery *delivery)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;
 
-	if (envelope->kind != HOOK_PUSH || delivery->verify.is_hopeless)
+	if (envelope->kind != DELIVERY_PUSH || delivery->verify.is_hopeless)
 		return false;
 	return envelope->host == HOOK_HOST_GENERIC ||
 	       (!envelope->event_problem.code && !envelope->media_problem.code);
@@ -63,6 +64,7 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 {
 	struct hook_delivery *delivery = mem_new(1, sizeof(*delivery));
 
+	delivery->type = request->type;
 	hook_envelope_read(&delivery->envelope, request);
 	hook_verify_init(&delivery->verify, request, &delivery->envelope);
 	hook_form_init(&delivery->form, on_payload, delivery);
@@ -82,7 +84,7 @@ void hook_delivery_free(struct hook_delivery *delivery)
 	if (delivery->is_read)
 		hook_decode_release(&delivery->decode);
 	hook_generic_body_release(&delivery->generic);
-	hook_event_release(&delivery->event);
+	delivery_event_release(&delivery->event);
 	free(delivery);
 }
 
@@ -146,18 +148,19 @@ static int read_body(struct hook_delivery *delivery, struct err *err)
 	return failed;
 }
 
-int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
+int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_event **out,
 			 struct err *err)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;
-	struct hook_event *event = &delivery->event;
+	struct delivery_event *event = &delivery->event;
 	int failed = 0;
 
 	assert(delivery->verify.is_done && !delivery->verify.refusal);
 	failed = read_body(delivery, err);
 	if (failed)
 		return failed;
-	event->host = envelope->host;
+	event->type = delivery->type;
+	event->provider = hook_host_name(envelope->host);
 	event->kind = envelope->kind;
 	memcpy(event->name, envelope->name, sizeof(event->name));
 	*out = event;

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "delivery/type.h"
+#include "delivery/change.h"
 
 /* Who really sent it. */
 enum hook_host {
@@ -43,73 +43,17 @@ struct hook_request {
 	 * the provider's that is sent as well must verify too: a SHA-1 signature of GitHub's never
 	 * does, and a bearer token is one for Generic alone. */
 	bool is_path_proven;
+	/* For commands that read a saved delivery: no proof is asked for, and none is checked.
+	 * Never for a request from the network. */
+	bool needs_no_proof;
 	int64_t now_ms; /* wall clock, for timestamps of signing tokens */
 	bool allow_env; /* Generic */
 };
 
-#define HOOK_MAX_SECRETS       16
-#define HOOK_MAX_CHANGES       64
-#define HOOK_MAX_FILES_BYTES   65536
-#define HOOK_MAX_FORM_BYTES    1048576
-#define HOOK_MAX_ID_BYTES      128
-#define HOOK_MAX_REF_BYTES     1024
-#define HOOK_MAX_MESSAGE_BYTES 1000
-
-enum hook_kind {
-	/* There may still be no changes: Bitbucket sends such, and a Generic payload whose git part
-	 * names no ref, of which `warning` tells, builds nothing. */
-	HOOK_PUSH,
-	HOOK_PING,
-	HOOK_OTHER, /* an event of this host that never builds */
-};
-
-struct hook_person {
-	char *name;
-	char *email;
-};
-
-/*
- * One ref that was moved. Texts are NULL where the payload has none; valid UTF-8, without NUL,
- * within the bounds above, and as they were sent: whoever shows them cleans them.
- */
-struct hook_change {
-	/* Full and valid: "refs/heads/main", "refs/tags/v1". NULL: Generic without a git part, the
-	 * BuildConfig's own ref. */
-	char *ref;
-	/* 40 or 64 lower-case hex digits, the commit that the ref points at. NULL where it was
-	 * deleted, and for Generic where the payload names none. */
-	char *commit;
-	bool is_delete;
-	struct hook_person author, committer;
-	char *message; /* cut at HOOK_MAX_MESSAGE_BYTES */
-};
-
-struct hook_event {
-	enum hook_host host;
-	enum hook_kind kind;
-	char name[64]; /* the event as the host calls it ("push", "Push Hook"), cleaned */
-	struct hook_change *changes;
-	size_t n_changes;
-	/* Generic's git.refs: only the first change whose ref the BuildConfig builds counts. */
-	bool is_first_match_only;
-	char *pusher;         /* login or name of who pushed */
-	char *default_branch; /* short name */
-	/* Addresses of the repository that the payload names, the first being what it is cloned
-	 * from; NULL ends them. */
-	char *repositories[4];
-	/*
-	 * Files that the push touched, each followed by a NUL, of a delivery with one change;
-	 * have_all_files is false when the payload lists none or not all of them (a cap of the
-	 * host's or of ours).
-	 */
-	char *files;
-	size_t files_bytes;
-	bool have_all_files;
-	/* Generic: */
-	char *env_json;     /* JSON array of {name, value}, checked, or NULL */
-	char *options_json; /* dockerStrategyOptions, or NULL */
-	char *warning;      /* what was left out and why, in words, or NULL */
-};
+#define HOOK_MAX_SECRETS    16
+#define HOOK_MAX_CHANGES    64
+#define HOOK_MAX_FORM_BYTES 1048576
+#define HOOK_MAX_ID_BYTES   128
 
 struct hook_delivery;
 
@@ -142,7 +86,7 @@ bool hook_is_unsigned_ping(const struct hook_request *request);
  * what is expected. ERR_LIMIT: a form or a list of changes over its bound. A Generic delivery never
  * fails.
  */
-int hook_delivery_finish(struct hook_delivery *delivery, const struct hook_event **out,
+int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_event **out,
 			 struct err *err);
 /* HOOK_HOST_UNKNOWN also for NULL: a request that ended before its delivery was read. */
 enum hook_host hook_delivery_host(const struct hook_delivery *delivery);

@@ -59,7 +59,7 @@ static bool is_of(const struct hook_commit *commit, const char *id)
 	return commit->id && str_eq(str_of(commit->id), str_of(id));
 }
 
-void hook_describe_from_list(struct hook_change *change, const struct hook_decode *d)
+void hook_describe_from_list(struct delivery_change *change, const struct hook_decode *d)
 {
 	if (is_of(&d->push.head, change->commit)) {
 		hook_change_describe(change, &d->push.head);
@@ -74,7 +74,7 @@ void hook_describe_from_list(struct hook_change *change, const struct hook_decod
 
 static void give_files(struct hook_decode *d, bool lists_all)
 {
-	struct hook_event *event = d->event;
+	struct delivery_event *event = d->event;
 
 	event->have_all_files = lists_all && d->files.len && !d->push.lacks_files;
 	event->files_bytes = d->files.len;
@@ -84,7 +84,7 @@ static void give_files(struct hook_decode *d, bool lists_all)
 int hook_push_finish(struct hook_decode *d, const char *commit, bool lists_all, struct err *err)
 {
 	struct hook_push *push = &d->push;
-	struct hook_change *change = NULL;
+	struct delivery_change *change = NULL;
 
 	if (!push->ref)
 		return err_set(err, ERR_INVALID,

@@ -28,7 +28,7 @@ void hook_read_total(struct hook_decode *d, const struct hook_field *field,
  * Author, committer and message of CHANGE's commit, found by its id: neither the head nor the end
  * of a list need be what the ref points at.
  */
-void hook_describe_from_list(struct hook_change *change, const struct hook_decode *d);
+void hook_describe_from_list(struct delivery_change *change, const struct hook_decode *d);
 
 /*
  * The event's only change, of d->push. COMMIT is what the ref points at, or NULL where the payload

@@ -1,6 +1,7 @@
 /* The proof holds: what does the delivery say, and what is to be done? */
 #include "receiver/exchange.h"
 
+#include "buildconfig/decision.h"
 #include "buildconfig/status.h"
 #include "crypto/crypto.h"
 
@@ -21,22 +22,13 @@ static void tell_controller(struct exchange *x, struct hook_activity *activity)
 	activity->is_dirty = true;
 }
 
-/* What is worth telling of a delivery although it builds. */
-static const char *hint_of(const struct exchange *x)
-{
-	for (size_t i = 0; i < x->n_changes; i++)
-		if (*x->changes[i].verdict.hint)
-			return x->changes[i].verdict.hint;
-	return "";
-}
-
-void admit_note(struct exchange *x, const struct hook_change *change, enum outcome reason,
+void admit_note(struct exchange *x, const struct delivery_change *change, enum outcome reason,
 		const char *build, const char *why)
 {
 	struct hook_activity *activity =
 		activity_get(x->receiver->opt.activity, x->uid, x->route.type);
 	const struct status_line line = {
-		.event = x->event && x->event->kind != HOOK_PUSH ? x->event->name : "push",
+		.event = x->event && x->event->kind != DELIVERY_PUSH ? x->event->name : "push",
 		.ref = change ? change->ref : NULL,
 		.commit = change ? change->commit : NULL,
 		.who = x->event ? x->event->pusher : NULL,
@@ -47,7 +39,7 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum outco
 	};
 
 	activity->last_ms = x->accepted_ms;
-	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", hint_of(x));
+	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", x->hint);
 	status_format_last(activity->last, sizeof(activity->last), &line);
 	if (change && reason == OUTCOME_REF_MISMATCH) {
 		activity->ref_mismatches++;
@@ -63,13 +55,12 @@ void admit_note(struct exchange *x, const struct hook_change *change, enum outco
 }
 
 /* Nothing is built: says why, to the status and to the host. */
-static void answer_nothing(struct exchange *x, const struct hook_change *change,
-			   enum outcome reason, const char *message, const char *why)
+static void answer_nothing(struct exchange *x, const struct decision *decision)
 {
-	exchange_log(x, outcome_name(reason), NULL, message);
+	exchange_log(x, outcome_name(decision->reason), NULL, decision->message);
 	if (!x->is_dry_run)
-		admit_note(x, change, reason, NULL, why);
-	exchange_answer(x, 200, reason, message);
+		admit_note(x, decision->change, decision->reason, NULL, decision->brief);
+	exchange_answer(x, 200, decision->reason, decision->message);
 }
 
 static void answer_unreadable(struct exchange *x, const struct err *err)
@@ -86,29 +77,6 @@ static void answer_unreadable(struct exchange *x, const struct err *err)
 		exchange_answer(x, 400, OUTCOME_UNREADABLE, err->msg);
 }
 
-static void decide_change(struct change *out, const struct exchange *x,
-			  const struct hook_change *from)
-{
-	const struct hook_event *event = x->event;
-	struct verdict_input input = {
-		.is_generic = x->route.type == HOOK_GENERIC,
-		.ref = str_of(from->ref),
-		.is_delete = from->is_delete,
-		.message = str_of(from->message),
-		.default_branch = str_of(event->default_branch),
-		.repositories = (const char *const *)event->repositories,
-		.files = str_range(event->files, event->files_bytes),
-		.have_all_files = event->have_all_files,
-	};
-
-	while (input.n_repositories < ARRAY_LEN(event->repositories) &&
-	       event->repositories[input.n_repositories])
-		input.n_repositories++;
-	out->from = from;
-	verdict_decide(&out->verdict, exchange_buildconfig(x), &input, &x->receiver->opt.verdict);
-	out->reason = out->verdict.reason;
-}
-
 static const char *text(const char *s)
 {
 	return s ? s : "";
@@ -117,7 +85,7 @@ static const char *text(const char *s)
 static struct journal_change to_row(const struct exchange *x, const struct change *change)
 {
 	const struct buildconfig *bc = exchange_buildconfig(x);
-	const struct hook_change *from = change->from;
+	const struct delivery_change *from = change->from;
 
 	return (struct journal_change){
 		.accepted_ms = x->accepted_ms,
@@ -152,22 +120,11 @@ static void on_stored(void *arg, int status, const struct journal_add_result *re
 		wait_for_builds(x, results, n);
 }
 
-static size_t keep_starts(struct exchange *x)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < x->n_changes; i++)
-		if (x->changes[i].reason == OUTCOME_START)
-			x->changes[n++] = x->changes[i];
-	return n;
-}
-
 static void store(struct exchange *x)
 {
 	struct journal *journal = x->receiver->opt.journal;
 	struct journal_change rows[HOOK_MAX_CHANGES];
 
-	x->n_changes = keep_starts(x);
 	for (size_t i = 0; i < x->n_changes; i++)
 		rows[i] = to_row(x, &x->changes[i]);
 	x->ticket = x->is_dry_run ? journal_ask(journal, rows, x->n_changes, on_stored, x)
@@ -175,51 +132,6 @@ static void store(struct exchange *x)
 	if (!x->ticket)
 		exchange_unavailable(
 			x, "too many deliveries are waiting to be stored; send it again later");
-}
-
-static size_t decide_changes(struct exchange *x)
-{
-	size_t n_starts = 0;
-
-	x->n_changes = x->event->n_changes;
-	x->changes = mem_new(x->n_changes, sizeof(*x->changes));
-	for (size_t i = 0; i < x->n_changes; i++) {
-		struct change *change = &x->changes[i];
-
-		decide_change(change, x, &x->event->changes[i]);
-		if (change->reason != OUTCOME_START)
-			continue;
-		n_starts++;
-		if (n_starts > 1 && x->event->is_first_match_only) {
-			change->reason = OUTCOME_SUPERSEDED;
-			n_starts--;
-		}
-	}
-	return n_starts;
-}
-
-static const char *no_ref(const struct exchange *x)
-{
-	if (x->route.type == HOOK_GENERIC)
-		return "the payload's git names no ref; this BuildConfig builds a ref. Send it in "
-		       "git.ref, or leave git out to build the BuildConfig's own";
-	return "the push moved no ref, so there is nothing to build";
-}
-
-static void admit_push(struct exchange *x)
-{
-	size_t n_starts;
-
-	if (x->event->n_changes == 0) {
-		answer_nothing(x, NULL, OUTCOME_EVENT_IGNORED, no_ref(x), NULL);
-		return;
-	}
-	n_starts = decide_changes(x);
-	if (n_starts == 0)
-		answer_nothing(x, x->changes[0].from, x->changes[0].reason,
-			       x->changes[0].verdict.message, x->changes[0].verdict.brief);
-	else
-		store(x);
 }
 
 /* A delivery without an id is one of its own. */
@@ -238,7 +150,7 @@ static void set_delivery_id(struct exchange *x, const char *sent)
 void admit(struct exchange *x)
 {
 	struct err err = {0};
-	char message[200];
+	CLEANUP(decision_release) struct decision decision = {0};
 	int status;
 
 	x->accepted_ms = clock_wall_ms(x->receiver->opt.clock);
@@ -251,20 +163,15 @@ void admit(struct exchange *x)
 		answer_unreadable(x, &err);
 		return;
 	}
-	switch (x->event->kind) {
-	case HOOK_PING:
-		answer_nothing(x, NULL, OUTCOME_PING, "the webhook works: its secret is right",
-			       NULL);
-		return;
-	case HOOK_OTHER:
-		(void)snprintf(message, sizeof(message),
-			       "event \"%s\" starts no build; pushes do. Nothing is wrong, but it "
-			       "need not be sent",
-			       x->event->name);
-		answer_nothing(x, NULL, OUTCOME_EVENT_IGNORED, message, NULL);
-		return;
-	case HOOK_PUSH:
-		admit_push(x);
+	decision_make(&decision, exchange_buildconfig(x), x->event, &x->receiver->opt.verdict);
+	memcpy(x->hint, decision.hint, sizeof(x->hint));
+	if (decision.reason != OUTCOME_START) {
+		answer_nothing(x, &decision);
 		return;
 	}
+	x->n_changes = decision.n_starts;
+	x->changes = mem_new(x->n_changes, sizeof(*x->changes));
+	for (size_t i = 0; i < x->n_changes; i++)
+		x->changes[i].from = decision.starts[i];
+	store(x);
 }

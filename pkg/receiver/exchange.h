@@ -21,8 +21,7 @@ struct lookup {
 
 struct change {
 	struct exchange *exchange;
-	struct verdict verdict;
-	const struct hook_change *from;
+	const struct delivery_change *from;
 	int64_t seq;
 	struct waiter *wait;
 	bool is_duplicate;
@@ -66,7 +65,8 @@ struct exchange {
 	struct timer timer;
 	char uid[64]; /* of the BuildConfig whose secrets these are */
 	/* admit.c, wait.c */
-	const struct hook_event *event; /* of delivery */
+	const struct delivery_event *event; /* of delivery */
+	char hint[256];                     /* worth reporting although it builds, "" without */
 	struct change *changes;
 	size_t n_changes;
 	uint64_t ticket;
@@ -104,7 +104,7 @@ void proof_release(struct exchange *x);
 /* The proof holds. */
 void admit(struct exchange *x);
 /* What the status shows of this delivery. WHY as in struct status_line. */
-void admit_note(struct exchange *x, const struct hook_change *change, enum outcome reason,
+void admit_note(struct exchange *x, const struct delivery_change *change, enum outcome reason,
 		const char *build, const char *why);
 
 /* wait.c */

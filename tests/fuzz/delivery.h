@@ -43,35 +43,35 @@ static inline void delivery_check_text(const char *text, size_t max)
 	assert(!text || (strlen(text) <= max && str_is_utf8(str_of(text))));
 }
 
-static inline void delivery_check_change(const struct hook_change *c, bool is_generic)
+static inline void delivery_check_change(const struct delivery_change *c, bool is_generic)
 {
 	assert(c->ref ? hook_ref_is_valid(str_of(c->ref)) : is_generic && !c->commit);
 	assert(!c->commit ||
 	       (hook_id_is_valid(str_of(c->commit)) && !hook_id_is_zero(str_of(c->commit))));
 	assert(c->is_delete ? !c->commit : c->commit || is_generic);
-	delivery_check_text(c->ref, HOOK_MAX_REF_BYTES);
+	delivery_check_text(c->ref, DELIVERY_MAX_REF_BYTES);
 	delivery_check_text(c->author.name, 255);
 	delivery_check_text(c->author.email, 255);
 	delivery_check_text(c->committer.name, 255);
 	delivery_check_text(c->committer.email, 255);
-	delivery_check_text(c->message, HOOK_MAX_MESSAGE_BYTES);
+	delivery_check_text(c->message, DELIVERY_MAX_MESSAGE_BYTES);
 }
 
-static inline void delivery_check(const struct hook_event *event)
+static inline void delivery_check(const struct delivery_event *event)
 {
-	bool is_generic = event->host == HOOK_HOST_GENERIC;
+	bool is_generic = event->type == HOOK_GENERIC;
 
 	assert(event->n_changes <= HOOK_MAX_CHANGES);
-	assert(event->kind == HOOK_PUSH || event->n_changes == 0);
+	assert(event->kind == DELIVERY_PUSH || event->n_changes == 0);
 	for (size_t i = 0; i < event->n_changes; i++)
 		delivery_check_change(&event->changes[i], is_generic);
-	assert(event->files_bytes <= HOOK_MAX_FILES_BYTES);
+	assert(event->files_bytes <= DELIVERY_MAX_FILES_BYTES);
 	assert(!event->files_bytes || event->files[event->files_bytes - 1] == 0);
 	assert(!event->have_all_files || event->n_changes == 1);
 	assert(!event->env_json || is_generic);
 	delivery_check_text(event->name, sizeof(event->name) - 1);
 	delivery_check_text(event->pusher, 255);
-	delivery_check_text(event->default_branch, HOOK_MAX_REF_BYTES);
+	delivery_check_text(event->default_branch, DELIVERY_MAX_REF_BYTES);
 	delivery_check_text(event->warning, 512);
 	delivery_check_text(event->env_json, 8 * 32 * 1024);
 }
@@ -82,7 +82,7 @@ static inline void delivery_put(struct buf *out, const char *text)
 }
 
 /* What was understood, in one text. */
-static inline void delivery_describe(struct buf *out, const struct hook_event *event)
+static inline void delivery_describe(struct buf *out, const struct delivery_event *event)
 {
 	delivery_put(out, event->name);
 	delivery_put(out, event->pusher);
@@ -126,7 +126,7 @@ static inline void delivery_run(struct buf *out, const struct delivery *d, size_
 		.allow_env = d->allow_env,
 	};
 	struct hook_delivery *delivery = hook_delivery_new(&request);
-	const struct hook_event *event = NULL;
+	const struct delivery_event *event = NULL;
 	struct err err = {0};
 
 	(void)hook_is_unsigned_ping(&request);

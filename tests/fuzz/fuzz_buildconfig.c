@@ -39,18 +39,19 @@ static void check_texts(const struct buildconfig *bc)
 
 static void check_verdict(const struct buildconfig *bc)
 {
-	static const char *const repositories[] = {"https://git.example.com/acme/shop.git"};
-	const struct verdict_input change = {
-		.ref = STR("refs/heads/main"),
-		.message = STR("fix [skip ci]"),
-		.repositories = repositories,
-		.n_repositories = 1,
-		.files = str_range("src/a.c\0docs/b.md\0", 18),
+	const struct delivery_change change = {
+		.ref = (char *)"refs/heads/main",
+		.message = (char *)"fix [skip ci]",
+	};
+	const struct delivery_event event = {
+		.repositories = {(char *)"https://git.example.com/acme/shop.git"},
+		.files = (char *)"src/a.c\0docs/b.md\0",
+		.files_bytes = 18,
 		.have_all_files = true,
 	};
 	struct verdict verdict;
 
-	verdict_decide(&verdict, bc, &change, NULL);
+	verdict_decide(&verdict, bc, &event, &change, NULL);
 	assert(str_is_utf8(str_of(verdict.message)) && str_is_utf8(str_of(verdict.hint)));
 	assert(verdict.reason == OUTCOME_START || (*verdict.message && *verdict.brief));
 }

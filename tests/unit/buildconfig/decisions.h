@@ -25,24 +25,26 @@ static inline void decide(struct verdict *out, const struct buildconfig *bc,
 {
 	CLEANUP(mem_free) char *files = mem_strdup(push->files ? push->files : "");
 	struct verdict_options options = {.default_branch = fixed_branch};
-	struct verdict_input input = {
-		.is_generic = push->is_generic,
-		.ref = str_of(push->ref),
+	const struct delivery_change change = {
+		.ref = (char *)push->ref,
 		.is_delete = push->is_delete,
-		.message = str_of(push->message),
-		.default_branch = str_of(push->default_branch),
-		.repositories = &push->repository,
-		.n_repositories = push->repository ? 1 : 0,
-		.files = str_of(files),
+		.message = (char *)push->message,
+	};
+	const struct delivery_event event = {
+		.type = push->is_generic ? HOOK_GENERIC : HOOK_GITHUB,
+		.default_branch = (char *)push->default_branch,
+		.repositories = {(char *)push->repository},
+		.files = files,
+		.files_bytes = strlen(files),
 		.have_all_files = push->files && !push->lists_not_all_files,
 	};
 
-	for (size_t i = 0; i < input.files.n; i++)
+	for (size_t i = 0; i < event.files_bytes; i++)
 		files[i] = files[i] == ',' ? '\0' : files[i];
-	verdict_decide(out, bc, &input, fixed_branch ? &options : NULL);
+	verdict_decide(out, bc, &event, &change, fixed_branch ? &options : NULL);
 }
 
-struct decision {
+struct ruling {
 	const char *spec;
 	const char *annotations;
 	struct push push;
@@ -50,7 +52,7 @@ struct decision {
 	const char *says; /* a part of the message */
 };
 
-static inline void check(const struct decision *table, size_t n)
+static inline void check(const struct ruling *table, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct verdict verdict;

@@ -2,7 +2,7 @@
 
 static void the_ref_of_the_source_builds(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"), "", {.ref = "refs/heads/main"}, OUTCOME_START, NULL},
 		{REF("refs/heads/main"), "", {.ref = "refs/heads/main"}, OUTCOME_START, NULL},
 		{REF("refs/heads/main"), "", {.ref = "main"}, OUTCOME_START, NULL},
@@ -46,7 +46,7 @@ static void the_ref_of_the_source_builds(void **state)
 
 static void without_a_ref_the_default_branch_builds(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{GIT(),
 		 "",
 		 {.ref = "refs/heads/dev", .default_branch = "dev"},
@@ -81,7 +81,7 @@ static void without_a_ref_the_default_branch_builds(void **state)
 
 static void the_refs_annotation_replaces_the_rule(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"),
 		 ANN("refs", "dev"),
 		 {.ref = "refs/heads/main"},
@@ -167,7 +167,7 @@ static void the_refs_annotation_replaces_the_rule(void **state)
 
 static void deleted_refs_start_no_build(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"),
 		 "",
 		 {.ref = "refs/heads/main", .is_delete = true},
@@ -191,7 +191,7 @@ static void deleted_refs_start_no_build(void **state)
 
 static void skip_marks_count_where_they_are_asked_for(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"),
 		 ANN("skip-ci", "true"),
 		 {.ref = "main", .message = "fix [skip ci]"},
@@ -227,7 +227,7 @@ static void skip_marks_count_where_they_are_asked_for(void **state)
 
 static void another_repository_is_refused_only_where_a_match_is_asked_for(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"),
 		 ANN("repository", "match"),
 		 {.ref = "main", .repository = "git@git.example.com:acme/cart.git"},
@@ -277,7 +277,7 @@ static void another_repository_is_refused_only_where_a_match_is_asked_for(void *
 
 static void without_a_git_source_only_generic_builds(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{"'source':{'type':'Binary'}",
 		 "",
 		 {.ref = "refs/heads/main"},
@@ -299,7 +299,7 @@ static void without_a_git_source_only_generic_builds(void **state)
 
 static void generic_without_a_ref_builds_the_source(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("dev"), "", {.is_generic = true}, OUTCOME_START, NULL},
 		{REF("dev"), ANN("refs", "x"), {.is_generic = true}, OUTCOME_START, NULL},
 		{REF("dev"),
@@ -321,7 +321,7 @@ static void generic_without_a_ref_builds_the_source(void **state)
 static void paused_is_told_of_what_would_have_been_built(void **state)
 {
 #define PAUSED "'openshift.io/build-config.paused':'true'"
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"),
 		 PAUSED,
 		 {.ref = "refs/heads/main"},
@@ -368,11 +368,12 @@ static void explain_goes_on_behind_the_first_no(void **state)
 {
 	CLEANUP(buf_release) struct buf told = BUF_INIT(1024);
 	BC bc = make_bc(REF("main"), PAUSED "," ANN("skip-ci", "true"));
-	const struct verdict_input change = {.ref = STR("refs/heads/x"),
-					     .message = STR("[skip ci]")};
+	const struct delivery_change change = {.ref = (char *)"refs/heads/x",
+					       .message = (char *)"[skip ci]"};
+	const struct delivery_event event = {.type = HOOK_GITHUB};
 
 	(void)state;
-	verdict_explain(bc, &change, NULL, note_rule, &told);
+	verdict_explain(bc, &event, &change, NULL, note_rule, &told);
 	assert_string_equal(told.data, "source= repository= deleted= ref=RefMismatch+ paths= "
 				       "skip-ci=SkipCI+ paused=Paused+ ");
 }

@@ -2,7 +2,7 @@
 
 static void paths_are_compared_where_all_are_known(void **state)
 {
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{REF("main"),
 		 ANN("paths", "src/**"),
 		 {.ref = "main", .files = "src/a.c,"},
@@ -93,7 +93,7 @@ static void paths_are_compared_where_all_are_known(void **state)
 static void context_dir_stands_for_the_folder_that_is_built(void **state)
 {
 #define IN(dir) "'source':{'contextDir':'" dir "','git':{'uri':'u','ref':'main'}}"
-	static const struct decision table[] = {
+	static const struct ruling table[] = {
 		{IN("app"),
 		 ANN("paths", "contextDir"),
 		 {.ref = "main", .files = "app/a,"},

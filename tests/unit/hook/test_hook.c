@@ -204,7 +204,7 @@ static void check_other(enum hook_type type, enum hook_host host, const char *he
 			const char *id_header, const char *event)
 {
 	CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
-	const struct hook_event *out = NULL;
+	const struct delivery_event *out = NULL;
 	struct sender s = {.body = STR("{\"action\": \"any\"}")};
 	struct err err = {0};
 
@@ -213,8 +213,8 @@ static void check_other(enum hook_type type, enum hook_host host, const char *he
 	assert_true(hook_delivery_holds(delivery));
 	if (hook_delivery_finish(delivery, &out, &err))
 		fail_msg("%s: %s", event, err.msg);
-	assert_int_equal(out->kind, HOOK_OTHER);
-	assert_int_equal(out->host, host);
+	assert_int_equal(out->kind, DELIVERY_OTHER);
+	assert_string_equal(out->provider, hook_host_name(host));
 	assert_string_equal(out->name, event);
 	assert_string_equal(hook_delivery_id(delivery), "7");
 	assert_int_equal(out->n_changes, 0);
@@ -247,6 +247,29 @@ static void every_other_event_is_one_that_does_not_build(void **state)
 				    cases[i].id_header, cases[i].events[k]);
 }
 
+static void a_saved_delivery_is_read_without_a_proof(void **state)
+{
+	struct sender s = {.body = STR("{\"ref\":\"refs/heads/main\",\"after\":"
+				       "\"4d1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f\"}"),
+			   .has_no_secret = true};
+	struct hook_request request;
+	CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
+	const struct delivery_event *event = NULL;
+	struct err err = {0};
+
+	(void)state;
+	sender_put(&s, "X-GitHub-Event", "push");
+	sender_put(&s, "Content-Type", "application/json");
+	sender_put(&s, "X-Hub-Signature-256", "sha256=of somebody else");
+	request = sender_request(&s, HOOK_GITHUB);
+	request.needs_no_proof = true;
+	delivery = hook_delivery_new(&request);
+	sender_feed(&s, delivery);
+	assert_true(hook_delivery_holds(delivery));
+	assert_int_equal(hook_delivery_finish(delivery, &event, &err), 0);
+	assert_string_equal(event->changes[0].ref, "refs/heads/main");
+}
+
 static void hosts_have_fixed_names(void **state)
 {
 	(void)state;
@@ -260,7 +283,7 @@ static void read_push(char *out, size_t size, struct sender *s)
 {
 	CLEANUP(sender_freep)
 	struct hook_delivery *delivery = send(s, HOOK_GITHUB, "X-GitHub-Event", "push");
-	const struct hook_event *event = NULL;
+	const struct delivery_event *event = NULL;
 	struct err err = {0};
 
 	assert_true(hook_delivery_holds(delivery));
@@ -336,12 +359,12 @@ static void check_files(size_t n_files, bool are_all)
 	struct sender s = {.body = str_of(body)};
 	CLEANUP(sender_freep)
 	struct hook_delivery *delivery = send(&s, HOOK_GITHUB, "X-GitHub-Event", "push");
-	const struct hook_event *event = NULL;
+	const struct delivery_event *event = NULL;
 
 	assert_true(hook_delivery_holds(delivery));
 	assert_int_equal(hook_delivery_finish(delivery, &event, NULL), 0);
 	assert_int_equal(event->have_all_files, are_all);
-	assert_true(event->files_bytes <= HOOK_MAX_FILES_BYTES);
+	assert_true(event->files_bytes <= DELIVERY_MAX_FILES_BYTES);
 	assert_int_equal(event->files[event->files_bytes - 1], 0);
 }
 
@@ -372,7 +395,7 @@ static void a_longer_list_of_commits_than_github_sends_is_not_all(void **state)
 		struct sender s = {.body = str_of(body)};
 		CLEANUP(sender_freep)
 		struct hook_delivery *delivery = send(&s, HOOK_GITHUB, "X-GitHub-Event", "push");
-		const struct hook_event *event = NULL;
+		const struct delivery_event *event = NULL;
 
 		assert_true(hook_delivery_holds(delivery));
 		assert_int_equal(hook_delivery_finish(delivery, &event, NULL), 0);
@@ -390,7 +413,7 @@ static void a_generic_payload_over_64_kib_is_ignored(void **state)
 		char *body = repeat("{\"git\":{\"ref\":\"dev\"},\"x\":\"", "x", 65536, "\"}");
 		struct sender s = {.body = str_of(body), .piece = 1000};
 		CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
-		const struct hook_event *event = NULL;
+		const struct delivery_event *event = NULL;
 
 		sender_put(&s, "Content-Type", media[i]);
 		delivery = send(&s, HOOK_GENERIC, NULL, NULL);
@@ -410,7 +433,7 @@ static void yaml_that_aliases_make_too_long_is_ignored(void **state)
 			    "\"\nb: [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n");
 	struct sender s = {.body = str_of(body)};
 	CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
-	const struct hook_event *event = NULL;
+	const struct delivery_event *event = NULL;
 
 	(void)state;
 	sender_put(&s, "Content-Type", "application/yaml");
@@ -450,6 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_other_event_is_one_that_does_not_build),
+		cmocka_unit_test(a_saved_delivery_is_read_without_a_proof),
 		cmocka_unit_test(hosts_have_fixed_names),
 		cmocka_unit_test(deep_documents_cannot_be_read),
 		cmocka_unit_test(large_documents_are_read_to_the_end),

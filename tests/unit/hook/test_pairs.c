@@ -23,7 +23,7 @@ struct pair {
 	enum hook_type type;
 	char *values[SENDER_HEADERS]; /* with their placeholders filled in */
 	struct hook_delivery *delivery;
-	const struct hook_event *event;
+	const struct delivery_event *event;
 	size_t n_wrong;
 };
 
@@ -141,7 +141,7 @@ static void check_bool(struct pair *pair, const cJSON *expected, bool found)
 }
 
 static void check_change_item(struct pair *pair, const cJSON *item,
-			      const struct hook_change *change)
+			      const struct delivery_change *change)
 {
 	const struct {
 		const char *key, *found;
@@ -223,7 +223,7 @@ static void check_kind(struct pair *pair, const cJSON *expected)
 
 static void check_host(struct pair *pair, const cJSON *expected)
 {
-	check_text(pair, expected, hook_host_name(pair->event->host));
+	check_text(pair, expected, pair->event->provider);
 }
 
 static void check_name(struct pair *pair, const cJSON *expected)

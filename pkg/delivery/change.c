@@ -1,40 +1,39 @@
-#include "hook/event.h"
+/* The memory of an event. */
+#include "delivery/change.h"
 
 #include "base/mem.h"
 
-void hook_person_release(struct hook_person *person)
+void delivery_person_release(struct delivery_person *person)
 {
 	mem_free(&person->name);
 	mem_free(&person->email);
 }
 
-struct hook_change *hook_event_add_change(struct hook_event *event)
+struct delivery_change *delivery_event_add_change(struct delivery_event *event)
 {
-	struct hook_change *change = NULL;
+	struct delivery_change *change = NULL;
 
-	if (event->n_changes == HOOK_MAX_CHANGES)
-		return NULL;
 	event->changes = mem_resize(event->changes, event->n_changes + 1, sizeof(*event->changes));
 	change = &event->changes[event->n_changes++];
-	*change = (struct hook_change){0};
+	*change = (struct delivery_change){0};
 	return change;
 }
 
-static void release_changes(struct hook_event *event)
+static void release_changes(struct delivery_event *event)
 {
 	for (size_t i = 0; i < event->n_changes; i++) {
-		struct hook_change *change = &event->changes[i];
+		struct delivery_change *change = &event->changes[i];
 
 		mem_free(&change->ref);
 		mem_free(&change->commit);
-		hook_person_release(&change->author);
-		hook_person_release(&change->committer);
+		delivery_person_release(&change->author);
+		delivery_person_release(&change->committer);
 		mem_free(&change->message);
 	}
 	mem_free(&event->changes);
 }
 
-void hook_event_release(struct hook_event *event)
+void delivery_event_release(struct delivery_event *event)
 {
 	release_changes(event);
 	mem_free(&event->pusher);
@@ -45,5 +44,5 @@ void hook_event_release(struct hook_event *event)
 	mem_free(&event->env_json);
 	mem_free(&event->options_json);
 	mem_free(&event->warning);
-	*event = (struct hook_event){0};
+	*event = (struct delivery_event){0};
 }
