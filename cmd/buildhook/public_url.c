@@ -6,12 +6,25 @@
 #define RETRY_MS 2000
 #define MAX_URL  2048
 
-/* In this order: a Route is made for being shown, an Ingress may be one of several. */
-enum step { STEP_SERVICES, STEP_ROUTES, STEP_INGRESSES, STEPS };
+#define GATEWAY_API "/apis/gateway.networking.k8s.io/v1"
+
+/*
+ * In this order: a Route is made for being shown, an Ingress may be one of several. A Gateway is
+ * read after an HTTPRoute that names it, for the listener's protocol and hostname.
+ */
+enum step {
+	STEP_SERVICES,
+	STEP_ROUTES,
+	STEP_INGRESSES,
+	STEP_HTTP_ROUTES,
+	STEP_GATEWAY,
+	STEPS,
+};
 
 static const char *const groups[STEPS] = {"/api/v1", "/apis/route.openshift.io/v1",
-					  "/apis/networking.k8s.io/v1"};
-static const char *const resources[STEPS] = {"services", "routes", "ingresses"};
+					  "/apis/networking.k8s.io/v1", GATEWAY_API, GATEWAY_API};
+static const char *const resources[STEPS] = {"services", "routes", "ingresses", "httproutes",
+					     "gateways"};
 
 struct public_url {
 	struct kube_client *client;
@@ -23,7 +36,8 @@ struct public_url {
 	struct kube_call *call;
 	struct timer timer;
 	cJSON *services;
-	char *known; /* NULL before the first result */
+	cJSON *http_route; /* the one that points at our Service, while its Gateway is read */
+	char *known;       /* NULL before the first result */
 };
 
 static bool is_ours(const cJSON *services, const char *name)
@@ -99,6 +113,78 @@ void public_url_of_ingresses(struct buf *out, const cJSON *ingresses, const cJSO
 	}
 }
 
+static bool is_backend_of(const cJSON *route, const cJSON *services)
+{
+	const cJSON *rule, *backend;
+
+	cJSON_ArrayForEach (rule, json_at(route, "spec/rules")) {
+		cJSON_ArrayForEach (backend, json_member(rule, "backendRefs")) {
+			const char *kind = json_str_at(backend, "kind");
+
+			if ((!kind || strcmp(kind, "Service") == 0) &&
+			    is_ours(services, json_str_at(backend, "name")))
+				return true;
+		}
+	}
+	return false;
+}
+
+const cJSON *public_url_find_http_route(const cJSON *routes, const cJSON *services)
+{
+	const cJSON *route;
+
+	cJSON_ArrayForEach (route, json_member(routes, "items")) {
+		if (is_backend_of(route, services))
+			return route;
+	}
+	return NULL;
+}
+
+static const cJSON *find_listener(const cJSON *gateway, const char *section)
+{
+	const cJSON *listener;
+
+	cJSON_ArrayForEach (listener, json_at(gateway, "spec/listeners")) {
+		const char *name = json_str_at(listener, "name");
+
+		if (!section || (name && strcmp(name, section) == 0))
+			return listener;
+	}
+	return NULL;
+}
+
+static bool is_host(const char *name)
+{
+	return name && *name && !strchr(name, '*');
+}
+
+void public_url_of_http_route(struct buf *out, const cJSON *route, const cJSON *gateway)
+{
+	const cJSON *parent = json_at(route, "spec/parentRefs");
+	const cJSON *rules = json_at(route, "spec/rules");
+	const cJSON *matches = json_member(rules ? rules->child : NULL, "matches");
+	const cJSON *path = json_at(matches ? matches->child : NULL, "path");
+	const cJSON *listener =
+		find_listener(gateway, json_str_at(parent ? parent->child : NULL, "sectionName"));
+	const char *protocol = json_str_at(listener, "protocol");
+	const char *type = json_str_at(path, "type");
+	const char *host = json_str_at(listener, "hostname");
+	const cJSON *name;
+
+	cJSON_ArrayForEach (name, json_at(route, "spec/hostnames")) {
+		if (cJSON_IsString(name) && is_host(name->valuestring)) {
+			host = name->valuestring;
+			break;
+		}
+	}
+	/* A Gateway that may not be read: Git hosts are to use HTTPS. */
+	if (is_host(host))
+		put_url(out, !protocol || strcmp(protocol, "HTTP") != 0, host,
+			type && strcmp(type, "RegularExpression") == 0
+				? NULL
+				: json_str_at(path, "value"));
+}
+
 static void look(void *arg);
 
 static void finish(struct public_url *lookup, const char *url)
@@ -106,6 +192,7 @@ static void finish(struct public_url *lookup, const char *url)
 	bool is_new = !lookup->known || strcmp(lookup->known, url) != 0;
 
 	cJSON_Delete(TAKE(lookup->services));
+	cJSON_Delete(TAKE(lookup->http_route));
 	lookup->step = STEP_SERVICES;
 	timer_start(lookup->clock, &lookup->timer, AGAIN_MS, look, lookup);
 	if (!is_new)
@@ -129,15 +216,30 @@ static void on_list(void *arg, const struct kube_response *response)
 		timer_start(lookup->clock, &lookup->timer, RETRY_MS, look, lookup);
 		return;
 	}
-	if (lookup->step == STEP_SERVICES) {
+	switch (lookup->step) {
+	case STEP_SERVICES:
 		cJSON_Delete(lookup->services);
 		lookup->services = json_copy(response->doc);
-	} else if (lookup->step == STEP_ROUTES) {
+		break;
+	case STEP_ROUTES:
 		public_url_of_routes(&url, response->doc, lookup->services);
-	} else {
+		break;
+	case STEP_INGRESSES:
 		public_url_of_ingresses(&url, response->doc, lookup->services);
+		break;
+	case STEP_HTTP_ROUTES:
+		cJSON_Delete(lookup->http_route);
+		lookup->http_route =
+			json_copy(public_url_find_http_route(response->doc, lookup->services));
+		break;
+	case STEP_GATEWAY:
+		public_url_of_http_route(&url, lookup->http_route, response->doc);
+		break;
+	case STEPS:
+		break;
 	}
-	if (url.len || lookup->step == STEP_INGRESSES) {
+	if (url.len || lookup->step == STEP_GATEWAY ||
+	    (lookup->step == STEP_HTTP_ROUTES && !lookup->http_route)) {
 		finish(lookup, url.len ? url.data : "");
 		return;
 	}
@@ -149,8 +251,18 @@ static void ask(struct public_url *lookup)
 {
 	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_URL);
 
-	buf_printf(&path, "%s/namespaces/%s/%s", groups[lookup->step], lookup->namespace_,
-		   resources[lookup->step]);
+	if (lookup->step == STEP_GATEWAY) {
+		const cJSON *parents = json_at(lookup->http_route, "spec/parentRefs");
+		const cJSON *gateway = parents ? parents->child : NULL;
+		const char *namespace_ = json_str_at(gateway, "namespace");
+		const char *name = json_str_at(gateway, "name");
+
+		buf_printf(&path, "%s/namespaces/%s/gateways/%s", GATEWAY_API,
+			   namespace_ ? namespace_ : lookup->namespace_, name ? name : "");
+	} else {
+		buf_printf(&path, "%s/namespaces/%s/%s", groups[lookup->step], lookup->namespace_,
+			   resources[lookup->step]);
+	}
 	lookup->call =
 		kube_start(lookup->client,
 			   &(struct kube_request){.method = KUBE_GET,
@@ -186,6 +298,7 @@ void public_url_free(struct public_url *lookup)
 	kube_cancel(lookup->call);
 	timer_stop(lookup->clock, &lookup->timer);
 	cJSON_Delete(lookup->services);
+	cJSON_Delete(lookup->http_route);
 	free(lookup->namespace_);
 	free(lookup->known);
 	free(lookup);

@@ -1,7 +1,7 @@
 /*
- * Where Git hosts reach us, when --public-url does not say it: the Route or Ingress, in our own
- * namespace, that points at buildhook's Service, which is the one that selects
- * app.kubernetes.io/name=buildhook.
+ * Finds the public address of the receiver where --public-url does not give it: by the Route,
+ * Ingress or Gateway API HTTPRoute in buildhook's own namespace that points at a Service which
+ * selects app.kubernetes.io/name=buildhook.
  */
 #pragma once
 
@@ -21,3 +21,10 @@ void public_url_free(struct public_url *lookup);
 /* Pure. OUT is empty when nothing points at one of SERVICES (a list of Services). */
 void public_url_of_routes(struct buf *out, const cJSON *routes, const cJSON *services);
 void public_url_of_ingresses(struct buf *out, const cJSON *ingresses, const cJSON *services);
+/* The first HTTPRoute of ROUTES (a list) that points at one of SERVICES; NULL: none does. */
+const cJSON *public_url_find_http_route(const cJSON *routes, const cJSON *services);
+/*
+ * The route's own hostname, else that of the listener it names in GATEWAY, which is NULL where it
+ * may not be read; then the scheme is https. A wildcard is no address: OUT stays empty.
+ */
+void public_url_of_http_route(struct buf *out, const cJSON *route, const cJSON *gateway);

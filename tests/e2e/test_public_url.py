@@ -1,4 +1,4 @@
-"""The address that is shown: from the flag, else from the Route or Ingress that points at buildhook's Service."""
+"""The address that is shown: from the flag, else from the Route, Ingress or HTTPRoute that points at buildhook's Service."""
 
 import pytest
 import yaml
@@ -43,6 +43,56 @@ def test_an_ingress_says_it(cluster, start, namespace, apply):
     start()
     cluster.create(namespace, buildconfig("cart"))
     assert shown(cluster, namespace) == f"https://hooks.example.com/hooks/{namespace}/cart/github"
+
+
+# The Gateway API's kinds as far as they matter here: its own definitions are no part of Kubernetes.
+def gateway_kind(plural, kind):
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{plural}.gateway.networking.k8s.io",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, a test's own"},
+        },
+        "spec": {"group": "gateway.networking.k8s.io", "scope": "Namespaced", "versions": [version],
+                 "names": {"plural": plural, "singular": kind.lower(), "kind": kind}},
+    }
+
+
+def http_route(service, hostnames, section="web"):
+    rules = [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [{"name": service, "port": 80}]}]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": f"to-{service}", "namespace": "buildhook"},
+        "spec": {"parentRefs": [{"name": "gateway", "sectionName": section}], "hostnames": hostnames, "rules": rules},
+    }
+
+
+@pytest.mark.parametrize("hostnames, readable, expected", [
+    (["*.example.com", "hooks.example.com"], True, "http://hooks.example.com"),
+    ([], True, "http://listener.example.com"),
+    # Whoever may not read the Gateway takes it that Git hosts come over HTTPS.
+    (["hooks.example.com"], False, "https://hooks.example.com"),
+    ([], False, ""),
+])
+def test_an_http_route_says_it(cluster, start, namespace, apply, hostnames, readable, expected):
+    for plural, kind in (("gateways", "Gateway"), ("httproutes", "HTTPRoute")):
+        apply(gateway_kind(plural, kind))
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    listeners = [{"name": "tls", "protocol": "HTTPS", "port": 443, "hostname": "wrong.example.com"},
+                 {"name": "web", "protocol": "HTTP", "port": 80, "hostname": "listener.example.com"}]
+    if readable:
+        gateway = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+                   "metadata": {"name": "gateway", "namespace": "buildhook"}, "spec": {"listeners": listeners}}
+        wait_for("Gateways to be served", lambda: cluster.run_kubectl("get", "gateways", "-n", "buildhook").returncode == 0)
+        apply(gateway)
+    wait_for("HTTPRoutes to be served", lambda: cluster.run_kubectl("get", "httproutes", "-n", "buildhook").returncode == 0)
+    apply(http_route("other", ["wrong.example.com"]))
+    apply(http_route("buildhook", hostnames))
+    start()
+    cluster.create(namespace, buildconfig("cart"))
+    assert shown(cluster, namespace) == f"{expected}/hooks/{namespace}/cart/github"
 
 
 def test_on_openshift_the_manifests_route_says_it_as_soon_as_it_has_a_host(openshift_cluster, tmp_path):
