@@ -225,8 +225,10 @@ void start_fail(struct start *s, enum journal_state state, enum outcome reason, 
 		  is_failure ? "the build cannot be started" : "no build is started", message);
 	note_line(s, reason, message);
 	waiters_notify(c->opt.waiters, s->change->seq, &item);
-	if (is_failure)
+	if (is_failure) {
+		controller_count_failure(c, s->change->host);
 		tell_event(s, EVENT_WARNING, "BuildTriggerFailed", message);
+	}
 	start_commit(s, &update);
 }
 

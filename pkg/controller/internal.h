@@ -80,3 +80,4 @@ void build_supersede(struct object *object, int64_t seq);
 void controller_metrics_init(struct controller *controller);
 void controller_count_reconcile(struct controller *controller, enum reconcile_result result);
 void controller_count_build(struct controller *controller, const char *provider, int64_t took_ms);
+void controller_count_failure(struct controller *controller, const char *provider);

@@ -24,6 +24,12 @@ static const struct metrics_family builds = {
 	.kind = METRICS_COUNTER,
 	.labels = {"provider"},
 };
+static const struct metrics_family failures = {
+	.name = "buildhook_builds_failed_total",
+	.help = "Changes whose build could not be started for good.",
+	.kind = METRICS_COUNTER,
+	.labels = {"provider"},
+};
 
 void controller_metrics_init(struct controller *c)
 {
@@ -67,4 +73,9 @@ void controller_count_build(struct controller *c, const char *provider, int64_t 
 	start_seconds.n_buckets = metrics_n_seconds;
 	metrics_add(metrics_get(c->opt.metrics, &builds, (const char *const[]){provider}), 1);
 	metrics_observe(metrics_get(c->opt.metrics, &start_seconds, NULL), (double)took_ms / 1000);
+}
+
+void controller_count_failure(struct controller *c, const char *provider)
+{
+	metrics_add(metrics_get(c->opt.metrics, &failures, (const char *const[]){provider}), 1);
 }
