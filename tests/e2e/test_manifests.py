@@ -101,33 +101,85 @@ def test_the_pods_pass_pod_security_restricted(cluster, path):
     assert refused.returncode != 0 and "violates PodSecurity" in refused.stderr
 
 
-def test_the_ingress_of_the_documentation_is_accepted(cluster):
-    (ingress,) = [s for s in SNIPPETS if "kind: Ingress" in s]
-    cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=textwrap.dedent(ingress))
-
-
-
-
-def test_what_the_documentation_adds_to_an_overlay_builds(tmp_path):
-    snippets = [yaml.safe_load(textwrap.dedent(s)) for s in SNIPPETS if re.match(r" +(images|components|- target):", s)]
-    snippets = [{"patches": s} if isinstance(s, list) else s for s in snippets]
-    assert [next(iter(s)) for s in snippets] == ["images", "patches", "components"]
+def overlay(tmp_path, base, components, **rest):
+    """A user's own overlay beside the others; returns the objects that it makes."""
     shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
-    file = tmp_path / "manifests" / "overlays" / "kubernetes" / "kustomization.yaml"
-    overlay = yaml.safe_load(file.read_text())
-    for snippet in snippets:
-        for key, value in snippet.items():
-            overlay[key] = overlay.get(key, []) + value
-    overlay["components"].append("../../components/custom-builds")
-    file.write_text(yaml.safe_dump(overlay))
-    built = subprocess.run([DEVCLUSTER, "kubectl", "kustomize", file.parent], check=True, capture_output=True).stdout
-    found = {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(built) if o}
+    folder = tmp_path / "manifests" / "overlays" / "mine"
+    folder.mkdir()
+    body = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"../{base}"],
+            "components": [f"../../components/{c}" for c in components], **rest}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(body))
+    built = subprocess.run([DEVCLUSTER, "kubectl", "kustomize", folder], check=True, capture_output=True).stdout
+    return {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(built) if o}
+
+
+def container_of(found):
     (container,) = found["StatefulSet", "buildhook"]["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example.com/tools/buildhook:1.0"
-    assert container["args"][-1] == "--public-url=https://hooks.example.com"
-    for kind in ("PodMonitor", "PrometheusRule"):
-        assert found[kind, "buildhook"]["metadata"]["namespace"] == "buildhook"
-    assert found["ClusterRole", "buildhook-custom-builds"]["rules"][0]["resources"] == ["builds/custom"]
+    return container
+
+
+def test_the_overlay_of_the_documentation_does_what_it_says(cluster, tmp_path):
+    (text,) = [s for s in SNIPPETS if "../kubernetes" in s]
+    (flag,) = [s for s in SNIPPETS if s.lstrip().startswith("- target:")]
+    body = yaml.safe_load(textwrap.dedent(text))
+    body["patches"] += yaml.safe_load(textwrap.dedent(flag))
+    found = overlay(tmp_path, "kubernetes", ["ingress", "monitoring"], images=body["images"], patches=body["patches"])
+    assert container_of(found)["image"] == "registry.example.com/tools/buildhook:1.0"
+    # Its own patches do not undo those of the overlay below.
+    assert container_of(found)["args"][-2:] == ["--backend=kubernetes", "--public-url=https://hooks.shop.example"]
+    assert ("ClusterRole", "buildhook-openshift") not in found
+    ingress = found["Ingress", "buildhook"]
+    assert ingress["spec"]["rules"][0]["host"] == ingress["spec"]["tls"][0]["hosts"][0] == "hooks.shop.example"
+    cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump(ingress))
+
+
+def test_each_component_is_documented():
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    assert {p.name for p in (ROOT / "manifests" / "components").iterdir()} == set(re.findall(r"^\| `([a-z-]+)` \| ", text, re.M))
+
+
+@pytest.mark.parametrize("component, served", [
+    ("ingress", True), ("ephemeral", True), ("single-namespace", True),
+    ("gateway", False), ("cert-manager", False), ("monitoring", False),
+])
+def test_a_component_is_accepted_strictly(cluster, tmp_path, component, served):
+    found = overlay(tmp_path, "kubernetes", [component])
+    base = {(o["kind"], o["metadata"]["name"]): o for o in objects("overlays/kubernetes")}
+    changed = [o for key, o in found.items() if base.get(key) != o]
+    assert changed
+    for body in changed:
+        if served or body["kind"] in ("StatefulSet", "Service"):
+            # A StatefulSet's volumes cannot be changed: a new one is what is asked for.
+            body["metadata"]["name"] += "-new"
+            cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump(body))
+        else:
+            assert body["apiVersion"] in ("gateway.networking.k8s.io/v1", "cert-manager.io/v1", "monitoring.coreos.com/v1")
+
+
+def test_one_namespace_needs_no_right_outside_it(cluster, tmp_path):
+    found = overlay(tmp_path, "kubernetes", ["single-namespace"])
+    assert not [key for key in found if key[0] == "ClusterRoleBinding"]
+    for name in ("buildhook", "buildhook-kubernetes"):
+        assert {k: sorted(v) for k, v in rights_of(found["Role", name]).items()} == {k: sorted(v) for k, v in RIGHTS[name].items()}
+        assert found["RoleBinding", name]["roleRef"]["kind"] == "Role"
+    assert "--namespace=$(POD_NAMESPACE)" in container_of(found)["args"]
+
+
+def test_without_a_volume_the_journal_stays_below_the_limit(tmp_path):
+    found = overlay(tmp_path, "openshift", ["ephemeral"])
+    spec = found["StatefulSet", "buildhook"]["spec"]
+    assert "volumeClaimTemplates" not in spec
+    (volume,) = [v for v in spec["template"]["spec"]["volumes"] if v["name"] == "journal"]
+    assert volume["emptyDir"]["sizeLimit"] == "512Mi" and "--journal-size=256MiB" in container_of(found)["args"]
+    assert [v for v in spec["template"]["spec"]["volumes"] if v["name"] == "tls"]
+
+
+def test_every_object_says_its_version(tmp_path):
+    for body in objects("overlays/kubernetes"):
+        labels = body["metadata"].get("labels", {})
+        assert labels.get("app.kubernetes.io/part-of") == "buildhook", body["metadata"]["name"]
+        if body["kind"] not in ("ClusterRole", "Namespace"):
+            assert {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component", "app.kubernetes.io/version"} <= set(labels)
 
 
 def test_alerts_ask_for_metrics_that_there_are():
