@@ -224,6 +224,14 @@ static bool is_good_enough(struct entry *entry, int64_t max_age_ms)
 	return true;
 }
 
+bool kube_secrets_is_asked(struct kube_secrets *secrets, const char *namespace_, const char *name)
+{
+	const struct entry *entry = find_entry(secrets, namespace_, name);
+
+	return entry && (entry->call ||
+			 (entry->was_asked && now_of(secrets) - entry->asked_ms < MIN_INTERVAL_MS));
+}
+
 struct kube_secret_lookup *kube_secrets_fetch(struct kube_secrets *secrets, const char *namespace_,
 					      const char *name, int64_t max_age_ms,
 					      kube_secret_fn fn, void *arg)
@@ -300,7 +308,10 @@ static void on_sweep(void *arg)
 	struct entry *entry, *next;
 
 	HASH_ITER (hh, secrets->entries, entry, next) {
-		if (!entry->lookups && !entry->call && now_of(secrets) - entry->used_ms > UNUSED_MS)
+		int64_t keep_ms =
+			entry->value.known.state == KUBE_SECRET_PRESENT ? UNUSED_MS : SWEEP_MS;
+
+		if (!entry->lookups && !entry->call && now_of(secrets) - entry->used_ms > keep_ms)
 			free_entry(entry);
 	}
 	timer_start(secrets->opt.clock, &secrets->sweep, SWEEP_MS, on_sweep, secrets);

@@ -93,6 +93,8 @@ struct kube_secret_lookup *kube_secrets_fetch(struct kube_secrets *secrets, cons
 					      const char *name, int64_t max_age_ms,
 					      kube_secret_fn fn, void *arg);
 void kube_secrets_cancel(struct kube_secret_lookup *lookup);
+/* A fetch now would send no request: one is under way, or was sent less than 1 s ago. */
+bool kube_secrets_is_asked(struct kube_secrets *secrets, const char *namespace_, const char *name);
 
 /* The answer (a Secret) to a write of ours enters the cache at once. */
 void kube_secrets_put_written(struct kube_secrets *secrets, const cJSON *doc);

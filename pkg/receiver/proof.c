@@ -1,97 +1,39 @@
 /*
- * Who sent it? The hook's Secrets are fetched where they are not fresh, before the body is read. A
- * proof that fails is tried once more with Secrets that were fetched anew, so that a changed secret
- * works at its next delivery.
+ * Who sent it? Secrets that are not fresh are fetched while the body comes. A proof that fails is
+ * tried once more with Secrets that were fetched again, so that a changed secret works at its next
+ * delivery.
+ *
+ * A delivery to a hook that does not exist takes the same way: it waits for a Secret that does not
+ * exist (lookup.h), its body is hashed with a key that nobody has, and it is refused at the same
+ * moment. (CONTRACT 3: the same bytes at the same time, whatever the cause.)
  */
-#include "receiver/exchange.h"
+#include "receiver/proof.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "crypto/crypto.h"
+#include "receiver/admit.h"
+#include "receiver/budget.h"
+#include "receiver/lookup.h"
+#include "receiver/notes.h"
 
-#include <assert.h>
-#include <stdio.h>
-
-/* From the last byte of the body to a 401, whatever its cause: it tells nobody what there is. */
-#define REFUSAL_MS      500
-#define MAX_GIVEN_BYTES (KUBE_SECRET_MAX_BYTES + 1)
-/* An API server that is slower than this cannot be asked: what was known goes on counting. */
-#define LOOKUP_MS      2000
+/* From the last byte of the body to a refusal. */
+#define REFUSAL_MS 500
+/* The same where the API server did not answer before REFUSAL_MS, and for how long it may be asked.
+ * There are only these two moments, so that the time of one answer of it does not show. */
+#define LATE_REFUSAL_MS 2000
+/* How long it may be asked where it did not answer others. */
 #define DOWN_LOOKUP_MS 250
-/* A delivery and its connection by themselves. */
-#define DELIVERY_BYTES (20 * 1024)
-/* What the connection has read of a large body that waits to be read. */
-#define WAITING_BYTES (32 * 1024)
-/* What a payload's reader takes out of it, at most: the files and commits of a push. */
-#define MAX_READ_BYTES (256 * 1024)
-/* Held back before its Secrets are here. More is streamed, and waits for them. */
-#define MAX_EARLY_BYTES (MAX_KEPT_BYTES / 2)
-/* A body that waits for its Secrets is read no sooner where there are none, so that its time tells
- * nothing either. */
-#define STREAM_DELAY_MS 100
+/* From the head to the first byte that is read of a body that had to wait for its Secrets: more
+ * than they usually take, so that the time they took does not show. */
+#define RESUME_MS 100
+/* A body is paused before it outgrows what may be kept of it: a piece of it has 64 KiB at most. */
+#define MAX_EARLY_BYTES (MAX_KEPT_BYTES - 64 * 1024)
+#define MAX_GIVEN_BYTES (KUBE_SECRET_MAX_BYTES + 1)
 
-static const struct buildconfig_hook *find_hook(const struct exchange *x)
-{
-	const struct buildconfig *bc = exchange_buildconfig(x);
-
-	/* Whom it is for must not show, not even in the time that Secrets take. */
-	if (x->is_unsigned_ping)
-		return NULL;
-	if (!bc || bc->is_ignored || bc->is_deleting || !bc->hooks[x->route.type].exists)
-		return NULL;
-	return &bc->hooks[x->route.type];
-}
-
-static void drop_secrets(struct exchange *x)
-{
-	for (size_t i = 0; i < x->n_secrets; i++)
-		mem_wipe(&x->secrets[i].p, x->secrets[i].n);
-	x->n_secrets = 0;
-}
-
-static void keep_secret(struct exchange *x, struct str value)
-{
-	if (value.n == 0)
-		return;
-	/* A hook's secrets, with a previous value each. */
-	assert(x->n_secrets < ARRAY_LEN(x->secrets));
-	x->secrets[x->n_secrets++] = str_range(str_dup(value), value.n);
-}
-
-static void keep_reference(struct exchange *x, const struct buildconfig *bc, const char *name)
-{
-	struct receiver *r = x->receiver;
-	const struct kube_secret *secret = kube_secrets_peek(r->opt.secrets, bc->namespace_, name);
-
-	if (secret->state == KUBE_SECRET_UNKNOWN)
-		x->cannot_ask = true;
-	/* Found missing by a delivery: the reconciler makes it again. */
-	if (secret->state == KUBE_SECRET_MISSING)
-		queue_add(r->opt.queue, x->key);
-	if (secret->state != KUBE_SECRET_PRESENT ||
-	    kube_secret_is_former(secret, bc->name, bc->uid))
-		return;
-	keep_secret(x, secret->value);
-	if (secret->previous_until_ms > clock_wall_ms(r->opt.clock))
-		keep_secret(x, secret->previous);
-}
-
-static void collect_secrets(struct exchange *x)
-{
-	const struct buildconfig_hook *hook = find_hook(x);
-	const struct buildconfig *bc = exchange_buildconfig(x);
-
-	drop_secrets(x);
-	x->cannot_ask = x->is_late;
-	(void)snprintf(x->uid, sizeof(x->uid), "%s", bc ? bc->uid : "");
-	if (!bc || !hook)
-		return;
-	for (size_t i = 0; i < hook->n_secrets; i++) {
-		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
-			keep_secret(x, str_of(hook->secrets[i].text));
-		else
-			keep_reference(x, bc, hook->secrets[i].text);
-	}
-}
+/* Hashes bodies where there is no secret. What it proves is refused. */
+static const struct str no_secret = {
+	"0000000000000000000000000000000000000000000000000000000000000000", 64};
 
 static int hex_digit(char c)
 {
@@ -102,7 +44,7 @@ static int hex_digit(char c)
 }
 
 /* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is
- * ever decoded. What is longer than any secret stays so. */
+ * ever decoded. What is longer than any secret stays longer. */
 static struct str decode_secret(struct str s, char out[MAX_GIVEN_BYTES])
 {
 	size_t n = 0;
@@ -122,16 +64,16 @@ static struct str decode_secret(struct str s, char out[MAX_GIVEN_BYTES])
 }
 
 /* Every secret is compared. */
-static bool is_in_path(const struct exchange *x)
+static bool is_in_path(const struct delivery *d, const struct str *secrets, size_t n)
 {
 	char text[MAX_GIVEN_BYTES];
-	struct str given = decode_secret(x->route.secret, text);
+	struct str given = decode_secret(d->route.secret, text);
 	bool is_equal = false;
 
-	if (x->route.kind != ROUTE_OPENSHIFT)
+	if (d->route.kind != ROUTE_OPENSHIFT)
 		return false;
-	for (size_t i = 0; i < x->n_secrets; i++)
-		is_equal |= crypto_equal(x->secrets[i], given);
+	for (size_t i = 0; i < n; i++)
+		is_equal |= crypto_equal(secrets[i], given);
 	explicit_bzero(text, given.n);
 	return is_equal;
 }
@@ -141,291 +83,211 @@ static struct str find_header(const void *arg, const char *name, size_t *n)
 	return http_header(arg, name, n);
 }
 
-/*
- * What is kept to be proved anew, and what the reader may have taken out of it, counts as it comes:
- * a request that only says how long it is takes nothing from others. The same for a hook that does
- * not exist. False when all requests together hold too much.
- */
-static bool count_held(struct exchange *x)
+static void drop_kept(struct delivery *d)
 {
-	struct receiver *r = x->receiver;
-	uint64_t read = x->read_bytes < MAX_READ_BYTES ? x->read_bytes : MAX_READ_BYTES;
-	uint64_t waiting = !x->is_kept && !x->delivery && !x->is_complete ? WAITING_BYTES : 0;
-	uint64_t held = DELIVERY_BYTES + waiting + x->kept.len + read;
-
-	r->held_bytes += held - x->held_bytes;
-	x->held_bytes = held;
-	return r->held_bytes <= r->opt.max_buffer_bytes;
+	buf_release(&d->kept);
+	d->is_kept = false;
 }
 
-static void drop_kept(struct exchange *x)
+/* Reads the body from its beginning with the secrets that are known now. */
+static void start_reading(struct delivery *d)
 {
-	buf_release(&x->kept);
-	x->is_kept = false;
-}
-
-/* The body is not proved again. */
-static void end_proof(struct exchange *x)
-{
-	drop_kept(x);
-	(void)count_held(x);
-}
-
-static void start_reading(struct exchange *x)
-{
-	const struct buildconfig_hook *hook = find_hook(x);
+	const struct buildconfig_hook *hook = lookup_find_hook(d);
 	struct hook_request request = {
-		.type = x->route.type,
+		.type = d->route.type,
 		.header = find_header,
-		.header_arg = x->request,
-		.secrets = x->secrets,
-		.n_secrets = x->n_secrets,
-		.now_ms = clock_wall_ms(x->receiver->opt.clock),
+		.header_arg = d->request,
+		.now_ms = clock_wall_ms(d->receiver->opt.clock),
 		.allow_env = hook && hook->allow_env,
 	};
 
-	hook_delivery_free(x->delivery);
-	collect_secrets(x);
-	request.n_secrets = x->n_secrets;
-	x->is_path_proven = is_in_path(x);
-	request.is_path_proven = x->is_path_proven;
-	x->delivery = hook_delivery_new(&request);
-	if (x->is_kept)
-		hook_delivery_feed(x->delivery, buf_str(&x->kept));
+	lookup_collect(d);
+	request.secrets = d->n_secrets > 0 ? d->secrets : &no_secret;
+	request.n_secrets = d->n_secrets > 0 ? d->n_secrets : 1;
+	d->is_path_proven = is_in_path(d, request.secrets, request.n_secrets);
+	request.is_path_proven = d->is_path_proven;
+	hook_delivery_free(d->payload);
+	d->payload = hook_delivery_new(&request);
+	d->host = hook_delivery_host(d->payload);
+	if (d->is_kept)
+		hook_delivery_feed(d->payload, buf_str(&d->kept));
 }
 
-/* While the body came, the BuildConfig may have gone, and another taken its name. */
-static bool is_still_there(const struct exchange *x)
+/* While the body came, the BuildConfig may have been deleted, and another may have got its name. */
+static bool is_still_there(const struct delivery *d)
 {
-	return find_hook(x) && strcmp(exchange_buildconfig(x)->uid, x->uid) == 0;
+	return lookup_find_hook(d) && strcmp(delivery_buildconfig(d)->uid, d->uid) == 0;
 }
 
-static bool holds(struct exchange *x)
+static bool holds(struct delivery *d)
 {
-	bool is_proven = hook_delivery_holds(x->delivery);
+	bool is_proven = hook_delivery_holds(d->payload);
 
-	return x->is_known && is_still_there(x) && is_proven &&
-	       (x->route.kind == ROUTE_HOOK || x->is_path_proven);
+	return d->is_known && d->n_secrets > 0 && is_still_there(d) && is_proven &&
+	       (d->route.kind == ROUTE_HOOK || d->is_path_proven);
+}
+
+static const char *refusal_of(const struct delivery *d)
+{
+	if (!d->is_known)
+		return "no such webhook";
+	if (!is_still_there(d))
+		return "the webhook was removed while the delivery came";
+	if (d->n_secrets == 0)
+		return "the webhook has no usable secret";
+	if (d->route.kind == ROUTE_OPENSHIFT && !d->is_path_proven)
+		return "the secret in the URL is not the webhook's";
+	return hook_delivery_refusal(d->payload);
+}
+
+/* What stands in the place of a name that does not exist may be a secret: it is not logged. */
+static void log_refusal(const struct delivery *d)
+{
+	const struct buildconfig *bc = delivery_buildconfig(d);
+
+	log_msg(d->is_known ? LOG_INFO : LOG_DEBUG, "receiver", "delivery refused",
+		LOG_FIELD("namespace", bc ? bc->namespace_ : NULL),
+		LOG_FIELD("name", bc ? bc->name : NULL),
+		LOG_FIELD("type", hook_type_name(d->route.type)),
+		LOG_FIELD("provider", hook_host_name(d->host)), LOG_FIELD("error", refusal_of(d)));
 }
 
 static void on_refusal_due(void *arg)
 {
-	struct exchange *x = arg;
+	struct delivery *d = arg;
 
-	if (x->cannot_ask)
-		exchange_unavailable(
-			x,
+	if (d->cannot_ask)
+		delivery_unavailable(
+			d,
 			"the secret cannot be checked now, because the API server does not answer; "
 			"send the delivery again");
 	else
-		exchange_refuse(x);
+		delivery_refuse(d);
 }
 
-static const char *refusal_of(const struct exchange *x)
+static void refuse(struct delivery *d)
 {
-	if (!is_still_there(x))
-		return "the webhook was removed while the delivery came";
-	if (x->n_secrets == 0)
-		return "the webhook has no usable secret";
-	if (x->route.kind == ROUTE_OPENSHIFT && !x->is_path_proven)
-		return "the secret in the URL is not the webhook's";
-	return hook_delivery_refusal(x->delivery);
+	int64_t took_ms = clock_mono_ms(d->receiver->opt.clock) - d->body_end_ms;
+	int64_t due_ms = took_ms <= REFUSAL_MS ? REFUSAL_MS : LATE_REFUSAL_MS;
+
+	/* Known or not: while the API server is down, "no" would be a guess. */
+	d->cannot_ask |= !kube_client_is_up(d->receiver->opt.client);
+	log_refusal(d);
+	if (d->is_known && !d->cannot_ask)
+		note_refusal(d, refusal_of(d));
+	hook_delivery_free(TAKE(d->payload));
+	d->read_bytes = 0;
+	drop_kept(d);
+	(void)budget_count(d, 0);
+	delivery_enter(d, PHASE_REFUSE);
+	delivery_set_timer(d, due_ms - took_ms, on_refusal_due);
 }
 
-static void note_refusal(struct exchange *x)
+static int64_t lookup_ms(const struct delivery *d)
 {
-	const struct buildconfig *bc = exchange_buildconfig(x);
-	struct hook_activity *activity;
-
-	log_msg(x->is_known ? LOG_INFO : LOG_DEBUG, "receiver", "delivery refused",
-		LOG_FIELD_STR("namespace", x->route.namespace_),
-		LOG_FIELD_STR("name", x->route.name),
-		LOG_FIELD("type", hook_type_name(x->route.type)),
-		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
-		LOG_FIELD("error", x->is_known ? refusal_of(x) : "no such webhook"));
-	if (!bc || !x->is_known || x->cannot_ask)
-		return;
-	activity = activity_get(x->receiver->opt.activity, bc->uid, x->route.type);
-	activity->refused++;
-	activity->refused_ms = clock_wall_ms(x->receiver->opt.clock);
-	(void)snprintf(activity->refused_why, sizeof(activity->refused_why), "%s", refusal_of(x));
-	if (!activity->is_dirty)
-		queue_add(x->receiver->opt.queue, x->key);
-	activity->is_dirty = true;
+	return kube_client_is_up(d->receiver->opt.client) ? LATE_REFUSAL_MS : DOWN_LOOKUP_MS;
 }
 
-static void refuse(struct exchange *x)
-{
-	struct clock *clock = x->receiver->opt.clock;
-	int64_t wait_ms = x->body_end_ms + REFUSAL_MS - clock_mono_ms(clock);
+static void on_fetched_again(struct delivery *d);
 
-	/* Known or not: while nobody can be asked, "no" would be a guess. */
-	x->cannot_ask |= !kube_client_is_up(x->receiver->opt.client);
-	note_refusal(x);
-	hook_delivery_free(TAKE(x->delivery));
-	x->read_bytes = 0;
-	end_proof(x);
-	timer_start(clock, &x->timer, wait_ms > 0 ? wait_ms : 0, on_refusal_due, x);
+/* The body is complete. */
+static void decide(struct delivery *d)
+{
+	if (holds(d)) {
+		drop_kept(d);
+		(void)budget_count(d, 0);
+		admit(d);
+	} else if (d->phase != PHASE_DECIDE && d->is_kept) {
+		int64_t took_ms = clock_mono_ms(d->receiver->opt.clock) - d->body_end_ms;
+
+		delivery_enter(d, PHASE_DECIDE);
+		lookup_start(d, 0, lookup_ms(d) - took_ms, true, on_fetched_again);
+	} else {
+		refuse(d);
+	}
 }
 
-static void fetch_secrets(struct exchange *x, int64_t max_age_ms);
-
-static void decide(struct exchange *x)
+static void on_fetched_again(struct delivery *d)
 {
-	if (holds(x)) {
-		end_proof(x);
-		admit(x);
+	start_reading(d);
+	decide(d);
+}
+
+static void on_resume_due(void *arg)
+{
+	struct delivery *d = arg;
+
+	d->is_paused = false;
+	http_resume(d->request);
+}
+
+static void on_secrets(struct delivery *d)
+{
+	start_reading(d);
+	if (d->body_end_ms >= 0) {
+		decide(d);
 		return;
 	}
-	if (x->is_unsigned_ping) {
-		exchange_answer(x, 200, OUTCOME_PING, "the webhook's address is right");
-		return;
-	}
-	if (x->is_known && !x->is_refetched && x->is_kept) {
-		x->is_refetched = true;
-		fetch_secrets(x, 0);
-		return;
-	}
-	refuse(x);
+	delivery_enter(d, PHASE_BODY);
+	if (d->is_paused)
+		delivery_set_timer(d,
+				   d->began_ms + RESUME_MS - clock_mono_ms(d->receiver->opt.clock),
+				   on_resume_due);
 }
 
-static void on_stream_due(void *arg)
+static void pause_body(struct delivery *d)
 {
-	struct exchange *x = arg;
-
-	http_resume(x->request);
+	d->is_paused = true;
+	http_pause(d->request);
 }
 
-static void on_secrets(struct exchange *x)
+static void refuse_for_now(struct delivery *d)
 {
-	int64_t wait_ms = x->began_ms + STREAM_DELAY_MS - clock_mono_ms(x->receiver->opt.clock);
+	delivery_unavailable(d, "too many deliveries are being received; send it again later");
+}
 
-	start_reading(x);
-	if (x->is_complete)
-		decide(x);
-	else if (!x->is_kept && wait_ms > 0)
-		timer_start(x->receiver->opt.clock, &x->timer, wait_ms, on_stream_due, x);
+void proof_begin(struct delivery *d)
+{
+	int64_t length = d->request->content_length;
+
+	/* Answered like this on every path, so that its answer shows nothing. */
+	if (hook_is_unsigned_ping(&(struct hook_request){
+		    .type = d->route.type, .header = find_header, .header_arg = d->request})) {
+		delivery_answer(d, 200, OUTCOME_PING, "the webhook's address is right");
+		return;
+	}
+	d->is_kept = length <= MAX_EARLY_BYTES;
+	d->kept = (struct buf)BUF_INIT(MAX_KEPT_BYTES);
+	d->is_known = lookup_find_hook(d) != NULL;
+	/* A body that is too large to be proved twice is proved with fresh Secrets. */
+	if (!d->is_kept)
+		pause_body(d);
+	if (budget_count(d, d->is_kept && length > 0 ? (uint64_t)length : 0))
+		/* A body that may have to wait waits for all hooks alike. */
+		lookup_start(d, d->is_kept ? d->receiver->opt.secret_ttl_ms : 1, lookup_ms(d),
+			     !d->is_kept || length < 0, on_secrets);
 	else
-		http_resume(x->request);
+		refuse_for_now(d);
 }
 
-static void on_secret(void *arg, const struct kube_secret *secret, const struct err *error)
+void proof_feed(struct delivery *d, struct str bytes)
 {
-	struct lookup *lookup = arg;
-	struct exchange *x = lookup->exchange;
-
-	(void)secret;
-	(void)error; /* what was known goes on counting */
-	lookup->handle = NULL;
-	if (--x->n_lookups > 0)
-		return;
-	timer_stop(x->receiver->opt.clock, &x->timer);
-	on_secrets(x);
+	d->read_bytes += bytes.n;
+	if (d->is_kept)
+		buf_put_str(&d->kept, bytes);
+	if (d->kept.overflow)
+		drop_kept(d);
+	if (d->phase == PHASE_SECRETS && d->kept.len > MAX_EARLY_BYTES)
+		pause_body(d);
+	if (!budget_count(d, 0))
+		refuse_for_now(d);
+	else if (d->payload)
+		hook_delivery_feed(d->payload, bytes);
 }
 
-static void cancel_lookups(struct exchange *x)
+void proof_end(struct delivery *d)
 {
-	for (size_t i = 0; i < ARRAY_LEN(x->lookups); i++)
-		kube_secrets_cancel(TAKE(x->lookups[i].handle));
-	x->n_lookups = 0;
-}
-
-static void on_lookups_late(void *arg)
-{
-	struct exchange *x = arg;
-
-	cancel_lookups(x);
-	x->is_late = true;
-	x->is_refetched = true;
-	on_secrets(x);
-}
-
-/* Goes on in on_secrets(), at once where nothing has to be asked. */
-static void fetch_secrets(struct exchange *x, int64_t max_age_ms)
-{
-	struct receiver *r = x->receiver;
-	const struct buildconfig_hook *hook = find_hook(x);
-	const struct buildconfig *bc = exchange_buildconfig(x);
-
-	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
-		const struct buildconfig_secret *s = &hook->secrets[i];
-		const struct kube_secret *known;
-
-		if (s->kind == BUILDCONFIG_SECRET_INLINE)
-			continue;
-		known = kube_secrets_peek(r->opt.secrets, bc->namespace_, s->text);
-		if (max_age_ms > 0 && known->state != KUBE_SECRET_UNKNOWN &&
-		    clock_mono_ms(r->opt.clock) - known->fetched_ms < max_age_ms)
-			continue;
-		x->lookups[i].exchange = x;
-		x->lookups[i].handle = kube_secrets_fetch(r->opt.secrets, bc->namespace_, s->text,
-							  max_age_ms, on_secret, &x->lookups[i]);
-		x->n_lookups++;
-	}
-	if (x->n_lookups == 0)
-		on_secrets(x);
-	else
-		timer_start(r->opt.clock, &x->timer,
-			    kube_client_is_up(r->opt.client) ? LOOKUP_MS : DOWN_LOOKUP_MS,
-			    on_lookups_late, x);
-}
-
-static void refuse_for_now(struct exchange *x)
-{
-	exchange_unavailable(x, "too many deliveries are being received; send it again later");
-}
-
-void proof_begin(struct exchange *x)
-{
-	const struct receiver *r = x->receiver;
-	int64_t length = x->request->content_length;
-	uint64_t expected;
-
-	x->is_kept = length <= MAX_KEPT_BYTES;
-	x->kept = (struct buf)BUF_INIT(MAX_KEPT_BYTES);
-	expected = x->is_kept && length > 0 ? (uint64_t)length : 0;
-	if (!count_held(x) || r->held_bytes + expected > r->opt.max_buffer_bytes) {
-		refuse_for_now(x);
-		return;
-	}
-	x->is_unsigned_ping = hook_is_unsigned_ping(&(struct hook_request){
-		.type = x->route.type, .header = find_header, .header_arg = x->request});
-	x->is_known = find_hook(x) != NULL;
-	/* A body too large to be proved twice is proved with fresh Secrets. */
-	if (!x->is_kept)
-		http_pause(x->request);
-	fetch_secrets(x, x->is_kept ? r->opt.secret_ttl_ms : 1);
-}
-
-void proof_feed(struct exchange *x, struct str bytes)
-{
-	x->read_bytes += bytes.n;
-	if (x->is_kept)
-		buf_put_str(&x->kept, bytes);
-	if (x->kept.overflow)
-		drop_kept(x);
-	if (!count_held(x))
-		refuse_for_now(x);
-	else if (x->delivery)
-		hook_delivery_feed(x->delivery, bytes);
-	else if (x->kept.len > MAX_EARLY_BYTES)
-		http_pause(x->request);
-}
-
-void proof_end(struct exchange *x)
-{
-	x->is_complete = true;
-	x->body_end_ms = clock_mono_ms(x->receiver->opt.clock);
-	if (x->delivery)
-		decide(x);
-}
-
-void proof_release(struct exchange *x)
-{
-	cancel_lookups(x);
-	hook_delivery_free(x->delivery);
-	drop_secrets(x);
-	buf_release(&x->kept);
-	x->receiver->held_bytes -= x->held_bytes;
-	timer_stop(x->receiver->opt.clock, &x->timer);
+	d->body_end_ms = clock_mono_ms(d->receiver->opt.clock);
+	if (d->phase == PHASE_BODY)
+		decide(d);
 }

@@ -1,106 +1,14 @@
-#include "receiver/exchange.h"
+/* The handler of the HTTP server: the checks that come before the proof. */
+#include "receiver/receiver.h"
 
-#include "base/log.h"
+#include "base/mem.h"
+#include "receiver/proof.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <utlist.h>
 
 static const char about[] =
 	"This is buildhook, a receiver of Git webhooks that start builds. Webhooks are posted to "
 	"/hooks/NAMESPACE/NAME/TYPE.\n";
-
-static const struct metrics_family deliveries = {
-	.name = "buildhook_deliveries_total",
-	.help = "Answers given to requests to a webhook.",
-	.kind = METRICS_COUNTER,
-	.labels = {"type", "provider", "verdict", "reason"},
-};
-
-const struct buildconfig *exchange_buildconfig(const struct exchange *x)
-{
-	return kube_store_find(x->receiver->opt.store, x->key);
-}
-
-static void free_exchange(struct exchange *x)
-{
-	struct receiver *r = x->receiver;
-
-	wait_release(x);
-	proof_release(x);
-	DL_DELETE(r->exchanges, x);
-	r->n_exchanges--;
-	mem_wipe_str(&x->path); /* may hold a secret */
-	free(x);
-}
-
-void exchange_log(const struct exchange *x, const char *reason, const char *build,
-		  const char *detail)
-{
-	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD_STR("namespace", x->route.namespace_),
-		LOG_FIELD_STR("name", x->route.name),
-		LOG_FIELD("type", hook_type_name(x->route.type)),
-		LOG_FIELD("provider", hook_host_name(hook_delivery_host(x->delivery))),
-		LOG_FIELD("delivery", x->delivery_id), LOG_FIELD("build", build),
-		LOG_FIELD("reason", reason), LOG_FIELD("detail", detail));
-}
-
-/* The request is answered by the caller, right after: answering frees nothing of ours. */
-static struct http_request *end(struct exchange *x, const char *verdict, const char *reason)
-{
-	struct receiver *r = x->receiver;
-	const char *const labels[] = {hook_type_name(x->route.type),
-				      hook_host_name(hook_delivery_host(x->delivery)),
-				      x->is_dry_run ? "dry-run" : verdict, reason};
-
-	metrics_add(metrics_get(r->opt.metrics, &deliveries, labels), 1);
-	metrics_observe(r->seconds, (double)(clock_mono_ms(r->opt.clock) - x->began_ms) / 1000);
-	return x->request;
-}
-
-void exchange_answer(struct exchange *x, int code, enum outcome reason, const char *message)
-{
-	const char *verdict = code == 202 ? "queued" : code == 200 ? "ignored" : "invalid";
-
-	answer_status(end(x, reason == OUTCOME_START ? "started" : verdict, outcome_name(reason)),
-		      code, outcome_name(reason), message, x->delivery_id);
-	free_exchange(x);
-}
-
-void exchange_answer_build(struct exchange *x, struct str json, const char *warning)
-{
-	answer_build(end(x, "started", ""), json, warning, x->delivery_id);
-	free_exchange(x);
-}
-
-void exchange_refuse(struct exchange *x)
-{
-	answer_refused(end(x, "refused", ""), hook_type_name(x->route.type), x->route.name);
-	free_exchange(x);
-}
-
-void exchange_unavailable(struct exchange *x, const char *message)
-{
-	answer_status(end(x, "unavailable", ""), 503, "", message, x->delivery_id);
-	free_exchange(x);
-}
-
-static struct exchange *new_exchange(struct receiver *r, struct http_request *request)
-{
-	struct exchange *x = mem_new(1, sizeof(*x));
-
-	x->receiver = r;
-	x->request = request;
-	x->path = str_dup(request->path);
-	x->began_ms = clock_mono_ms(r->opt.clock);
-	route_parse(&x->route, str_of(x->path));
-	(void)snprintf(x->key, sizeof(x->key), "%.*s/%.*s", STR_ARG(x->route.namespace_),
-		       STR_ARG(x->route.name));
-	DL_APPEND(r->exchanges, x);
-	r->n_exchanges++;
-	request->user = x;
-	return x;
-}
 
 static void answer_root(struct http_request *request)
 {
@@ -128,16 +36,15 @@ static bool is_encoded(const struct http_request *request)
 	return !str_empty(http_header(request, "Content-Encoding", &n)) || n > 1;
 }
 
-/* The checks that come before the proof, in the order in which they are promised. */
-static bool is_answered_early(struct http_request *request)
+/* The checks before the proof, in the order of CONTRACT 3. */
+static bool is_answered_early(struct http_request *request, const struct route *route)
 {
 	struct str method = request->method;
-	struct route route;
 
-	route_parse(&route, request->path);
-	if (route.kind == ROUTE_ROOT && (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"))))
+	if (route->kind == ROUTE_ROOT &&
+	    (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"))))
 		answer_root(request);
-	else if (route.kind != ROUTE_HOOK && route.kind != ROUTE_OPENSHIFT)
+	else if (route->kind != ROUTE_HOOK && route->kind != ROUTE_OPENSHIFT)
 		answer_status(request, 404, "",
 			      "no such path; webhooks are posted to /hooks/NAMESPACE/NAME/TYPE, "
 			      "where TYPE is "
@@ -158,15 +65,17 @@ static bool is_answered_early(struct http_request *request)
 static void on_head(void *arg, struct http_request *request)
 {
 	struct receiver *r = arg;
-	const char *why;
+	struct route route;
+	const char *why = NULL;
 
-	if (is_answered_early(request))
+	route_parse(&route, request->path);
+	if (is_answered_early(request, &route))
 		return;
 	why = not_now(r);
 	if (why)
-		exchange_unavailable(new_exchange(r, request), why);
+		delivery_unavailable(delivery_new(r, request, &route), why);
 	else
-		proof_begin(new_exchange(r, request));
+		proof_begin(delivery_new(r, request, &route));
 }
 
 static void on_body(void *arg, struct http_request *request, struct str bytes)
@@ -183,11 +92,9 @@ static void on_end(void *arg, struct http_request *request)
 
 static void on_abort(void *arg, struct http_request *request)
 {
-	struct exchange *x = request->user;
-
 	(void)arg;
-	if (x)
-		free_exchange(x);
+	if (request->user)
+		delivery_free(request->user);
 }
 
 struct http_handler receiver_handler(struct receiver *r)
@@ -202,7 +109,7 @@ void receiver_drain(struct receiver *r)
 
 size_t receiver_in_flight(const struct receiver *r)
 {
-	return r->n_exchanges;
+	return r->n_deliveries;
 }
 
 struct receiver *receiver_new(const struct receiver_options *options)
@@ -225,6 +132,6 @@ void receiver_free(struct receiver *r)
 {
 	if (!r)
 		return;
-	assert(!r->exchanges);
+	assert(!r->deliveries);
 	free(r);
 }

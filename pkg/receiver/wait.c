@@ -1,113 +1,117 @@
 /* What became of the changes that were stored: the builds, as far as they start in time. */
-#include "receiver/exchange.h"
+#include "receiver/wait.h"
+
+#include "base/mem.h"
+#include "receiver/notes.h"
 
 #include <stdio.h>
 
-static const struct change *find_told(const struct exchange *x, enum progress_kind kind)
+static const struct delivery_start *find_progress(const struct delivery *d, enum progress_kind kind)
 {
-	for (size_t i = 0; i < x->n_changes; i++)
-		if (!x->changes[i].is_duplicate && x->changes[i].is_told &&
-		    x->changes[i].told == kind)
-			return &x->changes[i];
+	for (size_t i = 0; i < d->n_starts; i++)
+		if (!d->starts[i].is_duplicate && d->starts[i].has_progress &&
+		    d->starts[i].progress == kind)
+			return &d->starts[i];
 	return NULL;
 }
 
-static bool has_json(const struct exchange *x)
+static bool has_json(const struct delivery *d)
 {
-	for (size_t i = 0; i < x->n_changes; i++)
-		if (x->changes[i].json)
+	for (size_t i = 0; i < d->n_starts; i++)
+		if (d->starts[i].json)
 			return true;
 	return false;
 }
 
-static bool is_waiting(const struct exchange *x)
+static bool is_waiting(const struct delivery *d)
 {
-	for (size_t i = 0; i < x->n_changes; i++)
-		if (!x->changes[i].is_duplicate && !x->changes[i].is_told)
+	for (size_t i = 0; i < d->n_starts; i++)
+		if (!d->starts[i].is_duplicate && !d->starts[i].has_progress)
 			return true;
 	return false;
 }
 
 /* The other builds of a push that moved several refs, and what the payload's reader had to leave
  * out. */
-static void put_warning(struct buf *out, const struct exchange *x, const struct change *shown)
+static void put_warning(struct buf *out, const struct delivery *d,
+			const struct delivery_start *shown)
 {
-	for (size_t i = 0; i < x->n_changes; i++) {
-		const struct change *change = &x->changes[i];
+	for (size_t i = 0; i < d->n_starts; i++) {
+		const struct delivery_start *start = &d->starts[i];
 
-		if (change != shown && change->is_told && change->told == PROGRESS_STARTED)
-			buf_printf(out, "%s%s", out->len ? ", " : "also started: ", change->build);
-		if (change != shown && !change->is_duplicate &&
-		    (!change->is_told || change->told == PROGRESS_WAITING))
+		if (start != shown && start->has_progress && start->progress == PROGRESS_STARTED)
+			buf_printf(out, "%s%s", out->len ? ", " : "also started: ", start->build);
+		if (start != shown && !start->is_duplicate &&
+		    (!start->has_progress || start->progress == PROGRESS_WAITING))
 			buf_printf(out, "%sa build of %s waits", out->len ? "; " : "",
-				   change->from->ref);
+				   start->from->ref);
 	}
-	if (x->event->warning)
-		buf_printf(out, "%s%s", out->len ? "; " : "", x->event->warning);
+	if (d->event->warning)
+		buf_printf(out, "%s%s", out->len ? "; " : "", d->event->warning);
 }
 
-static void answer_started(struct exchange *x, const struct change *change, struct str json)
+static void answer_started(struct delivery *d, const struct delivery_start *start, struct str json)
 {
 	CLEANUP(buf_release) struct buf warning = BUF_INIT(ANSWER_MAX_BYTES);
 	char message[400];
 
-	put_warning(&warning, x, change);
-	exchange_log(x, "", change->build, NULL);
+	put_warning(&warning, d, start);
+	delivery_log(d, "", start->build, NULL);
 	if (json.n > 0) {
-		exchange_answer_build(x, json, warning.len ? warning.data : "");
+		delivery_answer_build(d, json, warning.len ? warning.data : "");
 		return;
 	}
-	(void)snprintf(message, sizeof(message), "build %s was started", change->build);
-	exchange_answer(x, 200, OUTCOME_START, message);
+	(void)snprintf(message, sizeof(message), "build %s was started", start->build);
+	delivery_answer(d, 200, OUTCOME_START, message);
 }
 
-static void answer_queued(struct exchange *x, const char *why)
+static void answer_queued(struct delivery *d, const char *why)
 {
 	char message[700];
 
 	(void)snprintf(message, sizeof(message),
 		       "the delivery is stored, and its build starts later%s%s", *why ? ": " : "",
 		       why);
-	exchange_log(x, outcome_name(OUTCOME_QUEUED), "", NULL);
-	exchange_answer(x, 202, OUTCOME_QUEUED, message);
+	delivery_log(d, outcome_name(OUTCOME_QUEUED), "", NULL);
+	delivery_answer(d, 202, OUTCOME_QUEUED, message);
 }
 
-static void answer_duplicate(struct exchange *x, const struct change *change)
+static void answer_duplicate(struct delivery *d, const struct delivery_start *start)
 {
-	const char *build = change->build;
+	const char *build = start->build;
 	char message[900];
 
 	if (*build)
 		(void)snprintf(message, sizeof(message),
 			       "this delivery was received before and started build %s; to build "
 			       "again: oc start-build %.*s",
-			       build, STR_ARG(x->route.name));
+			       build, STR_ARG(d->route.name));
 	else
 		(void)snprintf(message, sizeof(message),
 			       "this delivery was received before, and its build has not started "
 			       "yet; to build again: "
 			       "oc start-build %.*s",
-			       STR_ARG(x->route.name));
-	exchange_log(x, outcome_name(OUTCOME_DUPLICATE), build, NULL);
-	exchange_answer(x, 200, OUTCOME_DUPLICATE, message);
+			       STR_ARG(d->route.name));
+	delivery_log(d, outcome_name(OUTCOME_DUPLICATE), build, NULL);
+	delivery_answer(d, 200, OUTCOME_DUPLICATE, message);
 }
 
 /* All is known, or time is up. JSON is that of the build told last. */
-static void answer(struct exchange *x, const struct change *last, struct str json)
+static void answer(struct delivery *d, const struct delivery_start *last, struct str json)
 {
-	const struct change *started = find_told(x, PROGRESS_STARTED);
-	const struct change *ended = find_told(x, PROGRESS_ENDED);
-	const struct change *waiting = find_told(x, PROGRESS_WAITING);
+	const struct delivery_start *started = find_progress(d, PROGRESS_STARTED);
+	const struct delivery_start *ended = find_progress(d, PROGRESS_ENDED);
+	const struct delivery_start *waiting = find_progress(d, PROGRESS_WAITING);
 
 	if (started) {
-		answer_started(x, started, started == last ? json : str_of(started->json));
-	} else if (waiting || is_waiting(x)) {
-		answer_queued(x, waiting ? waiting->message : "");
+		answer_started(d, started, started == last ? json : str_of(started->json));
+	} else if (waiting || is_waiting(d)) {
+		answer_queued(d, waiting ? waiting->message : "");
 	} else if (ended) {
-		exchange_log(x, outcome_name(ended->reason), "", NULL);
-		exchange_answer(x, 200, ended->reason, ended->message);
+		delivery_log(d, outcome_name(ended->outcome), "", NULL);
+		delivery_answer(d, 200, ended->outcome, ended->message);
 	} else {
-		answer_duplicate(x, &x->changes[0]);
+		answer_duplicate(d, &d->starts[0]);
 	}
 }
 
@@ -118,87 +122,77 @@ static void on_timeout(void *arg)
 
 static void on_progress(void *arg, const struct progress *item)
 {
-	struct change *change = arg;
-	struct exchange *x = change->exchange;
+	struct delivery_start *start = arg;
+	struct delivery *d = start->delivery;
 
-	change->wait = NULL;
-	change->is_told = true;
-	change->told = item->kind;
-	change->reason = item->kind == PROGRESS_ENDED ? item->outcome : OUTCOME_START;
-	(void)snprintf(change->build, sizeof(change->build), "%s", item->build);
-	(void)snprintf(change->message, sizeof(change->message), "%s", item->message);
-	if (!is_waiting(x))
-		answer(x, change, item->build_json);
-	else if (item->kind == PROGRESS_STARTED && !has_json(x))
-		change->json = str_dup(item->build_json);
+	start->wait = NULL;
+	start->has_progress = true;
+	start->progress = item->kind;
+	start->outcome = item->kind == PROGRESS_ENDED ? item->outcome : OUTCOME_START;
+	(void)snprintf(start->build, sizeof(start->build), "%s", item->build);
+	(void)snprintf(start->message, sizeof(start->message), "%s", item->message);
+	if (!is_waiting(d))
+		answer(d, start, item->build_json);
+	else if (item->kind == PROGRESS_STARTED && !has_json(d))
+		start->json = str_dup(item->build_json);
 }
 
 /* None of the changes is in the journal by this delivery. */
-static void answer_dry_run(struct exchange *x)
+static void answer_dry_run(struct delivery *d)
 {
 	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
 	size_t n = 0;
 
-	for (size_t i = 0; i < x->n_changes; i++) {
-		const char *ref = x->changes[i].from->ref;
+	for (size_t i = 0; i < d->n_starts; i++) {
+		const char *ref = d->starts[i].from->ref;
 
-		if (!x->changes[i].is_duplicate)
+		if (!d->starts[i].is_duplicate)
 			buf_printf(&message, "%s%s", n++ ? ", " : "dry run: this would build ",
 				   ref ? ref : "the BuildConfig's own ref");
 	}
 	if (n == 0)
-		answer_duplicate(x, &x->changes[0]);
+		answer_duplicate(d, &d->starts[0]);
 	else
-		exchange_answer(x, 200, OUTCOME_DRY_RUN, message.data);
+		delivery_answer(d, 200, OUTCOME_DRY_RUN, message.data);
 }
 
-static void read_result(struct change *change, struct exchange *x,
+static void read_result(struct delivery_start *start, struct delivery *d,
 			const struct journal_add_result *result)
 {
-	change->exchange = x;
-	change->seq = result->seq;
-	change->is_duplicate = result->added == JOURNAL_DUPLICATE;
-	(void)snprintf(change->build, sizeof(change->build), "%s", result->build);
+	start->delivery = d;
+	start->seq = result->seq;
+	start->is_duplicate = result->added == JOURNAL_DUPLICATE;
+	(void)snprintf(start->build, sizeof(start->build), "%s", result->build);
 }
 
-void wait_for_builds(struct exchange *x, const struct journal_add_result *results, size_t n)
+void wait_for_builds(struct delivery *d, const struct journal_add_result *results, size_t n)
 {
-	struct receiver *r = x->receiver;
+	struct receiver *r = d->receiver;
 	/* The sender has waited for the proof already. */
-	int64_t due_ms = x->body_end_ms + r->opt.start_timeout_ms;
+	int64_t due_ms = d->body_end_ms + r->opt.start_timeout_ms;
 	int64_t left_ms = due_ms - clock_mono_ms(r->opt.clock);
 
 	for (size_t i = 0; i < n; i++)
-		read_result(&x->changes[i], x, &results[i]);
-	if (x->is_dry_run) {
-		answer_dry_run(x);
+		read_result(&d->starts[i], d, &results[i]);
+	if (d->is_dry_run) {
+		answer_dry_run(d);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct change *change = &x->changes[i];
+		struct delivery_start *start = &d->starts[i];
 
-		if (change->is_duplicate)
+		if (start->is_duplicate)
 			continue;
-		admit_note(x, change->from, OUTCOME_QUEUED, NULL, NULL);
-		change->wait = waiters_add(r->opt.waiters, change->seq, on_progress, change);
+		note_outcome(d, start->from, OUTCOME_QUEUED, NULL, NULL);
+		start->wait = waiters_add(r->opt.waiters, start->seq, on_progress, start);
 	}
-	if (!is_waiting(x)) {
-		answer(x, NULL, (struct str){0});
+	if (!is_waiting(d)) {
+		answer(d, NULL, (struct str){0});
 		return;
 	}
-	queue_add(r->opt.queue, x->key);
+	queue_add(r->opt.queue, d->key);
 	if (!kube_client_is_up(r->opt.client))
 		left_ms = 0;
-	timer_start(r->opt.clock, &x->timer, left_ms > 0 ? left_ms : 0, on_timeout, x);
-}
-
-void wait_release(struct exchange *x)
-{
-	if (x->ticket)
-		journal_forget(x->receiver->opt.journal, x->ticket);
-	for (size_t i = 0; i < x->n_changes; i++) {
-		waiters_cancel(x->changes[i].wait);
-		free(x->changes[i].json);
-	}
-	free(x->changes);
+	delivery_enter(d, PHASE_BUILD);
+	delivery_set_timer(d, left_ms, on_timeout);
 }

@@ -18,14 +18,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void run_child(struct outcome *out, const struct scenario *s, size_t k, bool is_lasting)
+static void run_child(struct torture_result *out, const struct scenario *s, size_t k,
+		      bool is_lasting)
 {
 	int status = 0;
 	pid_t child;
 
 	(void)snprintf(t.folder, sizeof(t.folder), "/dev/shm/buildhook-torture-%d", (int)getpid());
 	program_make_folder(t.folder);
-	*out = (struct outcome){0};
+	*out = (struct torture_result){0};
 	t.outcome = out;
 	child = fork();
 	if (child == 0)
@@ -40,8 +41,8 @@ static void run_child(struct outcome *out, const struct scenario *s, size_t k, b
 	program_remove_folder(t.folder);
 }
 
-static bool is_as_promised(const struct outcome *seen, const struct outcome *usual, char *why,
-			   size_t size)
+static bool is_as_promised(const struct torture_result *seen, const struct torture_result *usual,
+			   char *why, size_t size)
 {
 	bool is_answer_good = seen->status == usual->status || seen->status == 0 ||
 			      seen->status == 503 ||
@@ -63,8 +64,9 @@ struct tally {
 	size_t n, n_killed, n_refused;
 };
 
-static bool torture_one(struct tally *tally, struct outcome *out, const struct outcome *usual,
-			const struct scenario *s, size_t k, bool is_lasting)
+static bool torture_one(struct tally *tally, struct torture_result *out,
+			const struct torture_result *usual, const struct scenario *s, size_t k,
+			bool is_lasting)
 {
 	char why[500];
 
@@ -86,12 +88,12 @@ struct settings {
 
 /* An odd allocation fails with all after it, an even one alone; where all are tried, each does
  * both. */
-static bool torture(struct tally *tally, struct outcome *out, const struct scenario *s,
+static bool torture(struct tally *tally, struct torture_result *out, const struct scenario *s,
 		    const struct settings *settings)
 {
 	size_t step = settings->step;
 	size_t k = settings->from ? settings->from : 1 + tally->n % step;
-	struct outcome usual;
+	struct torture_result usual;
 	bool is_good = true;
 
 	run_child(out, s, 0, false);
@@ -124,7 +126,7 @@ static void parse(struct settings *out, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct outcome *out =
+	struct torture_result *out =
 		mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct tally tally = {0};
 	struct settings settings;

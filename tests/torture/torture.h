@@ -9,7 +9,7 @@
 #define MAX_LABELS 128
 
 /* What a child leaves behind. */
-struct outcome {
+struct torture_result {
 	size_t n_allocations, n_builds;
 	int status; /* of the answer; 0 without */
 	bool is_killed, is_over;
@@ -18,7 +18,7 @@ struct outcome {
 
 struct torture {
 	struct world w;
-	struct outcome *outcome;
+	struct torture_result *outcome;
 	char folder[64];
 	char labels[MAX_LABELS][64];
 	int status;

@@ -8,11 +8,19 @@
 
 #include "buildconfig/buildconfig.h"
 #include "crypto/crypto.h"
-#include "receiver/exchange.h"
+#include "receiver/delivery.h"
 
 #include <stdio.h>
 
-#define MAX_CALLS 8
+#define MAX_CALLS  8
+#define MAX_DECOYS 64
+
+/* A request for a Secret that does not exist (receiver/lookup.h): the world itself answers it. */
+struct decoy {
+	struct world *world;
+	struct kube_call *call;
+	struct timer timer;
+};
 
 struct world {
 	int64_t now_ms;
@@ -29,6 +37,9 @@ struct world {
 	struct kube_call *calls[MAX_CALLS]; /* the API server's, unanswered */
 	char asked[MAX_CALLS][128];
 	size_t n_calls;
+	struct decoy decoys[MAX_DECOYS];
+	size_t n_decoys;
+	int64_t decoy_ms; /* until they are answered 404; -1: never */
 	struct test_request *request;
 };
 
@@ -68,12 +79,30 @@ void journal_forget(struct journal *journal, uint64_t ticket)
 
 /* The API server. */
 
+static void answer_decoy(void *arg)
+{
+	struct decoy *decoy = arg;
+	struct http_client_answer answer = {
+		.status = 404, .body = STR("{\"kind\":\"Status\",\"reason\":\"NotFound\"}")};
+
+	kube_transport_done(TAKE(decoy->call), &answer);
+}
+
 static void *on_start(void *ctx, struct kube_call *call, const struct kube_request *request)
 {
 	struct world *w = ctx;
 
 	if (strstr(request->path, "/secrets/") == NULL)
 		return "";
+	if (strstr(request->path, ".no-")) {
+		struct decoy *decoy = &w->decoys[w->n_decoys++];
+
+		assert_true(w->n_decoys <= MAX_DECOYS);
+		*decoy = (struct decoy){.world = w, .call = call};
+		if (w->decoy_ms >= 0)
+			timer_start(w->clock, &decoy->timer, w->decoy_ms, answer_decoy, decoy);
+		return decoy;
+	}
 	assert_true(w->n_calls < MAX_CALLS);
 	(void)snprintf(w->asked[w->n_calls], sizeof(w->asked[0]), "%s",
 		       strrchr(request->path, '/') + 1);
@@ -88,6 +117,9 @@ static void on_cancel(void *ctx, void *handle)
 	for (size_t i = 0; i < w->n_calls; i++)
 		if (handle == &w->calls[i])
 			w->calls[i] = NULL;
+	for (size_t i = 0; i < w->n_decoys; i++)
+		if (handle == &w->decoys[i])
+			timer_stop(w->clock, &w->decoys[i].timer);
 }
 
 static int64_t now(void *arg)

@@ -177,11 +177,10 @@ static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 		r = new_request(w, "/hooks/shop/cart/bitbucket", 0);
 		test_request_put(r, "X-Event-Key", "diagnostics:ping");
 		begin(w);
-		finish(w);
 		assert_int_equal(r->status, 200);
 		assert_non_null(strstr(r->answer.data, "the webhook's address is right"));
 	}
-	assert_int_equal(w->n_calls, 0);
+	assert_int_equal(w->n_calls + w->n_decoys, 0);
 	assert_null(activity_find(w->activity, "u", HOOK_BITBUCKET));
 }
 
@@ -304,7 +303,8 @@ static void a_late_answer_leaves_what_was_known(void **state)
 	assert_int_equal(w->request->status, 503);
 }
 
-#define LARGE (2 << 20)
+#define LARGE        (2 << 20)
+#define LARGEST_KEPT (MAX_KEPT_BYTES - 64 * 1024)
 
 /* Fresh Secrets first, and the same time where there are none to fetch. */
 static void a_large_body_waits_for_its_secrets(void **state)
@@ -368,6 +368,7 @@ static void a_body_that_turns_out_large_is_proved_once(void **state)
 	put_buildconfig(w, "u", "", INLINE("abc"));
 	memset(part, ' ', sizeof(part));
 	begin(w);
+	pass(w, 0);
 	for (size_t i = 0; i <= MAX_KEPT_BYTES / sizeof(part); i++)
 		feed(w, str_range(part, sizeof(part)));
 	assert_true(w->receiver->held_bytes < MAX_KEPT_BYTES);
@@ -380,7 +381,7 @@ static void a_body_that_turns_out_large_is_proved_once(void **state)
 static void a_body_that_is_faster_than_its_secrets_is_held_back(void **state)
 {
 	struct world *w = *state;
-	struct test_request *r = new_request(w, IN_PATH("abc"), MAX_KEPT_BYTES);
+	struct test_request *r = new_request(w, IN_PATH("abc"), -1);
 	static char part[64 << 10];
 	size_t n = 0;
 
@@ -392,8 +393,10 @@ static void a_body_that_is_faster_than_its_secrets_is_held_back(void **state)
 	for (; !r->is_paused && n < MAX_KEPT_BYTES; n += sizeof(part))
 		feed(w, str_range(part, sizeof(part)));
 	assert_true(r->is_paused);
-	assert_true(n < MAX_KEPT_BYTES);
+	assert_true(n <= MAX_KEPT_BYTES);
 	answer_secret(w, "", KEY_ABC);
+	assert_true(r->is_paused);
+	pass(w, 100);
 	assert_false(r->is_paused);
 	feed(w, STR(BODY));
 	finish(w);
@@ -472,6 +475,134 @@ static void what_is_no_delivery_is_answered_before_any_secret_is_asked_for(void 
 	assert_int_equal(w->n_calls, 0);
 }
 
+/* The Git host's side: what a wrong secret is answered, and when. */
+struct refusal {
+	int status;
+	int64_t after_ms;
+};
+
+/* The API server answers each GET of a Secret after SLOW_MS, or never (-1). The body has N bytes.
+ */
+static struct refusal refuse_slowly(struct world *w, const char *path, int64_t slow_ms, size_t n)
+{
+	static char part[64 << 10];
+	struct test_request *r = new_request(w, path, (int64_t)n);
+	int64_t began_ms = 0, end_ms = 0;
+	size_t n_answered = w->n_calls, fed = 0;
+
+	w->decoy_ms = slow_ms;
+	memset(part, ' ', sizeof(part));
+	test_request_put(r, "X-GitHub-Event", "ping");
+	test_request_put(r, "Content-Type", "application/json");
+	test_request_put(r, "X-Hub-Signature-256", "sha256=00");
+	began_ms = w->now_ms;
+	begin(w);
+	for (int64_t ms = 0; ms < 6000 && !r->status; ms++) {
+		while (!r->is_paused && fed < n && !r->status) {
+			feed(w, str_range(part, n - fed < sizeof(part) ? n - fed : sizeof(part)));
+			fed += sizeof(part);
+		}
+		if (fed >= n && !end_ms) {
+			finish(w);
+			end_ms = w->now_ms;
+		}
+		if (n_answered < w->n_calls && slow_ms >= 0 && w->now_ms - began_ms >= slow_ms) {
+			answer_secret(w, "", KEY_ABC);
+			n_answered = w->n_calls;
+		}
+		pass(w, 1);
+	}
+	return (struct refusal){r->status, w->now_ms - end_ms};
+}
+
+/*
+ * CONTRACT 3: the same bytes at the same moment, whatever the cause, and 503 where the API server
+ * cannot be asked, from the first delivery on.
+ */
+static void the_time_of_a_refusal_does_not_show_what_exists(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		int64_t slow_ms;
+		size_t body;
+		struct refusal expected;
+	} cases[] = {
+		{0, 100, {401, 500}},           {0, 600 << 10, {401, 500}},
+		{0, 2 << 20, {401, 500}},       {300, 100, {401, 500}},
+		{700, 100, {401, 2000}},        {700, 600 << 10, {401, 2000}},
+		{700, 2 << 20, {401, 500}},     {3000, 100, {503, 2000}},
+		{3000, 600 << 10, {503, 2000}}, {3000, 2 << 20, {503, 500}},
+		{-1, 100, {503, 2000}},         {-1, 2 << 20, {503, 500}},
+	};
+	static const struct {
+		const char *what, *triggers;
+	} hooks[] = {
+		{"no such BuildConfig", NULL},
+		{"no such hook", ""},
+		{"an inline secret", INLINE("abc")},
+		{"a Secret", REFERENCE("hook")},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (size_t j = 0; j < ARRAY_LEN(hooks); j++) {
+			struct refusal seen;
+
+			/* Nothing is known of any Secret any more, and the API server is up. */
+			w->decoy_ms = 0;
+			pass(w, 3600000);
+			w->n_calls = w->n_decoys = 0;
+			bring_up(w);
+			if (hooks[j].triggers)
+				put_buildconfig(w, "u", "", hooks[j].triggers);
+			seen = refuse_slowly(w, HOOK, cases[i].slow_ms, cases[i].body);
+			if (seen.status != cases[i].expected.status ||
+			    llabs(seen.after_ms - cases[i].expected.after_ms) > 2)
+				fail_msg("%s, GET of %d ms, %zu bytes: %d after %d ms",
+					 hooks[j].what, (int)cases[i].slow_ms, cases[i].body,
+					 seen.status, (int)seen.after_ms);
+			forget_request(w);
+		}
+}
+
+/* CONTRACT 2: once a second for a Secret, whatever is sent. */
+static void a_flood_of_wrong_proofs_asks_once_a_second(void **state)
+{
+	struct world *w = *state;
+
+	bring_up(w);
+	put_buildconfig(w, "u", "", REFERENCE("hook"));
+	for (int i = 0; i < 300; i++) {
+		(void)ping(w, i % 2 ? HOOK : "/hooks/shop/none/github", "wrong");
+		for (size_t j = 0; j < w->n_calls; j++)
+			if (w->calls[j])
+				answer_secret(w, "", KEY_ABC);
+		pass(w, 10);
+	}
+	assert_in_range(w->n_calls, 3, 4);
+	assert_in_range(w->n_decoys, 3, 4);
+}
+
+/* Hooks that do not exist are one namespace in the limit, and leave room for hooks that do. */
+static void a_flood_of_unknown_names_is_limited(void **state)
+{
+	struct world *w = *state;
+	char path[64];
+
+	bring_up(w);
+	for (int i = 0; i < 50; i++) {
+		(void)snprintf(path, sizeof(path), "/hooks/n%d/none/github", i);
+		(void)ping(w, path, "wrong");
+		expect_status(w, 401);
+	}
+	w->n_decoys = 0;
+	for (int i = 0; i < 500; i++) {
+		(void)snprintf(path, sizeof(path), "/hooks/m%d/none/github", i);
+		(void)ping(w, path, "wrong");
+		pass(w, 1);
+	}
+	assert_in_range(w->n_decoys, 5, 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +627,9 @@ int main(void)
 		IN_WORLD(a_body_that_is_faster_than_its_secrets_is_held_back),
 		IN_WORLD(what_all_deliveries_hold_is_bounded),
 		IN_WORLD(who_goes_before_the_answer_leaves_nothing),
+		IN_WORLD(the_time_of_a_refusal_does_not_show_what_exists),
+		IN_WORLD(a_flood_of_wrong_proofs_asks_once_a_second),
+		IN_WORLD(a_flood_of_unknown_names_is_limited),
 		IN_WORLD(what_is_no_delivery_is_answered_before_any_secret_is_asked_for),
 	};
 

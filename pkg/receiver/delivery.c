@@ -1,0 +1,126 @@
+/* The ground of the receiver's files: a delivery begins, is answered, and ends. */
+#include "receiver/delivery.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+static const struct metrics_family deliveries = {
+	.name = "buildhook_deliveries_total",
+	.help = "Answers given to requests to a webhook.",
+	.kind = METRICS_COUNTER,
+	.labels = {"type", "provider", "verdict", "reason"},
+};
+
+struct delivery *delivery_new(struct receiver *r, struct http_request *request,
+			      const struct route *route)
+{
+	struct delivery *d = mem_new(1, sizeof(*d));
+
+	d->receiver = r;
+	d->request = request;
+	d->route = *route;
+	d->began_ms = clock_mono_ms(r->opt.clock);
+	d->body_end_ms = -1;
+	(void)snprintf(d->key, sizeof(d->key), "%.*s/%.*s", STR_ARG(route->namespace_),
+		       STR_ARG(route->name));
+	DL_APPEND(r->deliveries, d);
+	r->n_deliveries++;
+	request->user = d;
+	return d;
+}
+
+void delivery_free(struct delivery *d)
+{
+	struct receiver *r = d->receiver;
+
+	timer_stop(r->opt.clock, &d->timer);
+	for (size_t i = 0; i < ARRAY_LEN(d->lookups); i++)
+		kube_secrets_cancel(d->lookups[i].handle);
+	if (d->ticket)
+		journal_forget(r->opt.journal, d->ticket);
+	for (size_t i = 0; i < d->n_starts; i++) {
+		waiters_cancel(d->starts[i].wait);
+		free(d->starts[i].json);
+	}
+	free(d->starts);
+	hook_delivery_free(d->payload);
+	for (size_t i = 0; i < d->n_secrets; i++)
+		mem_wipe(&d->secrets[i].p, d->secrets[i].n);
+	buf_release(&d->kept);
+	r->held_bytes -= d->held_bytes;
+	DL_DELETE(r->deliveries, d);
+	r->n_deliveries--;
+	free(d);
+}
+
+void delivery_enter(struct delivery *d, enum delivery_phase phase)
+{
+	timer_stop(d->receiver->opt.clock, &d->timer);
+	d->phase = phase;
+}
+
+void delivery_set_timer(struct delivery *d, int64_t delay_ms, timer_fn fn)
+{
+	timer_start(d->receiver->opt.clock, &d->timer, delay_ms > 0 ? delay_ms : 0, fn, d);
+}
+
+const struct buildconfig *delivery_buildconfig(const struct delivery *d)
+{
+	return kube_store_find(d->receiver->opt.store, d->key);
+}
+
+void delivery_log(const struct delivery *d, const char *reason, const char *build,
+		  const char *detail)
+{
+	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD_STR("namespace", d->route.namespace_),
+		LOG_FIELD_STR("name", d->route.name),
+		LOG_FIELD("type", hook_type_name(d->route.type)),
+		LOG_FIELD("provider", hook_host_name(d->host)), LOG_FIELD("delivery", d->id),
+		LOG_FIELD("build", build), LOG_FIELD("reason", reason),
+		LOG_FIELD("detail", detail));
+}
+
+/* Returns the request, which the caller answers right away: answering it frees nothing of ours. */
+static struct http_request *end(struct delivery *d, const char *verdict, const char *reason)
+{
+	struct receiver *r = d->receiver;
+	const char *const labels[] = {hook_type_name(d->route.type), hook_host_name(d->host),
+				      d->is_dry_run ? "dry-run" : verdict, reason};
+
+	metrics_add(metrics_get(r->opt.metrics, &deliveries, labels), 1);
+	metrics_observe(r->seconds, (double)(clock_mono_ms(r->opt.clock) - d->began_ms) / 1000);
+	return d->request;
+}
+
+void delivery_answer(struct delivery *d, int code, enum outcome outcome, const char *message)
+{
+	const char *verdict = outcome == OUTCOME_START ? "started"
+			      : code == 202            ? "queued"
+			      : code == 200            ? "ignored"
+						       : "invalid";
+
+	answer_status(end(d, verdict, outcome_name(outcome)), code, outcome_name(outcome), message,
+		      d->id);
+	delivery_free(d);
+}
+
+void delivery_answer_build(struct delivery *d, struct str json, const char *warning)
+{
+	answer_build(end(d, "started", ""), json, warning, d->id);
+	delivery_free(d);
+}
+
+void delivery_refuse(struct delivery *d)
+{
+	answer_refused(end(d, "refused", ""), hook_type_name(d->route.type), d->route.name);
+	delivery_free(d);
+}
+
+void delivery_unavailable(struct delivery *d, const char *message)
+{
+	answer_status(end(d, "unavailable", ""), 503, "", message, d->id);
+	delivery_free(d);
+}

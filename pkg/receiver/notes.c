@@ -1,0 +1,59 @@
+#include "receiver/notes.h"
+
+#include "buildconfig/status.h"
+
+#include <stdio.h>
+
+/* A dirty entry is in the work queue already. */
+static void tell_controller(struct delivery *d, struct hook_activity *activity)
+{
+	if (!activity->is_dirty)
+		queue_add(d->receiver->opt.queue, d->key);
+	activity->is_dirty = true;
+}
+
+void note_outcome(struct delivery *d, const struct delivery_change *change, enum outcome outcome,
+		  const char *build, const char *why)
+{
+	struct hook_activity *activity =
+		activity_get(d->receiver->opt.activity, d->uid, d->route.type);
+	const struct status_line line = {
+		.event = d->event && d->event->kind != DELIVERY_PUSH ? d->event->name : "push",
+		.ref = change ? change->ref : NULL,
+		.commit = change ? change->commit : NULL,
+		.who = d->event ? d->event->pusher : NULL,
+		.is_delete = change && change->is_delete,
+		.reason = outcome,
+		.build = build,
+		.why = why,
+	};
+
+	activity->last_ms = d->accepted_ms;
+	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", d->hint);
+	status_format_last(activity->last, sizeof(activity->last), &line);
+	if (change && outcome == OUTCOME_REF_MISMATCH) {
+		activity->ref_mismatches++;
+		(void)snprintf(activity->mismatch_ref, sizeof(activity->mismatch_ref), "%.*s",
+			       STR_ARG(str_cut_utf8(ref_short(str_of(change->ref)), 100)));
+	}
+	if (outcome != OUTCOME_START && outcome != OUTCOME_QUEUED && outcome != OUTCOME_PING &&
+	    outcome != OUTCOME_DUPLICATE) {
+		activity->ignored++;
+		memcpy(activity->ignored_line, activity->last, sizeof(activity->ignored_line));
+	}
+	tell_controller(d, activity);
+}
+
+void note_refusal(struct delivery *d, const char *why)
+{
+	const struct buildconfig *bc = delivery_buildconfig(d);
+	struct hook_activity *activity = NULL;
+
+	if (!bc)
+		return;
+	activity = activity_get(d->receiver->opt.activity, bc->uid, d->route.type);
+	activity->refused++;
+	activity->refused_ms = clock_wall_ms(d->receiver->opt.clock);
+	(void)snprintf(activity->refused_why, sizeof(activity->refused_why), "%s", why);
+	tell_controller(d, activity);
+}

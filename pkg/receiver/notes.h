@@ -1,0 +1,10 @@
+/* What the status annotations will say of a delivery, kept in delivery/activity.h. */
+#pragma once
+
+#include "receiver/delivery.h"
+
+/* The proof held. BUILD, WHY as in struct status_line. */
+void note_outcome(struct delivery *d, const struct delivery_change *change, enum outcome outcome,
+		  const char *build, const char *why);
+/* The proof of a hook that exists failed. */
+void note_refusal(struct delivery *d, const char *why);
