@@ -145,13 +145,14 @@ run: build ## the main job, shown on a development cluster of its own; stays up
 down: ## ends what `make run` started
 	@hack/run down
 
-cluster: ## a development cluster; its last line is the path of its kubeconfig. OPENSHIFT=1: with OpenShift's face
-	@hack/deps run
-	@hack/cluster up $(if $(OPENSHIFT),--openshift)
+cluster: ## a development cluster; its last line is the path of its kubeconfig. OPENSHIFT=1: with OpenShift's face; NODE=1: with a node
+	@hack/deps $(if $(NODE),node,run)
+	@hack/cluster up $(if $(OPENSHIFT),--openshift) $(if $(NODE),--node)
 
 cluster-down: ## ends the development clusters
 	@hack/cluster down
 	@hack/cluster down --openshift
+	@hack/cluster down --node
 
 .PHONY: image
 image: build ## the container image, with buildah: localhost/buildhook:latest

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,14 +68,11 @@ func startEtcd() (*embed.Etcd, error) {
 	}
 }
 
-func apiserverArgs(port int, openshift bool) []string {
+func apiserverArgs(port int, o options) []string {
 	args := []string{
 		"--etcd-servers=unix://etcd:1",
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(port),
 		"--permit-port-sharing", // with reservePort
-		"--endpoint-reconciler-type=none",
 		"--tls-cert-file=pki/server.crt",
 		"--tls-private-key-file=pki/server.key",
 		"--client-ca-file=pki/ca.crt",
@@ -90,17 +89,27 @@ func apiserverArgs(port int, openshift bool) []string {
 		"--allow-privileged=true",
 		"--profiling=false",
 	}
-	if openshift {
+	if o.node { // Pods reach it through Service kubernetes, so its address must not be a loopback's
+		args = append(args, "--bind-address=0.0.0.0", "--advertise-address="+nodeAddress,
+			"--kubelet-preferred-address-types=InternalIP")
+	} else {
+		args = append(args, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none")
+	}
+	if o.openshift {
 		// blockOwnerDeletion needs rights on the owner's finalizers, and a change of owners the right to delete.
 		args = append(args, "--enable-admission-plugins=OwnerReferencesPermissionEnforcement")
 	}
 	return args
 }
 
-func controllerArgs() []string {
+func controllerArgs(o options) []string {
+	names := controllerNames
+	if o.node {
+		names = append(slices.Clone(names), nodeControllerNames...)
+	}
 	return []string{
 		"--kubeconfig=apiserver.kubeconfig",
-		"--controllers=" + strings.Join(controllerNames, ","),
+		"--controllers=" + strings.Join(names, ","),
 		"--leader-elect=false",
 		"--secure-port=0",
 		"--service-account-private-key-file=pki/service-account.key",
@@ -194,11 +203,18 @@ func prepare(o options) (port int, listener net.Listener, err error) {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return 0, nil, err
 	}
-	if err := lock(o.dir); err != nil {
-		return 0, nil, err
+	if !o.inside { // else upNode holds it
+		if err := lock(o.dir); err != nil {
+			return 0, nil, err
+		}
 	}
 	if err := os.Chdir(o.dir); err != nil {
 		return 0, nil, err
+	}
+	if o.inside {
+		if err := setUpNode(o.dir); err != nil {
+			return 0, nil, err
+		}
 	}
 	if err := ensurePKI("pki"); err != nil {
 		return 0, nil, err
@@ -238,11 +254,22 @@ func startFront(o options, listener net.Listener, upstream string) error {
 	return front.serve(listener)
 }
 
-// supervise runs the components until it is told to end. A kube-apiserver that ends later than at boot is a
-// test's doing and stays away until it is asked for; the controllers come back by themselves. They are restarted with the
-// API server: after an outage their reflectors would wait for up to a minute (client-go's back-off), and a new namespace
-// would have no ServiceAccount meanwhile.
-func supervise(dir string, apiserver, controllers *process, exited <-chan *process, whenReady func() error) error {
+func startAll(processes []*process) error {
+	for _, p := range processes {
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// supervise runs the components until it is told to end: the first (one or two) at once, the rest when
+// kube-apiserver is ready and whenReady has returned. A kube-apiserver that ends later than at boot is a test's
+// doing and stays away until it is asked for; the others come back by themselves. The controllers, the first of the
+// rest, are restarted with the API server: after an outage their reflectors would wait for up to a minute
+// (client-go's back-off), and a new namespace would have no ServiceAccount meanwhile.
+func supervise(dir string, first, rest []*process, exited <-chan *process, whenReady func() error) error {
+	apiserver, controllers := first[0], rest[0]
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
@@ -255,9 +282,9 @@ func supervise(dir string, apiserver, controllers *process, exited <-chan *proce
 		}
 		ready <- whenReady()
 	}()
-	restart := make(chan struct{})
+	restart := make(chan *process)
 	booted := false
-	if err := apiserver.start(); err != nil {
+	if err := startAll(first); err != nil {
 		return err
 	}
 	for {
@@ -269,16 +296,16 @@ func supervise(dir string, apiserver, controllers *process, exited <-chan *proce
 			}
 			booted = true
 			fmt.Println(kubeconfigPath(dir))
-			err = controllers.start()
-		case <-restart:
-			err = controllers.start()
+			err = startAll(rest)
+		case p := <-restart:
+			err = p.start()
 		case p := <-exited:
 			fmt.Println(p.ended())
 			if !booted {
-				return fmt.Errorf("kube-apiserver did not start, see %s/kube-apiserver.log", dir)
+				return fmt.Errorf("%s did not start, see %s/%s.log", p.name, dir, p.name)
 			}
-			if p == controllers {
-				time.AfterFunc(time.Second, func() { restart <- struct{}{} })
+			if p != apiserver {
+				time.AfterFunc(time.Second, func() { restart <- p })
 			}
 		case s := <-signals:
 			switch s {
@@ -299,6 +326,9 @@ func supervise(dir string, apiserver, controllers *process, exited <-chan *proce
 
 // up runs a cluster in this process and its children. kube-apiserver goes before its etcd.
 func up(o options) error {
+	if o.node && !o.inside {
+		return upNode(o)
+	}
 	port, listener, err := prepare(o)
 	if err != nil {
 		return err
@@ -309,12 +339,30 @@ func up(o options) error {
 	}
 	defer etcd.Close()
 	exited := make(chan *process)
-	controllers := &process{name: "kube-controller-manager", dir: o.dir, args: controllerArgs(), exited: exited}
-	apiserver := &process{name: "kube-apiserver", dir: o.dir, args: apiserverArgs(port, o.openshift), exited: exited}
-	err = supervise(o.dir, apiserver, controllers, exited, func() error {
-		return startFront(o, listener, serverURL(port))
-	})
-	for _, p := range []*process{controllers, apiserver} {
+	component := func(name string, args ...string) *process {
+		return &process{name: name, dir: o.dir, args: args, exited: exited}
+	}
+	first := []*process{component("kube-apiserver", apiserverArgs(port, o)...)}
+	rest := []*process{component("kube-controller-manager", controllerArgs(o)...)}
+	whenReady := func() error { return startFront(o, listener, serverURL(port)) }
+	if o.inside {
+		programs, err := programsDir()
+		if err != nil {
+			return err
+		}
+		containerd := component("containerd", "--config", "node/containerd.toml")
+		containerd.path = programs + "/containerd"
+		first = append(first, containerd)
+		rest = append(rest, component("kube-scheduler", "--config=node/kube-scheduler.yaml", "--secure-port=0"),
+			component("kube-proxy", "--config=node/kube-proxy.yaml"),
+			component("kubelet", "--config=node/kubelet.yaml", "--kubeconfig=apiserver.kubeconfig",
+				"--cert-dir=node/pki", "--hostname-override="+nodeName, "--node-ip="+nodeAddress))
+		whenReady = func() error { return importImages(programs + "/pause.tar") }
+		go announceNode()
+		go reapOrphans()
+	}
+	err = supervise(o.dir, first, rest, exited, whenReady)
+	for _, p := range append(rest, first...) {
 		p.terminate()
 		for p.cmd != nil {
 			fmt.Println((<-exited).ended())
@@ -335,7 +383,7 @@ func start(o options) error {
 		if err != nil {
 			return err
 		}
-		cmd := again("up", "--dir", o.dir, "--crds", o.crds,
+		cmd := again("up", "--dir", o.dir, "--crds", o.crds, fmt.Sprintf("--node=%t", o.node),
 			fmt.Sprintf("--openshift=%t", o.openshift), fmt.Sprintf("--faults=%t", o.faults))
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -347,10 +395,18 @@ func start(o options) error {
 			cancel()
 		}()
 	}
-	if !waitFor(ctx, func() bool { return isReady(kubeconfigPath(o.dir)) }) {
+	var enter []byte
+	isUp := func() bool { return isReady(kubeconfigPath(o.dir)) }
+	if o.node { // nothing of it can be reached from here
+		isUp = func() (isThere bool) {
+			enter, _ = os.ReadFile(enterFile(o.dir))
+			return len(enter) > 0
+		}
+	}
+	if !waitFor(ctx, isUp) {
 		return fmt.Errorf("the cluster did not start, see %s/*.log", o.dir)
 	}
-	fmt.Println(kubeconfigPath(o.dir))
+	fmt.Printf("%s%s\n", enter, kubeconfigPath(o.dir))
 	return nil
 }
 
@@ -365,6 +421,7 @@ func tell(dir string, s syscall.Signal) error {
 func down(o options) error {
 	dir := o.dir
 	if runningPID(dir) == 0 {
+		removeCgroups(dir) // of a node that was killed
 		return nil
 	}
 	if err := tell(dir, syscall.SIGTERM); err != nil {
@@ -394,6 +451,16 @@ func stopAPIServer(o options) error {
 
 func startAPIServer(o options) error {
 	dir := o.dir
+	if enter, err := os.ReadFile(enterFile(dir)); err == nil && !o.inside {
+		program, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		words := append(strings.Fields(string(enter)), program, "apiserver-start", "--dir", dir, "--inside")
+		cmd := exec.Command(words[0], words[1:]...)
+		cmd.Stderr = os.Stderr
+		return cmd.Run()
+	}
 	if err := tell(dir, syscall.SIGUSR2); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Command devcluster is a Kubernetes control plane in one program, for development and tests: the real
-// kube-apiserver, etcd and kube-controller-manager, and kubectl. It runs no pods. README.md says how to use it.
+// Command devcluster is a Kubernetes cluster in one program, for development and tests: the real kube-apiserver, etcd and kube-controller-manager, and kubectl; built with the tag "node" also a node that runs Pods.
+// README.md says how to use it.
 package main
 
 import (
@@ -21,17 +21,20 @@ import (
 
 const usage = `usage: devcluster COMMAND --dir DIR
 
-  up [--openshift|--faults]
+  up [--openshift|--faults|--node]
                    run a cluster in the foreground, until SIGTERM or SIGINT
-  start [--openshift|--faults]
+  start [--openshift|--faults|--node]
                    run one in the background; prints the path of its kubeconfig when it is ready
   down             end it; its data stays in DIR
   apiserver-stop   end its kube-apiserver only: an outage
   apiserver-start  start that again, on the same port and data
+  import FILE...   load images (OCI archives) into its node
   kubectl ...      kubectl (also under the program name kubectl)
 
   --openshift      with OpenShift's face (CRDs included), and a front that can make requests fail
   --faults         with that front alone
+  --node           with a node, as root, in namespaces of its own; start prints, before the kubeconfig, the
+                   command prefix that enters their network
   --crds DIR       where --openshift finds the definitions (default: manifests/crds of this checkout)
 `
 
@@ -40,6 +43,9 @@ type options struct {
 	openshift bool
 	faults    bool
 	crds      string
+	node      bool
+	inside    bool     // of the node's namespaces
+	args      []string // what follows the options
 }
 
 // Kubernetes' components keep flags, feature gates and metrics in globals, so each runs in a process of its
@@ -56,6 +62,7 @@ var commands = map[string]func(options) error{
 	"down":            down,
 	"apiserver-stop":  stopAPIServer,
 	"apiserver-start": startAPIServer,
+	"import":          importInto,
 }
 
 // Children ask to die with the thread that started them. The main goroutine starts all of them and stays on
@@ -79,11 +86,17 @@ func run(args []string) error {
 	flags.BoolVar(&o.openshift, "openshift", false, "")
 	flags.BoolVar(&o.faults, "faults", false, "")
 	flags.StringVar(&o.crds, "crds", "", "")
+	flags.BoolVar(&o.node, "node", false, "")
+	flags.BoolVar(&o.inside, "inside", false, "")
 	if err := flags.Parse(args[2:]); err != nil {
 		return err
 	}
-	if o.dir == "" || flags.NArg() > 0 {
+	o.args = flags.Args()
+	if o.dir == "" || len(o.args) > 0 != (args[1] == "import") {
 		return fmt.Errorf("expected --dir DIR and options\n%s", usage)
+	}
+	if o.node && (o.openshift || o.faults) {
+		return fmt.Errorf("--node goes with neither --openshift nor --faults")
 	}
 	program, err := os.Executable()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // process is a component that runs as a child of devcluster up. Its methods belong to the main goroutine.
 type process struct {
 	name   string
+	path   string // of the program; empty: a component of this one
 	dir    string
 	args   []string
 	cmd    *exec.Cmd // nil while it does not run
@@ -40,7 +41,10 @@ func (p *process) start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := again(append([]string{p.name}, p.args...)...)
+	cmd := exec.Command(p.path, p.args...)
+	if p.path == "" {
+		cmd = again(append([]string{p.name}, p.args...)...)
+	}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
 	// A group of its own: Ctrl-C at a terminal reaches devcluster up alone, which then ends them in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

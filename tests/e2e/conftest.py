@@ -1,6 +1,6 @@
 import pytest
 
-from harness import LONG, Buildhook, Cluster, buildconfig, wait_for
+from harness import LONG, Buildhook, Cluster, Node, buildconfig, wait_for
 
 
 def pytest_configure(config):
@@ -27,6 +27,20 @@ def openshift_cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("openshift"), openshift=True)
     yield cluster
     cluster.down()
+
+
+@pytest.fixture(scope="session")
+def started_node(tmp_path_factory):
+    node = Node(tmp_path_factory.mktemp("node"))
+    yield node
+    node.down()
+
+
+@pytest.fixture
+def node(started_node):
+    """A cluster with a real node; the test runs in its network."""
+    with started_node.network():
+        yield started_node
 
 
 @pytest.fixture(scope="session")

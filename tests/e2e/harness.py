@@ -1,6 +1,8 @@
 """What the tests share: a real cluster, the real program, and a Git host that signs as the real ones do."""
 
 import base64
+import contextlib
+import ctypes
 import hashlib
 import hmac
 import http.client
@@ -45,15 +47,11 @@ def wait_for(what, probe, timeout=20.0, interval=0.05):
 class Cluster:
     """A development cluster of its own, with the CRDs and buildhook's manifests applied."""
 
+    program = DEVCLUSTER
+
     def __init__(self, directory, openshift=False):
-        self.dir = pathlib.Path(directory)
         self.openshift = openshift
-        flags = ["--openshift"] if openshift else []
-        subprocess.run([DEVCLUSTER, "start", "--dir", self.dir, *flags], check=True, stdout=subprocess.PIPE)
-        self.kubeconfig = self.dir / "kubeconfig"
-        self.api = config.new_client_from_config(str(self.kubeconfig))
-        self.core = client.CoreV1Api(self.api)
-        self.custom = client.CustomObjectsApi(self.api)
+        self.start(directory, *(["--openshift"] if openshift else []))
         if not openshift:
             self.kubectl("apply", "--server-side", "-k", ROOT / "manifests" / "crds")
         self.kubectl("apply", "--server-side", "-k", ROOT / "manifests")
@@ -62,8 +60,16 @@ class Cluster:
         for plural in ("buildconfigs", "builds"):
             wait_for(f"{plural} to be served", lambda plural=plural: self._serves(plural))
 
+    def start(self, directory, *flags):
+        self.dir = pathlib.Path(directory)
+        subprocess.run([self.program, "start", "--dir", self.dir, *flags], check=True, stdout=subprocess.PIPE)
+        self.kubeconfig = self.dir / "kubeconfig"
+        self.api = config.new_client_from_config(str(self.kubeconfig))
+        self.core = client.CoreV1Api(self.api)
+        self.custom = client.CustomObjectsApi(self.api)
+
     def run_kubectl(self, *args, stdin=None):
-        command = [DEVCLUSTER, "kubectl", "--kubeconfig", self.kubeconfig, *args]
+        command = [self.program, "kubectl", "--kubeconfig", self.kubeconfig, *args]
         return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
 
     def _serves(self, plural):
@@ -79,13 +85,13 @@ class Cluster:
         return done.stdout
 
     def down(self):
-        subprocess.run([DEVCLUSTER, "down", "--dir", self.dir], check=True)
+        subprocess.run([self.program, "down", "--dir", self.dir], check=True)
 
     def stop_apiserver(self):
-        subprocess.run([DEVCLUSTER, "apiserver-stop", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([self.program, "apiserver-stop", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
 
     def start_apiserver(self):
-        subprocess.run([DEVCLUSTER, "apiserver-start", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([self.program, "apiserver-start", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
 
     def service_account_kubeconfig(self, path):
         """A kubeconfig of buildhook's ServiceAccount: exactly the rights of the manifests."""
@@ -166,6 +172,54 @@ class Cluster:
     def events(self, namespace, reason):
         items = client.EventsV1Api(self.api).list_namespaced_event(namespace).items
         return [e for e in items if e.reason == reason]
+
+
+class Node(Cluster):
+    """A cluster with a real node, and nothing applied. Who speaks to it does so within its network()."""
+
+    program = ROOT / "build" / "devcluster-node"
+
+    def __init__(self, directory):
+        subprocess.run([ROOT / "hack" / "cluster", "build", "--node"], check=True)
+        self.openshift = False
+        self.start(directory, "--node")
+
+    @contextlib.contextmanager
+    def network(self):
+        """This thread, and the processes that it starts, are in the node's network."""
+        inside = re.search(r"--net=(\S+)", (self.dir / "enter").read_text())[1]
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def enter(namespace):
+            assert libc.setns(namespace.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+
+        with open("/proc/thread-self/ns/net", encoding="ascii") as outside, open(inside, encoding="ascii") as node:
+            enter(node)
+            try:
+                yield self
+            finally:
+                enter(outside)
+
+    def load(self, archive):
+        """An image, from an OCI archive."""
+        subprocess.run([self.program, "import", "--dir", self.dir, archive], check=True, stdout=subprocess.DEVNULL)
+
+    def get_json(self, *args):
+        return json.loads(self.kubectl("get", "-o", "json", *args))
+
+    def add_volume(self, name, owner=0):
+        """A folder of the node for the next claim of 1 GiB."""
+        folder = self.dir / "volumes" / name
+        folder.mkdir(parents=True)
+        os.chown(folder, owner, owner)
+        terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]
+        self.core.create_persistent_volume({
+            "metadata": {"name": name},
+            "spec": {
+                "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+                "local": {"path": str(folder)}, "nodeAffinity": {"required": {"nodeSelectorTerms": terms}},
+            },
+        })
 
 
 def buildconfig(name, triggers=None, ref="main", annotations=None, strategy=None):

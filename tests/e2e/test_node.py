@@ -1,0 +1,143 @@
+"""buildhook deployed as docs/deploy.md says, on a cluster with a real node."""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+from harness import DEVCLUSTER, ROOT, Answer, Node, buildconfig, github_headers, github_payload, wait_for
+
+STORE = ROOT / "build" / "containers"  # as test_image.py
+IMAGE = "localhost/buildhook"
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """buildhook's image."""
+    path = tmp_path_factory.mktemp("image") / "buildhook.tar"
+    subprocess.run([ROOT / "hack" / "image", f"{IMAGE}:test"], check=True, env={**os.environ, "CONTAINER_STORE": str(STORE)})
+    store = ["--storage-driver", "vfs", "--root", STORE / "root", "--runroot", STORE / "run"]
+    subprocess.run(["buildah", *store, "push", "-q", f"{IMAGE}:test", f"oci-archive:{path}:{IMAGE}:test"], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def deployed(started_node, archive, tmp_path_factory):
+    """The overlay of plain Kubernetes, with the image's name put in."""
+    node = started_node
+    manifests = tmp_path_factory.mktemp("deploy") / "manifests"
+    shutil.copytree(ROOT / "manifests", manifests)
+    file = manifests / "overlays" / "kubernetes" / "kustomization.yaml"
+    overlay = yaml.safe_load(file.read_text())
+    overlay["images"] = [{"name": "buildhook", "newName": IMAGE, "newTag": "test"}]
+    file.write_text(yaml.safe_dump(overlay))
+    node.load(archive)
+    with node.network():
+        for i in range(2):
+            node.add_volume(f"journal-{i}")
+        node.kubectl("apply", "--server-side", "-k", file.parent)
+        node.kubectl("rollout", "status", "statefulset/buildhook", "-n", "buildhook", "--timeout=120s")
+    return node
+
+
+class Service:
+    """buildhook's Service, at its cluster IP."""
+
+    def __init__(self, node):
+        spec = node.get_json("service", "buildhook", "-n", "buildhook")["spec"]
+        self.address = f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
+
+    def request(self, path, body, headers):
+        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection.request("POST", path, body=body, headers=headers)
+        return Answer(connection.getresponse())
+
+
+def test_both_pods_are_ready_in_a_namespace_that_is_restricted(deployed, node):
+    labels = node.get_json("namespace", "buildhook")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    pods = node.get_json("pods", "-n", "buildhook")["items"]
+    assert [p["metadata"]["name"] for p in pods] == ["buildhook-0", "buildhook-1"]
+    for pod in pods:
+        (container,) = pod["status"]["containerStatuses"]
+        assert container["ready"] and container["restartCount"] == 0, container
+    listening = [line for line in node.kubectl("logs", "-n", "buildhook", "buildhook-0").splitlines() if '"listening"' in line]
+    assert len(listening) == 1
+
+
+def test_a_push_through_the_service_makes_its_build(deployed, node):
+    namespace = node.namespace("shop")
+    node.create(namespace, buildconfig("cart"))
+    wait_for("the hook to be ready", lambda: node.annotation(namespace, "cart", "github-state") == "Ready", 60)
+    body = json.dumps(github_payload(commit="3f2a1b0c" * 5)).encode()
+    headers = github_headers(node.secret_value(namespace, "cart-hook"), body)
+    answer = Service(node).request(f"/hooks/{namespace}/cart/github", body, headers)
+    assert answer.status == 200 and answer.json["metadata"]["name"] == "cart-1", answer.body
+    (build,) = node.builds(namespace)
+    assert build["spec"]["revision"]["git"]["commit"] == "3f2a1b0c" * 5
+    assert build["status"]["phase"] == "New"
+
+
+def test_a_deleted_pod_comes_back_with_its_journal(deployed, node):
+    def is_ready():
+        pod = node.run_kubectl("get", "pod", "buildhook-1", "-n", "buildhook", "-o", "json")
+        status = json.loads(pod.stdout)["status"] if pod.returncode == 0 else {}
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+
+    before = node.get_json("pod", "buildhook-1", "-n", "buildhook")["metadata"]["uid"]
+    node.kubectl("delete", "pod", "buildhook-1", "-n", "buildhook")
+    wait_for("the Pod to be ready again", is_ready, 90, 0.5)
+    after = node.get_json("pod", "buildhook-1", "-n", "buildhook")
+    assert after["metadata"]["uid"] != before
+    journal = [v["persistentVolumeClaim"]["claimName"] for v in after["spec"]["volumes"] if "persistentVolumeClaim" in v]
+    assert journal == ["journal-buildhook-1"]
+    log = node.kubectl("logs", "-n", "buildhook", "buildhook-1")
+    assert not re.search('"level":"error"', log), log
+
+
+def test_the_api_server_goes_and_comes_back(node):
+    node.stop_apiserver()
+    assert node.run_kubectl("get", "namespaces").returncode != 0
+    node.start_apiserver()
+    assert node.get_json("namespace", "default")["metadata"]["name"] == "default"
+
+
+def test_a_killed_node_leaves_nothing(tmp_path):
+    node = Node(tmp_path / "node")
+    first = int((node.dir / "devcluster.pid").read_text())
+    (inside,) = (int(pid) for pid in pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split())
+    namespace = os.readlink(f"/proc/{inside}/ns/pid")
+
+    def processes():
+        found = []
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                found += [process.name] if os.readlink(process / "ns" / "pid") == namespace else []
+        return found
+
+    def cgroups():
+        """Of nodes that do not run: their first folder holds no process."""
+        own = [line.split(":", 2)[2].rstrip("/") for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()]
+        found = {f for path in set(own) for f in pathlib.Path("/sys/fs/cgroup").glob(f"*{path}/devcluster-*")}
+        return [f for f in found if not (f / "cgroup.procs").read_text()]
+
+    assert len(processes()) > 5
+    os.kill(first, signal.SIGKILL)
+    wait_for("its processes to end", lambda: not processes())
+    assert cgroups()
+    node.down()
+    assert not cgroups()
+
+
+def test_a_program_without_a_node_says_how_to_build_one(tmp_path):
+    done = subprocess.run([DEVCLUSTER, "up", "--node", "--dir", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "devcluster: this program has no kubelet in it; `hack/cluster build --node` builds one that has\n"
