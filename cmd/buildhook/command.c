@@ -6,12 +6,14 @@
 
 #include <stdio.h>
 
-extern const struct command command_serve, command_version, command_completion, command_complete,
-	command_man, command_synopsis;
+extern const struct command command_serve, command_url, command_status, command_add_trigger,
+	command_rotate, command_completion, command_version, command_complete, command_man,
+	command_synopsis;
 
 const struct command *const commands[] = {
-	&command_serve,    &command_completion, &command_version,
-	&command_complete, &command_man,        &command_synopsis,
+	&command_serve,  &command_url,        &command_status,  &command_add_trigger,
+	&command_rotate, &command_completion, &command_version, &command_complete,
+	&command_man,    &command_synopsis,
 };
 const size_t n_commands = ARRAY_LEN(commands);
 

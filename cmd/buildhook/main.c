@@ -1,5 +1,5 @@
 /* The program: finds the command, reads its flags and runs it. */
-#include "command.h"
+#include "target.h"
 #include "usage.h"
 
 #include "base/log.h"
@@ -44,10 +44,16 @@ static const char *name_of(const char *argv0)
 
 static int check_args(const struct invocation *in, struct err *err)
 {
-	if (in->n_args >= in->command->min_args)
-		return 0;
-	return err_set(err, ERR_INVALID, "an argument is missing: %s %s %s", in->program,
-		       in->command->name, in->command->args);
+	enum hook_type type;
+
+	if (in->n_args < in->command->min_args)
+		return err_set(err, ERR_INVALID, "an argument is missing: %s %s %s", in->program,
+			       in->command->name, in->command->args);
+	for (size_t i = 0; i < in->n_args; i++)
+		if (in->command->arg_kinds[i] == ARG_TYPE &&
+		    target_parse_type(&type, in->args[i], err) != 0)
+			return err->code;
+	return 0;
 }
 
 static int run(struct invocation *in, int argc, char **argv)

@@ -136,15 +136,11 @@ static void word_failure(struct session *s, const struct kube_response *response
 	if (response->status == 401) {
 		buf_put_str(&text,
 			    STR("error: You must be logged in to the server (Unauthorized)"));
-	} else if (response->status == 0 &&
-		   str_contains(str_of(response->err.msg), STR("efused"))) {
-		buf_printf(
-			&text,
-			"The connection to the server %s was refused - did you specify the right "
-			"host or port?",
-			s->config->server);
 	} else if (response->status == 0) {
-		buf_printf(&text, "Unable to connect to the server: %s", response->err.msg);
+		const char *why = strstr(response->err.msg, ": ");
+
+		buf_printf(&text, "Unable to connect to the server: %s",
+			   why ? why + 2 : response->err.msg);
 	} else if (!message && response->err.code == ERR_NOTFOUND) {
 		buf_put_str(&text, STR("error: the server doesn't have a resource type "
 				       "\"buildconfigs\""));
@@ -294,4 +290,15 @@ int session_check_name(const char *what, const char *name, struct err *err)
 		err, ERR_INVALID,
 		"%s: \"%.60s\" is not a name: expected lower-case letters, digits, '-' and '.'",
 		what, name);
+}
+
+void session_print_json(const cJSON *doc)
+{
+	/* Indented, as kubectl prints it. */
+	char *text = cJSON_Print(doc);
+
+	mem_require(text != NULL);
+	puts(text);
+	explicit_bzero(text, strlen(text));
+	cJSON_free(text);
 }

@@ -56,5 +56,8 @@ void session_wait(struct session *session, int64_t ms);
  */
 int session_fail(const struct session *session, const struct err *err);
 
+/* DOC on stdout, for -o json. */
+void session_print_json(const cJSON *doc);
+
 /* A name of Kubernetes' that becomes part of a path: ERR_INVALID says what is wrong with it. */
 int session_check_name(const char *what, const char *name, struct err *err);

@@ -1,0 +1,431 @@
+/* `buildhook status`: a table of webhooks, once or (-w) whenever something changes. */
+#include "session.h"
+#include "table.h"
+#include "usage.h"
+#include "view.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kube/reflector.h"
+#include "net/loop.h"
+
+#include <stdio.h>
+
+#define MAX_LINE_BYTES 4096
+/* A burst of changes is one refresh. */
+#define REFRESH_MS 200
+
+struct options {
+	bool watch;
+};
+
+static const struct flag flags[] = {
+	{"watch", FLAG_BOOL | FLAG_SHORT('w'), offsetof(struct options, watch), NULL,
+	 "go on, and print each webhook again when it changes", NULL},
+};
+static const size_t n_flags = ARRAY_LEN(flags);
+
+/* One run of the command. */
+struct view {
+	const struct invocation *in;
+	struct session *session;
+	struct table *table;
+	bool is_wide;
+	bool has_builds; /* the caller may list them */
+	/* -w: */
+	struct kube_store *bcs, *builds;
+	struct timer refresh;
+	cJSON *shown; /* key/TYPE: the row as it was printed last */
+};
+
+static enum table_colour colour_of_state(const char *state)
+{
+	return strcmp(state, "Ready") == 0 ? TABLE_GOOD : *state ? TABLE_BAD : TABLE_WARN;
+}
+
+static enum table_colour colour_of_build(const cJSON *build)
+{
+	const char *phase = build ? view_phase(build) : "";
+
+	if (strcmp(phase, "Complete") == 0)
+		return TABLE_GOOD;
+	if (strcmp(phase, "Failed") == 0 || strcmp(phase, "Error") == 0)
+		return TABLE_BAD;
+	return TABLE_PLAIN;
+}
+
+/* "Ready" or "NotReady"; what to do is told below the table. */
+static struct str state_word(const char *state)
+{
+	struct str text = str_of(state);
+
+	if (str_empty(text))
+		return STR("Unknown");
+	return str_range(text.p, str_find_char(text, ':'));
+}
+
+static void put_last(struct buf *out, const struct view_hook *hook, int64_t now_ms)
+{
+	CLEANUP(mem_free) char *at = str_dup(hook->last_at);
+	int64_t at_ms = view_time(at);
+
+	if (at_ms > 0) {
+		table_put_age(out, now_ms - at_ms);
+		buf_put_str(out, STR(" ago: "));
+	}
+	buf_put_str(out, hook->last);
+	if (out->len == 0)
+		buf_put_char(out, '-');
+}
+
+static void put_build(struct buf *out, const struct view_hook *hook, bool has_builds)
+{
+	if (hook->build)
+		buf_printf(out, "%s %s", json_str_at(hook->build, "metadata/name"),
+			   view_phase(hook->build));
+	else
+		buf_put_str(out, has_builds ? STR("-") : STR("?"));
+}
+
+static void put_row(struct view *v, const struct view_hook *hook)
+{
+	CLEANUP(buf_release) struct buf last = BUF_INIT(MAX_LINE_BYTES);
+	CLEANUP(buf_release) struct buf build = BUF_INIT(MAX_LINE_BYTES);
+
+	put_last(&last, hook, clock_wall_ms(session_clock(v->session)));
+	put_build(&build, hook, v->has_builds);
+	if (v->in->shared.all_namespaces)
+		table_put(v->table, str_of(hook->namespace_), TABLE_PLAIN);
+	table_put(v->table, str_of(hook->name), TABLE_PLAIN);
+	table_put(v->table, str_of(hook_type_name(hook->type)), TABLE_PLAIN);
+	table_put(v->table,
+		  v->is_wide && *hook->state ? str_of(hook->state) : state_word(hook->state),
+		  colour_of_state(hook->state));
+	table_put(v->table, buf_str(&last), TABLE_PLAIN);
+	table_put(v->table, buf_str(&build), colour_of_build(hook->build));
+	if (!v->is_wide)
+		return;
+	table_put(v->table, str_of(*hook->url ? hook->url : "-"), TABLE_PLAIN);
+	table_put(v->table, str_of(*hook->secret ? hook->secret : "-"), TABLE_PLAIN);
+	table_put(v->table, str_of(*hook->hint ? hook->hint : "-"), TABLE_PLAIN);
+}
+
+static void print_note(const struct view_hook *hook, const char *what, const char *text)
+{
+	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_LINE_BYTES);
+	CLEANUP(buf_release) struct buf out = BUF_INIT(2 * MAX_LINE_BYTES);
+
+	buf_printf(&line, "%s", hook->name);
+	if (*what)
+		buf_printf(&line, " %s", what);
+	buf_put_str(&line, STR(": "));
+	buf_put_clean(&line, str_of(text), 1024);
+	usage_put_wrapped(&out, line.data, 2, 0);
+	printf("%s\n", out.data);
+}
+
+/* Below the table: what is wrong, and the hint, in full. */
+static void print_notes(const struct view_hook *hooks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *type = hook_type_name(hooks[i].type);
+		char what[40];
+
+		if (strncmp(hooks[i].state, "NotReady", 8) == 0)
+			print_note(&hooks[i], type, hooks[i].state);
+		else if (!*hooks[i].state)
+			print_note(&hooks[i], type,
+				   "buildhook has not looked at it: does it run, and watch this "
+				   "namespace?");
+		(void)snprintf(what, sizeof(what), "%s refused", type);
+		if (*hooks[i].refused)
+			print_note(&hooks[i], what, hooks[i].refused);
+		/* The hint is the BuildConfig's; after the last of its hooks. */
+		if (*hooks[i].hint && (i + 1 == n || strcmp(hooks[i].name, hooks[i + 1].name) != 0))
+			print_note(&hooks[i], "hint", hooks[i].hint);
+	}
+}
+
+static void put_json(cJSON *items, const struct view_hook *hook)
+{
+	cJSON *item = json_append(items, json_new_object());
+	cJSON *build;
+
+	json_put_str(item, "namespace", hook->namespace_);
+	json_put_str(item, "name", hook->name);
+	json_put_str(item, "type", hook_type_name(hook->type));
+	json_put_str(item, "state", hook->state);
+	json_put_str(item, "url", hook->url);
+	json_put_str(item, "secret", hook->secret);
+	json_put_text(item, "lastTime", hook->last_at);
+	json_put_text(item, "last", hook->last);
+	json_put_str(item, "refused", hook->refused);
+	json_put_str(item, "hint", hook->hint);
+	if (!hook->build)
+		return;
+	build = json_put_object(item, "build");
+	json_put_str(build, "name", json_str_at(hook->build, "metadata/name"));
+	json_put_str(build, "phase", view_phase(hook->build));
+}
+
+static struct table *new_table(const struct view *v)
+{
+	const char *heads[TABLE_MAX_COLUMNS] = {NULL};
+	size_t n = 0;
+
+	if (v->in->shared.all_namespaces)
+		heads[n++] = "NAMESPACE";
+	heads[n++] = "NAME";
+	heads[n++] = "TYPE";
+	heads[n++] = "STATE";
+	heads[n++] = "LAST DELIVERY";
+	heads[n++] = "BUILD";
+	if (v->is_wide) {
+		heads[n++] = "URL";
+		heads[n++] = "SECRET";
+		heads[n++] = "HINT";
+	}
+	return table_new(heads, v->in->shared.all_namespaces ? 4 : 3, v->is_wide);
+}
+
+static void put_path(struct buf *out, const struct view *v, const char *plural)
+{
+	buf_put_str(out, STR("/apis/build.openshift.io/v1/"));
+	if (!v->in->shared.all_namespaces)
+		buf_printf(out, "namespaces/%s/", session_namespace(v->session));
+	buf_put_str(out, str_of(plural));
+}
+
+static bool is_meant(const struct view *v, const cJSON *bc)
+{
+	const char *name = json_str_at(bc, "metadata/name");
+
+	return v->in->n_args == 0 || (name && strcmp(name, v->in->args[0]) == 0);
+}
+
+/* BUILDS are shown where the caller may read them; that is no error otherwise. */
+static int list(struct view *v, struct session_answer *bcs, struct session_answer *builds,
+		struct err *err)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(1024);
+	struct err ignored = {0};
+
+	put_path(&path, v, "buildconfigs");
+	if (v->in->n_args > 0 && !v->in->shared.all_namespaces) {
+		CLEANUP(session_answer_release) struct session_answer one = {0};
+
+		if (session_check_name("NAME", v->in->args[0], err) != 0 ||
+		    session_get(v->session, &one, err, "%s/%s", path.data, v->in->args[0]) != 0)
+			return err->code;
+	}
+	if (session_get(v->session, bcs, err, "%s", path.data) != 0)
+		return err->code;
+	buf_clear(&path);
+	put_path(&path, v, "builds");
+	v->has_builds = session_get(v->session, builds, &ignored, "%s", path.data) == 0;
+	return 0;
+}
+
+static void print_nothing(const struct view *v)
+{
+	const char *program = v->in->program;
+
+	if (v->in->shared.all_namespaces)
+		(void)fprintf(stderr, "No webhooks found.\n");
+	else
+		(void)fprintf(stderr, "No webhooks found in %s namespace.\n",
+			      session_namespace(v->session));
+	(void)fprintf(stderr, "%s add-trigger NAME TYPE adds one to a BuildConfig.\n", program);
+}
+
+static int print_once(struct view *v, struct err *err)
+{
+	CLEANUP(session_answer_release) struct session_answer bcs = {0}, builds = {0};
+	CLEANUP(json_freep) cJSON *doc = json_new_object();
+	CLEANUP(mem_free) struct view_hook *hooks = NULL;
+	bool is_json = v->in->shared.output && !v->is_wide;
+	cJSON *items = json_put_array(doc, "items");
+	const cJSON *bc = NULL;
+	size_t n = 0;
+
+	if (list(v, &bcs, &builds, err) != 0)
+		return err->code;
+	hooks = mem_new((size_t)cJSON_GetArraySize(json_member(bcs.doc, "items")) + 1,
+			HOOK_TYPES * sizeof(*hooks));
+	cJSON_ArrayForEach (bc, json_member(bcs.doc, "items"))
+		if (is_meant(v, bc))
+			n += view_hooks(hooks + n, bc, json_member(builds.doc, "items"));
+	for (size_t i = 0; i < n; i++) {
+		if (is_json)
+			put_json(items, &hooks[i]);
+		else
+			put_row(v, &hooks[i]);
+	}
+	if (is_json) {
+		session_print_json(doc);
+	} else if (n == 0) {
+		print_nothing(v);
+	} else {
+		table_print(v->table);
+		if (!v->is_wide)
+			print_notes(hooks, n);
+	}
+	return 0;
+}
+
+/* -w: two stores that follow the API server; a row is printed when it differs from what it was. */
+
+static void *parse_doc(void *arg, const cJSON *doc)
+{
+	cJSON *copy = json_copy(doc);
+
+	(void)arg;
+	return copy ? copy : json_new_object();
+}
+
+static void free_doc(void *object)
+{
+	cJSON_Delete(object);
+}
+
+static void add_doc(void *arg, const char *key, const void *object)
+{
+	(void)key;
+	json_append(arg, json_copy(object));
+}
+
+static void remember(struct view *v, const struct view_hook *hook, bool *is_same)
+{
+	CLEANUP(buf_release) struct buf key = BUF_INIT(1024);
+	CLEANUP(buf_release) struct buf row = BUF_INIT(4 * MAX_LINE_BYTES);
+	const cJSON *before;
+
+	buf_printf(&key, "%s/%s/%s", hook->namespace_, hook->name, hook_type_name(hook->type));
+	buf_printf(&row, "%s|%.*s%.*s|%s|%s|", hook->state, STR_ARG(hook->last_at),
+		   STR_ARG(hook->last), hook->refused, hook->hint);
+	put_build(&row, hook, v->has_builds);
+	before = json_member(v->shown, key.data);
+	*is_same = before && strcmp(before->valuestring, row.data) == 0;
+	cJSON_DeleteItemFromObjectCaseSensitive(v->shown, key.data);
+	json_put_text(v->shown, key.data, buf_str(&row));
+}
+
+static void on_refresh(void *arg)
+{
+	struct view *v = arg;
+	CLEANUP(json_freep) cJSON *bcs = json_new_array();
+	CLEANUP(json_freep) cJSON *builds = json_new_array();
+	const cJSON *bc = NULL;
+
+	if (!kube_store_is_synced(v->bcs) || (v->has_builds && !kube_store_is_synced(v->builds)))
+		return;
+	kube_store_each(v->bcs, add_doc, bcs);
+	if (v->has_builds)
+		kube_store_each(v->builds, add_doc, builds);
+	cJSON_ArrayForEach (bc, bcs) {
+		struct view_hook hooks[HOOK_TYPES];
+		size_t n = is_meant(v, bc) ? view_hooks(hooks, bc, builds) : 0;
+
+		for (size_t i = 0; i < n; i++) {
+			bool is_same = false;
+
+			remember(v, &hooks[i], &is_same);
+			if (!is_same)
+				put_row(v, &hooks[i]);
+		}
+	}
+	if (table_rows(v->table) > 0)
+		table_print(v->table);
+}
+
+static void on_state(void *arg)
+{
+	struct view *v = arg;
+
+	timer_start(session_clock(v->session), &v->refresh, REFRESH_MS, on_refresh, v);
+}
+
+static void on_object(void *arg, const char *key, const void *old, const void *new_)
+{
+	(void)key;
+	(void)old;
+	(void)new_;
+	on_state(arg);
+}
+
+static struct kube_reflector *follow(struct view *v, struct kube_store **store, const char *plural)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(1024);
+
+	*store = kube_store_new(&(struct kube_store_type){
+		.parse = parse_doc, .free = free_doc, .on_change = on_object, .arg = v});
+	put_path(&path, v, plural);
+	return kube_reflector_new(&(struct kube_reflector_options){
+		.client = session_client(v->session),
+		.clock = session_clock(v->session),
+		.store = *store,
+		.path = path.data,
+		.scope = v->in->shared.all_namespaces ? NULL : session_namespace(v->session),
+		.resource = plural,
+		.on_state = on_state,
+		.arg = v,
+	});
+}
+
+/* Until it is interrupted. What is wrong with the caller's rights is found out by a list before. */
+static int watch(struct view *v, struct err *err)
+{
+	CLEANUP(session_answer_release) struct session_answer bcs = {0}, builds = {0};
+	CLEANUP(json_freep) cJSON *shown = json_new_object();
+	struct kube_reflector *of_bcs, *of_builds;
+
+	if (list(v, &bcs, &builds, err) != 0)
+		return err->code;
+	v->shown = shown;
+	of_bcs = follow(v, &v->bcs, "buildconfigs");
+	of_builds = v->has_builds ? follow(v, &v->builds, "builds") : NULL;
+	loop_run(session_loop(v->session));
+	kube_reflector_free(of_bcs);
+	kube_reflector_free(of_builds);
+	return 0;
+}
+
+static int run(const struct invocation *in)
+{
+	const struct options *options = in->options;
+	CLEANUP(session_freep) struct session *session = NULL;
+	CLEANUP(table_freep) struct table *table = NULL;
+	struct view v = {.in = in};
+	struct err err = {0};
+	int code = session_open(&session, in, &err);
+
+	if (code != 0)
+		return session_fail(session, &err);
+	v.session = session;
+	v.is_wide = in->shared.output && strcmp(in->shared.output, "wide") == 0;
+	v.table = table = new_table(&v);
+	code = options->watch ? watch(&v, &err) : print_once(&v, &err);
+	timer_stop(session_clock(session), &v.refresh);
+	kube_store_free(v.bcs);
+	kube_store_free(v.builds);
+	return code == 0 ? EXIT_OK : session_fail(session, &err);
+}
+
+const struct command command_status = {
+	.name = "status",
+	.args = "[NAME]",
+	.summary = "show webhooks: state, last delivery, last build, hint",
+	.about = "Shows the webhooks of the namespace, or of BuildConfig NAME: whether each is "
+		 "ready, the newest "
+		 "delivery and what came of it, the newest build that it started and its phase, "
+		 "and below the "
+		 "table what is wrong and what to do about it.",
+	.examples = "buildhook status\nbuildhook status cart -w\nbuildhook status -A -o wide",
+	.max_args = 1,
+	.arg_kinds = {ARG_BUILDCONFIG},
+	.shared = FLAGS_CLUSTER | FLAGS_ALL | FLAGS_OUTPUT,
+	.flags = flags,
+	.n_flags = &n_flags,
+	.options_size = sizeof(struct options),
+	.run = run,
+};

@@ -1,0 +1,140 @@
+"""url, add-trigger and rotate, as the owner of one namespace."""
+
+import json
+
+import pytest
+import yaml
+
+from cli import Owner, cluster, fits, owner, ready  # noqa: F401 - fixtures
+from harness import buildconfig, push, wait_for
+
+PUBLIC = "--public-url=https://hooks.example.com"
+
+
+@pytest.fixture
+def buildhook(start):
+    return start(PUBLIC, "--rotation-grace=1h")
+
+
+def test_url_prints_what_is_pasted(cluster, buildhook, owner):
+    namespace = owner.namespace
+    triggers = [{"type": "GitHub", "github": {"secretReference": {"name": "a"}}}, {"type": "GitLab", "gitlab": {"secret": "inline"}}]
+    cluster.create(namespace, buildconfig("cart", triggers=triggers))
+    ready(cluster, namespace, "cart")
+    ready(cluster, namespace, "cart", "gitlab")
+    github, gitlab = (f"https://hooks.example.com/hooks/{namespace}/cart/{kind}" for kind in ("github", "gitlab"))
+    assert owner.ok("url", "cart", "github") == github + "\n"
+    assert owner.ok("url", "cart").split() == ["github", github, "gitlab", gitlab]
+    secret = cluster.secret_value(namespace, "a")
+    guide = owner.ok("url", "cart", "github", "--with-secret")
+    for words in (("Payload URL", github), ("Content type", "application/json"), ("Secret", secret), ("Events", "Just the push event")):
+        assert any(line.split(None, len(words[0].split()))[-1] == words[1] and words[0] in line for line in guide.splitlines()), guide
+    both = owner.ok("url", "cart", "--with-secret")
+    assert secret in both and "inline" in both and "Secret token" in both
+    found = json.loads(owner.ok("url", "cart", "-o", "json"))["items"]
+    assert [(i["type"], i["url"], i.get("secret")) for i in found] == [("github", github, None), ("gitlab", gitlab, None)]
+    assert [i["secret"] for i in json.loads(owner.ok("url", "cart", "--with-secret", "-ojson"))["items"]] == [secret, "inline"]
+    for args in (["url", "cart"], ["url", "cart", "-o", "json"], ["url", "nothing"], ["rotate", "cart", "gitlab"]):
+        done = owner.run(*args)
+        assert secret not in done.stdout_text + done.stderr_text and "inline" not in done.stdout_text.replace("(inline)", "")
+
+
+def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owner, tmp_path):
+    namespace = owner.namespace
+    cluster.create(namespace, buildconfig("cart"))
+    ready(cluster, namespace, "cart")
+    text = owner.fails("url", "nothing")
+    assert text.startswith('Error from server (NotFound): buildconfigs.build.openshift.io "nothing" not found\n')
+    assert f"status -n {namespace}" in text
+    text = owner.fails("url", "cart", "-n", "default")
+    assert text.startswith('Error from server (Forbidden): buildconfigs.build.openshift.io "cart" is forbidden: User ')
+    assert 'in the namespace "default"' in text and "kubectl auth can-i --list -n default" in text
+    assert owner.fails("url", "cart", "--context", "elsewhere") == text
+    assert 'context "x" not found; contexts are: mine, elsewhere' in owner.fails("url", "cart", "--context=x")
+    assert "no gitlab trigger" in owner.fails("url", "cart", "gitlab")
+    assert "expected github, gitlab, bitbucket or generic" in owner.fails("url", "cart", "svn", status=2)
+    assert "is not a name" in owner.fails("url", "../x")
+    # Without the right to read Secrets.
+    rules = [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs"], "verbs": ["get"]}]
+    reader = Owner(cluster, namespace, tmp_path, rules)
+    assert reader.ok("url", "cart", "github")
+    assert 'secrets "cart-hook" is forbidden' in reader.fails("url", "cart", "github", "--with-secret")
+    # Nobody, and nowhere.
+    for change, words in ((lambda c: c["users"][0]["user"].update(token="wrong"), "error: You must be logged in to the server (Unauthorized)"),
+                          (lambda c: c["clusters"][0]["cluster"].update(server="https://127.0.0.1:1"),
+                           "Unable to connect to the server: Failed to connect to 127.0.0.1 port 1"),
+                          (lambda c: c["clusters"][0]["cluster"].update(server="https://no-such-host.invalid"),
+                           "Unable to connect to the server: ")):
+        config = yaml.safe_load(owner.kubeconfig.read_text())
+        change(config)
+        path = tmp_path / "other"
+        path.write_text(yaml.safe_dump(config))
+        text = owner.fails("url", "cart", "--kubeconfig", path)
+        assert text.startswith(words) and len(text.splitlines()) == 2, text
+
+
+def test_an_exec_plug_in_and_a_list_of_kubeconfigs_are_taken(cluster, buildhook, owner, tmp_path):
+    namespace = owner.namespace
+    cluster.create(namespace, buildconfig("cart"))
+    ready(cluster, namespace, "cart")
+    config = yaml.safe_load(owner.kubeconfig.read_text())
+    token = config["users"][0]["user"]["token"]
+    plugin = tmp_path / "plugin"
+    plugin.write_text('#!/bin/sh\necho \'{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"\'"$T"\'"}}\'\n')
+    plugin.chmod(0o755)
+    execs = {"apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin", "interactiveMode": "Never", "env": [{"name": "T", "value": token}]}
+    users = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "owner", "user": {"exec": execs}}]}
+    (tmp_path / "users").write_text(yaml.safe_dump(users))
+    (tmp_path / "rest").write_text(yaml.safe_dump({**config, "users": []}))
+    env = {"KUBECONFIG": f"{tmp_path}/users:{tmp_path}/missing:{tmp_path}/rest"}
+    assert "hooks.example.com" in owner.ok("url", "cart", "github", env=env)
+    plugin.write_text("#!/bin/sh\nexit 3\n")
+    assert "ended with status 3" in owner.fails("url", "cart", env=env)
+
+
+def test_a_webhook_in_one_command(cluster, buildhook, owner):
+    """add-trigger prints what is pasted, and what was pasted builds; nothing else of the object changes."""
+    namespace = owner.namespace
+    body = buildconfig("cart", triggers=[{"type": "ConfigChange"}])
+    body["spec"]["completionDeadlineSeconds"] = 1800
+    before = cluster.create(namespace, body)
+    text = owner.ok("add-trigger", "cart", "github")
+    secret = cluster.secret_value(namespace, "cart-github-webhook")
+    assert f"https://hooks.example.com/hooks/{namespace}/cart/github" in text and secret in text
+    after = cluster.get(namespace, "cart")
+    assert push(buildhook, namespace, "cart", secret).status == 200
+    wanted = {"type": "GitHub", "github": {"secretReference": {"name": "cart-github-webhook"}}}
+    assert after["spec"] == {**before["spec"], "triggers": [{"type": "ConfigChange"}, wanted]}
+    assert not {k for k in after["metadata"].get("annotations", {}) if "github" not in k and k.startswith("buildhook.io/") and k != "buildhook.io/hint"}
+    # A second time changes nothing.
+    again = owner.run("add-trigger", "cart", "github")
+    assert again.returncode == 0 and again.stdout_text == text and "has a github trigger already" in again.stderr_text
+    assert len(cluster.get(namespace, "cart")["spec"]["triggers"]) == 2
+    # Where there is no list of triggers yet.
+    body = buildconfig("blog")
+    del body["spec"]["triggers"]
+    cluster.create(namespace, body)
+    assert "Bearer token" in owner.ok("add-trigger", "blog", "generic")
+    assert [t["type"] for t in cluster.get(namespace, "blog")["spec"]["triggers"]] == ["Generic"]
+    assert "not found" in owner.fails("add-trigger", "nothing", "github")
+    assert owner.fails("add-trigger", "cart", status=2)
+
+
+def test_rotate_makes_a_new_secret_and_says_how_long_the_old_one_counts(cluster, buildhook, owner):
+    namespace = owner.namespace
+    triggers = [{"type": "GitHub", "github": {"secretReference": {"name": "mine"}}}, {"type": "GitLab", "gitlab": {"secretReference": {"name": "b"}}},
+                {"type": "Generic", "generic": {"secret": "inline"}}]
+    cluster.create(namespace, buildconfig("cart", triggers=triggers))
+    ready(cluster, namespace, "cart", "gitlab")
+    wait_for("the secrets", lambda: cluster.find_secret_value(namespace, "mine") and cluster.find_secret_value(namespace, "b"))
+    old = {name: cluster.secret_value(namespace, name) for name in ("mine", "b")}
+    text = owner.ok("rotate", "cart", "github")
+    new = cluster.secret_value(namespace, "mine")
+    until = cluster.core.read_namespaced_secret("mine", namespace).metadata.annotations["buildhook.io/previous-until"]
+    assert new != old["mine"] and cluster.secret_value(namespace, "b") == old["b"]
+    assert f"secret/mine rotated; the old value is accepted until {until}" in text and "Payload URL" in text
+    assert new not in text and old["mine"] not in text
+    text = owner.ok("rotate", "cart", "--with-secret")
+    assert cluster.secret_value(namespace, "mine") in text and cluster.secret_value(namespace, "b") in text
+    assert cluster.secret_value(namespace, "mine") != new and cluster.secret_value(namespace, "b") != old["b"]
+    assert "buildhook made no secret" in owner.fails("rotate", "cart", "generic")

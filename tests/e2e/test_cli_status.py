@@ -1,0 +1,100 @@
+"""status and history, as the owner of one namespace."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import time
+
+import pytest
+
+from cli import Owner, cluster, fits, owner, ready  # noqa: F401 - fixtures
+from harness import BUILDHOOK, buildconfig, push, wait_for
+
+
+@pytest.fixture
+def buildhook(start):
+    return start("--public-url=https://hooks.example.com", "--status-interval=100ms")
+
+
+def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
+    namespace = owner.namespace
+    assert owner.run("status").stderr_text.startswith(f"No webhooks found in {namespace} namespace.\n")
+    cluster.create(namespace, buildconfig("cart"))
+    owned = {"metadata": {"name": "mine"}, "stringData": {"other": "x"}}
+    cluster.core.create_namespaced_secret(namespace, owned)
+    cluster.create(namespace, buildconfig("blog", triggers=[{"type": "GitLab", "gitlab": {"secretReference": {"name": "mine"}}}]))
+    ready(cluster, namespace, "cart")
+    wait_for("NotReady", lambda: cluster.annotation(namespace, "blog", "gitlab-state").startswith("NotReady"))
+    secret = cluster.secret_value(namespace, "cart-hook")
+    assert push(buildhook, namespace, "cart", secret).status == 200
+    assert push(buildhook, namespace, "cart", secret, ref="refs/heads/wip").json["reason"] == "RefMismatch"
+    assert push(buildhook, namespace, "cart", "wrong").status == 401
+    wait_for("the status", lambda: "RefMismatch" in cluster.annotation(namespace, "cart", "github-last")
+             and cluster.annotation(namespace, "cart", "github-refused"), 80)
+    text = fits(owner.ok("status"))
+    head, *rows = text.splitlines()
+    assert head.split() == ["NAME", "TYPE", "STATE", "LAST", "DELIVERY", "BUILD"]
+    assert rows[0].split()[:3] == ["blog", "gitlab", "NotReady"] and rows[1].split()[:3] == ["cart", "github", "Ready"]
+    assert "push wip" in rows[1] and rows[1].endswith("cart-1 New")
+    assert "blog gitlab: NotReady: " in text and "cart github refused: " in text and "WebHookSecretKey" in text
+    one = owner.ok("status", "cart")
+    assert "blog" not in one and "cart-1 New" in one
+    wide = owner.ok("status", "-o", "wide")
+    assert f"https://hooks.example.com/hooks/{namespace}/cart/github" in wide and "cart-hook" in wide
+    items = {i["name"]: i for i in json.loads(owner.ok("status", "-o", "json"))["items"]}
+    assert items["cart"]["state"] == "Ready" and items["cart"]["build"] == {"name": "cart-1", "phase": "New"}
+    assert "\033" not in text and secret not in text + wide
+    assert 'buildconfigs.build.openshift.io "x" not found' in owner.fails("status", "x")
+    forbidden = owner.fails("status", "-A")
+    assert forbidden.startswith("Error from server (Forbidden): ") and "at the cluster scope" in forbidden
+    # All namespaces, as somebody who may.
+    admin = Owner.__new__(Owner)
+    admin.kubeconfig = cluster.kubeconfig
+    assert admin.ok("status", "-A").splitlines()[0].split()[0] == "NAMESPACE"
+    assert any(line.split()[:2] == [namespace, "cart"] for line in admin.ok("status", "-A").splitlines())
+
+
+def test_colour_is_for_terminals_alone(cluster, buildhook, owner):
+    cluster.create(owner.namespace, buildconfig("cart"))
+    ready(cluster, owner.namespace, "cart")
+
+    def on_terminal(**env):
+        main, side = pty.openpty()
+        full = {**os.environ, "KUBECONFIG": str(owner.kubeconfig), "TERM": "xterm", **env}
+        subprocess.run([BUILDHOOK, "status"], stdout=side, stdin=subprocess.DEVNULL, env=full, check=True, timeout=20)
+        text = b""
+        while select.select([main], [], [], 0.2)[0]:
+            text += os.read(main, 4096)
+        os.close(main)
+        os.close(side)
+        return text
+
+    assert b"\033[32mReady" in on_terminal(NO_COLOR="")
+    assert b"\033" not in on_terminal(NO_COLOR="1")
+    assert "\033" not in owner.ok("status")
+
+
+def test_status_follows(cluster, buildhook, owner):
+    namespace = owner.namespace
+    cluster.create(namespace, buildconfig("cart"))
+    ready(cluster, namespace, "cart")
+    secret = cluster.secret_value(namespace, "cart-hook")
+    process = owner.start("status", "-w", stdin=subprocess.DEVNULL)
+    seen = []
+
+    def has(words):
+        seen.append((os.read(process.stdout.fileno(), 65536) if select.select([process.stdout], [], [], 0)[0] else b"").decode())
+        return words in "".join(seen)
+
+    wait_for("the table", lambda: has("LAST DELIVERY"))
+    assert push(buildhook, namespace, "cart", secret).status == 200
+    wait_for("the build", lambda: has("cart-1 New"))
+    cluster.custom.patch_namespaced_custom_object("build.openshift.io", "v1", namespace, "builds", "cart-1", {"status": {"phase": "Running"}})
+    wait_for("its phase", lambda: has("cart-1 Running"))
+    before = len("".join(seen).splitlines())
+    time.sleep(1)
+    assert not has("nothing") and len("".join(seen).splitlines()) == before, "a row was printed again without a change"
+    process.terminate()
+    process.communicate(timeout=10)
