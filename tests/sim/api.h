@@ -63,6 +63,9 @@ struct api_answer {
 struct api *api_new(struct world *w);
 void api_free(struct api *api);
 void api_serve(struct api *api, const struct api_request *request, struct api_answer *out);
+/* Discovery, and the objects around buildhook itself. False: none of these paths. */
+bool api_serve_cluster(const struct world *w, const struct api_request *request,
+		       struct api_answer *out);
 /* A list of BuildConfigs, also as it was: VERSION as the client sent it, "" for the newest. */
 void api_list_buildconfigs(struct api *api, const char *version, const char *from, size_t limit,
 			   struct api_answer *out);

@@ -348,6 +348,8 @@ void api_serve(struct api *api, const struct api_request *request, struct api_an
 	struct target t;
 
 	*out = (struct api_answer){0};
+	if (api_serve_cluster(api->world, request, out))
+		return;
 	if (!parse_target(&t, request->path))
 		api_put_status(out, 404, "NotFound",
 			       "the server could not find the requested resource");

@@ -137,8 +137,8 @@ static void finish_broken(struct flight *f, bool is_unsent)
 static void finish_with_body(struct flight *f)
 {
 	struct http_client_answer answer = {.status = f->answer.status,
-					       .content_type = STR("application/json"),
-					       .body = str_of(f->answer.body)};
+					    .content_type = STR("application/json"),
+					    .body = str_of(f->answer.body)};
 
 	if (f->call && f->method == KUBE_APPLY && answer.status == 200)
 		check_status_written(
