@@ -16,7 +16,7 @@ enum api_kind { API_BUILDCONFIG, API_BUILD, API_SECRET, API_EVENT };
 struct api_object {
 	enum api_kind kind;
 	char *namespace_, *name, *uid;
-	uint64_t version;
+	uint64_t version, created_version;
 	cJSON *doc;
 	/* Annotations of a BuildConfig that server-side apply by us has set. */
 	cJSON *applied;
@@ -77,6 +77,9 @@ void api_answer_release(struct api_answer *answer);
 void api_create_build(struct api *api, struct api_answer *answer);
 void api_put_status(struct api_answer *out, int status, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* With details, as the server gives them where it is about one object: `KIND "NAME" WHAT`. */
+void api_put_status_of(struct api_answer *out, int status, const char *reason, const char *kind,
+		       const char *name, const char *what);
 /* Text of a watch's event. */
 void api_put_event(struct buf *out, const char *type, const char *object);
 

@@ -167,7 +167,8 @@ static void finish_refused(struct flight *f)
 		int status;
 		const char *reason;
 	} errors[] = {{500, "InternalError"},   {503, "ServiceUnavailable"}, {504, "Timeout"},
-		      {429, "TooManyRequests"}, {401, "Unauthorized"},       {409, "Conflict"}};
+		      {429, "TooManyRequests"}, {401, "Unauthorized"},       {403, "Forbidden"},
+		      {409, "Conflict"}};
 	bool is_patch = f->method == KUBE_MERGE_PATCH || f->method == KUBE_APPLY;
 	size_t i = (size_t)world_below(w, ARRAY_LEN(errors) - !is_patch);
 	struct http_client_answer answer = {
