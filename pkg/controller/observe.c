@@ -1,4 +1,5 @@
 #include "controller/internal.h"
+#include "controller/line.h"
 #include "controller/rotation.h"
 
 #include <stdio.h>
@@ -160,7 +161,15 @@ void tell_waiting(struct object *object, int64_t newest_seq, const char *why)
 	struct controller *c = object->controller;
 	struct waiting waiting = {c->opt.waiters,
 				  {.kind = PROGRESS_WAITING, .build = "", .message = why}};
+	struct journal_change *newest;
 
+	if (newest_seq <= object->told_seq)
+		return;
 	journal_each_waiting(c->opt.journal, object->key, object->told_seq, tell_one, &waiting);
 	object->told_seq = newest_seq;
+	newest = journal_read_row(c->opt.journal, newest_seq);
+	if (newest)
+		line_note(c, newest, OUTCOME_QUEUED, "",
+			  strcmp(why, object->start.outside) == 0 ? object->start.why : why);
+	free(newest);
 }

@@ -24,6 +24,11 @@ static const char *cause_of(const char *message)
 	return at ? at + strlen(words) : message;
 }
 
+bool refusal_is_lasting(const struct kube_response *response)
+{
+	return response->status == 403 || is_image_missing(message_of(response));
+}
+
 /*
  * kube-apiserver's RBAC: `User "system:serviceaccount:buildhook:buildhook" cannot create resource
  * "buildconfigs/instantiate" in API group ...`.
@@ -41,44 +46,30 @@ static bool put_rights(char *out, size_t size, const char *cause)
 	return true;
 }
 
-static const char *outside_of(const struct kube_response *response, const char *message,
-			      const char *cause)
-{
-	if (str_starts(str_of(cause), STR("exceeded quota")))
-		return "the quota of the BuildConfig's namespace is used up";
-	if (response->status == 403)
-		return "the cluster does not allow builds of this BuildConfig";
-	if (is_image_missing(message))
-		return "an image that the build needs is not there yet";
-	return NULL;
-}
-
 void refusal_explain(char *why, size_t why_size, char *outside, size_t outside_size,
 		     const struct kube_response *response)
 {
 	const char *message = message_of(response), *cause = cause_of(message);
-	const char *text = outside_of(response, message, cause);
+	bool names_user = put_rights(why, why_size, cause);
 
-	if (response->status == 0 && !response->is_uncertain)
-		(void)snprintf(why, why_size, "the API server cannot be reached");
-	else if (response->status == 0)
-		(void)snprintf(why, why_size, "the API server did not answer");
+	if (response->status == 0)
+		(void)snprintf(why, why_size, "%s",
+			       response->is_uncertain ? "the API server did not answer"
+						      : "the API server cannot be reached");
 	else if (response->status == 401)
 		(void)snprintf(why, why_size,
 			       "the API server answered 401: buildhook's credentials are not "
 			       "accepted");
-	else if (!put_rights(why, why_size, cause))
+	else if (!names_user)
 		(void)snprintf(why, why_size, "%s", cause);
-	if (text)
-		(void)snprintf(outside, outside_size, "%s", text);
-	else if (response->status == 0 || response->status == 401)
-		(void)snprintf(outside, outside_size, "%.*s", (int)strcspn(why, ":"), why);
+	if (names_user || strstr(cause, "system:serviceaccount:"))
+		(void)snprintf(outside, outside_size,
+			       "the cluster does not allow builds of this BuildConfig");
+	else if (refusal_is_lasting(response))
+		(void)snprintf(outside, outside_size, "%s", cause);
+	else if (response->status == 0)
+		(void)snprintf(outside, outside_size, "%s", why);
 	else
 		(void)snprintf(outside, outside_size, "the API server answered %d",
 			       response->status);
-}
-
-bool refusal_is_lasting(const struct kube_response *response)
-{
-	return response->status == 403 || is_image_missing(message_of(response));
 }

@@ -3,8 +3,8 @@
  * deliveries that wait, the status line, an Event, the log.
  */
 #include "base/log.h"
-#include "buildconfig/verdict.h"
 #include "controller/internal.h"
+#include "controller/line.h"
 #include "controller/refusal.h"
 #include "controller/start.h"
 
@@ -48,29 +48,7 @@ void start_log(const struct start *s, enum log_level level, const char *message,
 
 static void note_line(struct start *s, enum outcome outcome, const char *why)
 {
-	const struct journal_change *change = s->change;
-	struct hook_activity *activity;
-	enum hook_type type;
-	const struct status_line line = {
-		.event = "push",
-		.ref = change->ref,
-		.commit = change->commit,
-		.who = change->pusher,
-		.reason = outcome,
-		.build = s->seen.build,
-		.why = why,
-	};
-
-	if (!hook_type_parse(str_of(change->type), &type))
-		return;
-	activity = activity_get(s->work.controller->opt.activity, change->uid, type);
-	if (activity->last_ms > change->accepted_ms)
-		return;
-	activity->last_ms = change->accepted_ms;
-	activity->is_dirty = true;
-	if (outcome == OUTCOME_START)
-		activity->ref_mismatches = 0;
-	status_format_last(activity->last, sizeof(activity->last), &line);
+	line_note(s->work.controller, s->change, outcome, s->seen.build, why);
 }
 
 static void send_event(struct start *s, enum event_type type, const char *reason, const char *note)

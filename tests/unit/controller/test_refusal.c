@@ -19,7 +19,7 @@ static const struct {
 	 "builds.build.openshift.io \\\"cart-8\\\" is forbidden: exceeded quota: small, requested: "
 	 "count/builds.build.openshift.io=1",
 	 "exceeded quota: small, requested: count/builds.build.openshift.io=1",
-	 "the quota of the BuildConfig's namespace is used up", true},
+	 "exceeded quota: small, requested: count/builds.build.openshift.io=1", true},
 	{403,
 	 "buildconfigs.build.openshift.io \\\"cart\\\" is forbidden: User "
 	 "\\\"system:serviceaccount:buildhook:buildhook\\\" cannot create resource "
@@ -29,14 +29,18 @@ static const struct {
 	{403,
 	 "buildconfigs.build.openshift.io \\\"cart\\\" is forbidden: build strategy Custom is not "
 	 "allowed",
-	 "build strategy Custom is not allowed",
+	 "build strategy Custom is not allowed", "build strategy Custom is not allowed", true},
+	{403, "admission webhook \\\"x\\\" denied the request: not for system:serviceaccount:b:b",
+	 "admission webhook \"x\" denied the request: not for system:serviceaccount:b:b",
 	 "the cluster does not allow builds of this BuildConfig", true},
 	{422,
 	 "Error resolving ImageStreamTag ruby:3 in namespace shop: unable to find latest tagged "
 	 "image",
 	 "Error resolving ImageStreamTag ruby:3 in namespace shop: unable to find latest tagged "
 	 "image",
-	 "an image that the build needs is not there yet", true},
+	 "Error resolving ImageStreamTag ruby:3 in namespace shop: unable to find latest tagged "
+	 "image",
+	 true},
 	{401, "Unauthorized",
 	 "the API server answered 401: buildhook's credentials are not accepted",
 	 "the API server answered 401", false},

@@ -418,7 +418,7 @@ static void a_git_host_hears_of_a_quota_in_a_few_words(void **state)
 	deliver_again(w);
 	go_for(w, 500);
 	assert_int_equal(w->progress.kind, PROGRESS_WAITING);
-	assert_string_equal(w->text, "the quota of the BuildConfig's namespace is used up");
+	assert_string_equal(w->text, "exceeded quota: small");
 }
 
 static void a_build_of_this_delivery_that_another_replica_made_is_shown_whole(void **state)
