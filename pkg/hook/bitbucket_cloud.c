@@ -1,6 +1,7 @@
 #include "hook/decode.h"
 
 #include "hook/ref.h"
+#include "hook/verify.h"
 
 /* Fills a bool: is there such a side of the change? */
 static void read_side(struct hook_decode *d, const struct hook_field *field,
@@ -106,4 +107,27 @@ static int finish(struct hook_decode *d, struct err *err)
 	return hook_require_list(d, "/push/changes", err);
 }
 
-const struct hook_decoder hook_bitbucket_cloud = {fields, ARRAY_LEN(fields), finish};
+static bool sends(const struct hook_request *request)
+{
+	return hook_is_sent(request, "X-Hook-UUID") || hook_is_sent(request, "X-Request-UUID");
+}
+
+/*
+ * Both kinds of Bitbucket use the name that GitHub has for SHA-1. (Atlassian docs, "Secure
+ * webhooks".) Headers with ids of these names are sent by Cloud alone. (Atlassian docs, "Event
+ * payloads" of either.)
+ */
+const struct hook_host hook_bitbucket_cloud = {
+	.name = "bitbucket",
+	.type = HOOK_BITBUCKET,
+	.media = "application/json",
+	.event_header = "X-Event-Key",
+	.push_events = {"repo:push"},
+	.id_headers = {"X-Request-UUID"},
+	.sends = sends,
+	.signature = HOOK_HUB_RULE("X-Hub-Signature"),
+	.absent = HOOK_ABSENT("X-Hub-Signature"),
+	.fields = fields,
+	.n_fields = ARRAY_LEN(fields),
+	.finish = finish,
+};

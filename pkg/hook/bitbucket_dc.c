@@ -1,6 +1,7 @@
 #include "hook/push.h"
 
 #include "hook/ref.h"
+#include "hook/verify.h"
 
 /*
  * Each change names its ref in full, and toHash is zeros after a DELETE. Who wrote the commits is
@@ -78,4 +79,25 @@ static int finish(struct hook_decode *d, struct err *err)
 	return hook_require_list(d, "/changes", err);
 }
 
-const struct hook_decoder hook_bitbucket_dc = {fields, ARRAY_LEN(fields), finish};
+/* Every event that is not Bitbucket Cloud's. */
+static bool sends(const struct hook_request *request)
+{
+	return !hook_bitbucket_cloud.sends(request);
+}
+
+const struct hook_host hook_bitbucket_dc = {
+	.name = "bitbucket-dc",
+	.type = HOOK_BITBUCKET,
+	.media = "application/json",
+	.event_header = "X-Event-Key",
+	.push_events = {"repo:refs_changed"},
+	.ping_event = "diagnostics:ping",
+	.has_unsigned_ping = true,
+	.id_headers = {"X-Request-Id"},
+	.sends = sends,
+	.signature = HOOK_HUB_RULE("X-Hub-Signature"),
+	.absent = HOOK_ABSENT("X-Hub-Signature"),
+	.fields = fields,
+	.n_fields = ARRAY_LEN(fields),
+	.finish = finish,
+};

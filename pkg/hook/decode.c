@@ -40,25 +40,25 @@ void hook_draft_release(struct hook_draft *draft)
 static void on_value(void *arg, int field, const struct reader_value *value)
 {
 	struct hook_decode *d = arg;
-	const struct hook_field *wanted = &d->decoder->fields[field];
+	const struct hook_field *wanted = &d->host->fields[field];
 
 	wanted->set(d, wanted, value);
 }
 
-void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
+void hook_decode_init(struct hook_decode *d, const struct hook_host *host,
 		      struct delivery_event *event)
 {
-	assert(decoder->n_fields <= READER_MAX_FIELDS);
-	d->decoder = decoder;
+	assert(host->n_fields <= READER_MAX_FIELDS);
+	d->host = host;
 	d->event = event;
 	d->files.limit = DELIVERY_MAX_FILES_BYTES;
-	for (size_t i = 0; i < decoder->n_fields; i++)
+	for (size_t i = 0; i < host->n_fields; i++)
 		d->reader_fields[i] = (struct reader_field){
-			.path = decoder->fields[i].path,
+			.path = host->fields[i].path,
 			.field = (int)i,
-			.max_bytes = decoder->fields[i].max_bytes,
+			.max_bytes = host->fields[i].max_bytes,
 		};
-	d->reader = reader_new(d->reader_fields, decoder->n_fields, on_value, d);
+	d->reader = reader_new(d->reader_fields, host->n_fields, on_value, d);
 }
 
 void hook_decode_release(struct hook_decode *d)
@@ -121,7 +121,7 @@ int hook_decode_finish(struct hook_decode *d, struct err *err)
 	if (!d->problem.code)
 		(void)reader_finish(d->reader, &d->problem);
 	if (!d->problem.code)
-		(void)d->decoder->finish(d, &d->problem);
+		(void)d->host->finish(d, &d->problem);
 	if (d->problem.code)
 		return err_set(err, d->problem.code, "%s", d->problem.msg);
 	give_names(d);

@@ -15,7 +15,7 @@
 #include "doc/reader.h"
 #include "hook/env.h"
 
-#include "hook/hook.h"
+#include "hook/host.h"
 #include "hook/warning.h"
 
 #define HOOK_MAX_TEXT_BYTES 255
@@ -24,8 +24,6 @@
 /* Commits of a list that are kept until it is known which is the head. GitLab lists 20. */
 #define HOOK_MAX_COMMITS 64
 
-struct hook_decode;
-struct hook_field;
 typedef void (*hook_field_fn)(struct hook_decode *d, const struct hook_field *field,
 			      const struct reader_value *value);
 
@@ -35,16 +33,6 @@ struct hook_field {
 	size_t at; /* offset in struct hook_decode of what SET fills, for the functions below */
 	uint32_t max_bytes;
 };
-
-struct hook_decoder {
-	const struct hook_field *fields;
-	size_t n_fields;
-	/* ERR_INVALID or ERR_LIMIT: what is missing or contradicts itself. */
-	int (*finish)(struct hook_decode *d, struct err *err);
-};
-
-extern const struct hook_decoder hook_github, hook_gitea, hook_gitlab, hook_bitbucket_cloud,
-	hook_bitbucket_dc, hook_generic;
 
 /* A commit as a payload describes it. */
 struct hook_commit {
@@ -85,7 +73,7 @@ struct hook_generic {
 };
 
 struct hook_decode {
-	const struct hook_decoder *decoder;
+	const struct hook_host *host;
 	struct delivery_event *event;
 	struct reader *reader;
 	struct reader_field reader_fields[READER_MAX_FIELDS];
@@ -110,8 +98,8 @@ struct hook_decode {
 	struct hook_warning warning;
 };
 
-/* DECODER, EVENT and what D is embedded in must not move while D lives. */
-void hook_decode_init(struct hook_decode *d, const struct hook_decoder *decoder,
+/* HOST, EVENT and the struct that D is embedded in must not move while D lives. */
+void hook_decode_init(struct hook_decode *d, const struct hook_host *host,
 		      struct delivery_event *event);
 void hook_decode_release(struct hook_decode *d);
 void hook_decode_feed(struct hook_decode *d, struct str bytes);

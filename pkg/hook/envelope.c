@@ -8,124 +8,6 @@
 /* Longer than any media type with its parameters has a reason to be. */
 #define MAX_MEDIA_BYTES 256
 
-/*
- * The event header tells the hosts of a TYPE apart. Gitea sends those of Gogs and GitHub as well,
- * and Forgejo those of all three, so the order counts. Bitbucket's two kinds share theirs.
- */
-static const struct host {
-	enum hook_host host;
-	enum hook_type type;
-	const char *event_header;
-	const char *push_events[2];
-	const char *ping_event;
-	const char *id_headers[2]; /* the first that is sent counts */
-} hosts[] = {
-	{.host = HOOK_HOST_FORGEJO,
-	 .type = HOOK_GITHUB,
-	 .event_header = "X-Forgejo-Event",
-	 .push_events = {"push"},
-	 .id_headers = {"X-Forgejo-Delivery"}},
-	{.host = HOOK_HOST_GITEA,
-	 .type = HOOK_GITHUB,
-	 .event_header = "X-Gitea-Event",
-	 .push_events = {"push"},
-	 .id_headers = {"X-Gitea-Delivery"}},
-	{.host = HOOK_HOST_GOGS,
-	 .type = HOOK_GITHUB,
-	 .event_header = "X-Gogs-Event",
-	 .push_events = {"push"},
-	 .id_headers = {"X-Gogs-Delivery"}},
-	{.host = HOOK_HOST_GITHUB,
-	 .type = HOOK_GITHUB,
-	 .event_header = "X-GitHub-Event",
-	 .push_events = {"push"},
-	 .ping_event = "ping",
-	 .id_headers = {"X-GitHub-Delivery"}},
-	/* Idempotency-Key stays the same when a delivery is tried or sent again;
-	 * X-Gitlab-Event-UUID and X-Gitlab-Webhook-UUID do not name a delivery. (GitLab docs,
-	 * "Webhooks".) */
-	{.host = HOOK_HOST_GITLAB,
-	 .type = HOOK_GITLAB,
-	 .event_header = "X-Gitlab-Event",
-	 .push_events = {"Push Hook", "Tag Push Hook"},
-	 .id_headers = {"Idempotency-Key", "webhook-id"}},
-	{.host = HOOK_HOST_BITBUCKET_CLOUD,
-	 .type = HOOK_BITBUCKET,
-	 .event_header = "X-Event-Key",
-	 .push_events = {"repo:push"},
-	 .id_headers = {"X-Request-UUID"}},
-	{.host = HOOK_HOST_BITBUCKET_DC,
-	 .type = HOOK_BITBUCKET,
-	 .event_header = "X-Event-Key",
-	 .push_events = {"repo:refs_changed"},
-	 .ping_event = "diagnostics:ping",
-	 .id_headers = {"X-Request-Id"}},
-	{.host = HOOK_HOST_GENERIC,
-	 .type = HOOK_GENERIC,
-	 .id_headers = {"Idempotency-Key", "webhook-id"}},
-};
-
-struct str hook_header(const struct hook_request *request, const char *name, size_t *n)
-{
-	size_t count = 0;
-	struct str value = request->header(request->header_arg, name, &count);
-
-	if (n)
-		*n = count;
-	return count ? value : STR("");
-}
-
-static bool is_sent(const struct hook_request *request, const char *header)
-{
-	return !str_empty(hook_header(request, header, NULL));
-}
-
-static bool is_push(const struct host *host, struct str event)
-{
-	for (size_t i = 0; i < ARRAY_LEN(host->push_events); i++)
-		if (host->push_events[i] && str_eq(event, str_of(host->push_events[i])))
-			return true;
-	return false;
-}
-
-static bool is_ping(const struct host *host, struct str event)
-{
-	return host->ping_event && str_eq(event, str_of(host->ping_event));
-}
-
-/*
- * The events that count have names of their own. Of the others "repo:fork" might be either's; ids
- * in headers of these names are sent by Cloud alone. (Atlassian docs, "Event payloads" of either.)
- */
-static bool is_bitbucket(const struct hook_request *request, const struct host *host,
-			 struct str event)
-{
-	bool is_cloud = is_sent(request, "X-Hook-UUID") || is_sent(request, "X-Request-UUID");
-
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
-		if (is_push(&hosts[i], event) || is_ping(&hosts[i], event))
-			return host == &hosts[i];
-	return is_cloud == (host->host == HOOK_HOST_BITBUCKET_CLOUD);
-}
-
-static const struct host *find_host(const struct hook_request *request)
-{
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-		const struct host *host = &hosts[i];
-		struct str event;
-
-		if (host->type != request->type)
-			continue;
-		if (!host->event_header)
-			return host;
-		event = hook_header(request, host->event_header, NULL);
-		if (!str_empty(event) &&
-		    (request->type != HOOK_BITBUCKET || is_bitbucket(request, host, event)))
-			return host;
-	}
-	return NULL;
-}
-
 static void report(struct err *problem, const char *what, struct str found, const char *expected)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(128);
@@ -134,12 +16,6 @@ static void report(struct err *problem, const char *what, struct str found, cons
 	err_set(problem, ERR_INVALID, "%s \"%s\"%s, expected %s", what, text.len ? text.data : "",
 		found.n > QUOTED_BYTES ? "..." : "", expected);
 }
-
-static const char *const event_expected[HOOK_TYPES] = {
-	[HOOK_GITHUB] = "no event header: expected that of GitHub, Gitea, Forgejo or Gogs",
-	[HOOK_GITLAB] = "no event header: expected X-Gitlab-Event",
-	[HOOK_BITBUCKET] = "no event header: expected X-Event-Key",
-};
 
 /* Words of letters, digits and ":._- ": any other event of a host's is one that does not build. */
 static bool is_event_name(struct str event)
@@ -155,7 +31,7 @@ static bool is_event_name(struct str event)
 }
 
 static void read_event(struct hook_envelope *out, const struct hook_request *request,
-		       const struct host *host)
+		       const struct hook_host *host)
 {
 	size_t n = 0;
 	struct str event = hook_header(request, host->event_header, &n);
@@ -169,9 +45,9 @@ static void read_event(struct hook_envelope *out, const struct hook_request *req
 		memcpy(out->name, event.p, event.n);
 		out->name[event.n] = 0;
 	}
-	out->kind = is_push(host, event)   ? DELIVERY_PUSH
-		    : is_ping(host, event) ? DELIVERY_PING
-					   : DELIVERY_OTHER;
+	out->kind = hook_host_pushes(host, event)  ? DELIVERY_PUSH
+		    : hook_host_pings(host, event) ? DELIVERY_PING
+						   : DELIVERY_OTHER;
 }
 
 static struct str unquoted(struct str s)
@@ -217,36 +93,23 @@ static enum hook_media media_of(struct str type)
 	return HOOK_MEDIA_OTHER;
 }
 
-static const char *media_expected(const struct hook_request *request)
-{
-	if (request->type == HOOK_GITHUB)
-		return "application/json or application/x-www-form-urlencoded";
-	if (request->type == HOOK_GENERIC)
-		return "application/json or application/yaml";
-	return "application/json";
-}
-
-static bool is_taken(const struct hook_request *request, enum hook_media media)
-{
-	return media == HOOK_MEDIA_JSON ||
-	       (media == HOOK_MEDIA_FORM && request->type == HOOK_GITHUB) ||
-	       (media == HOOK_MEDIA_YAML && request->type == HOOK_GENERIC);
-}
-
 static void read_media(struct hook_envelope *out, const struct hook_request *request)
 {
 	size_t n = 0;
 	struct str value = hook_header(request, "Content-Type", &n);
 	size_t end = str_find_char(value, ';');
 	enum hook_media media = media_of(str_trim(str_range(value.p, end)));
-	const char *expected = media_expected(request);
+	const char *expected = out->prover->media;
+	bool is_taken = media == HOOK_MEDIA_JSON ||
+			(media == HOOK_MEDIA_FORM && out->prover->takes_form) ||
+			(media == HOOK_MEDIA_YAML && out->prover->takes_yaml);
 
 	if (n > 1)
 		err_set(&out->media_problem, ERR_INVALID,
 			"Content-Type is sent %zu times, expected once, %s", n, expected);
 	else if (str_empty(value))
 		err_set(&out->media_problem, ERR_INVALID, "no Content-Type, expected %s", expected);
-	else if (value.n > MAX_MEDIA_BYTES || !is_taken(request, media))
+	else if (value.n > MAX_MEDIA_BYTES || !is_taken)
 		report(&out->media_problem, "Content-Type", value, expected);
 	else if (is_charset_wrong(str_range(value.p + end, value.n - end)))
 		report(&out->media_problem, "Content-Type", value, "charset utf-8");
@@ -272,7 +135,7 @@ static void copy_id(char *out, struct str id)
 }
 
 static void read_id(struct hook_envelope *out, const struct hook_request *request,
-		    const struct host *host)
+		    const struct hook_host *host)
 {
 	for (size_t i = 0; i < ARRAY_LEN(host->id_headers); i++) {
 		struct str id = STR("");
@@ -288,22 +151,16 @@ static void read_id(struct hook_envelope *out, const struct hook_request *reques
 
 void hook_envelope_read(struct hook_envelope *out, const struct hook_request *request)
 {
-	static const enum hook_host named_after[HOOK_TYPES] = {
-		[HOOK_GITHUB] = HOOK_HOST_GITHUB,
-		[HOOK_GITLAB] = HOOK_HOST_GITLAB,
-		[HOOK_BITBUCKET] = HOOK_HOST_BITBUCKET_CLOUD,
-		[HOOK_GENERIC] = HOOK_HOST_GENERIC,
-	};
-	const struct host *host = find_host(request);
+	const struct hook_host *host = hook_host_find(request);
 
 	*out = (struct hook_envelope){.kind = DELIVERY_OTHER};
-	out->prover = host ? host->host : named_after[request->type];
+	out->host = host;
+	out->prover = host ? host : hook_host_named(request->type);
 	read_media(out, request);
 	if (!host) {
-		err_set(&out->event_problem, ERR_INVALID, "%s", event_expected[request->type]);
+		hook_host_report_absent(&out->event_problem, request->type);
 		return;
 	}
-	out->host = host->host;
 	read_id(out, request, host);
 	if (host->event_header) {
 		read_event(out, request, host);
@@ -315,9 +172,9 @@ void hook_envelope_read(struct hook_envelope *out, const struct hook_request *re
 
 bool hook_is_unsigned_ping(const struct hook_request *request)
 {
-	const struct host *host = find_host(request);
+	const struct hook_host *host = hook_host_find(request);
 
-	return host && host->host == HOOK_HOST_BITBUCKET_DC &&
-	       is_ping(host, hook_header(request, host->event_header, NULL)) &&
-	       !is_sent(request, "X-Hub-Signature");
+	return host && host->has_unsigned_ping &&
+	       hook_host_pings(host, hook_header(request, host->event_header, NULL)) &&
+	       !hook_is_sent(request, "X-Hub-Signature");
 }

@@ -4,15 +4,13 @@
  */
 #pragma once
 
-#include "hook/hook.h"
-
-enum hook_media { HOOK_MEDIA_OTHER, HOOK_MEDIA_JSON, HOOK_MEDIA_YAML, HOOK_MEDIA_FORM };
+#include "hook/host.h"
 
 struct hook_envelope {
-	enum hook_host host;
-	/* Whose proof counts: HOST, or where that is unknown the one that the TYPE is named after.
-	 */
-	enum hook_host prover;
+	const struct hook_host *host; /* NULL: unknown */
+	/* The host whose proofs are accepted: HOST, or where that is unknown the one that the TYPE
+	 * is named after. */
+	const struct hook_host *prover;
 	enum delivery_kind kind;
 	enum hook_media media;
 	char name[64];
@@ -21,6 +19,3 @@ struct hook_envelope {
 };
 
 void hook_envelope_read(struct hook_envelope *out, const struct hook_request *request);
-
-/* The first value of a header, empty without one; N (which may be NULL) is how many there are. */
-struct str hook_header(const struct hook_request *request, const char *name, size_t *n);

@@ -1,6 +1,7 @@
 #include "hook/decode.h"
 
 #include "hook/ref.h"
+#include "hook/verify.h"
 
 #include <assert.h>
 
@@ -220,4 +221,43 @@ static int finish(struct hook_decode *d, struct err *err)
 	return 0;
 }
 
-const struct hook_decoder hook_generic = {fields, ARRAY_LEN(fields), finish};
+static struct str bearer_of(struct str authorization)
+{
+	size_t end = str_find_char(authorization, ' ');
+
+	if (!str_eq_nocase(str_range(authorization.p, end), STR("Bearer")))
+		return STR("");
+	return str_trim(str_range(authorization.p + end, authorization.n - end));
+}
+
+/*
+ * Any of three, and each that is sent must be right. A bearer token is a proof here, so one beside
+ * the secret in the URL is checked; other schemes are meant for a proxy on the way.
+ */
+static void take_proof(struct hook_verify *v)
+{
+	size_t n = 0;
+	struct str bearer = bearer_of(hook_header(v->request, "Authorization", &n));
+
+	if (n > 1)
+		hook_verify_refuse_shape(v, "Authorization" HOOK_REPEATED);
+	v->is_any_sent = n > 1 || !str_empty(bearer);
+	if (!str_empty(bearer))
+		hook_verify_take_token(v, bearer, "the bearer token is not the secret");
+	hook_verify_take_hex(v, &hook_generic.signature);
+	hook_verify_take_standard(v);
+}
+
+const struct hook_host hook_generic = {
+	.name = "generic",
+	.type = HOOK_GENERIC,
+	.media = "application/json or application/yaml",
+	.takes_yaml = true,
+	.id_headers = {"Idempotency-Key", "webhook-id"},
+	.signature = HOOK_HUB_RULE("X-Hub-Signature-256"),
+	.take_proof = take_proof,
+	.absent = "no bearer token, X-Hub-Signature-256 or webhook-signature header",
+	.fields = fields,
+	.n_fields = ARRAY_LEN(fields),
+	.finish = finish,
+};

@@ -1,6 +1,7 @@
 #include "hook/push.h"
 
 #include "hook/ref.h"
+#include "hook/verify.h"
 
 /*
  * GitHub's form without created, deleted and forced: a ref that is new or gone shows in before and
@@ -48,4 +49,19 @@ static int finish(struct hook_decode *d, struct err *err)
 				err);
 }
 
-const struct hook_decoder hook_gitea = {fields, ARRAY_LEN(fields), finish};
+/* They send X-Hub-Signature-256 too, to pass for GitHub; their own header is the proof. (Gitea's
+ * source, services/webhook.) */
+#define RELATIVE(lower, Name)                                                                      \
+	{                                                                                          \
+		.name = lower, .type = HOOK_GITHUB,                                                \
+		.media = "application/json or application/x-www-form-urlencoded",                  \
+		.takes_form = true, .event_header = "X-" Name "-Event", .push_events = {"push"},   \
+		.id_headers = {"X-" Name "-Delivery"},                                             \
+		.signature = HOOK_BARE_RULE("X-" Name "-Signature"),                               \
+		.absent = HOOK_ABSENT("X-" Name "-Signature"), .fields = fields,                   \
+		.n_fields = ARRAY_LEN(fields), .finish = finish,                                   \
+	}
+
+const struct hook_host hook_gitea = RELATIVE("gitea", "Gitea");
+const struct hook_host hook_forgejo = RELATIVE("forgejo", "Forgejo");
+const struct hook_host hook_gogs = RELATIVE("gogs", "Gogs");

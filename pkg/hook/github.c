@@ -1,6 +1,7 @@
 #include "hook/push.h"
 
 #include "hook/ref.h"
+#include "hook/verify.h"
 
 /* GitHub docs, "Webhook events and payloads", push: "the commits array includes a maximum of 2048
  * commits". */
@@ -46,4 +47,31 @@ static int finish(struct hook_decode *d, struct err *err)
 				err);
 }
 
-const struct hook_decoder hook_github = {fields, ARRAY_LEN(fields), finish};
+/* A SHA-1 signature proves too little, and we cannot check it: so it is refused, also where it is
+ * only beside the secret in the URL. */
+static void take_proof(struct hook_verify *v)
+{
+	hook_verify_take_hex(v, &hook_github.signature);
+	if (v->is_any_sent || !hook_is_sent(v->request, "X-Hub-Signature"))
+		return;
+	v->is_any_sent = true;
+	hook_verify_refuse_shape(
+		v, "only X-Hub-Signature with SHA-1 is sent: X-Hub-Signature-256 is needed");
+}
+
+const struct hook_host hook_github = {
+	.name = "github",
+	.type = HOOK_GITHUB,
+	.media = "application/json or application/x-www-form-urlencoded",
+	.takes_form = true,
+	.event_header = "X-GitHub-Event",
+	.push_events = {"push"},
+	.ping_event = "ping",
+	.id_headers = {"X-GitHub-Delivery"},
+	.signature = HOOK_HUB_RULE("X-Hub-Signature-256"),
+	.take_proof = take_proof,
+	.absent = HOOK_ABSENT("X-Hub-Signature-256"),
+	.fields = fields,
+	.n_fields = ARRAY_LEN(fields),
+	.finish = finish,
+};

@@ -1,6 +1,7 @@
 #include "hook/push.h"
 
 #include "hook/ref.h"
+#include "hook/verify.h"
 
 /*
  * GitLab names no head commit: the pushed commits come as a list of at most 20, total_commits_count
@@ -36,4 +37,29 @@ static int finish(struct hook_decode *d, struct err *err)
 	return hook_push_finish(d, push->checkout ? push->checkout : push->after, lists_all, err);
 }
 
-const struct hook_decoder hook_gitlab = {fields, ARRAY_LEN(fields), finish};
+/* Beside a signature the token is no proof: it would make the weaker proof sufficient. */
+static void take_proof(struct hook_verify *v)
+{
+	struct str token;
+
+	hook_verify_take_standard(v);
+	if (!v->is_any_sent &&
+	    hook_verify_find_header(v, "X-Gitlab-Token", "X-Gitlab-Token" HOOK_REPEATED, &token))
+		hook_verify_take_token(v, token, "X-Gitlab-Token is not the secret");
+}
+
+/* Idempotency-Key stays the same when a delivery is tried or sent again; X-Gitlab-Event-UUID and
+ * X-Gitlab-Webhook-UUID do not name a delivery. (GitLab docs, "Webhooks".) */
+const struct hook_host hook_gitlab = {
+	.name = "gitlab",
+	.type = HOOK_GITLAB,
+	.media = "application/json",
+	.event_header = "X-Gitlab-Event",
+	.push_events = {"Push Hook", "Tag Push Hook"},
+	.id_headers = {"Idempotency-Key", "webhook-id"},
+	.take_proof = take_proof,
+	.absent = HOOK_ABSENT("X-Gitlab-Token or webhook-signature"),
+	.fields = fields,
+	.n_fields = ARRAY_LEN(fields),
+	.finish = finish,
+};

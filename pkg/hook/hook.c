@@ -20,26 +20,6 @@ struct hook_delivery {
 	struct delivery_event event;
 };
 
-static const struct {
-	const char *name;
-	const struct hook_decoder *decoder;
-} hosts[HOOK_HOSTS] = {
-	[HOOK_HOST_UNKNOWN] = {"unknown", NULL},
-	[HOOK_HOST_GITHUB] = {"github", &hook_github},
-	[HOOK_HOST_GITEA] = {"gitea", &hook_gitea},
-	[HOOK_HOST_FORGEJO] = {"forgejo", &hook_gitea},
-	[HOOK_HOST_GOGS] = {"gogs", &hook_gitea},
-	[HOOK_HOST_GITLAB] = {"gitlab", &hook_gitlab},
-	[HOOK_HOST_BITBUCKET_CLOUD] = {"bitbucket", &hook_bitbucket_cloud},
-	[HOOK_HOST_BITBUCKET_DC] = {"bitbucket-dc", &hook_bitbucket_dc},
-	[HOOK_HOST_GENERIC] = {"generic", &hook_generic},
-};
-
-const char *hook_host_name(enum hook_host host)
-{
-	return hosts[host].name;
-}
-
 static void on_payload(void *arg, struct str piece)
 {
 	struct hook_delivery *delivery = arg;
@@ -56,7 +36,7 @@ static bool is_worth_reading(const struct hook_delivery *delivery)
 
 	if (envelope->kind != DELIVERY_PUSH || delivery->verify.is_hopeless)
 		return false;
-	return envelope->host == HOOK_HOST_GENERIC ||
+	return envelope->host == &hook_generic ||
 	       (!envelope->event_problem.code && !envelope->media_problem.code);
 }
 
@@ -70,8 +50,7 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	hook_form_init(&delivery->form, on_payload, delivery);
 	delivery->is_read = is_worth_reading(delivery);
 	if (delivery->is_read)
-		hook_decode_init(&delivery->decode, hosts[delivery->envelope.host].decoder,
-				 &delivery->event);
+		hook_decode_init(&delivery->decode, delivery->envelope.host, &delivery->event);
 	delivery->decode.allow_env = request->allow_env;
 	return delivery;
 }
@@ -95,7 +74,7 @@ void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes)
 		hook_form_feed(&delivery->form, bytes);
 	else if (!delivery->is_read)
 		return;
-	else if (delivery->envelope.host == HOOK_HOST_GENERIC)
+	else if (delivery->envelope.host == &hook_generic)
 		hook_generic_body_feed(&delivery->generic, &delivery->envelope, &delivery->decode,
 				       bytes);
 	else
@@ -117,9 +96,9 @@ const char *hook_delivery_id(const struct hook_delivery *delivery)
 	return delivery->envelope.delivery_id;
 }
 
-enum hook_host hook_delivery_host(const struct hook_delivery *delivery)
+const char *hook_delivery_provider(const struct hook_delivery *delivery)
 {
-	return delivery ? delivery->envelope.host : HOOK_HOST_UNKNOWN;
+	return delivery && delivery->envelope.host ? delivery->envelope.host->name : "unknown";
 }
 
 static int read_body(struct hook_delivery *delivery, struct err *err)
@@ -127,7 +106,7 @@ static int read_body(struct hook_delivery *delivery, struct err *err)
 	const struct hook_envelope *envelope = &delivery->envelope;
 	int failed = 0;
 
-	if (envelope->host == HOOK_HOST_GENERIC) {
+	if (envelope->host == &hook_generic) {
 		hook_generic_body_finish(&delivery->generic, envelope, &delivery->decode);
 		return 0;
 	}
@@ -160,7 +139,7 @@ int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_e
 	if (failed)
 		return failed;
 	event->type = delivery->type;
-	event->provider = hook_host_name(envelope->host);
+	event->provider = hook_delivery_provider(delivery);
 	event->kind = envelope->kind;
 	memcpy(event->name, envelope->name, sizeof(event->name));
 	*out = event;

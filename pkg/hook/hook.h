@@ -1,6 +1,6 @@
 /*
  * What a Git host says: one HTTP request becomes a proof of who sent it and an event. Pure: no I/O,
- * no clock, no randomness. One file per host decodes; verify.c proves.
+ * no clock, no randomness. Each host has a file, and a line in the table of hosts.c.
  *
  * Bytes may be hashed and read as they come, but nothing that was read may be used before
  * hook_delivery_holds() is true.
@@ -9,24 +9,6 @@
 
 #include "base/err.h"
 #include "delivery/change.h"
-
-/* Who really sent it. */
-enum hook_host {
-	HOOK_HOST_UNKNOWN,
-	HOOK_HOST_GITHUB,
-	HOOK_HOST_GITEA,
-	HOOK_HOST_FORGEJO,
-	HOOK_HOST_GOGS,
-	HOOK_HOST_GITLAB,
-	HOOK_HOST_BITBUCKET_CLOUD,
-	HOOK_HOST_BITBUCKET_DC,
-	HOOK_HOST_GENERIC,
-};
-#define HOOK_HOSTS 9
-
-/* "github", "gitea", ..., "bitbucket", "bitbucket-dc", "generic", "unknown": a closed set, for
- * metrics and annotations. */
-const char *hook_host_name(enum hook_host host);
 
 /* The value of the first header of that NAME (any case; trimmed), and how many there are. */
 typedef struct str (*hook_header_fn)(const void *arg, const char *name, size_t *n);
@@ -88,7 +70,11 @@ bool hook_is_unsigned_ping(const struct hook_request *request);
  */
 int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_event **out,
 			 struct err *err);
-/* HOOK_HOST_UNKNOWN also for NULL: a request that ended before its delivery was read. */
-enum hook_host hook_delivery_host(const struct hook_delivery *delivery);
+/*
+ * The host that its headers name: "github", "gitea", "forgejo", "gogs", "gitlab", "bitbucket",
+ * "bitbucket-dc", "generic", else "unknown": a closed set, for metrics and annotations. NULL, a
+ * request that ended before its delivery was read, is "unknown". Static text.
+ */
+const char *hook_delivery_provider(const struct hook_delivery *delivery);
 /* As the host sent it, or a digest of that; "" when it sent none. */
 const char *hook_delivery_id(const struct hook_delivery *delivery);

@@ -1,6 +1,6 @@
 /*
- * Who sent it? Each host has its kinds of proof. Headers are judged at once, since they do not
- * change any more; the answer waits for the last byte of the body.
+ * The proof of a delivery. Each host has its kinds of proof, made of the parts below. Headers are
+ * judged at once; the result is there after the last byte of the body.
  */
 #pragma once
 
@@ -26,3 +26,18 @@ void hook_verify_feed(struct hook_verify *v, struct str bytes);
 void hook_verify_feed_payload(struct hook_verify *v, struct str bytes);
 /* After the last byte. What speaks against it is then in v->refusal. */
 bool hook_verify_holds(struct hook_verify *v);
+
+/* Parts of hook_host.take_proof. They read v->request. WHY and all other texts are static. */
+
+#define HOOK_ABSENT(header) "no " header " header: is the secret set at the Git host?"
+
+/* The first problem found is the one that is reported. */
+void hook_verify_refuse_shape(struct hook_verify *v, const char *why);
+/* False without a value: an empty header is absent, as Gitea sends one where it has no secret. */
+bool hook_verify_find_header(struct hook_verify *v, const char *name, const char *repeated,
+			     struct str *out);
+void hook_verify_take_hex(struct hook_verify *v, const struct hook_hex_rule *rule);
+/* TOKEN is not empty, and so never equal to an empty secret. */
+void hook_verify_take_token(struct hook_verify *v, struct str token, const char *mismatch);
+/* webhook-signature with its id and timestamp. (Standard Webhooks, "Signature scheme".) */
+void hook_verify_take_standard(struct hook_verify *v);

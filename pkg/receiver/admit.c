@@ -50,7 +50,7 @@ static struct journal_change to_row(const struct delivery *d, const struct deliv
 		.namespace_ = bc->namespace_,
 		.name = bc->name,
 		.type = hook_type_name(d->route.type),
-		.host = hook_host_name(d->host),
+		.host = d->provider,
 		.delivery_id = d->id,
 		.ref = text(from->ref),
 		.commit = text(from->commit),

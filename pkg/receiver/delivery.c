@@ -19,6 +19,7 @@ struct delivery *delivery_new(struct receiver *r, struct http_request *request,
 {
 	struct delivery *d = mem_new(1, sizeof(*d));
 
+	d->provider = hook_delivery_provider(NULL);
 	d->receiver = r;
 	d->request = request;
 	d->route = *route;
@@ -78,7 +79,7 @@ void delivery_log(const struct delivery *d, const char *reason, const char *buil
 	log_msg(LOG_INFO, "receiver", "delivery", LOG_FIELD_STR("namespace", d->route.namespace_),
 		LOG_FIELD_STR("name", d->route.name),
 		LOG_FIELD("type", hook_type_name(d->route.type)),
-		LOG_FIELD("provider", hook_host_name(d->host)), LOG_FIELD("delivery", d->id),
+		LOG_FIELD("provider", d->provider), LOG_FIELD("delivery", d->id),
 		LOG_FIELD("build", build), LOG_FIELD("reason", reason),
 		LOG_FIELD("detail", detail));
 }
@@ -87,7 +88,7 @@ void delivery_log(const struct delivery *d, const char *reason, const char *buil
 static struct http_request *end(struct delivery *d, const char *verdict, const char *reason)
 {
 	struct receiver *r = d->receiver;
-	const char *const labels[] = {hook_type_name(d->route.type), hook_host_name(d->host),
+	const char *const labels[] = {hook_type_name(d->route.type), d->provider,
 				      d->is_dry_run ? "dry-run" : verdict, reason};
 
 	metrics_add(metrics_get(r->opt.metrics, &deliveries, labels), 1);

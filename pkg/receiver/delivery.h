@@ -83,7 +83,7 @@ struct delivery {
 	bool is_paused;
 	struct buf kept;               /* the body, while IS_KEPT */
 	struct hook_delivery *payload; /* NULL before the Secrets are there */
-	enum hook_host host;           /* set with PAYLOAD */
+	const char *provider;          /* set with PAYLOAD; "unknown" before */
 
 	/* budget.c */
 	uint64_t read_bytes;

@@ -108,7 +108,7 @@ static void start_reading(struct delivery *d)
 	request.is_path_proven = d->is_path_proven;
 	hook_delivery_free(d->payload);
 	d->payload = hook_delivery_new(&request);
-	d->host = hook_delivery_host(d->payload);
+	d->provider = hook_delivery_provider(d->payload);
 	if (d->is_kept)
 		hook_delivery_feed(d->payload, buf_str(&d->kept));
 }
@@ -149,7 +149,7 @@ static void log_refusal(const struct delivery *d)
 		LOG_FIELD("namespace", bc ? bc->namespace_ : NULL),
 		LOG_FIELD("name", bc ? bc->name : NULL),
 		LOG_FIELD("type", hook_type_name(d->route.type)),
-		LOG_FIELD("provider", hook_host_name(d->host)), LOG_FIELD("error", refusal_of(d)));
+		LOG_FIELD("provider", d->provider), LOG_FIELD("error", refusal_of(d)));
 }
 
 static void on_refusal_due(void *arg)
