@@ -6,15 +6,27 @@
 
 #include <stdio.h>
 
-extern const struct command command_serve, command_url, command_status, command_add_trigger,
-	command_rotate, command_completion, command_version, command_complete, command_man,
-	command_synopsis;
+/* In the order of help; a command is one line here and a file. */
+#define COMMANDS(X)                                                                                \
+	X(serve)                                                                                   \
+	X(url)                                                                                     \
+	X(status)                                                                                  \
+	X(add_trigger)                                                                             \
+	X(rotate)                                                                                  \
+	X(ui)                                                                                      \
+	X(completion)                                                                              \
+	X(version)                                                                                 \
+	X(complete)                                                                                \
+	X(man)                                                                                     \
+	X(synopsis)
 
-const struct command *const commands[] = {
-	&command_serve,  &command_url,        &command_status,  &command_add_trigger,
-	&command_rotate, &command_completion, &command_version, &command_complete,
-	&command_man,    &command_synopsis,
-};
+#define DECLARE(name) extern const struct command command_##name;
+COMMANDS(DECLARE)
+#undef DECLARE
+
+#define ADDRESS(name) &command_##name,
+const struct command *const commands[] = {COMMANDS(ADDRESS)};
+#undef ADDRESS
 const size_t n_commands = ARRAY_LEN(commands);
 
 const struct command *command_find(const char *name)

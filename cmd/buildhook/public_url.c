@@ -1,4 +1,4 @@
-#include "app/public_url.h"
+#include "public_url.h"
 
 #include "base/mem.h"
 
