@@ -93,7 +93,7 @@ sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim
 
 # Replaces malloc, so not under ASan. What belongs to the API server is left out.
 TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
-	$(addprefix tests/sim/,api.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
+	$(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
 	program.c replica.c transport.c)
 TORTURE_LDFLAGS := -Wl,--wrap=api_serve,--wrap=api_create_build
 build/release/tests/torture/%.o build/coverage/tests/torture/%.o: BASE += -Itests

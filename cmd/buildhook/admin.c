@@ -15,9 +15,9 @@ static void answer(struct http_request *request, int status, const char *type, s
 static void answer_ready(struct admin *admin, struct http_request *request)
 {
 	CLEANUP(buf_release) struct buf body = BUF_INIT(4096);
-	struct admin_check checks[ADMIN_MAX_CHECKS];
+	struct app_check checks[APP_MAX_CHECKS];
 	bool receive_only = str_eq(request->query, STR("receive"));
-	size_t n = admin->ready(admin->arg, receive_only, checks);
+	size_t n = app_read_checks(admin->app, receive_only, checks);
 	bool is_ready = true;
 
 	for (size_t i = 0; i < n; i++) {

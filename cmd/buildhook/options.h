@@ -1,24 +1,17 @@
-/* What `buildhook serve` is told by its flags. */
+/* The values of the flags of `buildhook serve`. */
 #pragma once
 
 #include "flags.h"
 
+#include "app/app.h"
+
 struct serve_options {
-	const char *kubeconfig, *context;
+	struct app_settings app; /* but for the namespaces */
 	struct flag_list namespaces;
-	const char *selector;
+	const char *kubeconfig, *context;
 	const char *listen, *admin_listen;
 	const char *tls_cert, *tls_key;
-	const char *public_url;
-	const char *data_dir;
-	const char *backend;
-	uint64_t max_body, max_buffer, max_connections;
-	int64_t start_timeout_ms, give_up_ms, dedupe_window_ms, rotation_grace_ms, secret_ttl_ms,
-		status_interval_ms, resync_ms;
-	uint64_t build_burst;
-	double builds_per_minute;
-	const char *default_branch;
-	bool provision;
+	uint64_t max_body, max_connections;
 	const char *log_format, *log_level;
 };
 

@@ -86,7 +86,9 @@ static const struct metrics_family figures[FIGURES] = {
 };
 
 struct stats {
-	struct stats_options opt;
+	const struct services *services;
+	struct loop *loop;
+	struct http_server *http;
 	struct metrics_series *figures[FIGURES];
 	struct metrics_series *rows[JOURNAL_STATES];
 	struct metrics_series *ready, *not_ready;
@@ -117,7 +119,7 @@ static void read_hooks(struct stats *s)
 {
 	struct hook_count count = {0};
 
-	kube_store_each(s->opt.store, count_hooks, &count);
+	kube_store_each(s->services->store, count_hooks, &count);
 	metrics_set(s->ready, count.ready);
 	metrics_set(s->not_ready, count.not_ready);
 }
@@ -126,9 +128,9 @@ static void read_journal(struct stats *s)
 {
 	struct journal_stats journal;
 	double seconds[MAX_COMMITS];
-	size_t n = journal_take_commit_seconds(s->opt.journal, seconds, ARRAY_LEN(seconds));
+	size_t n = journal_take_commit_seconds(s->services->journal, seconds, ARRAY_LEN(seconds));
 
-	journal_read_stats(s->opt.journal, &journal);
+	journal_read_stats(s->services->journal, &journal);
 	for (size_t i = 0; i < JOURNAL_STATES; i++)
 		metrics_set(s->rows[i], (double)journal.rows[i]);
 	for (size_t i = 0; i < n; i++)
@@ -141,25 +143,11 @@ static void read_queue(struct stats *s)
 {
 	struct queue_stats queue;
 
-	queue_read_stats(s->opt.queue, &queue);
+	queue_read_stats(s->services->queue, &queue);
 	metrics_set(s->figures[FIGURE_QUEUE_DEPTH], (double)queue.depth);
 	metrics_set(s->figures[FIGURE_QUEUE_ADDS], (double)queue.adds);
 	metrics_set(s->figures[FIGURE_QUEUE_RETRIES], (double)queue.retries);
 	metrics_set(s->figures[FIGURE_QUEUE_LONGEST], (double)queue.oldest_working_ms / 1000);
-}
-
-/* The oldest of all watches: the one that may be blind. */
-static double watch_age_seconds(const struct stats *s)
-{
-	int64_t oldest_ms = 0;
-
-	for (size_t i = 0; i < *s->opt.n_reflectors; i++) {
-		int64_t age_ms = kube_reflector_age_ms(s->opt.reflectors[i]);
-
-		if (age_ms > oldest_ms)
-			oldest_ms = age_ms;
-	}
-	return (double)oldest_ms / 1000;
 }
 
 static void read_process(struct stats *s)
@@ -184,19 +172,21 @@ static void collect(void *arg)
 	read_queue(s);
 	read_process(s);
 	metrics_set(s->figures[FIGURE_LOG_DROPPED], (double)log_dropped());
-	metrics_set(s->figures[FIGURE_WATCH_AGE], watch_age_seconds(s));
-	metrics_set(s->figures[FIGURE_STALL], (double)loop_take_stall_ms(s->opt.loop) / 1000);
+	metrics_set(s->figures[FIGURE_WATCH_AGE],
+		    (double)kube_informer_age_ms(s->services->buildconfigs) / 1000);
+	metrics_set(s->figures[FIGURE_STALL], (double)loop_take_stall_ms(s->loop) / 1000);
 	metrics_set(s->figures[FIGURE_CERTIFICATE],
-		    (double)http_server_certificate_not_after_ms(s->opt.http) / 1000);
+		    (double)http_server_certificate_not_after_ms(s->http) / 1000);
 }
 
 static struct metrics_series *get_series(struct stats *s, const struct metrics_family *family,
 					 const char *label)
 {
-	return metrics_get(s->opt.metrics, family, (const char *const[]){label});
+	return metrics_get(s->services->metrics, family, (const char *const[]){label});
 }
 
-struct stats *stats_new(const struct stats_options *options)
+struct stats *stats_new(const struct services *services, struct loop *loop,
+			struct http_server *http)
 {
 	static struct metrics_family commit_seconds = {
 		.name = "buildhook_journal_commit_seconds",
@@ -206,7 +196,9 @@ struct stats *stats_new(const struct stats_options *options)
 	struct stats *s = mem_new(1, sizeof(*s));
 
 	commit_seconds.n_buckets = metrics_n_seconds;
-	s->opt = *options;
+	s->services = services;
+	s->loop = loop;
+	s->http = http;
 	for (size_t i = 0; i < FIGURES; i++)
 		s->figures[i] = get_series(s, &figures[i], "buildconfig");
 	for (size_t i = 0; i < JOURNAL_STATES; i++)
@@ -216,7 +208,7 @@ struct stats *stats_new(const struct stats_options *options)
 	s->not_ready = get_series(s, &hooks, "NotReady");
 	s->commit_seconds = get_series(s, &commit_seconds, NULL);
 	metrics_set(get_series(s, &build_info, BUILDHOOK_VERSION), 1);
-	metrics_on_collect(s->opt.metrics, collect, s);
+	metrics_on_collect(s->services->metrics, collect, s);
 	return s;
 }
 

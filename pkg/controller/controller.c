@@ -75,10 +75,10 @@ static void act(struct object *object, const struct observation *o, const struct
 		secret_act(object, next);
 		return;
 	case ACTION_START_BUILD:
-		build_act(object, next->seq);
+		start_act(object, next->seq);
 		return;
 	case ACTION_SUPERSEDE:
-		build_supersede(object, next->seq);
+		start_supersede(object, next->seq);
 		return;
 	case ACTION_WRITE_STATUS:
 		status_act(object, o->seen.bc, &o->status);
@@ -140,7 +140,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 		activity_drop(c->opt.activity, before->uid);
 		if (object) {
 			secret_set_trouble(&object->secrets, NULL, NULL);
-			object->order = (struct order_memory){.known_version = -1};
+			object->order = (struct start_memory){.known_version = -1};
 			object->origin = (struct origin_memory){0};
 			object->seen_version = 0;
 		}

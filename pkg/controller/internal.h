@@ -4,13 +4,13 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "buildconfig/buildconfig.h"
-#include "controller/build_order.h"
 #include "controller/controller.h"
 #include "controller/event.h"
 #include "controller/flood.h"
 #include "controller/origin.h"
 #include "controller/plan.h"
 #include "controller/secret.h"
+#include "controller/start.h"
 #include "controller/status.h"
 #include "controller/work.h"
 
@@ -31,7 +31,8 @@ struct object {
 	/* Nobody waits for a change up to this one: each sender waits for its change once, from its
 	 * acceptance on. */
 	int64_t told_seq;
-	struct order_memory order;
+	struct start_memory order;
+	struct start_trouble start;
 	struct secret_memory secrets;
 	struct status_memory status;
 	struct origin_memory origin;
@@ -61,7 +62,7 @@ struct controller {
 };
 
 /* observe.c */
-/* CHANGE lives as long as the call. Secrets are lent. */
+/* Secrets are lent. */
 struct observation {
 	struct observed seen;
 	struct status status;
@@ -71,10 +72,6 @@ void observation_release(struct observation *observation);
 /* Tells each sender that waits for a change of this BuildConfig, NEWEST_SEQ or an older one, that
  * it cannot start now. */
 void tell_waiting(struct object *object, int64_t newest_seq, const char *why);
-
-/* build.c */
-void build_act(struct object *object, int64_t seq);
-void build_supersede(struct object *object, int64_t seq);
 
 /* metrics.c */
 void controller_metrics_init(struct controller *controller);

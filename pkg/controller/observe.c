@@ -1,4 +1,5 @@
 #include "controller/internal.h"
+#include "controller/line.h"
 #include "controller/rotation.h"
 
 #include <stdio.h>
@@ -45,10 +46,16 @@ static void observe_secrets(struct observed *seen, struct object *object)
 	}
 }
 
+static int64_t until(int64_t at_ms, int64_t now_ms)
+{
+	return at_ms > now_ms ? at_ms - now_ms : 0;
+}
+
 static void observe_changes(struct observed *seen, struct object *object)
 {
 	struct controller *c = object->controller;
 	struct journal_waiting waiting;
+	int64_t now_ms = clock_mono_ms(c->opt.clock);
 
 	journal_read_waiting(c->opt.journal, object->key, &waiting);
 	seen->n_changes = waiting.n;
@@ -57,7 +64,12 @@ static void observe_changes(struct observed *seen, struct object *object)
 						.next_attempt_ms = waiting.next_attempt_ms,
 						.has_successor = waiting.is_replaced,
 						.is_uncertain = waiting.is_starting};
-	seen->token_wait_ms = flood_wait_ms(&object->flood, &c->limit, clock_mono_ms(c->opt.clock));
+	/* What starts wait for is over where nothing waits. */
+	if (waiting.n == 0)
+		object->start = (struct start_trouble){0};
+	seen->start_wait_ms = until(object->start.until_ms, now_ms);
+	seen->waits_for = object->start.outside;
+	seen->token_wait_ms = flood_wait_ms(&object->flood, &c->limit, now_ms);
 }
 
 static void note_version(struct object *object, const struct buildconfig *bc)
@@ -66,11 +78,6 @@ static void note_version(struct object *object, const struct buildconfig *bc)
 		return;
 	object->seen_version = bc->last_version;
 	object->seen_version_ms = clock_mono_ms(object->controller->opt.clock);
-}
-
-static int64_t until(int64_t at_ms, int64_t now_ms)
-{
-	return at_ms > now_ms ? at_ms - now_ms : 0;
 }
 
 static int64_t longer(int64_t a, int64_t b)
@@ -117,6 +124,7 @@ void observe(struct observation *out, struct object *object)
 	seen->bc = object_buildconfig(object);
 	seen->wall_ms = clock_wall_ms(c->opt.clock);
 	seen->is_api_up = kube_client_is_up(c->opt.client);
+	seen->api_trouble = "the API server does not answer";
 	seen->is_provisioning = c->opt.provision;
 	observe_changes(seen, object);
 	if (!seen->bc || seen->bc->is_deleting)
@@ -153,7 +161,15 @@ void tell_waiting(struct object *object, int64_t newest_seq, const char *why)
 	struct controller *c = object->controller;
 	struct waiting waiting = {c->opt.waiters,
 				  {.kind = PROGRESS_WAITING, .build = "", .message = why}};
+	struct journal_change *newest;
 
+	if (newest_seq <= object->told_seq)
+		return;
 	journal_each_waiting(c->opt.journal, object->key, object->told_seq, tell_one, &waiting);
 	object->told_seq = newest_seq;
+	newest = journal_read_row(c->opt.journal, newest_seq);
+	if (newest)
+		line_note(c, newest, OUTCOME_QUEUED, "",
+			  strcmp(why, object->start.outside) == 0 ? object->start.why : why);
+	free(newest);
 }

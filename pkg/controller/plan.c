@@ -26,23 +26,29 @@ static bool plan_pending_build(const struct observed *seen, struct action *next)
 
 	if (seen->n_changes == 0)
 		return false;
+	next->seq = change->seq;
 	if (seen->token_wait_ms > 0 && change->has_successor && !change->is_uncertain) {
 		next->kind = ACTION_SUPERSEDE;
-	} else if (!seen->is_api_up) {
-		next->waiting = "the API server does not answer";
+		return true;
+	}
+	if (!seen->is_api_up) {
+		next->waiting = seen->api_trouble;
 		return false;
-	} else if (backoff_ms > 0) {
-		next->waiting = "an earlier attempt failed and is tried again later";
-		wait_at_most(next, backoff_ms);
+	}
+	if (seen->start_wait_ms > 0 || backoff_ms > 0) {
+		next->waiting = *seen->waits_for ? seen->waits_for
+						 : "an earlier attempt failed and is tried again "
+						   "later";
+		wait_at_most(next,
+			     seen->start_wait_ms > backoff_ms ? seen->start_wait_ms : backoff_ms);
 		return false;
-	} else if (seen->token_wait_ms > 0 && !change->is_uncertain) {
+	}
+	if (seen->token_wait_ms > 0 && !change->is_uncertain) {
 		next->waiting = "more builds than the limit were asked for";
 		wait_at_most(next, seen->token_wait_ms);
 		return false;
-	} else {
-		next->kind = ACTION_START_BUILD;
 	}
-	next->seq = change->seq;
+	next->kind = ACTION_START_BUILD;
 	return true;
 }
 

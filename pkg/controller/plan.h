@@ -36,6 +36,7 @@ struct observed {
 	const struct buildconfig *bc; /* NULL: there is none (any more) */
 	int64_t wall_ms;
 	bool is_api_up;
+	const char *api_trouble; /* why it is not */
 	bool is_provisioning;
 	struct observed_secret secrets[OBSERVED_MAX_SECRETS];
 	size_t n_secrets;
@@ -45,6 +46,8 @@ struct observed {
 	size_t n_changes;
 	struct observed_change change;
 	int64_t newest_seq;     /* of the newest change that has not ended */
+	int64_t start_wait_ms;  /* until the next step of the oldest one's start; 0: now */
+	const char *waits_for;  /* what that, or its next attempt, waits for; "": not known */
 	int64_t token_wait_ms;  /* until the flood limit lets a build start; 0: now */
 	bool is_status_stale;   /* what the object shows is not what is to be shown */
 	bool is_status_overdue; /* and has not been for too long */
@@ -70,8 +73,8 @@ enum action_kind {
 struct action {
 	enum action_kind kind;
 	const struct observed_secret *secret;
-	int64_t seq;
-	/* Changes are waiting, and why, for those who ask; "" when none has to. */
+	int64_t seq; /* of the change */
+	/* Why changes have to wait, for their Git hosts; "" where none has to. */
 	const char *waiting;
 	/* ACTION_NONE: when to look again; -1: when something changes. */
 	int64_t wait_ms;

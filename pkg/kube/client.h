@@ -135,6 +135,10 @@ struct kube_transport {
 	void (*free)(void *ctx);
 };
 
+/* The transport of production, over pkg/http_client. CONFIG is borrowed and must outlive it. */
+int kube_transport_new(struct kube_transport *out, struct loop *loop,
+		       const struct kube_config *config, struct err *err);
+
 /*
  * Body bytes of a 200 when on_bytes is set, and none when its head has come. The call may be
  * cancelled by this.

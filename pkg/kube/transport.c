@@ -86,8 +86,8 @@ static const struct http_client_identity *identify(void *arg, int64_t mono_ms, b
 	return credentials_identity(transport->credentials);
 }
 
-int kube_client_new(struct kube_client **out, struct loop *loop, const struct kube_config *config,
-		    struct err *err)
+int kube_transport_new(struct kube_transport *out, struct loop *loop,
+		       const struct kube_config *config, struct err *err)
 {
 	struct transport *transport = mem_new(1, sizeof(*transport));
 	struct http_client_options options = kube_config_http_options(config);
@@ -102,14 +102,25 @@ int kube_client_new(struct kube_client **out, struct loop *loop, const struct ku
 		transport_free(transport);
 		return rc;
 	}
-	*out = kube_client_new_over(loop_clock(loop),
-				    &(struct kube_transport){
-					    .ctx = transport,
-					    .host = http_client_host(transport->http),
-					    .start = start,
-					    .cancel = cancel,
-					    .has_sent = has_sent,
-					    .free = transport_free,
-				    });
+	*out = (struct kube_transport){
+		.ctx = transport,
+		.host = http_client_host(transport->http),
+		.start = start,
+		.cancel = cancel,
+		.has_sent = has_sent,
+		.free = transport_free,
+	};
+	return 0;
+}
+
+int kube_client_new(struct kube_client **out, struct loop *loop, const struct kube_config *config,
+		    struct err *err)
+{
+	struct kube_transport transport = {0};
+	int rc = kube_transport_new(&transport, loop, config, err);
+
+	if (rc < 0)
+		return rc;
+	*out = kube_client_new_over(loop_clock(loop), &transport);
 	return 0;
 }

@@ -32,7 +32,7 @@ def gaps(openshift_cluster, tmp_path_factory):
     """
     cluster = openshift_cluster
     directory = tmp_path_factory.mktemp("gaps")
-    namespaces = {name: cluster.namespace() for name in ("gap", "gap-cut", "quota", "deleted")}
+    namespaces = {name: cluster.namespace() for name in ("gap", "gap-cut", "deleted")}
     flags = [f"--namespace={namespace}" for namespace in namespaces.values()]
     kubeconfig = cluster.service_account_kubeconfig(directory / "kubeconfig")
     buildhook = Buildhook(kubeconfig, directory / "buildhook", *flags)
@@ -40,7 +40,7 @@ def gaps(openshift_cluster, tmp_path_factory):
         status = {"lastVersion": 41} if name == "deleted" else {}
         cluster.create(namespace, {**buildconfig("cart", triggers=INLINE), "status": status})
         wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
-    for fault in ("gap", "gap-cut", "quota"):
+    for fault in ("gap", "gap-cut"):
         cluster.faults((fault, 1))
         assert push(buildhook, namespaces[fault], "cart", "inline", delivery=fault).status == 202
         assert cluster.fault_hits() == [1]
@@ -361,7 +361,33 @@ def test_a_git_host_that_still_calls_openshifts_own_url_is_told(cluster, buildho
     assert cluster.annotation(namespace, name, "hint") == hint
 
 
-@pytest.mark.parametrize("fault", ["gap", "gap-cut", "quota"])
+def test_a_refusal_by_a_quota_says_so_and_ends_when_there_is_room(cluster, buildhook, inline):
+    namespace, name = inline
+    cluster.faults(("quota", 4))
+    answer = push(buildhook, namespace, name, "inline", delivery="d-1")
+    assert answer.status == 202 and answer.json["message"].endswith(": exceeded quota: builds"), answer.body
+    line = lambda: cluster.annotation(namespace, name, "github-last")
+    wait_for("the cause", lambda: line().endswith("-> waiting, exceeded quota: builds"))
+    (event,) = wait_for("the Event", lambda: cluster.events(namespace, "BuildTriggerFailed"))
+    assert event.note.startswith("exceeded quota")
+    # The refused requests have used up cart-2 to cart-5, and nobody else makes those.
+    wait_for("the build", lambda: "cart-6" in names(cluster, namespace), 40)
+
+
+def test_an_exported_last_version_is_waited_for_and_the_wait_is_shown(cluster, buildhook, namespace):
+    cluster.create(namespace, {**buildconfig("cart", triggers=INLINE), "status": {"lastVersion": 41}})
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    answer = push(buildhook, namespace, "cart", "inline")
+    assert answer.status == 202 and "another build, cart-41, is being made" in answer.json["message"], answer.body
+    line = lambda: cluster.annotation(namespace, "cart", "github-last")
+    shown = "-> waiting, status.lastVersion is 41, and build cart-41 may still come, until 20"
+    wait_for("the reason", lambda: shown in line(), 10)
+    # The answer to a second push says it, too, and its line does not wipe the reason.
+    assert "cart-41" in push(buildhook, namespace, "cart", "inline", commit="c" * 40).json["message"]
+    wait_for("the reason of the second", lambda: shown in line() and "ccccccc" in line(), 10)
+
+
+@pytest.mark.parametrize("fault", ["gap", "gap-cut"])
 def test_a_number_without_a_build_is_taken_for_a_gap_in_the_end(cluster, gaps, fault):
     _, namespaces, _ = gaps
     (build,) = wait_for("the build", lambda: cluster.builds(namespaces[fault]), 100)

@@ -17,9 +17,8 @@ def section(title):
 
 def test_the_flags_are_those_of_help_with_their_defaults():
     done = subprocess.run([BUILDHOOK, "serve", "--help"], text=True, capture_output=True, check=True)
-    # An entry goes on in lines that are indented further.
-    flags = re.sub(r"\n {12,}", " ", done.stdout.partition("flags:\n")[2])
-    helped = dict(re.findall(r"^ +(?:-\w, )?--([a-z-]+)(.*)$", flags, re.M))
+    unwrapped = re.sub(r"\n {20,}", " ", done.stdout)
+    helped = dict(re.findall(r"^ +(?:-\w, )? *--([a-z-]+) *(?:[A-Z][^ ]*|[a-z|]+(?= ))? +(.*)$", unwrapped, re.M))
     rows = {}
     for line in section("Flags of `buildhook serve`").splitlines():
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)]

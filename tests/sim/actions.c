@@ -340,6 +340,19 @@ void action_restart(struct world *w, struct replica *r)
 	replica_start(r);
 }
 
+static void publish(struct world *w)
+{
+	w->has_route = true;
+}
+
+static void drain(struct world *w)
+{
+	struct replica *r = pick_replica(w);
+
+	if (r->is_up)
+		replica_drain(r);
+}
+
 static void restart(struct world *w)
 {
 	action_restart(w, pick_replica(w));
@@ -382,6 +395,8 @@ static const struct {
 	{5, cut_watches},
 	{3, crash},
 	{5, restart},
+	{4, drain},
+	{2, publish},
 	{3, forget_versions},
 	{2, change_quota},
 	{4, collect_garbage},
@@ -420,6 +435,7 @@ void action_heal(struct world *w)
 	w->is_healing = true;
 	w->weather = weathers[0];
 	w->api->quota = SIZE_MAX;
+	w->has_route = true;
 	api_collect_garbage(w->api);
 	for (size_t i = 0; i < w->n_replicas; i++) {
 		w->replicas[i]->is_cut_off = false;

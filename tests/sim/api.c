@@ -54,23 +54,41 @@ void api_answer_release(struct api_answer *answer)
 	*answer = (struct api_answer){0};
 }
 
-void api_put_status(struct api_answer *out, int status, const char *reason, const char *fmt, ...)
+static void put_status(struct api_answer *out, int status, const char *reason, const char *message,
+		       const char *kind, const char *name)
 {
 	CLEANUP(buf_release) struct buf body = BUF_INIT(4096);
+
+	buf_put_str(&body, STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+			       "\"status\":\"Failure\","
+			       "\"message\":"));
+	buf_put_json(&body, str_of(message));
+	if (kind)
+		buf_printf(&body, ",\"details\":{\"name\":\"%s\",\"kind\":\"%s\"}", name, kind);
+	buf_printf(&body, ",\"reason\":\"%s\",\"code\":%d}", reason, status);
+	free(out->body);
+	out->status = status;
+	out->body = buf_take(&body);
+}
+
+void api_put_status(struct api_answer *out, int status, const char *reason, const char *fmt, ...)
+{
 	char message[512];
 	va_list args;
 
 	va_start(args, fmt);
 	(void)vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	buf_put_str(&body, STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-			       "\"status\":\"Failure\","
-			       "\"message\":"));
-	buf_put_json(&body, str_of(message));
-	buf_printf(&body, ",\"reason\":\"%s\",\"code\":%d}", reason, status);
-	free(out->body);
-	out->status = status;
-	out->body = buf_take(&body);
+	put_status(out, status, reason, message, NULL, NULL);
+}
+
+void api_put_status_of(struct api_answer *out, int status, const char *reason, const char *kind,
+		       const char *name, const char *what)
+{
+	char message[512];
+
+	(void)snprintf(message, sizeof(message), "%s \"%s\" %s", kind, name, what);
+	put_status(out, status, reason, message, kind, name);
 }
 
 void api_put_object(struct api_answer *out, int status, const struct api_object *object)
@@ -203,6 +221,7 @@ struct api_object *api_add(struct api *api, enum api_kind kind, cJSON *doc)
 	object->applied = json_new_object();
 	DL_APPEND(api->objects[kind], object);
 	set_version(api, object);
+	object->created_version = object->version;
 	tell_watches(api, object, "ADDED");
 	return object;
 }

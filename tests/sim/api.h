@@ -16,7 +16,7 @@ enum api_kind { API_BUILDCONFIG, API_BUILD, API_SECRET, API_EVENT };
 struct api_object {
 	enum api_kind kind;
 	char *namespace_, *name, *uid;
-	uint64_t version;
+	uint64_t version, created_version;
 	cJSON *doc;
 	/* Annotations of a BuildConfig that server-side apply by us has set. */
 	cJSON *applied;
@@ -63,6 +63,9 @@ struct api_answer {
 struct api *api_new(struct world *w);
 void api_free(struct api *api);
 void api_serve(struct api *api, const struct api_request *request, struct api_answer *out);
+/* Discovery, and the objects around buildhook itself. False: none of these paths. */
+bool api_serve_cluster(const struct world *w, const struct api_request *request,
+		       struct api_answer *out);
 /* A list of BuildConfigs, also as it was: VERSION as the client sent it, "" for the newest. */
 void api_list_buildconfigs(struct api *api, const char *version, const char *from, size_t limit,
 			   struct api_answer *out);
@@ -74,6 +77,9 @@ void api_answer_release(struct api_answer *answer);
 void api_create_build(struct api *api, struct api_answer *answer);
 void api_put_status(struct api_answer *out, int status, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* With details, as the server gives them where it is about one object: `KIND "NAME" WHAT`. */
+void api_put_status_of(struct api_answer *out, int status, const char *reason, const char *kind,
+		       const char *name, const char *what);
 /* Text of a watch's event. */
 void api_put_event(struct buf *out, const char *type, const char *object);
 

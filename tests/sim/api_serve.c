@@ -87,8 +87,30 @@ static void query_value(char out[MAX_PART], const char *query, const char *key)
 
 static void put_not_found(struct api_answer *out, const struct target *t)
 {
-	api_put_status(out, 404, "NotFound", "%s \"%s\" not found", resources[t->kind].resource,
-		       t->name);
+	api_put_status_of(out, 404, "NotFound", resources[t->kind].resource, t->name, "not found");
+}
+
+/*
+ * resourceVersionMatch=NotOlderThan is answered by the watch cache, as it was at any moment since
+ * that version; without a version the list is consistent.
+ */
+static bool pick_build_version(struct api *api, const struct target *t, uint64_t *out)
+{
+	char version[MAX_PART], match[MAX_PART];
+
+	query_value(version, t->query, "resourceVersion");
+	query_value(match, t->query, "resourceVersionMatch");
+	*out = api->version;
+	if (!*version)
+		return true;
+	if (strcmp(match, "NotOlderThan") != 0 ||
+	    !str_parse_u64(str_of(version), UINT64_MAX, out) || *out > api->version) {
+		world_fail(api->world, "a list of builds at version %s (%s) was asked for", version,
+			   match);
+		return false;
+	}
+	*out += world_below(api->world, api->version - *out + 1);
+	return api->world->is_healing || !world_chance(api->world, 3);
 }
 
 static void list_builds(struct api *api, const struct target *t, struct api_answer *out)
@@ -97,6 +119,12 @@ static void list_builds(struct api *api, const struct target *t, struct api_answ
 	const struct api_object *object = NULL;
 	char selector[MAX_PART], *value = NULL;
 	bool is_first = true;
+	uint64_t version = 0;
+
+	if (!pick_build_version(api, t, &version)) {
+		api_put_status(out, 504, "Timeout", "Too large resource version");
+		return;
+	}
 
 	query_value(selector, t->query, "labelSelector");
 	value = strchr(selector, '=');
@@ -105,9 +133,10 @@ static void list_builds(struct api *api, const struct target *t, struct api_answ
 	buf_printf(
 		&body,
 		"{\"kind\":\"BuildList\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[",
-		(unsigned long long)api->version);
+		(unsigned long long)version);
 	DL_FOREACH (api->objects[API_BUILD], object) {
-		if (strcmp(object->namespace_, t->namespace_) != 0 ||
+		if (object->created_version > version ||
+		    strcmp(object->namespace_, t->namespace_) != 0 ||
 		    (value && strcmp(api_label(object, selector), value) != 0))
 			continue;
 		if (!is_first)
@@ -190,12 +219,14 @@ static bool is_refused(struct api *api, const cJSON *doc, enum api_kind kind,
 	if (kind != API_BUILD)
 		return false;
 	if (bc && bc->is_poison) {
-		api_put_status(out, 422, "Invalid",
-			       "Build is invalid: spec.source.git.uri: Invalid value");
+		api_put_status_of(out, 422, "Invalid", "Build", json_str_at(doc, "metadata/name"),
+				  "is invalid: spec.source.git.uri: Invalid value");
 		return true;
 	}
 	if (api->quota == 0) {
-		api_put_status(out, 403, "Forbidden", "exceeded quota: builds");
+		api_put_status_of(out, 403, "Forbidden", resources[API_BUILD].resource,
+				  json_str_at(doc, "metadata/name"),
+				  "is forbidden: exceeded quota: builds");
 		return true;
 	}
 	if (api->quota != SIZE_MAX)
@@ -212,8 +243,8 @@ static void create(struct api *api, enum api_kind kind, cJSON **doc, struct api_
 	if (!namespace_ || !name) {
 		api_put_status(out, 422, "Invalid", "metadata.name: Required value");
 	} else if (api_find(api, kind, namespace_, name)) {
-		api_put_status(out, 409, "AlreadyExists", "%s \"%s\" already exists",
-			       resources[kind].resource, name);
+		api_put_status_of(out, 409, "AlreadyExists", resources[kind].resource, name,
+				  "already exists");
 	} else if (!is_refused(api, *doc, kind, out)) {
 		encode_strings(*doc);
 		object = api_add(api, kind, TAKE(*doc));
@@ -348,6 +379,8 @@ void api_serve(struct api *api, const struct api_request *request, struct api_an
 	struct target t;
 
 	*out = (struct api_answer){0};
+	if (api_serve_cluster(api->world, request, out))
+		return;
 	if (!parse_target(&t, request->path))
 		api_put_status(out, 404, "NotFound",
 			       "the server could not find the requested resource");

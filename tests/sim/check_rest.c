@@ -177,6 +177,12 @@ static void check_status(struct world *w, const struct api_object *bc)
 	const char *state = api_annotation(bc, "buildhook.io/github-state");
 	const char *last = api_annotation(bc, "buildhook.io/github-last");
 
+	CLEANUP(buf_release) struct buf url = BUF_INIT(1024);
+
+	buf_printf(&url, WORLD_PUBLIC_URL "/hooks/%s/%s/github", bc->namespace_, bc->name);
+	if (strcmp(api_annotation(bc, "buildhook.io/github-url"), url.data) != 0)
+		world_fail(w, "%s says its URL is \"%s\"", bc->name,
+			   api_annotation(bc, "buildhook.io/github-url"));
 	if (strcmp(state, "Ready") != 0)
 		world_fail(w, "%s says it is \"%s\"", bc->name, state);
 	if (strstr(last, "-> waiting"))

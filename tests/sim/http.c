@@ -38,7 +38,7 @@ static void feed(void *arg)
 {
 	struct sim_request *r = arg;
 	struct delivery *d = delivery_of(r);
-	struct http_handler handler = receiver_handler(r->replica->receiver);
+	struct http_handler handler = app_handler(r->replica->app);
 
 	r->is_fed = true;
 	if (!d->push->first_ms)
@@ -214,7 +214,7 @@ void http_deliver(struct replica *replica, struct push *push, const char *secret
 void http_abort_all(struct replica *replica)
 {
 	struct sim_request *r = NULL, *next = NULL;
-	struct http_handler handler = receiver_handler(replica->receiver);
+	struct http_handler handler = app_handler(replica->app);
 
 	DL_FOREACH_SAFE (replica->requests, r, next) {
 		delivery_of(r)->push->is_failed = true;
@@ -222,6 +222,16 @@ void http_abort_all(struct replica *replica)
 			handler.on_abort(handler.arg, &r->request);
 		free_request(r);
 	}
+}
+
+bool http_has_fed(const struct replica *replica)
+{
+	const struct sim_request *r = NULL;
+
+	DL_FOREACH (replica->requests, r)
+		if (r->is_fed && !r->is_answered)
+			return true;
+	return false;
 }
 
 void http_check_patience(struct replica *replica)

@@ -54,7 +54,7 @@ void http_give_head(struct sim_request *r)
 {
 	static const struct http_request_ops ops = {find_header,  pause_body,   resume_body,
 						    never_refuse, never_refuse, respond};
-	struct http_handler handler = receiver_handler(r->replica->receiver);
+	struct http_handler handler = app_handler(r->replica->app);
 
 	r->request = (struct http_request){.ops = &ops,
 					   .method = STR("POST"),

@@ -2,7 +2,6 @@
 
 #include "ledger.h"
 
-#include "buildconfig/buildconfig.h"
 #include "journal/core.h"
 
 #include <stdio.h>
@@ -10,8 +9,11 @@
 
 #define UPKEEP_MS     30000
 #define MAX_COMMIT_MS 8
-#define BURST         5
-#define PER_MINUTE    12
+/* A clean end takes at most 20 s, and waits at least this for what has been accepted. */
+#define MAX_DRAIN_MS    20000
+#define MIN_PATIENCE_MS 17000
+#define BURST           5
+#define PER_MINUTE      12
 
 static int64_t mono_ms(void *arg)
 {
@@ -34,57 +36,28 @@ static void random_bytes(void *arg, void *out, size_t n)
 	world_random(r->world, out, n);
 }
 
-static void *parse(void *arg, const cJSON *doc)
-{
-	(void)arg;
-	return buildconfig_parse(doc);
-}
-
-static void free_parsed(void *object)
-{
-	buildconfig_free(object);
-}
-
-static void on_object(void *arg, const char *key, const void *old, const void *new_)
+static void on_end(void *arg, bool has_failed)
 {
 	struct replica *r = arg;
 
-	if (r->controller)
-		controller_on_change(r->controller, key, old, new_);
-}
-
-static void on_queue(void *arg)
-{
-	struct replica *r = arg;
-
-	controller_run(r->controller);
-}
-
-static void on_api_change(void *arg)
-{
-	struct replica *r = arg;
-
-	world_trace(r->world, "replica %zu: API server is %s", r->index,
-		    kube_client_is_up(r->client) ? "up" : "down");
-	if (r->controller && kube_client_is_up(r->client))
-		controller_resume(r->controller);
-}
-
-static void on_reflector(void *arg)
-{
-	struct replica *r = arg;
-
-	if (r->was_synced || !kube_store_is_synced(r->store))
-		return;
-	r->was_synced = true;
-	controller_resume(r->controller);
+	if (has_failed)
+		world_fail(r->world, "replica %zu ends: %s", r->index,
+			   journal_failure(r->journal) ? journal_failure(r->journal)
+						       : "another backend");
+	else if (r->world->now_ms > r->drained_ms + MAX_DRAIN_MS)
+		world_fail(r->world, "a clean end takes %lld ms",
+			   (long long)(r->world->now_ms - r->drained_ms));
+	else if (r->world->now_ms < r->drained_ms + MIN_PATIENCE_MS && http_has_fed(r))
+		world_fail(r->world, "replica %zu ends before all deliveries are answered",
+			   r->index);
+	r->is_drained = !has_failed;
 }
 
 static void on_commit(void *arg)
 {
 	struct replica *r = arg;
 
-	journal_collect(r->journal);
+	app_collect(r->app);
 }
 
 /* The journal's thread works whenever something waits. */
@@ -103,6 +76,10 @@ void replica_run(struct replica *r)
 		return;
 	clock_run(r->clock);
 	replica_follow_up(r);
+	if (r->is_drained) {
+		replica_crash(r, true);
+		replica_start(r);
+	}
 }
 
 static void on_upkeep(void *arg)
@@ -110,129 +87,79 @@ static void on_upkeep(void *arg)
 	struct replica *r = arg;
 
 	timer_start(r->world->clock, &r->upkeep, UPKEEP_MS, on_upkeep, r);
-	journal_collect(r->journal);
+	app_collect(r->app);
 	kube_store_settle(r->store, r->world->now_ms);
 	http_check_patience(r);
-	if (journal_failure(r->journal))
-		world_fail(r->world, "%s", journal_failure(r->journal));
 	replica_follow_up(r);
-}
-
-static void make_parts(struct replica *r)
-{
-	const struct kube_transport seam = transport_seam(r->transport);
-
-	r->clock = clock_new(&(struct clock_source){mono_ms, wall_ms, random_bytes, r});
-	r->metrics = metrics_new();
-	r->client = kube_client_new_over(r->clock, &seam);
-	kube_client_on_change(r->client, on_api_change, r);
-	r->store = kube_store_new(&(struct kube_store_type){
-		.parse = parse, .free = free_parsed, .on_change = on_object, .arg = r});
-	r->secrets = kube_secrets_new(&(struct kube_secrets_options){
-		.client = r->client, .clock = r->clock, .ttl_ms = 30000});
-	r->waiters = waiters_new();
-	r->activity = activity_new();
-	r->queue = queue_new(r->clock, &(struct queue_backoff){5, 1000000}, on_queue, r);
-}
-
-static void open_journal(struct replica *r)
-{
-	const struct journal_options options = {.data_dir = r->folder,
-						.clock = r->clock,
-						.dedupe_window_ms = INT64_C(72) * 3600 * 1000};
-	struct err err = {0};
-
-	if (journal_open(&r->journal, &options, &err) != 0) {
-		(void)fprintf(stderr, "journal_open: %s\n", err.msg);
-		abort();
-	}
-}
-
-static void make_receiver(struct replica *r)
-{
-	r->receiver = receiver_new(&(struct receiver_options){.clock = r->clock,
-							      .client = r->client,
-							      .store = r->store,
-							      .secrets = r->secrets,
-							      .journal = r->journal,
-							      .waiters = r->waiters,
-							      .activity = r->activity,
-							      .queue = r->queue,
-							      .metrics = r->metrics,
-							      .max_buffer_bytes = 32 * 1024 * 1024,
-							      .secret_ttl_ms = 30000,
-							      .start_timeout_ms = 4000});
-}
-
-static void make_controller(struct replica *r)
-{
-	r->controller = controller_new(&(struct controller_options){
-		.clock = r->clock,
-		.queue = r->queue,
-		.client = r->client,
-		.store = r->store,
-		.secrets = r->secrets,
-		.journal = r->journal,
-		.waiters = r->waiters,
-		.activity = r->activity,
-		.metrics = r->metrics,
-		.backend = r->world->backend,
-		.public_url = "https://hooks.example.com",
-		.instance = r->index == 0 ? "replica-0" : "replica-1",
-		.provision = true,
-		.give_up_ms = INT64_C(24) * 3600 * 1000,
-		.status_interval_ms = 5000,
-		.resync_ms = 3600 * 1000,
-		.secret_ttl_ms = 30000,
-		.rotation_grace_ms = INT64_C(24) * 3600 * 1000,
-		.build_burst = BURST,
-		.builds_per_minute = PER_MINUTE,
-	});
 }
 
 void replica_start(struct replica *r)
 {
+	static const char *const backends[] = {
+		[CONTROLLER_KUBERNETES] = "kubernetes", [CONTROLLER_OPENSHIFT] = "openshift"};
+	const struct world *w = r->world;
+	struct err err = {0};
+
 	world_trace(r->world, "replica %zu starts", r->index);
-	make_parts(r);
-	open_journal(r);
-	make_receiver(r);
-	make_controller(r);
-	r->was_synced = false;
-	r->started_ms = r->world->now_ms;
-	r->reflector = kube_reflector_new(&(struct kube_reflector_options){
-		.client = r->client,
-		.clock = r->clock,
-		.store = r->store,
-		.path = "/apis/build.openshift.io/v1/buildconfigs",
-		.resource = "buildconfigs",
-		.metrics = r->metrics,
-		.on_state = on_reflector,
-		.arg = r,
-	});
+	r->clock = clock_new(&(struct clock_source){mono_ms, wall_ms, random_bytes, r});
+	r->metrics = metrics_new();
+	r->settings = (struct app_settings){
+		.public_url = w->has_public_url ? WORLD_PUBLIC_URL : NULL,
+		.data_dir = r->folder,
+		.backend = w->is_backend_found ? "auto" : backends[w->backend],
+		.max_buffer_bytes = 32 * 1024 * 1024,
+		.start_timeout_ms = 4000,
+		.give_up_ms = INT64_C(24) * 3600 * 1000,
+		.dedupe_window_ms = INT64_C(72) * 3600 * 1000,
+		.rotation_grace_ms = INT64_C(24) * 3600 * 1000,
+		.secret_ttl_ms = 30000,
+		.status_interval_ms = 5000,
+		.resync_ms = 3600 * 1000,
+		.build_burst = BURST,
+		.builds_per_minute = PER_MINUTE,
+		.provision = true,
+	};
+	if (app_new(&r->app,
+		    &(struct app_options){
+			    .settings = &r->settings,
+			    .clock = r->clock,
+			    .transport = transport_seam(r->transport),
+			    .metrics = r->metrics,
+			    .namespace_ = WORLD_NAMESPACE,
+			    .instance = r->index == 0 ? "replica-0" : "replica-1",
+			    .on_end = on_end,
+			    .arg = r,
+		    },
+		    &err) != 0) {
+		(void)fprintf(stderr, "app_new: %s\n", err.msg);
+		abort();
+	}
+	r->journal = app_services(r->app)->journal;
+	r->store = app_services(r->app)->store;
+	r->started_ms = w->now_ms;
 	r->is_up = true;
-	timer_start(r->world->clock, &r->upkeep, UPKEEP_MS, on_upkeep, r);
+	r->is_drained = false;
+	timer_start(w->clock, &r->upkeep, UPKEEP_MS, on_upkeep, r);
+	app_start(r->app);
+}
+
+void replica_drain(struct replica *r)
+{
+	world_trace(r->world, "replica %zu is told to end", r->index);
+	r->drained_ms = r->world->now_ms;
+	app_drain(r->app);
 }
 
 void replica_crash(struct replica *r, bool is_clean)
 {
-	world_trace(r->world, "replica %zu crashes", r->index);
+	world_trace(r->world, "replica %zu ends", r->index);
 	timer_stop(r->world->clock, &r->commit);
 	timer_stop(r->world->clock, &r->upkeep);
 	http_abort_all(r);
 	r->is_up = false;
-	receiver_free(r->receiver);
-	controller_free(r->controller);
-	r->controller = NULL;
-	kube_reflector_free(r->reflector);
-	kube_secrets_free(r->secrets);
-	kube_client_free(r->client);
-	kube_store_free(r->store);
-	queue_free(r->queue);
-	waiters_free(r->waiters);
-	activity_free(r->activity);
 	if (!is_clean)
 		journal_ops_release(&r->journal->waiting);
-	journal_close(r->journal);
+	app_free(r->app);
 	metrics_free(r->metrics);
 	clock_free(r->clock);
 }

@@ -3,9 +3,7 @@
 #pragma once
 
 #include "api.h"
-#include "kube/reflector.h"
-#include "net/http.h"
-#include "receiver/receiver.h"
+#include "app/app.h"
 
 struct replica {
 	struct world *world;
@@ -15,18 +13,14 @@ struct replica {
 	bool is_cut_off; /* from the API server */
 	struct transport *transport;
 	struct clock *clock;
-	struct kube_client *client;
-	struct kube_store *store;
-	struct kube_secrets *secrets;
-	struct kube_reflector *reflector;
 	struct metrics *metrics;
+	struct app_settings settings;
+	struct app *app;
+	/* The app's. */
 	struct journal *journal;
-	struct waiters *waiters;
-	struct activity *activity;
-	struct queue *queue;
-	struct controller *controller;
-	struct receiver *receiver;
-	bool was_synced;
+	struct kube_store *store;
+	int64_t drained_ms; /* when replica_drain() was called */
+	bool is_drained;    /* it has ended after replica_drain() */
 	int64_t started_ms;
 	struct timer commit; /* of the world's clock: the journal's thread gets its turn */
 	struct timer upkeep;
@@ -38,6 +32,8 @@ struct replica {
 struct replica *replica_new(struct world *w, size_t index, const char *folder);
 void replica_free(struct replica *r);
 void replica_start(struct replica *r);
+/* Answers what it has accepted, ends by itself, and starts again. */
+void replica_drain(struct replica *r);
 /* IS_CLEAN: what was submitted to the journal is committed; else it may be lost. */
 void replica_crash(struct replica *r, bool is_clean);
 /* Its due timers, and what follows from them. */
@@ -51,5 +47,7 @@ struct push;
 void http_deliver(struct replica *r, struct push *push, const char *secret);
 /* All that are under way break off. */
 void http_abort_all(struct replica *r);
+/* Does a request wait whose body has come whole? */
+bool http_has_fed(const struct replica *r);
 /* Requests that are waited for longer than anything may take. */
 void http_check_patience(struct replica *r);

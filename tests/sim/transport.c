@@ -137,8 +137,8 @@ static void finish_broken(struct flight *f, bool is_unsent)
 static void finish_with_body(struct flight *f)
 {
 	struct http_client_answer answer = {.status = f->answer.status,
-					       .content_type = STR("application/json"),
-					       .body = str_of(f->answer.body)};
+					    .content_type = STR("application/json"),
+					    .body = str_of(f->answer.body)};
 
 	if (f->call && f->method == KUBE_APPLY && answer.status == 200)
 		check_status_written(
@@ -167,7 +167,8 @@ static void finish_refused(struct flight *f)
 		int status;
 		const char *reason;
 	} errors[] = {{500, "InternalError"},   {503, "ServiceUnavailable"}, {504, "Timeout"},
-		      {429, "TooManyRequests"}, {401, "Unauthorized"},       {409, "Conflict"}};
+		      {429, "TooManyRequests"}, {401, "Unauthorized"},       {403, "Forbidden"},
+		      {409, "Conflict"}};
 	bool is_patch = f->method == KUBE_MERGE_PATCH || f->method == KUBE_APPLY;
 	size_t i = (size_t)world_below(w, ARRAY_LEN(errors) - !is_patch);
 	struct http_client_answer answer = {

@@ -212,6 +212,9 @@ static void init(struct world *w, const struct world_options *options)
 			    .n_replicas = options->n_replicas,
 			    .is_crashing = options->is_crashing,
 			    .is_verbose = options->is_verbose};
+	w->is_backend_found = world_chance(w, 70);
+	w->has_public_url = world_chance(w, 40);
+	w->has_route = world_chance(w, 30);
 	w->clock = clock_new(&source);
 	w->ledger = ledger_new();
 	w->api = api_new(w);

@@ -9,8 +9,11 @@
 #include "base/mem.h"
 #include "controller/controller.h"
 
-#define WORLD_REPLICAS 2
-#define WORLD_EPOCH_MS INT64_C(1795000000000)
+#define WORLD_REPLICAS    2
+#define WORLD_EPOCH_MS    INT64_C(1795000000000)
+#define WORLD_NAMESPACE   "buildhook" /* the program's own */
+#define WORLD_PUBLIC_HOST "hooks.example.com"
+#define WORLD_PUBLIC_URL  "https://" WORLD_PUBLIC_HOST
 
 struct api;
 struct replica;
@@ -38,6 +41,9 @@ struct world {
 	int64_t now_ms; /* monotonic; the wall clock is WORLD_EPOCH_MS ahead of it */
 	struct clock *clock;
 	enum controller_backend backend;
+	bool is_backend_found; /* by discovery, without --backend */
+	bool has_public_url;   /* a flag names the public address */
+	bool has_route;        /* a Route or Ingress has it */
 	struct weather weather;
 	struct api *api;
 	struct ledger *ledger;

@@ -20,7 +20,7 @@ struct delivery {
 static void feed(void *arg)
 {
 	struct sim_request *r = arg;
-	struct http_handler handler = receiver_handler(r->replica->receiver);
+	struct http_handler handler = app_handler(r->replica->app);
 	size_t half = r->body.n / 2;
 
 	r->is_fed = true;
@@ -42,7 +42,7 @@ static void on_response(struct sim_request *r, int status, struct str body)
 
 void http_abort_all(struct replica *replica)
 {
-	struct http_handler handler = receiver_handler(replica->receiver);
+	struct http_handler handler = app_handler(replica->app);
 
 	while (replica->requests) {
 		struct sim_request *r = replica->requests;
@@ -52,6 +52,12 @@ void http_abort_all(struct replica *replica)
 			handler.on_abort(handler.arg, &r->request);
 		DL_DELETE(replica->requests, r);
 	}
+}
+
+/* No replica is drained here. */
+bool http_has_fed(const struct replica *replica)
+{
+	return replica->requests != NULL;
 }
 
 void http_check_patience(struct replica *replica)

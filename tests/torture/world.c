@@ -207,7 +207,8 @@ static void populate(void)
 
 void torture_make_world(enum controller_backend backend)
 {
-	t.w = (struct world){.now_ms = START_MS, .n_replicas = 1, .backend = backend};
+	t.w = (struct world){
+		.now_ms = START_MS, .n_replicas = 1, .backend = backend, .has_public_url = true};
 	t.w.clock = clock_new(&(struct clock_source){mono_ms, wall_ms, random_bytes, &t.w});
 	t.w.ledger = ledger_new();
 	t.w.api = api_new(&t.w);

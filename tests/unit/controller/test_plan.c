@@ -24,8 +24,12 @@ static const struct kube_secret foreign = {.state = KUBE_SECRET_PRESENT, .fetche
 
 static struct observed quiet(void)
 {
-	return (struct observed){
-		.bc = &bc, .wall_ms = 1000, .is_api_up = true, .is_provisioning = true};
+	return (struct observed){.bc = &bc,
+				 .wall_ms = 1000,
+				 .is_api_up = true,
+				 .api_trouble = "the API server does not answer",
+				 .waits_for = "",
+				 .is_provisioning = true};
 }
 
 static struct observed with_secret(const struct kube_secret *secret, bool is_owned)
@@ -179,7 +183,9 @@ static void a_change_waits_and_those_who_ask_are_told_why(void **state)
 	next = planned(&backing_off);
 	assert_int_equal(next.kind, ACTION_NONE);
 	assert_int_equal(next.wait_ms, 500);
-	assert_true(*next.waiting);
+	assert_string_equal(next.waiting, "an earlier attempt failed and is tried again later");
+	backing_off.waits_for = "the quota is used up";
+	assert_string_equal(planned(&backing_off).waiting, "the quota is used up");
 	flooded.token_wait_ms = 250;
 	next = planned(&flooded);
 	assert_int_equal(next.kind, ACTION_NONE);
@@ -206,6 +212,22 @@ static void over_the_flood_limit_the_older_of_a_ref_is_superseded(void **state)
 	assert_int_equal(planned(&seen).kind, ACTION_SUPERSEDE);
 	seen.token_wait_ms = 0;
 	assert_int_equal(planned(&seen).kind, ACTION_START_BUILD);
+}
+
+static void a_start_that_waits_for_another_build_lets_secrets_and_status_be_done(void **state)
+{
+	struct observed seen = with_change();
+	struct action next;
+
+	(void)state;
+	seen.start_wait_ms = 3000;
+	seen.waits_for = "another build, cart-8, is being made";
+	next = planned(&seen);
+	assert_int_equal(next.kind, ACTION_NONE);
+	assert_int_equal(next.wait_ms, 3000);
+	assert_string_equal(next.waiting, seen.waits_for);
+	seen.is_status_stale = true;
+	assert_int_equal(planned(&seen).kind, ACTION_WRITE_STATUS);
 }
 
 static void a_start_of_unknown_outcome_is_settled_in_spite_of_the_flood_limit(void **state)
@@ -264,6 +286,8 @@ int main(void)
 		cmocka_unit_test(a_change_waits_and_those_who_ask_are_told_why),
 		cmocka_unit_test(a_wall_clock_that_was_set_back_holds_no_change_up),
 		cmocka_unit_test(over_the_flood_limit_the_older_of_a_ref_is_superseded),
+		cmocka_unit_test(
+			a_start_that_waits_for_another_build_lets_secrets_and_status_be_done),
 		cmocka_unit_test(a_start_of_unknown_outcome_is_settled_in_spite_of_the_flood_limit),
 		cmocka_unit_test(nothing_is_asked_of_an_api_server_that_is_away),
 	};

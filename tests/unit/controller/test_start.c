@@ -17,7 +17,8 @@
 	"\"GitHub\",\"github\":{\"secret\":\"inline\"}}]},\"status\":{\"lastVersion\":%d}}"
 #define BUILD                                                                                      \
 	"{\"apiVersion\":\"build.openshift.io/v1\",\"kind\":\"Build\",\"metadata\":{"              \
-	"\"namespace\":\"shop\",\"name\":\"cart-%d\",\"labels\":{\"" BUILD_DELIVERY_LABEL          \
+	"\"namespace\":\"shop\",\"name\":\"cart-%d\",\"resourceVersion\":\"50%d\",\"labels\":{"    \
+	"\"" BUILD_DELIVERY_LABEL                                                                  \
 	"\":\"%s\"},\"annotations\":{\"openshift.io/build.number\":\"%d\"}}}"
 #define GIVE_UP_MS 10000
 
@@ -27,7 +28,7 @@ struct call {
 	struct timer timer;
 	struct start_world *w;
 	int status;
-	char body[1024];
+	char body[1100];
 };
 
 struct start_world {
@@ -45,10 +46,21 @@ struct start_world {
 	bool is_made;
 	const char *uid; /* of the BuildConfig */
 	int resource_version;
-	bool is_replaced_now; /* when our own Builds are asked for */
-	int n_posts;          /* that start a build */
-	int n_looks;          /* at the Build with number 1 */
+	bool is_replaced_now;     /* when our own Builds are asked for */
+	int n_posts;              /* that start a build */
+	int n_looks;              /* at the Build with number 1 */
+	int version;              /* status.lastVersion */
+	int n_refusals;           /* starts that a quota refuses, after lastVersion was raised */
+	bool is_listed;           /* the Build with number 1 is listed as ours */
+	char list_path[400];      /* of the newest list of our own Builds */
+	struct progress progress; /* what a delivery was told last */
+	char text[1024];          /* its build_json or message */
 };
+
+#define QUOTA                                                                                      \
+	"{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"message\":\"builds.build.openshift.io "   \
+	"\\\"cart-%d\\\" is forbidden: exceeded quota: small\",\"details\":{\"kind\":\"builds\","  \
+	"\"name\":\"cart-%d\"}}"
 
 static void answer(struct call *call, int status, const char *body)
 {
@@ -84,21 +96,33 @@ static void serve(struct call *call, const struct kube_request *request)
 
 	answer(call, 200, "{}");
 	if (strstr(request->path, "/builds?labelSelector=")) {
-		answer(call, 200, "{\"kind\":\"BuildList\",\"items\":[]}");
+		(void)snprintf(w->list_path, sizeof(w->list_path), "%s", request->path);
+		(void)snprintf(body, sizeof(body), BUILD, 1, 1, w->label, 1);
+		(void)snprintf(call->body, sizeof(call->body),
+			       "{\"kind\":\"BuildList\",\"items\":[%s]}", w->is_listed ? body : "");
 		w->is_made = true;
 		if (w->is_replaced_now)
 			replace_buildconfig(w);
 	} else if (strstr(request->path, "/builds/cart-1") && w->is_made) {
 		w->n_looks++;
-		(void)snprintf(body, sizeof(body), BUILD, 1, w->label, 1);
+		(void)snprintf(body, sizeof(body), BUILD, 1, 1, w->label, 1);
 		answer(call, 200, body);
 	} else if (is_post && (strstr(request->path, "/instantiate") ||
 			       strstr(request->path, "/builds?fieldManager"))) {
 		w->n_posts++;
-		(void)snprintf(body, sizeof(body), BUILD, 2, "ours", 2);
+		w->version++;
+		if (w->n_refusals > 0) {
+			w->n_refusals--;
+			(void)snprintf(body, sizeof(body), QUOTA, w->version, w->version);
+			answer(call, 403, body);
+			return;
+		}
+		(void)snprintf(body, sizeof(body), BUILD, w->version, w->version, "ours",
+			       w->version);
 		answer(call, 201, body);
 	} else if (strstr(request->path, "/buildconfigs/cart")) {
-		(void)snprintf(body, sizeof(body), BUILDCONFIG, w->uid, w->resource_version, 1);
+		(void)snprintf(body, sizeof(body), BUILDCONFIG, w->uid, w->resource_version,
+			       w->version);
 		answer(call, 200, body);
 	}
 }
@@ -107,8 +131,8 @@ static void on_due(void *arg)
 {
 	struct call *call = arg;
 	const struct http_client_answer came = {.status = call->status,
-						   .content_type = STR("application/json"),
-						   .body = str_of(call->body)};
+						.content_type = STR("application/json"),
+						.body = str_of(call->body)};
 
 	kube_transport_done(call->call, &came);
 	free(call);
@@ -207,6 +231,7 @@ static int setup(void **state)
 		return -1;
 	w->uid = "u1";
 	w->resource_version = 1;
+	w->version = 1;
 	make_parts(w);
 	return 0;
 }
@@ -349,6 +374,86 @@ static void builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_a
 	assert_int_equal(w->n_looks, 1);
 }
 
+static void keep_progress(void *arg, const struct progress *progress)
+{
+	struct start_world *w = arg;
+
+	w->progress = *progress;
+	(void)snprintf(w->text, sizeof(w->text), "%.*s%s", STR_ARG(progress->build_json),
+		       progress->message);
+}
+
+/* The second delivery of the BuildConfig, which somebody waits for. */
+static void deliver_again(struct start_world *w)
+{
+	struct journal_change change = sample("d2", "refs/heads/main");
+	struct told told;
+
+	change.uid = "u1";
+	told = add(&w->base, &change, 1);
+	assert_int_equal(told.status, ERR_OK);
+	(void)waiters_add(w->waiters, told.results[0].seq, keep_progress, w);
+	controller_poke(w->controller, "shop/cart");
+}
+
+/* Each refusal raised lastVersion, and nobody makes a Build of its number. */
+static void openshift_waits_for_no_number_that_a_quota_has_used_up(void **state)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	w->n_refusals = 3;
+	start_beside(w, &end, CONTROLLER_OPENSHIFT, "another");
+	assert_string_equal(end.build, "cart-5");
+	assert_int_equal(w->n_posts, 4);
+}
+
+static void a_git_host_hears_of_a_quota_in_a_few_words(void **state)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, CONTROLLER_OPENSHIFT, "another");
+	w->n_refusals = 1;
+	deliver_again(w);
+	go_for(w, 500);
+	assert_int_equal(w->progress.kind, PROGRESS_WAITING);
+	assert_string_equal(w->text, "exceeded quota: small");
+}
+
+static void a_build_of_this_delivery_that_another_replica_made_is_shown_whole(void **state)
+{
+	struct start_world *w = *state;
+	struct journal_change theirs = sample("d2", "refs/heads/main");
+	struct end end = {0};
+	char expected[1024];
+
+	start_beside(w, &end, CONTROLLER_KUBERNETES, "another");
+	theirs.uid = "u1";
+	build_delivery_label(w->label, &theirs);
+	w->is_listed = true;
+	deliver_again(w);
+	go_for(w, 500);
+	(void)snprintf(expected, sizeof(expected), BUILD, 1, 1, w->label, 1);
+	assert_int_equal(w->progress.kind, PROGRESS_STARTED);
+	assert_string_equal(w->text, expected);
+	assert_int_equal(w->n_posts, 1);
+}
+
+static void a_start_after_one_of_ours_needs_no_consistent_list(void **state)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, CONTROLLER_OPENSHIFT, "another");
+	assert_null(strstr(w->list_path, "resourceVersion"));
+	deliver_again(w);
+	go_for(w, 500);
+	assert_int_equal(w->n_posts, 2);
+	assert_non_null(
+		strstr(w->list_path, "&resourceVersion=502&resourceVersionMatch=NotOlderThan"));
+}
+
 #define START_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -358,6 +463,10 @@ int main(void)
 		START_TEST(kubernetes_takes_a_build_that_another_replica_makes_of_this_delivery),
 		START_TEST(openshift_starts_a_build_beside_that_of_another_delivery),
 		START_TEST(kubernetes_starts_a_build_beside_that_of_another_delivery),
+		START_TEST(openshift_waits_for_no_number_that_a_quota_has_used_up),
+		START_TEST(a_git_host_hears_of_a_quota_in_a_few_words),
+		START_TEST(a_build_of_this_delivery_that_another_replica_made_is_shown_whole),
+		START_TEST(a_start_after_one_of_ours_needs_no_consistent_list),
 		START_TEST(
 			builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_at_anew),
 	};

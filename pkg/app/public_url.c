@@ -1,4 +1,4 @@
-#include "public_url.h"
+#include "app/public_url.h"
 
 #include "base/mem.h"
 

@@ -1,0 +1,48 @@
+/* Starts a build: carries out what start_plan.h says, and reports how it ended. */
+#pragma once
+
+#include "base/log.h"
+#include "controller/start_plan.h"
+#include "controller/work.h"
+
+/* What the starts of one BuildConfig wait for. Zeroed: nothing. */
+struct start_trouble {
+	int64_t until_ms;  /* monotonic: no start before; 0: at once */
+	bool is_refused;   /* the cluster does not let its builds start: its hooks are not Ready */
+	char why[200];     /* the cause first, for the BuildConfig's owner; "" for none */
+	char outside[160]; /* the same for the Git host: names nothing of the cluster's own */
+};
+
+struct start {
+	struct work work;              /* first */
+	struct journal_change *change; /* the row */
+	struct start_seen seen;
+	struct start_step step; /* the request under way */
+	cJSON *bc;              /* the BuildConfig as the API server has it */
+	unsigned n_open;        /* commits and requests that the end waits for */
+	int64_t again_ms;
+	enum reconcile_result result;
+};
+
+/* SEQ: the oldest row of the BuildConfig that has not ended. */
+void start_act(struct object *object, int64_t seq);
+void start_supersede(struct object *object, int64_t seq);
+
+/* start_end.c: what is told, and to whom, when a start has come to an end or has to wait. */
+
+/* RESPONSE: the answer that holds the Build; its document may be missing. */
+void start_succeed(struct start *s, const struct kube_response *response);
+void start_fail(struct start *s, enum journal_state state, enum outcome reason,
+		const char *message);
+/* Tries again when the back-off says so. WHAT: "create Build cart-7". IS_LIMITED: --give-up ends
+ * it. */
+void start_retry(struct start *s, const struct kube_response *response, const char *what,
+		 bool is_limited);
+/* From the first step after WAIT_MS. */
+void start_again(struct start *s, int64_t wait_ms);
+/* For the Build of a number that is missing. */
+void start_await(struct start *s, const struct start_step *step);
+/* One commit or request fewer; the start is over after the last. */
+void start_close(struct start *s);
+void start_commit(struct start *s, const struct journal_update *update);
+void start_log(const struct start *s, enum log_level level, const char *message, const char *error);

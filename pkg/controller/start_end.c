@@ -1,0 +1,211 @@
+/*
+ * What is told, and to whom, when a start has come to an end or has to wait: the row, the
+ * deliveries that wait, the status line, an Event, the log.
+ */
+#include "base/log.h"
+#include "controller/internal.h"
+#include "controller/line.h"
+#include "controller/refusal.h"
+#include "controller/start.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define COMMIT_RETRY_MS 1000
+
+void start_close(struct start *s)
+{
+	if (--s->n_open == 0)
+		work_end(&s->work, s->result, s->again_ms);
+}
+
+/* The row's new state must be committed before the key is looked at again: a stale row would start
+ * over. */
+static void on_committed(void *arg, int status)
+{
+	struct start *s = arg;
+
+	if (status != ERR_OK) {
+		s->result = RECONCILE_ERROR;
+		s->again_ms = COMMIT_RETRY_MS;
+	}
+	start_close(s);
+}
+
+void start_commit(struct start *s, const struct journal_update *update)
+{
+	s->n_open++;
+	journal_write(s->work.controller->opt.journal, update, on_committed, s);
+}
+
+void start_log(const struct start *s, enum log_level level, const char *message, const char *error)
+{
+	log_msg(level, "controller", message, LOG_FIELD("namespace", s->change->namespace_),
+		LOG_FIELD("name", s->change->name), LOG_FIELD("provider", s->change->host),
+		LOG_FIELD("delivery", s->change->delivery_id), LOG_FIELD("build", s->seen.build),
+		LOG_FIELD("error", error));
+}
+
+static void note_line(struct start *s, enum outcome outcome, const char *why)
+{
+	line_note(s->work.controller, s->change, outcome, s->seen.build, why);
+}
+
+static void send_event(struct start *s, enum event_type type, const char *reason, const char *note)
+{
+	const struct buildconfig *bc = object_buildconfig(s->work.object);
+
+	if (bc && strcmp(bc->uid, s->change->uid) == 0)
+		event_send(s->work.controller, bc, type, reason, note);
+}
+
+static void notify(struct start *s, enum progress_kind kind, enum outcome outcome,
+		   const char *message)
+{
+	waiters_notify(s->work.controller->opt.waiters, s->change->seq,
+		       &(struct progress){
+			       .kind = kind, .build = "", .outcome = outcome, .message = message});
+}
+
+/* A Build that is known from a list may have been deleted before it was read. */
+static struct str text_of(const struct start *s, const struct kube_response *response)
+{
+	const char *name = json_str_at(response->doc, "metadata/name");
+
+	return response->err.code == ERR_OK && name && strcmp(name, s->seen.build) == 0
+		       ? response->text
+		       : (struct str){0};
+}
+
+void start_succeed(struct start *s, const struct kube_response *response)
+{
+	struct controller *c = s->work.controller;
+	struct object *object = s->work.object;
+	char note[600];
+	const struct journal_update update = {.seq = s->change->seq,
+					      .state = JOURNAL_STARTED,
+					      .attempts = s->change->attempts,
+					      .build = s->seen.build};
+	const struct progress progress = {.kind = PROGRESS_STARTED,
+					  .build = s->seen.build,
+					  .build_json = text_of(s, response),
+					  .message = ""};
+
+	s->result = RECONCILE_SUCCESS;
+	s->again_ms = 0;
+	object->throttled_reads = 0;
+	object->start = (struct start_trouble){0};
+	flood_take(&object->flood, &c->limit, clock_mono_ms(c->opt.clock));
+	if (s->seen.number == object->origin.looked_version + 1)
+		object->origin.looked_version = s->seen.number;
+	controller_count_build(c, s->change->host,
+			       clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
+	start_log(s, LOG_INFO, "build started", NULL);
+	note_line(s, OUTCOME_START, NULL);
+	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
+	waiters_notify(c->opt.waiters, s->change->seq, &progress);
+	start_commit(s, &update);
+	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->seen.build,
+		       s->change->host, s->change->delivery_id);
+	send_event(s, EVENT_NORMAL, "BuildTriggered", note);
+}
+
+void start_fail(struct start *s, enum journal_state state, enum outcome outcome,
+		const char *message)
+{
+	const struct journal_update update = {.seq = s->change->seq,
+					      .state = state,
+					      .attempts = s->change->attempts,
+					      .reason = message};
+	bool is_failure = state == JOURNAL_FAILED;
+
+	s->result = is_failure ? RECONCILE_ERROR : RECONCILE_SUCCESS;
+	s->again_ms = 0;
+	start_log(s, is_failure ? LOG_WARN : LOG_INFO,
+		  is_failure ? "the build cannot be started" : "no build is started", message);
+	note_line(s, outcome, message);
+	notify(s, PROGRESS_ENDED, outcome, message);
+	if (is_failure) {
+		controller_count_failure(s->work.controller, s->change->host);
+		send_event(s, EVENT_WARNING, "BuildTriggerFailed", message);
+	}
+	start_commit(s, &update);
+	start_close(s);
+}
+
+void start_again(struct start *s, int64_t wait_ms)
+{
+	s->result = RECONCILE_REQUEUE;
+	s->again_ms = wait_ms;
+	start_close(s);
+}
+
+void start_await(struct start *s, const struct start_step *step)
+{
+	const struct journal_change *change = s->change;
+	struct start_trouble *trouble = &s->work.object->start;
+	char build[BUILD_NAME_BYTES], until[CLOCK_TEXT_BYTES];
+
+	build_name(build, change->name, step->number);
+	clock_format_rfc3339(until, s->seen.wall_ms + START_SETTLED_MS - step->missing_ms, false);
+	(void)snprintf(trouble->why, sizeof(trouble->why),
+		       "status.lastVersion is %" PRId64
+		       ", and build %.100s may still come, until %s",
+		       s->seen.version, build, until);
+	(void)snprintf(trouble->outside, sizeof(trouble->outside),
+		       "another build, %.60s, is being made; waits until %s at most", build, until);
+	trouble->is_refused = false;
+	trouble->until_ms = s->seen.mono_ms + step->wait_ms;
+	note_line(s, OUTCOME_QUEUED, trouble->why);
+	if (change->gap_number != step->number) {
+		start_log(s, LOG_INFO, "the start waits for another build", trouble->why);
+		/* So that a process that lives for less than the wait gets on, too. */
+		start_commit(s, &(struct journal_update){
+					.seq = change->seq,
+					.state = change->state,
+					.gap_number = step->number,
+					.gap_ms = s->seen.wall_ms - step->missing_ms,
+					.attempts = change->attempts,
+					.reason = change->reason,
+				});
+	}
+	start_again(s, 0);
+}
+
+void start_retry(struct start *s, const struct kube_response *response, const char *what,
+		 bool is_limited)
+{
+	struct controller *c = s->work.controller;
+	struct start_trouble *trouble = &s->work.object->start;
+	int64_t now_ms = clock_wall_ms(c->opt.clock);
+	struct journal_update update = {.seq = s->change->seq,
+					.state = s->change->state,
+					.gap_number = s->change->gap_number,
+					.gap_ms = s->change->gap_ms,
+					.attempts = s->change->attempts + 1};
+	int64_t wait_ms = backoff_ms(c->opt.clock, &retry_backoff, (unsigned)update.attempts);
+	char message[700];
+
+	(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);
+	if (is_limited && now_ms - s->change->accepted_ms > c->opt.give_up_ms) {
+		start_fail(s, JOURNAL_FAILED, OUTCOME_FAILED, message);
+		return;
+	}
+	if (response->retry_after_ms > wait_ms)
+		wait_ms = response->retry_after_ms;
+	update.next_attempt_ms = now_ms + wait_ms;
+	update.reason = message;
+	*trouble = (struct start_trouble){.is_refused = refusal_is_lasting(response)};
+	refusal_explain(trouble->why, sizeof(trouble->why), trouble->outside,
+			sizeof(trouble->outside), response);
+	notify(s, PROGRESS_WAITING, OUTCOME_QUEUED, trouble->outside);
+	s->result = RECONCILE_ERROR;
+	s->again_ms = 0; /* plan() applies the back-off */
+	start_log(s, LOG_WARN, "starting the build failed, it is tried again", message);
+	/* Somebody has to grant something, or make room. */
+	if (trouble->is_refused && update.attempts == 1)
+		send_event(s, EVENT_WARNING, "BuildTriggerFailed", trouble->why);
+	note_line(s, OUTCOME_QUEUED, trouble->why);
+	start_commit(s, &update);
+	start_close(s);
+}
