@@ -11,9 +11,16 @@
 	X(serve)                                                                                   \
 	X(url)                                                                                     \
 	X(status)                                                                                  \
+	X(history)                                                                                 \
 	X(add_trigger)                                                                             \
 	X(rotate)                                                                                  \
+	X(redeliver)                                                                               \
+	X(start)                                                                                   \
+	X(cancel)                                                                                  \
+	X(logs)                                                                                    \
 	X(ui)                                                                                      \
+	X(deliveries)                                                                              \
+	X(uninstall)                                                                               \
 	X(completion)                                                                              \
 	X(version)                                                                                 \
 	X(complete)                                                                                \

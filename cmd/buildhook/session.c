@@ -217,6 +217,44 @@ int session_send(struct session *session, struct session_answer *out, enum kube_
 			    err);
 }
 
+int session_stream(struct session *session, void (*fn)(void *session, struct str bytes),
+		   struct err *err, const char *path_fmt, ...)
+{
+	char path[MAX_PATH_BYTES];
+	va_list args;
+
+	va_start(args, path_fmt);
+	(void)vsnprintf(path, sizeof(path), path_fmt, args);
+	va_end(args);
+	session->answer = NULL;
+	session->err = err;
+	(void)kube_start(session->client,
+			 &(struct kube_request){.method = KUBE_GET,
+						.path = path,
+						.accept = "*/*",
+						.on_bytes = fn,
+						.is_watch = true},
+			 on_response, session);
+	loop_run(session->loop);
+	return session->code;
+}
+
+int session_has_instantiate(struct session *session, bool *out, struct err *err)
+{
+	CLEANUP(session_answer_release) struct session_answer answer = {0};
+	const cJSON *resource = NULL;
+
+	if (session_get(session, &answer, err, "/apis/build.openshift.io/v1") != 0)
+		return err->code;
+	*out = false;
+	cJSON_ArrayForEach (resource, json_member(answer.doc, "resources")) {
+		const char *name = json_str_at(resource, "name");
+
+		*out |= name && strcmp(name, "buildconfigs/instantiate") == 0;
+	}
+	return 0;
+}
+
 static void on_timer(void *arg)
 {
 	loop_stop(arg);

@@ -47,6 +47,14 @@ int session_get(struct session *session, struct session_answer *out, struct err 
 int session_send(struct session *session, struct session_answer *out, enum kube_method method,
 		 const cJSON *body, struct err *err, const char *path_fmt, ...)
 	__attribute__((format(printf, 6, 7)));
+/*
+ * GET of a stream (a log) until its end; its bytes go to FN as they come. Without a limit of time.
+ */
+int session_stream(struct session *session, void (*fn)(void *session, struct str bytes),
+		   struct err *err, const char *path_fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Whether the cluster starts builds by itself: OpenShift's buildconfigs/instantiate. */
+int session_has_instantiate(struct session *session, bool *out, struct err *err);
 /* Lets the loop run for that long. */
 void session_wait(struct session *session, int64_t ms);
 

@@ -40,7 +40,7 @@ struct view {
 
 static enum table_colour colour_of_state(const char *state)
 {
-	return strcmp(state, "Ready") == 0 ? TABLE_GOOD : *state ? TABLE_BAD : TABLE_WARN;
+	return strncmp(state, "Ready", 5) == 0 ? TABLE_GOOD : *state ? TABLE_BAD : TABLE_WARN;
 }
 
 static enum table_colour colour_of_build(const cJSON *build)
@@ -61,7 +61,7 @@ static struct str state_word(const char *state)
 
 	if (str_empty(text))
 		return STR("Unknown");
-	return str_range(text.p, str_find_char(text, ':'));
+	return str_range(text.p, strcspn(state, ":,"));
 }
 
 static void put_last(struct buf *out, const struct view_hook *hook, int64_t now_ms)
@@ -131,7 +131,7 @@ static void print_notes(const struct view_hook *hooks, size_t n)
 		const char *type = hook_type_name(hooks[i].type);
 		char what[40];
 
-		if (strncmp(hooks[i].state, "NotReady", 8) == 0)
+		if (strchr(hooks[i].state, ' '))
 			print_note(&hooks[i], type, hooks[i].state);
 		else if (!*hooks[i].state)
 			print_note(&hooks[i], type,

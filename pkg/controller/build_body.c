@@ -92,6 +92,11 @@ static void put_revision(cJSON *object, const struct journal_change *change)
 		json_put(object, "revision", revision);
 }
 
+bool build_is_by_hand(const struct journal_change *change)
+{
+	return !*change->type;
+}
+
 static void put_triggered_by(cJSON *object, const struct journal_change *change)
 {
 	cJSON *list = json_put_array(object, "triggeredBy");
@@ -99,6 +104,11 @@ static void put_triggered_by(cJSON *object, const struct journal_change *change)
 	enum hook_type type;
 	char member[32];
 
+	if (build_is_by_hand(change)) {
+		entry = json_append(list, json_new_object());
+		json_put_str(entry, "message", "Manually triggered");
+		return;
+	}
 	if (!hook_type_parse(str_of(change->type), &type))
 		return;
 	(void)snprintf(member, sizeof(member), "%sWebHook", change->type);
@@ -113,6 +123,8 @@ static void put_delivery_annotations(cJSON *annotations, const struct journal_ch
 {
 	char accepted[CLOCK_TEXT_BYTES];
 
+	if (build_is_by_hand(change))
+		return;
 	clock_format_rfc3339(accepted, change->accepted_ms, true);
 	json_put_str(annotations, "buildhook.io/delivery-id", change->delivery_id);
 	json_put_str(annotations, "buildhook.io/provider", change->host);
@@ -252,7 +264,7 @@ static void put_labels(cJSON *metadata, const cJSON *bc, const struct journal_ch
 {
 	const char *policy = json_str_at(bc, "spec/runPolicy");
 	cJSON *labels = json_copy(json_at(bc, "metadata/labels"));
-	char value[MAX_LABEL_VALUE + 1], delivery[BUILD_DELIVERY_LABEL_CHARS + 1];
+	char value[MAX_LABEL_VALUE + 1], delivery[BUILD_DELIVERY_LABEL_CHARS + 1] = "";
 	const struct {
 		const char *key, *value;
 	} own[] = {
@@ -263,14 +275,16 @@ static void put_labels(cJSON *metadata, const cJSON *bc, const struct journal_ch
 	};
 
 	build_label_value(value, change->name);
-	build_delivery_label(delivery, change);
+	if (!build_is_by_hand(change))
+		build_delivery_label(delivery, change);
 	if (!cJSON_IsObject(labels)) {
 		cJSON_Delete(labels);
 		labels = json_new_object();
 	}
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		cJSON_DeleteItemFromObjectCaseSensitive(labels, own[i].key);
-		json_put_str(labels, own[i].key, own[i].value);
+		if (*own[i].value)
+			json_put_str(labels, own[i].key, own[i].value);
 	}
 	json_put(metadata, "labels", labels);
 }
@@ -336,14 +350,17 @@ cJSON *build_request_body(const struct journal_change *change, int64_t last_vers
 	cJSON *metadata, *env, *options;
 	char delivery[BUILD_DELIVERY_LABEL_CHARS + 1];
 
-	build_delivery_label(delivery, change);
 	json_put_str(request, "apiVersion", "build.openshift.io/v1");
 	json_put_str(request, "kind", "BuildRequest");
 	metadata = json_put_object(request, "metadata");
 	json_put_str(metadata, "name", change->name);
-	json_put_str(json_put_object(metadata, "labels"), BUILD_DELIVERY_LABEL, delivery);
-	put_delivery_annotations(json_put_object(metadata, "annotations"), change);
-	json_put_int(request, "lastVersion", last_version);
+	if (!build_is_by_hand(change)) {
+		build_delivery_label(delivery, change);
+		json_put_str(json_put_object(metadata, "labels"), BUILD_DELIVERY_LABEL, delivery);
+		put_delivery_annotations(json_put_object(metadata, "annotations"), change);
+	}
+	if (last_version >= 0)
+		json_put_int(request, "lastVersion", last_version);
 	put_triggered_by(request, change);
 	put_revision(request, change);
 	env = parse_extra(change->env_json);

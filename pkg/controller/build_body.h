@@ -25,8 +25,12 @@ void build_name(char *out, const char *name, int64_t number);
  * bytes. */
 void build_label_value(char *out, const char *name);
 
+/* No delivery asks for the build but a person: the change has no type and no delivery id. The Build
+ * has then no label and no annotations of a delivery's. */
+bool build_is_by_hand(const struct journal_change *change);
+
 /* BC: the API server's BuildConfig, whole. The Build has number NUMBER. */
 cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number,
 		  int64_t wall_ms);
-/* LAST_VERSION is the compare-and-set. */
+/* LAST_VERSION is the compare-and-set; -1: none. */
 cJSON *build_request_body(const struct journal_change *change, int64_t last_version);
