@@ -31,6 +31,7 @@ enum figure {
 	FIGURE_QUEUE_DEPTH,
 	FIGURE_QUEUE_ADDS,
 	FIGURE_QUEUE_RETRIES,
+	FIGURE_QUEUE_UNFINISHED,
 	FIGURE_QUEUE_LONGEST,
 	FIGURE_CPU,
 	FIGURE_RESIDENT,
@@ -74,7 +75,10 @@ static const struct metrics_family figures[FIGURES] = {
 	[FIGURE_QUEUE_DEPTH] = QUEUE("workqueue_depth", "Keys that wait.", METRICS_GAUGE),
 	[FIGURE_QUEUE_ADDS] = QUEUE("workqueue_adds_total", "Keys added.", METRICS_COUNTER),
 	[FIGURE_QUEUE_RETRIES] =
-		QUEUE("workqueue_retries_total", "Keys added after a back-off.", METRICS_COUNTER),
+		QUEUE("workqueue_retries_total", "Keys added after a delay.", METRICS_COUNTER),
+	[FIGURE_QUEUE_UNFINISHED] =
+		QUEUE("workqueue_unfinished_work_seconds",
+		      "Sum of the ages of all keys that are worked on.", METRICS_GAUGE),
 	[FIGURE_QUEUE_LONGEST] = QUEUE("workqueue_longest_running_processor_seconds",
 				       "Age of the key longest in work.", METRICS_GAUGE),
 	[FIGURE_CPU] = COUNTER("process_cpu_seconds_total", "User and system CPU time."),
@@ -147,6 +151,7 @@ static void read_queue(struct stats *s)
 	metrics_set(s->figures[FIGURE_QUEUE_DEPTH], (double)queue.depth);
 	metrics_set(s->figures[FIGURE_QUEUE_ADDS], (double)queue.adds);
 	metrics_set(s->figures[FIGURE_QUEUE_RETRIES], (double)queue.retries);
+	metrics_set(s->figures[FIGURE_QUEUE_UNFINISHED], (double)queue.working_ms / 1000);
 	metrics_set(s->figures[FIGURE_QUEUE_LONGEST], (double)queue.oldest_working_ms / 1000);
 }
 

@@ -72,7 +72,8 @@ static void on_api_change(void *arg)
 
 	log_msg(is_up ? LOG_INFO : LOG_WARN, "server",
 		is_up ? "the API server answers"
-		      : "the API server does not answer; deliveries are stored and wait");
+		      : "the API server is not available; deliveries are stored and wait",
+		LOG_FIELD("error", is_up ? NULL : kube_client_trouble(app->services.client)));
 	if (app->controller && is_up)
 		controller_resume(app->controller);
 }
@@ -272,7 +273,8 @@ size_t app_read_checks(struct app *app, bool receive_only, struct app_check chec
 	checks[n++] = (struct app_check){"shutdown", app->is_draining ? "shutting down" : NULL};
 	if (!receive_only)
 		checks[n++] = (struct app_check){
-			"api-server", kube_client_is_up(s->client) ? NULL : "it does not answer"};
+			"api-server",
+			kube_client_is_up(s->client) ? NULL : kube_client_trouble(s->client)};
 	return n;
 }
 

@@ -192,6 +192,34 @@ bool controller_is_idle(const struct controller *c)
 	return stats.depth == 0 && stats.working == 0;
 }
 
+/* So that a namespace with thousands of BuildConfigs delays another's status by one write. */
+static void give_status_turns(void *arg)
+{
+	struct controller *c = arg;
+	const char *key;
+
+	while (!timer_running(&c->status_turn)) {
+		int64_t now_ms = clock_mono_ms(c->opt.clock);
+		int64_t wait_ms = flood_wait_ms(&c->status_flood, &c->status_limit, now_ms);
+		struct object *object;
+
+		if (wait_ms > 0) {
+			timer_start(c->opt.clock, &c->status_turn, wait_ms, give_status_turns, c);
+			return;
+		}
+		key = queue_get(c->status_turns);
+		if (!key)
+			return;
+		object = find_object(c, key);
+		queue_done(c->status_turns, key);
+		if (!object)
+			continue;
+		flood_take(&c->status_flood, &c->status_limit, now_ms);
+		object->has_status_turn = true;
+		queue_add(c->opt.queue, object->key);
+	}
+}
+
 struct controller *controller_new(const struct controller_options *options)
 {
 	struct controller *c = mem_new(1, sizeof(*c));
@@ -202,6 +230,7 @@ struct controller *controller_new(const struct controller_options *options)
 	c->limit = (struct flood_limit){options->build_burst, options->builds_per_minute / 60000};
 	c->status_limit = (struct flood_limit){5, 5.0 / 1000};
 	c->resync_limit = (struct flood_limit){10, 10.0 / 1000};
+	c->status_turns = queue_new(c->opt.clock, 0, give_status_turns, c);
 	c->events = event_log_new(c);
 	controller_metrics_init(c);
 	return c;
@@ -223,6 +252,8 @@ void controller_free(struct controller *c)
 		}
 		free_object(c, object);
 	}
+	timer_stop(c->opt.clock, &c->status_turn);
+	queue_free(c->status_turns);
 	event_log_free(c->events);
 	free(c->public_url);
 	free(c);

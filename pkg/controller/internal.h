@@ -33,6 +33,7 @@ struct object {
 	int64_t told_seq;
 	struct start_memory order;
 	struct start_trouble start;
+	bool has_status_turn; /* it may write its status now: one of 5/s */
 	struct secret_memory secrets;
 	struct status_memory status;
 	struct origin_memory origin;
@@ -51,9 +52,11 @@ struct controller {
 	size_t n_working;
 	char *public_url;
 	struct event_log *events;
-	/* Status writes of all BuildConfigs: 5/s. */
+	/* Status writes of all BuildConfigs: 5/s, for which namespaces take turns. */
 	struct flood_limit status_limit;
 	struct flood status_flood;
+	struct queue *status_turns; /* those that want to write */
+	struct timer status_turn;   /* the next may */
 	/* Looking at Secrets again: 10/s. */
 	struct flood_limit resync_limit;
 	struct flood resync_flood;

@@ -98,6 +98,7 @@ static void observe_status(struct observation *out, struct object *object)
 	fingerprint = status_fingerprint(&out->status, seen->bc);
 	seen->is_status_stale = change != STATUS_SAME && fingerprint != object->status.fingerprint;
 	if (!seen->is_status_stale) {
+		object->has_status_turn = false;
 		object->status.due_ms = 0;
 		status_settle(object, seen->bc);
 		return;
@@ -112,8 +113,11 @@ static void observe_status(struct observation *out, struct object *object)
 								   : c->opt.status_interval_ms),
 			      now_ms);
 	seen->status_wait_ms = longer(seen->status_wait_ms, until(object->status.retry_ms, now_ms));
-	seen->status_wait_ms = longer(seen->status_wait_ms,
-				      flood_wait_ms(&c->status_flood, &c->status_limit, now_ms));
+	/* Its turn comes by give_status_turns(), which adds the key to the queue again. */
+	if (seen->status_wait_ms == 0 && !object->has_status_turn) {
+		queue_add(c->status_turns, object->key);
+		seen->is_status_stale = false;
+	}
 }
 
 void observe(struct observation *out, struct object *object)
@@ -124,7 +128,7 @@ void observe(struct observation *out, struct object *object)
 	seen->bc = object_buildconfig(object);
 	seen->wall_ms = clock_wall_ms(c->opt.clock);
 	seen->is_api_up = kube_client_is_up(c->opt.client);
-	seen->api_trouble = "the API server does not answer";
+	seen->api_trouble = kube_client_trouble(c->opt.client);
 	seen->is_provisioning = c->opt.provision;
 	observe_changes(seen, object);
 	if (!seen->bc || seen->bc->is_deleting)

@@ -228,7 +228,6 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 
 void status_act(struct object *object, const struct buildconfig *bc, const struct status *status)
 {
-	struct controller *c = object->controller;
 	struct status_work *w = mem_new(1, sizeof(*w));
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY);
@@ -237,7 +236,7 @@ void status_act(struct object *object, const struct buildconfig *bc, const struc
 	tell_events(object, bc, status);
 	object_split(object, w->namespace_, w->name);
 	w->fingerprint = status_fingerprint(status, bc);
-	flood_take(&c->status_flood, &c->status_limit, clock_mono_ms(c->opt.clock));
+	object->has_status_turn = false;
 	json_format(&body, doc);
 	buf_printf(&path,
 		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/"

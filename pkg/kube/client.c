@@ -5,6 +5,7 @@
 #include "kube/client_metrics.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <utlist.h>
 
 #define DEFAULT_TIMEOUT_MS 30000
@@ -39,6 +40,7 @@ struct kube_client {
 	struct kube_call *calls;
 	int64_t last_answer_ms;
 	bool is_up;
+	char trouble[64]; /* why it is not up */
 	struct kube_call *probe;
 	struct timer probe_timer; /* while it is not up */
 	struct listener listeners[MAX_LISTENERS];
@@ -68,6 +70,11 @@ static void on_probe(void *arg, const struct kube_response *response)
 	struct kube_client *client = arg;
 
 	client->probe = NULL;
+	if (response->status > 0)
+		(void)snprintf(client->trouble, sizeof(client->trouble),
+			       "the API server answered %d", response->status);
+	else
+		*client->trouble = 0;
 	set_up(client, is_good(response->status));
 	if (!client->is_up)
 		timer_start(client->clock, &client->probe_timer, PROBE_INTERVAL_MS, on_probe_due,
@@ -279,6 +286,11 @@ void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics
 	const char *host = client->transport.host;
 
 	client->metrics = (struct client_metrics){.metrics = metrics, .host = host ? host : ""};
+}
+
+const char *kube_client_trouble(const struct kube_client *client)
+{
+	return *client->trouble ? client->trouble : "the API server does not answer";
 }
 
 bool kube_client_is_up(const struct kube_client *client)

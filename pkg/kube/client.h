@@ -112,6 +112,9 @@ void kube_cancel(struct kube_call *call);
  * answer.
  */
 bool kube_client_is_up(const struct kube_client *client);
+/* Why it is not, for people: "the API server does not answer", or "... answered 401" where that is
+ * all that is wrong. */
+const char *kube_client_trouble(const struct kube_client *client);
 /* FN(ARG) whenever kube_client_is_up() changes; at most 4 listeners. */
 void kube_client_on_change(struct kube_client *client, void (*fn)(void *arg), void *arg);
 

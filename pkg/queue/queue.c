@@ -1,20 +1,37 @@
+/*
+ * Two levels: a ring of the namespaces that have keys to give out, and of each its keys in the
+ * order in which they were added. Both are intrusive lists, so every call takes the same time
+ * however many keys there are.
+ */
 #include "queue/queue.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 #include <assert.h>
 #include <utlist.h>
+
+/* There as long as one of its keys is. */
+struct tenant {
+	UT_hash_handle hh;
+	struct tenant *prev, *next; /* in `ring` */
+	struct item *waiting;       /* first added first */
+	size_t n_items, n_working;
+	bool is_in_ring;
+	char name[];
+};
 
 /* What is known of a key; gone as soon as nothing is. */
 struct item {
 	UT_hash_handle hh;
 	struct item *prev, *next; /* in `waiting` or `working` */
 	struct queue *queue;
+	struct tenant *tenant;
 	struct timer delay;
-	int64_t backoff_ms; /* the next; 0: it starts at its base */
-	int64_t got_ms;     /* monotonic; while it is worked on */
-	/* To be given out: it is in `waiting`, or is worked on and will be when that is done. */
+	int64_t added_ms; /* monotonic; since when it is dirty */
+	int64_t got_ms;   /* monotonic; while it is worked on */
+	/* To be given out: it waits, or is worked on and will wait when that is done. */
 	bool is_dirty;
 	bool is_working;
 	char key[];
@@ -22,34 +39,66 @@ struct item {
 
 struct queue {
 	struct clock *clock;
-	struct queue_backoff backoff;
+	size_t max_per_namespace;
 	void (*on_ready)(void *arg);
 	void *arg;
 	struct timer ready;
-	struct item *items;   /* by key */
-	struct item *waiting; /* first added first */
-	struct item *working; /* longest in work first */
+	struct item *items;     /* by key */
+	struct tenant *tenants; /* by name */
+	struct tenant *ring;    /* those with a key that can be given out; the next first */
+	struct item *working;   /* longest in work first */
 	struct queue_stats stats;
+	struct metrics_series *waited_seconds, *worked_seconds; /* NULL: not observed */
 };
 
-struct queue *queue_new(struct clock *clock, const struct queue_backoff *backoff,
-			void (*on_ready)(void *arg), void *arg)
+struct queue *queue_new(struct clock *clock, size_t max_per_namespace, void (*on_ready)(void *arg),
+			void *arg)
 {
 	struct queue *queue = mem_new(1, sizeof(*queue));
 
-	assert(backoff->base_ms > 0 && backoff->max_ms >= backoff->base_ms);
 	queue->clock = clock;
-	queue->backoff = *backoff;
+	queue->max_per_namespace = max_per_namespace;
 	queue->on_ready = on_ready;
 	queue->arg = arg;
 	return queue;
 }
 
+void queue_set_metrics(struct queue *queue, struct metrics *metrics, const char *name)
+{
+	static struct metrics_family waited = {
+		.name = "workqueue_queue_duration_seconds",
+		.help = "How long a key waits before it is worked on.",
+		.kind = METRICS_HISTOGRAM,
+		.labels = {"name"},
+		.buckets = metrics_seconds,
+	};
+	static struct metrics_family worked = {
+		.name = "workqueue_work_duration_seconds",
+		.help = "How long a key is worked on.",
+		.kind = METRICS_HISTOGRAM,
+		.labels = {"name"},
+		.buckets = metrics_seconds,
+	};
+
+	waited.n_buckets = worked.n_buckets = metrics_n_seconds;
+	queue->waited_seconds = metrics_get(metrics, &waited, (const char *const[]){name});
+	queue->worked_seconds = metrics_get(metrics, &worked, (const char *const[]){name});
+}
+
 static void free_item(struct item *item)
 {
-	timer_stop(item->queue->clock, &item->delay);
-	HASH_DEL(item->queue->items, item);
+	struct queue *queue = item->queue;
+	struct tenant *tenant = item->tenant;
+
+	timer_stop(queue->clock, &item->delay);
+	HASH_DEL(queue->items, item);
 	free(item);
+	if (--tenant->n_items > 0)
+		return;
+	if (tenant->is_in_ring)
+		DL_DELETE(queue->ring, tenant);
+	HASH_DEL(queue->tenants, tenant);
+	free(tenant);
 }
 
 void queue_free(struct queue *queue)
@@ -62,6 +111,20 @@ void queue_free(struct queue *queue)
 	HASH_ITER (hh, queue->items, item, next)
 		free_item(item);
 	free(queue);
+}
+
+static struct tenant *get_tenant(struct queue *queue, const char *key)
+{
+	size_t n = strcspn(key, "/");
+	struct tenant *tenant = NULL;
+
+	HASH_FIND(hh, queue->tenants, key, n, tenant);
+	if (tenant)
+		return tenant;
+	tenant = mem_new(1, sizeof(*tenant) + n + 1);
+	memcpy(tenant->name, key, n);
+	HASH_ADD_KEYPTR(hh, queue->tenants, tenant->name, n, tenant);
+	return tenant;
 }
 
 static struct item *find_item(const struct queue *queue, const char *key)
@@ -81,6 +144,8 @@ static struct item *get_item(struct queue *queue, const char *key)
 		return item;
 	item = mem_new(1, sizeof(*item) + n + 1);
 	item->queue = queue;
+	item->tenant = get_tenant(queue, key);
+	item->tenant->n_items++;
 	memcpy(item->key, key, n);
 	HASH_ADD_KEYPTR(hh, queue->items, item->key, n, item);
 	return item;
@@ -88,27 +153,37 @@ static struct item *get_item(struct queue *queue, const char *key)
 
 static void drop_idle(struct item *item)
 {
-	if (!item->is_dirty && !item->is_working && !timer_running(&item->delay) &&
-	    item->backoff_ms == 0)
+	if (!item->is_dirty && !item->is_working && !timer_running(&item->delay))
 		free_item(item);
 }
 
-static void tell_ready(void *arg)
+static void call_ready(void *arg)
 {
 	struct queue *queue = arg;
 
-	if (queue->waiting)
+	if (queue->ring)
 		queue->on_ready(queue->arg);
+}
+
+/* At the end of the ring, if it has a key to give out. */
+static void join_ring(struct queue *queue, struct tenant *tenant)
+{
+	bool is_full =
+		queue->max_per_namespace > 0 && tenant->n_working >= queue->max_per_namespace;
+
+	if (tenant->is_in_ring || !tenant->waiting || is_full)
+		return;
+	tenant->is_in_ring = true;
+	DL_APPEND(queue->ring, tenant);
+	if (!timer_running(&queue->ready))
+		timer_start(queue->clock, &queue->ready, 0, call_ready, queue);
 }
 
 static void append_waiting(struct item *item)
 {
-	struct queue *queue = item->queue;
-
-	DL_APPEND(queue->waiting, item);
-	queue->stats.depth++;
-	if (!timer_running(&queue->ready))
-		timer_start(queue->clock, &queue->ready, 0, tell_ready, queue);
+	DL_APPEND(item->tenant->waiting, item);
+	item->queue->stats.depth++;
+	join_ring(item->queue, item->tenant);
 }
 
 static void add_item(struct item *item)
@@ -116,6 +191,7 @@ static void add_item(struct item *item)
 	if (item->is_dirty)
 		return;
 	item->is_dirty = true;
+	item->added_ms = clock_mono_ms(item->queue->clock);
 	item->queue->stats.adds++;
 	if (!item->is_working)
 		append_waiting(item);
@@ -150,68 +226,68 @@ static void add_item_after(struct item *item, int64_t delay_ms)
 
 void queue_add_after(struct queue *queue, const char *key, int64_t delay_ms)
 {
-	if (delay_ms <= 0)
+	if (delay_ms <= 0) {
 		queue_add(queue, key);
-	else
-		add_item_after(get_item(queue, key), delay_ms);
-}
-
-void queue_add_backoff(struct queue *queue, const char *key)
-{
-	struct item *item = get_item(queue, key);
-	int64_t max = queue->backoff.max_ms;
-	int64_t backoff = item->backoff_ms ? item->backoff_ms : queue->backoff.base_ms;
-	int64_t half = backoff / 2;
-
-	item->backoff_ms = backoff > max / 2 ? max : backoff * 2;
-	queue->stats.retries++;
-	/* Changes that failed together, as when the API server went away, do not come back
-	 * together. */
-	add_item_after(item, backoff - (int64_t)clock_random_below(queue->clock, half + 1));
-}
-
-void queue_forget(struct queue *queue, const char *key)
-{
-	struct item *item = find_item(queue, key);
-
-	if (!item)
 		return;
-	item->backoff_ms = 0;
-	drop_idle(item);
+	}
+	queue->stats.retries++;
+	add_item_after(get_item(queue, key), delay_ms);
+}
+
+static void observe_ms(struct metrics_series *series, int64_t ms)
+{
+	if (series)
+		metrics_observe(series, (double)ms / 1000);
 }
 
 const char *queue_get(struct queue *queue)
 {
-	struct item *item = queue->waiting;
+	struct tenant *tenant = queue->ring;
+	struct item *item;
 
-	if (!item)
+	if (!tenant)
 		return NULL;
-	DL_DELETE(queue->waiting, item);
+	item = tenant->waiting;
+	DL_DELETE(tenant->waiting, item);
 	DL_APPEND(queue->working, item);
+	tenant->n_working++;
+	DL_DELETE(queue->ring, tenant);
+	tenant->is_in_ring = false;
+	join_ring(queue, tenant);
 	queue->stats.depth--;
 	queue->stats.working++;
 	item->is_dirty = false;
 	item->is_working = true;
 	item->got_ms = clock_mono_ms(queue->clock);
+	observe_ms(queue->waited_seconds, item->got_ms - item->added_ms);
 	return item->key;
 }
 
 void queue_done(struct queue *queue, const char *key)
 {
 	struct item *item = find_item(queue, key);
+	struct tenant *tenant;
 
 	assert(item && item->is_working);
+	tenant = item->tenant;
 	DL_DELETE(queue->working, item);
 	queue->stats.working--;
+	tenant->n_working--;
 	item->is_working = false;
+	observe_ms(queue->worked_seconds, clock_mono_ms(queue->clock) - item->got_ms);
 	if (item->is_dirty)
 		append_waiting(item);
+	join_ring(queue, tenant);
 	drop_idle(item);
 }
 
 void queue_read_stats(const struct queue *queue, struct queue_stats *out)
 {
+	const struct item *item;
+	int64_t now_ms = clock_mono_ms(queue->clock);
+
 	*out = queue->stats;
-	out->oldest_working_ms =
-		queue->working ? clock_mono_ms(queue->clock) - queue->working->got_ms : 0;
+	out->oldest_working_ms = queue->working ? now_ms - queue->working->got_ms : 0;
+	DL_FOREACH (queue->working, item)
+		out->working_ms += now_ms - item->got_ms;
 }

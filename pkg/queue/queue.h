@@ -1,51 +1,51 @@
 /*
  * The work queue of keys ("namespace/name"), with the semantics of client-go's workqueue: a key
- * that is waiting is there once; a key that is being worked on is not given out again until it is
- * done, and comes back if it was added meanwhile. With delayed adds, and back-off per key. Order:
- * first added, first given. A key that is in none of these states takes no memory.
+ * that waits is in it once; a key that is being worked on is not given out again until it is done,
+ * and comes back if it was added meanwhile. With delayed adds.
+ *
+ * Namespaces take turns: each call of queue_get() gives a key of the next namespace, and of that
+ * the key that was added first. So a namespace with thousands of keys delays another's key by one
+ * key at most. A key without a slash is a namespace of its own. A key that neither waits, nor is
+ * delayed, nor is worked on takes no memory.
  */
 #pragma once
 
 #include "base/clock.h"
 
+struct metrics;
 struct queue;
 
-struct queue_backoff {
-	int64_t base_ms; /* above 0 */
-	int64_t max_ms;  /* at least base_ms */
-};
-
 struct queue_stats {
-	size_t depth;   /* keys that can be got; one that is worked on and was added again cannot */
-	size_t working; /* given out and not done */
-	size_t delayed; /* keys with an add that waits for its time */
-	uint64_t adds;  /* those of a key that waited already do not count */
-	uint64_t retries;          /* calls of queue_add_backoff() */
+	size_t depth;     /* keys that wait; one that is worked on and was added again does not */
+	size_t working;   /* given out and not done */
+	size_t delayed;   /* keys with an add that waits for its time */
+	uint64_t adds;    /* not counting adds of a key that waited already */
+	uint64_t retries; /* adds after a delay, as client-go counts them */
 	int64_t oldest_working_ms; /* age of the key longest in work, 0 without one */
+	int64_t working_ms;        /* sum of the ages of all keys in work */
 };
 
 /*
- * ON_READY is called (never from within a call of the queue's caller: by a timer) after keys have
- * become available. It gets them until there are none, or remembers to come back: it is not called
- * again for those.
+ * MAX_PER_NAMESPACE: keys of one namespace in work at a time; more wait, also where nothing else
+ * does. 0: any number.
+ *
+ * ON_READY is called (by a timer, never from within a call of the queue) after keys have become
+ * available. It gets them until there are none, or remembers to come back: it is not called again
+ * for those.
  */
-struct queue *queue_new(struct clock *clock, const struct queue_backoff *backoff,
-			void (*on_ready)(void *arg), void *arg);
+struct queue *queue_new(struct clock *clock, size_t max_per_namespace, void (*on_ready)(void *arg),
+			void *arg);
 void queue_free(struct queue *queue);
+/* Observes how long keys wait and are worked on, as workqueue_*_duration_seconds{name=NAME}.
+ * METRICS is borrowed. */
+void queue_set_metrics(struct queue *queue, struct metrics *metrics, const char *name);
 
 void queue_add(struct queue *queue, const char *key);
 /*
  * Adds the key when the time has come. A key has one such time, the earliest that was asked for;
- * adding the key at once leaves it as it is. Without a delay as queue_add().
+ * adding the key at once leaves it as it is. Without a delay the same as queue_add().
  */
 void queue_add_after(struct queue *queue, const char *key, int64_t delay_ms);
-/*
- * After the key's back-off, which doubles with each call until queue_forget(). Full jitter within
- * the upper half.
- */
-void queue_add_backoff(struct queue *queue, const char *key);
-/* The key's back-off starts anew. */
-void queue_forget(struct queue *queue, const char *key);
 
 /* The next key to work on, lent until queue_done(), or NULL. */
 const char *queue_get(struct queue *queue);

@@ -3,8 +3,11 @@
 #include "buildconfig/buildconfig.h"
 
 /* client-go's defaults. */
-#define BACKOFF_BASE_MS 5
-#define BACKOFF_MAX_MS  (1000 * 1000)
+/*
+ * BuildConfigs of one namespace that are worked on at a time. The requests of all share two
+ * connections, so a request waits behind at most this many of each other namespace.
+ */
+#define MAX_PER_NAMESPACE 16
 
 static void *parse_buildconfig(void *arg, const cJSON *doc)
 {
@@ -54,8 +57,8 @@ int services_init(struct services *out, const struct services_options *o, struct
 		.client = out->client, .clock = o->clock, .ttl_ms = o->secret_ttl_ms});
 	out->waiters = waiters_new();
 	out->activity = activity_new();
-	out->queue = queue_new(o->clock, &(struct queue_backoff){BACKOFF_BASE_MS, BACKOFF_MAX_MS},
-			       o->on_queue, o->arg);
+	out->queue = queue_new(o->clock, MAX_PER_NAMESPACE, o->on_queue, o->arg);
+	queue_set_metrics(out->queue, o->metrics, "buildconfig");
 	return 0;
 }
 

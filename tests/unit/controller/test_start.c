@@ -219,7 +219,7 @@ static void make_parts(struct start_world *w)
 	w->metrics = metrics_new();
 	w->waiters = waiters_new();
 	w->activity = activity_new();
-	w->queue = queue_new(w->base.clock, &(struct queue_backoff){5, 1000}, on_queue, w);
+	w->queue = queue_new(w->base.clock, 16, on_queue, w);
 }
 
 static int setup(void **state)

@@ -1,6 +1,7 @@
 #include "queue/queue.h"
 
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,12 +41,11 @@ static void on_ready(void *arg)
 
 static void init_world(struct world *w)
 {
-	static const struct queue_backoff backoff = {.base_ms = 100, .max_ms = 1000};
 	const struct clock_source source = {read_now, read_now, give_random, w};
 
 	*w = (struct world){.now_ms = 5000};
 	w->clock = clock_new(&source);
-	w->queue = queue_new(w->clock, &backoff, on_ready, w);
+	w->queue = queue_new(w->clock, 0, on_ready, w);
 }
 
 static void release_world(struct world *w)
@@ -242,63 +242,103 @@ static void a_delayed_add_of_a_key_in_work_waits_for_done(void **state)
 	check_got(&w, "a");
 }
 
-/* The delay, as the clock shows it, of one more back-off. */
-static int64_t back_off(struct world *w, uint64_t random)
+/* "At most one round": a key of another namespace is next, however many wait before it. */
+static void namespaces_take_turns(void **state)
 {
-	int64_t ms = 0;
+	static const char *const expected[] = {"loud/0",  "quiet/a", "loud/1", "quiet/b",
+					       "other/c", "loud/2",  "loud/3"};
+	CLEANUP(release_world) struct world w;
+	char key[32];
 
-	w->random = random;
-	queue_add_backoff(w->queue, "a");
-	ms = clock_next_ms(w->clock);
-	pass_ms(w, ms);
-	check_got(w, "a");
-	queue_done(w->queue, "a");
-	clock_run(w->clock);
-	return ms;
+	(void)state;
+	init_world(&w);
+	for (int i = 0; i < 10000; i++) {
+		(void)snprintf(key, sizeof(key), "loud/%d", i);
+		queue_add(w.queue, key);
+	}
+	queue_add(w.queue, "quiet/a");
+	queue_add(w.queue, "quiet/b");
+	check_got(&w, expected[0]);
+	check_got(&w, expected[1]);
+	queue_add(w.queue, "other/c");
+	for (size_t i = 2; i < ARRAY_LEN(expected); i++)
+		check_got(&w, expected[i]);
+	assert_int_equal(stats_of(&w).depth, 10003 - ARRAY_LEN(expected));
 }
 
-static void back_off_doubles_up_to_its_maximum(void **state)
+static void a_namespace_that_waits_is_served_before_another_is_served_twice(void **state)
 {
-	static const int64_t delays[] = {100, 200, 400, 800, 1000, 1000, 1000};
+	CLEANUP(release_world) struct world w;
+	char key[32];
+	int since[5] = {0};
+
+	(void)state;
+	init_world(&w);
+	for (int i = 0; i < 500; i++) {
+		(void)snprintf(key, sizeof(key), "n%d/%d", i % 7 % 5, i);
+		queue_add(w.queue, key);
+	}
+	for (int i = 0; i < 5 * 70; i++) {
+		const char *got = queue_get(w.queue);
+		int n = got[1] - '0';
+
+		for (int other = 0; other < 5; other++)
+			since[other]++;
+		assert_true(since[n] <= 5);
+		since[n] = 0;
+	}
+}
+
+static void one_namespace_has_no_more_in_work_than_it_may(void **state)
+{
 	CLEANUP(release_world) struct world w;
 
 	(void)state;
 	init_world(&w);
-	for (size_t i = 0; i < ARRAY_LEN(delays); i++)
-		assert_int_equal(back_off(&w, 0), delays[i]);
-	assert_int_equal(stats_of(&w).retries, ARRAY_LEN(delays));
-	queue_forget(w.queue, "a");
-	assert_int_equal(back_off(&w, 0), 100);
+	queue_free(w.queue);
+	w.queue = queue_new(w.clock, 2, on_ready, &w);
+	queue_add(w.queue, "loud/a");
+	queue_add(w.queue, "loud/b");
+	queue_add(w.queue, "loud/c");
+	check_got(&w, "loud/a");
+	check_got(&w, "loud/b");
+	assert_null(queue_get(w.queue));
+	queue_add(w.queue, "quiet/a");
+	check_got(&w, "quiet/a");
+	clock_run(w.clock);
+	w.n_ready = 0;
+	/* One that is done and was added again waits behind the third. */
+	queue_add(w.queue, "loud/a");
+	queue_done(w.queue, "loud/a");
+	clock_run(w.clock);
+	assert_int_equal(w.n_ready, 1);
+	check_got(&w, "loud/c");
+	assert_null(queue_get(w.queue));
+	queue_done(w.queue, "loud/b");
+	check_got(&w, "loud/a");
 }
 
-static void jitter_is_within_the_upper_half(void **state)
+static void metrics_show_how_long_keys_wait_and_are_worked_on(void **state)
 {
 	CLEANUP(release_world) struct world w;
+	CLEANUP(buf_release) struct buf text = BUF_INIT(64 * 1024);
+	struct metrics *metrics = metrics_new();
 
 	(void)state;
 	init_world(&w);
-	assert_int_equal(back_off(&w, UINT64_MAX), 50);
-	assert_int_equal(back_off(&w, UINT64_MAX), 100);
-	assert_in_range(back_off(&w, UINT64_MAX / 2), 299, 301);
-}
-
-static void forgetting_leaves_a_key_that_waits_or_is_in_work(void **state)
-{
-	CLEANUP(release_world) struct world w;
-
-	(void)state;
-	init_world(&w);
-	queue_forget(w.queue, "never seen");
-	queue_add_backoff(w.queue, "later");
-	queue_add(w.queue, "a");
-	queue_forget(w.queue, "a");
-	check_got(&w, "a");
-	queue_forget(w.queue, "a");
-	queue_done(w.queue, "a");
-	queue_forget(w.queue, "later");
-	assert_int_equal(stats_of(&w).delayed, 1);
-	pass_ms(&w, 100);
-	check_got(&w, "later");
+	queue_set_metrics(w.queue, metrics, "buildconfig");
+	queue_add(w.queue, "shop/a");
+	pass_ms(&w, 2000);
+	check_got(&w, "shop/a");
+	pass_ms(&w, 500);
+	assert_int_equal(stats_of(&w).working_ms, 500);
+	queue_done(w.queue, "shop/a");
+	metrics_format(metrics, &text);
+	assert_non_null(strstr(text.data,
+			       "workqueue_queue_duration_seconds_sum{name=\"buildconfig\"} 2\n"));
+	assert_non_null(strstr(text.data,
+			       "workqueue_work_duration_seconds_sum{name=\"buildconfig\"} 0.5\n"));
+	metrics_free(metrics);
 }
 
 static void the_oldest_in_work_tells_its_age(void **state)
@@ -332,14 +372,13 @@ static void work_on_many(struct world *w, int from)
 		(void)snprintf(key, sizeof(key), "shop/app-%d", i);
 		queue_add(w->queue, key);
 		check_got(w, key);
-		queue_add_backoff(w->queue, key);
+		queue_add_after(w->queue, key, 100);
 		queue_done(w->queue, key);
 	}
 	pass_ms(w, 100);
 	for (int i = from; i < from + 1000; i++) {
 		(void)snprintf(key, sizeof(key), "shop/app-%d", i);
 		check_got(w, key);
-		queue_forget(w->queue, key);
 		queue_done(w->queue, key);
 	}
 	clock_run(w->clock);
@@ -371,7 +410,6 @@ static void a_hundred_thousand_keys_are_no_burden(void **state)
 		(void)snprintf(key, sizeof(key), "shop/app-%d", i);
 		queue_add(w.queue, key);
 		queue_add_after(w.queue, key, 1 + i % 977);
-		queue_add_backoff(w.queue, key);
 	}
 	for (int i = 0; i < N; i++)
 		assert_non_null(queue_get(w.queue));
@@ -379,7 +417,6 @@ static void a_hundred_thousand_keys_are_no_burden(void **state)
 	for (int i = N - 1; i >= 0; i--) {
 		(void)snprintf(key, sizeof(key), "shop/app-%d", i);
 		queue_done(w.queue, key);
-		queue_forget(w.queue, key);
 	}
 	assert_int_equal(stats_of(&w).delayed, N);
 	pass_ms(&w, 1000);
@@ -391,6 +428,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_come_in_the_order_they_were_added),
+		cmocka_unit_test(namespaces_take_turns),
+		cmocka_unit_test(a_namespace_that_waits_is_served_before_another_is_served_twice),
+		cmocka_unit_test(one_namespace_has_no_more_in_work_than_it_may),
+		cmocka_unit_test(metrics_show_how_long_keys_wait_and_are_worked_on),
 		cmocka_unit_test(a_waiting_key_is_there_once),
 		cmocka_unit_test(a_key_in_work_comes_back_only_when_it_is_done),
 		cmocka_unit_test(on_ready_is_called_by_a_timer_once_for_all_that_waits),
@@ -399,9 +440,6 @@ int main(void)
 		cmocka_unit_test(the_earliest_time_counts),
 		cmocka_unit_test(an_add_leaves_the_delayed_one),
 		cmocka_unit_test(a_delayed_add_of_a_key_in_work_waits_for_done),
-		cmocka_unit_test(back_off_doubles_up_to_its_maximum),
-		cmocka_unit_test(jitter_is_within_the_upper_half),
-		cmocka_unit_test(forgetting_leaves_a_key_that_waits_or_is_in_work),
 		cmocka_unit_test(the_oldest_in_work_tells_its_age),
 		cmocka_unit_test(a_key_that_is_done_takes_no_memory),
 		cmocka_unit_test(a_hundred_thousand_keys_are_no_burden),

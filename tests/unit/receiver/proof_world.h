@@ -183,7 +183,7 @@ static int set_up(void **state)
 		.client = w->client, .clock = w->clock, .ttl_ms = 30000});
 	w->waiters = waiters_new();
 	w->activity = activity_new();
-	w->queue = queue_new(w->clock, &(struct queue_backoff){5, 1000}, on_queue, w);
+	w->queue = queue_new(w->clock, 16, on_queue, w);
 	w->metrics = metrics_new();
 	start_receiver(w, 8 << 20);
 	kube_store_begin_list(w->store, NULL);
