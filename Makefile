@@ -10,7 +10,9 @@ CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# The file VERSION, and the commit where there is one: 0.2.0-dev+g4f77014
+COMMIT := $(shell git describe --always --dirty --exclude '*' 2>/dev/null)
+VERSION := $(file <VERSION)$(if $(COMMIT),+g$(COMMIT))
 LIBS := libcurl yaml-0.1 libcjson openssl sqlite3 libevent_core libevent_openssl
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
 # pkg-config is asked once, by the first recipe that needs the answer: hack/deps may have to install it first.
@@ -18,16 +20,26 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(LIBS)))$(PKG_CF
 LDLIBS = $(eval LDLIBS := $$(shell pkg-config --libs $(LIBS)) -lm)$(LDLIBS)
 BASE = -std=gnu17 -Ipkg $(WARN) -pthread $(PKG_CFLAGS)
 
-RELEASE_CFLAGS := -O2 -g -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+# Each flavour has its objects, its library and its programs in build/FLAVOUR.
+release_CFLAGS := -O2 -g -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection=full -ftrivial-auto-var-init=zero -fPIE
-RELEASE_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
-ASAN_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-ASAN_LDFLAGS := -fsanitize=address,undefined
+release_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+asan_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+asan_LDFLAGS := -fsanitize=address,undefined
+coverage_CFLAGS := -O0 -g -w --coverage -fprofile-update=atomic
+fuzz_CC := clang
+fuzz_CFLAGS := -O1 -g -w -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+fuzz_LDFLAGS := -fsanitize=fuzzer,address,undefined
 
 PKG_SRCS := $(sort $(wildcard pkg/*/*.c))
 CMD_SRCS := $(sort $(wildcard cmd/buildhook/*.c))
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
-UNIT_TESTS := $(UNIT_SRCS:%.c=build/asan/%)
+SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
+# What belongs to the API server is left out: its allocations do not fail.
+TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
+	$(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
+	program.c replica.c transport.c)
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
 
 .PHONY: help build asan unit clean
@@ -38,103 +50,79 @@ build: build/buildhook ## the program, with release flags: build/buildhook
 
 asan: build/buildhook-asan ## the program under ASan and UBSan
 
-# Rewritten only when the version is another, so that nothing else is compiled anew.
-VERSIONED := pkg/http_client/transfer cmd/buildhook/server cmd/buildhook/main cmd/buildhook/stats
-$(VERSIONED:%=build/release/%.o) $(VERSIONED:%=build/asan/%.o): build/version
+# Rewritten only when the version is another, so that nothing else is compiled again.
 .PHONY: version
 build/version: version
 	@mkdir -p build; echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 
-build/release/%.o: %.c Makefile | deps
-	$(call say,cc)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) $(RELEASE_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+# $(call link,FLAVOUR,MORE): a program of all that it depends on.
+link = $(call say,ld); $(or $($(1)_CC),$(CC)) $($(1)_CFLAGS) $($(1)_LDFLAGS) -pthread $^ $(LDLIBS) $(2) -o $@
 
-build/asan/%.o: %.c Makefile | deps
-	$(call say,cc)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) $(ASAN_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+define flavour
+build/$(1)/%.o: %.c Makefile | deps
+	$$(call say,cc)
+	@mkdir -p $$(@D)
+	$$(Q)$$(or $$($(1)_CC),$$(CC)) $$(BASE) $$($(1)_CFLAGS) -MMD -MP -c $$< -o $$@
 
-build/release/libbuildhook.a: $(PKG_SRCS:%.c=build/release/%.o)
-	$(call say,ar)
-	@rm -f $@
-	$(Q)ar rcs $@ $^
+build/$(1)/libbuildhook.a: $$(PKG_SRCS:%.c=build/$(1)/%.o)
+	$$(call say,ar)
+	@rm -f $$@
+	$$(Q)ar rcs $$@ $$^
 
-build/asan/libbuildhook.a: $(PKG_SRCS:%.c=build/asan/%.o)
-	$(call say,ar)
-	@rm -f $@
-	$(Q)ar rcs $@ $^
+build/$(1)/pkg/base/version.o: build/version
+build/$(1)/pkg/base/version.o: BASE += -DBUILDHOOK_VERSION='"$$(VERSION)"'
+
+$$(UNIT_SRCS:%.c=build/$(1)/%): build/$(1)/tests/unit/%: build/$(1)/tests/unit/%.o build/$(1)/libbuildhook.a
+	$$(Q)$$(call link,$(1),-lcmocka)
+
+build/$(1)/tests/sim/sim: $$(SIM_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
+	$$(Q)$$(call link,$(1))
+
+build/$(1)/tests/torture/%.o: BASE += -Itests
+build/$(1)/tests/torture/torture: $$(TORTURE_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
+	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS) $$($(1)_torture_LDFLAGS))
+endef
+torture_LDFLAGS := -Wl,--wrap=api_serve,--wrap=api_create_build
+coverage_torture_LDFLAGS := -Wl,-u,__gcov_dump
+$(foreach f,release asan coverage fuzz,$(eval $(call flavour,$(f))))
 
 build/buildhook: $(CMD_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
-	$(call say,ld)
-	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+	$(Q)$(call link,release)
 
 build/buildhook-asan: $(CMD_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
-	$(call say,ld)
-	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
+	$(Q)$(call link,asan)
 
-$(UNIT_TESTS): build/asan/tests/unit/%: build/asan/tests/unit/%.o build/asan/libbuildhook.a
-	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
-
-UNIT_CHOSEN := $(filter build/asan/tests/unit/$(T)%,$(UNIT_TESTS))
+UNIT_CHOSEN := $(filter build/asan/tests/unit/$(T)%,$(UNIT_SRCS:%.c=build/asan/%))
 unit: $(UNIT_CHOSEN) ## unit tests under ASan and UBSan; make unit T=doc runs one folder
 	@hack/run-unit $(UNIT_CHOSEN)
-
-SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
-build/asan/tests/sim/sim: $(SIM_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
-	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
-
-build/release/tests/sim/sim: $(SIM_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
-	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -pthread $^ $(LDLIBS) -o $@
 
 .PHONY: sim
 sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim SEEDS=10000 FROM=1
 	@$< --seeds $(or $(SEEDS),200) --from $(or $(FROM),1)
 
-# Replaces malloc, so not under ASan. What belongs to the API server is left out.
-TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
-	$(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
-	program.c replica.c transport.c)
-TORTURE_LDFLAGS := -Wl,--wrap=api_serve,--wrap=api_create_build
-build/release/tests/torture/%.o build/coverage/tests/torture/%.o: BASE += -Itests
-build/release/tests/torture/torture: $(TORTURE_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
-	$(Q)$(CC) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) $(TORTURE_LDFLAGS) -pthread \
-		$^ $(LDLIBS) -o $@
-
+# Replaces malloc, so not under ASan.
 .PHONY: torture
 torture: build/release/tests/torture/torture ## allocations that fail, one after the other: make torture STEP=1 for all
 	@$< --step $(or $(STEP),251)
 
-COVERAGE_CFLAGS := -O0 -g -w --coverage -fprofile-update=atomic
-COVERAGE_TESTS := $(UNIT_SRCS:%.c=build/coverage/%)
-build/coverage/%.o: %.c Makefile | deps
-	$(call say,cc)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) $(COVERAGE_CFLAGS) -MMD -MP -DBUILDHOOK_VERSION='"$(VERSION)"' -c $< -o $@
+$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libbuildhook.a
+	$(Q)$(call link,fuzz)
 
-build/coverage/libbuildhook.a: $(PKG_SRCS:%.c=build/coverage/%.o)
-	@rm -f $@
-	$(Q)ar rcs $@ $^
-
-$(COVERAGE_TESTS): build/coverage/tests/unit/%: build/coverage/tests/unit/%.o build/coverage/libbuildhook.a
-	$(Q)$(CC) $(COVERAGE_CFLAGS) $(ASAN_LDFLAGS) -pthread $^ $(LDLIBS) -lcmocka -o $@
-
-build/coverage/tests/torture/torture: $(TORTURE_SRCS:%.c=build/coverage/%.o) build/coverage/libbuildhook.a
-	$(Q)$(CC) $(COVERAGE_CFLAGS) $(TORTURE_LDFLAGS) -Wl,-u,__gcov_dump -pthread $^ $(LDLIBS) -o $@
-
-build/coverage/tests/sim/sim: $(SIM_SRCS:%.c=build/coverage/%.o) build/coverage/libbuildhook.a
-	$(Q)$(CC) $(COVERAGE_CFLAGS) -pthread $^ $(LDLIBS) -o $@
+.PHONY: fuzz
+fuzz: $(FUZZ_TARGETS) ## replays the corpora of the parsers' fuzz targets; SECONDS_EACH=60: fuzzes each for that long, too
+	@hack/run-fuzz $(FUZZ_TARGETS)
 
 .PHONY: coverage
-coverage: $(COVERAGE_TESTS) build/coverage/tests/torture/torture build/coverage/tests/sim/sim ## lines and branches that tests cover, and where some are missing; T=journal: of its files
+coverage: $(UNIT_SRCS:%.c=build/coverage/%) build/coverage/tests/torture/torture build/coverage/tests/sim/sim ## lines and branches that tests cover, and where some are missing; T=journal: of its files
 	@hack/coverage $(T)
 
-.PHONY: mutations print-sim
+.PHONY: mutations
 mutations: build/release/tests/sim/sim ## rules broken one by one, each of which a simulated world must notice
 	@tests/sim/mutations
 
-print-sim:
-	@echo '$(BASE) $(RELEASE_CFLAGS) $(RELEASE_LDFLAGS) -- $(LDLIBS)'
+# For scripts: make -s print-BASE
+print-%:
+	@echo '$($*)'
 
 .PHONY: run down cluster cluster-down e2e test test-long lint
 run: build ## the main job, shown on a development cluster of its own; stays up
@@ -159,7 +147,7 @@ image: build ## the container image, with buildah: localhost/buildhook:latest
 	@hack/deps image
 	@hack/image
 
-lint: ## layers, headers alone, format, clang-tidy, -fanalyzer
+lint: build/release/libbuildhook.a ## layers, circles, headers alone, head comments, format, clang-tidy, -fanalyzer
 	@hack/deps test
 	@hack/lint
 
@@ -175,10 +163,10 @@ test-long: build/buildhook ## the long forms of the fault tests, hours; make tes
 	@LONG=$(or $(LONG),1) hack/test-long $(T)
 
 clean: ## removes what was built (not the development cluster's program)
-	rm -rf build/release build/asan build/coverage build/buildhook build/buildhook-asan
+	rm -rf build/release build/asan build/coverage build/fuzz build/buildhook build/buildhook-asan
 
 .PHONY: deps
 deps:
 	@hack/deps
 
--include $(shell find build/release build/asan build/coverage -name '*.d' 2>/dev/null)
+-include $(shell find build/release build/asan build/coverage build/fuzz -name '*.d' 2>/dev/null)

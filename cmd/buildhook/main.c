@@ -4,16 +4,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 
 #include <stdio.h>
 
-#ifndef BUILDHOOK_VERSION
-#define BUILDHOOK_VERSION "unknown"
-#endif
-
 static int print_version(void)
 {
-	puts("buildhook " BUILDHOOK_VERSION);
+	printf("buildhook %s\n", version_text);
 	return EXIT_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "app/app.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "crypto/crypto.h"
 #include "kubeconfig/config.h"
 #include "receiver/answer.h"
@@ -116,7 +117,7 @@ static int listen_all(struct server *s, struct err *err)
 		LOG_FIELD("receiver", http_server_address(s->receiver_http)),
 		LOG_FIELD("admin", http_server_address(s->admin_http)),
 		LOG_FIELD("api_server", s->config->server),
-		LOG_FIELD("version", BUILDHOOK_VERSION));
+		LOG_FIELD("version", version_text));
 	return 0;
 }
 

@@ -1,9 +1,14 @@
+/*
+ * Metrics that are read from the parts when somebody asks for them, rather than counted as they
+ * happen.
+ */
 #include "stats.h"
 
 #include "process.h"
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "buildconfig/buildconfig.h"
 
 #define MAX_COMMITS 256
@@ -212,7 +217,7 @@ struct stats *stats_new(const struct services *services, struct loop *loop,
 	s->ready = get_series(s, &hooks, "Ready");
 	s->not_ready = get_series(s, &hooks, "NotReady");
 	s->commit_seconds = get_series(s, &commit_seconds, NULL);
-	metrics_set(get_series(s, &build_info, BUILDHOOK_VERSION), 1);
+	metrics_set(get_series(s, &build_info, version_text), 1);
 	metrics_on_collect(s->services->metrics, collect, s);
 	return s;
 }

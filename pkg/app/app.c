@@ -1,3 +1,7 @@
+/*
+ * Puts the program together, starts it step by step (discovery, public address, controller,
+ * watches), and ends it.
+ */
 #include "app/app.h"
 
 #include "app/public_url.h"

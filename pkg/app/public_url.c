@@ -1,3 +1,7 @@
+/*
+ * Finds the Route, HTTPRoute or Ingress that leads to buildhook's Service, and looks again every
+ * two minutes.
+ */
 #include "app/public_url.h"
 
 #include "base/mem.h"

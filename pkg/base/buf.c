@@ -1,3 +1,7 @@
+/*
+ * The growing buffer, and the text formats that are appended to it: printf, cleaned text, JSON
+ * strings.
+ */
 #include "base/buf.h"
 
 #include "base/mem.h"

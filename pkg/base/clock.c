@@ -1,3 +1,4 @@
+/* Timers in a binary heap, ordered by due time and, where equal, by start. */
 #include "base/clock.h"
 
 #include "base/mem.h"

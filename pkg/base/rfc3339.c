@@ -1,3 +1,4 @@
+/* Times as text (RFC 3339). Declared in clock.h. */
 #include "base/clock.h"
 
 #include <stdio.h>

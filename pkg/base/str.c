@@ -1,3 +1,4 @@
+/* Operations on borrowed text. Nothing here allocates but str_dup(). */
 #define _GNU_SOURCE /* memmem */
 #include "base/str.h"
 

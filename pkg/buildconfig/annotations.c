@@ -1,3 +1,7 @@
+/*
+ * Reads the annotations that users set (options) and those that we wrote (status) from a
+ * BuildConfig.
+ */
 #include "buildconfig/draft.h"
 
 #include "base/mem.h"

@@ -1,6 +1,9 @@
+/*
+ * Parses the API server's document into a compact BuildConfig. Wrong types become a problem that
+ * the status shows, never an error.
+ */
 #include "buildconfig/buildconfig.h"
 
-#include "base/fnv.h"
 #include "base/mem.h"
 #include "buildconfig/draft.h"
 
@@ -9,16 +12,6 @@
 #define MAX_REF_BYTES  1024
 #define MAX_URI_BYTES  2048
 #define MAX_META_BYTES BUILDCONFIG_MAX_NAME
-
-#define FACT_KEYS(name, type, trigger, cause)                                                      \
-	BUILDCONFIG_ANNOTATION_PREFIX type "-state", BUILDCONFIG_ANNOTATION_PREFIX type "-url",    \
-		BUILDCONFIG_ANNOTATION_PREFIX type "-secret",                                      \
-		BUILDCONFIG_ANNOTATION_PREFIX type "-last",                                        \
-		BUILDCONFIG_ANNOTATION_PREFIX type "-refused",
-
-const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS] = {
-	HOOK_TYPE_LIST(FACT_KEYS) BUILDCONFIG_ANNOTATION_PREFIX "hint",
-};
 
 /* "spec/source" as people write it: "spec.source". */
 static const char *dotted(char out[DRAFT_QUOTE_BYTES], const char *path)
@@ -159,22 +152,4 @@ bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret)
 				return true;
 		}
 	return false;
-}
-
-void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name,
-			    const char *suffix)
-{
-	const size_t hash_bytes = strlen("-01234567-");
-	size_t suffix_bytes = strnlen(suffix, 200);
-	size_t name_bytes = strlen(name);
-	if (name_bytes + 1 + suffix_bytes <= BUILDCONFIG_MAX_NAME) {
-		(void)snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%s-%s", name, suffix);
-		return;
-	}
-	name_bytes = BUILDCONFIG_MAX_NAME - hash_bytes - suffix_bytes;
-	/* Each part of a name between dots begins and ends with a letter or digit. */
-	while (name_bytes > 0 && (name[name_bytes - 1] == '.' || name[name_bytes - 1] == '-'))
-		name_bytes--;
-	(void)snprintf(out, BUILDCONFIG_MAX_NAME + 1, "%.*s-%08x-%.*s", (int)name_bytes, name,
-		       fnv_32(name), (int)suffix_bytes, suffix);
 }

@@ -1,3 +1,7 @@
+/*
+ * Matches names against the patterns of `buildhook.io/refs` and `buildhook.io/paths`. No pattern is
+ * tried twice at one place, so time is at most pattern times text, and a budget bounds the sum.
+ */
 #include "buildconfig/glob.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* Makes the status annotations of a BuildConfig, and compares them with those that it has. */
 #include "buildconfig/status.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* The words of the status annotations. */
 #include "buildconfig/status_text.h"
 
 #include "base/mem.h"

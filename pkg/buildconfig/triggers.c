@@ -1,3 +1,4 @@
+/* Reads spec.triggers: which webhooks a BuildConfig has, and where their secrets are. */
 #include "buildconfig/draft.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* Decides whether one change starts a build, by the rules that verdict.h lists. */
 #include "buildconfig/verdict.h"
 
 #include "base/mem.h"

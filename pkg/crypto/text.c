@@ -1,3 +1,7 @@
+/*
+ * Bytes as text: hexadecimal and base64. Decoding secrets takes the same time whatever their digits
+ * are.
+ */
 #include "crypto/crypto.h"
 
 #include "base/mem.h"

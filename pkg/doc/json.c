@@ -1,3 +1,7 @@
+/*
+ * Access to cJSON documents: getters that never trust a type, and a printer for documents that we
+ * build ourselves.
+ */
 #include "doc/json.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* The reader's errors: where it stopped, what it found, and what it expected there. */
 #include "doc/reader_state.h"
 
 #include <stdarg.h>

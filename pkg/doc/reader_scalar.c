@@ -1,3 +1,7 @@
+/*
+ * The reader's numbers and literals (true, false, null), which may begin in one chunk and end in
+ * another. Numbers are checked byte by byte against RFC 8259, section 6.
+ */
 #include "doc/reader_state.h"
 
 #include <assert.h>

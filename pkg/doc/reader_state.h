@@ -1,7 +1,7 @@
 /*
  * The state of a reader between two bytes, shared by the files that make it up: reader.c
  * (structure), reader_string.c (what is not plain text in strings), reader_scalar.c (numbers, true,
- * false, null), reader_error.c.
+ * false, null), reader_text.c (the text of a value), reader_error.c.
  */
 #pragma once
 

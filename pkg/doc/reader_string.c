@@ -1,3 +1,7 @@
+/*
+ * What is not plain text in the reader's strings: escapes, surrogate pairs, UTF-8 characters of
+ * several bytes (checked), control characters (refused). Each may be cut by the end of a chunk.
+ */
 #include "doc/reader_state.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* YAML by libyaml: runs its parser within the limits, and gives its events to yaml_builder.c. */
 #include "doc/yaml.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * Builds the JSON value from libyaml's events: nesting, anchors and aliases, merge keys, duplicate
+ * keys. Counts nodes, since aliases multiply them.
+ */
 #include "doc/yaml_builder.h"
 
 #include "base/mem.h"

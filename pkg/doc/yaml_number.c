@@ -1,3 +1,7 @@
+/*
+ * Numbers of YAML 1.1 as Go's parser reads them: decimal, hexadecimal, octal, binary, with
+ * underscores.
+ */
 #include "doc/yaml_number.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * The type of a plain YAML scalar (null, bool, number, text), as kubectl's parser
+ * (sigs.k8s.io/yaml, YAML 1.1) decides it.
+ */
 #include "doc/yaml_scalar.h"
 
 #include "base/mem.h"

@@ -14,21 +14,6 @@ const struct hook_host *const hook_hosts[] = {
 	&hook_bitbucket_cloud, &hook_bitbucket_dc, &hook_generic, NULL,
 };
 
-struct str hook_header(const struct hook_request *request, const char *name, size_t *n)
-{
-	size_t count = 0;
-	struct str value = request->header(request->header_arg, name, &count);
-
-	if (n)
-		*n = count;
-	return count ? value : STR("");
-}
-
-bool hook_is_sent(const struct hook_request *request, const char *header)
-{
-	return !str_empty(hook_header(request, header, NULL));
-}
-
 bool hook_host_pushes(const struct hook_host *host, struct str event)
 {
 	for (size_t i = 0; i < ARRAY_LEN(host->push_events); i++)

@@ -1,3 +1,4 @@
+/* Takes a server's URL apart for libcurl, and finds the proxy for it. */
 #include "http_client/endpoint.h"
 
 #include "base/buf.h"

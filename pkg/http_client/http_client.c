@@ -1,3 +1,7 @@
+/*
+ * Runs requests on libcurl's multi handles and the event loop: few connections for short requests,
+ * one of its own for each watch.
+ */
 #include "http_client/http_client.h"
 
 #include "base/mem.h"

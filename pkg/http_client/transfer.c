@@ -1,16 +1,14 @@
+/* The libcurl options of one request, and the bytes that come and go. */
 #include "http_client/transfer.h"
 
 #include "base/mem.h"
+#include "base/version.h"
 
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-
-#ifndef BUILDHOOK_VERSION
-#define BUILDHOOK_VERSION "unknown"
-#endif
 
 #define CONNECT_TIMEOUT_MS 15000L
 #define MAX_ERROR_BYTES    ((size_t)64 * 1024)
@@ -224,7 +222,9 @@ static void set_target(struct http_client_call *call, const struct endpoint *end
 	assert(!url.overflow);
 	SET(call->easy, CURLOPT_URL, url.data);
 	SET(call->easy, CURLOPT_PATH_AS_IS, 1L);
-	SET(call->easy, CURLOPT_USERAGENT, "buildhook/" BUILDHOOK_VERSION " (linux)");
+	buf_clear(&url);
+	buf_printf(&url, "buildhook/%s (linux)", version_text);
+	SET(call->easy, CURLOPT_USERAGENT, url.data);
 	SET(call->easy, CURLOPT_CONNECT_TO, endpoint->connect_to);
 }
 

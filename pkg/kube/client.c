@@ -1,3 +1,7 @@
+/*
+ * Calls to the API server over a transport: time limits, answers, and whether the server is up (one
+ * failed request proves nothing, so /readyz is asked).
+ */
 #include "kube/client.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * List and watch, as client-go's reflector: list in pages, watch with bookmarks from there, resume
+ * after a cut, list again when the version is too old (410).
+ */
 #include "kube/reflector.h"
 
 #include "base/log.h"

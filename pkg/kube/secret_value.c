@@ -1,3 +1,4 @@
+/* Reads a Secret's document: the webhook values, their problems, and the owners. */
 #include "kube/secret_value.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* Secrets fetched by name and kept for a short time; they are never listed or watched. */
 #include "kube/secrets.h"
 
 #include "base/hash.h"

@@ -1,3 +1,7 @@
+/*
+ * The objects of one kind. An own write is ahead of the watch until the watch reports it; events
+ * that come in between are held, since they may be older than the write.
+ */
 #include "kube/store.h"
 
 #include "base/buf.h"

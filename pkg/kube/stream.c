@@ -1,3 +1,7 @@
+/*
+ * A scanner for the outer shape of lists and watch events. It follows strings and nesting, and
+ * leaves the values inside to json_parse().
+ */
 #include "kube/stream.h"
 
 #include "base/mem.h"

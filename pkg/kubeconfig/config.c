@@ -1,3 +1,4 @@
+/* Finds the configuration: --kubeconfig, the Pod's files, $KUBECONFIG, ~/.kube/config. */
 #include "kubeconfig/config.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * The client's identity: texts of the configuration, or files that are read again when they may
+ * have changed.
+ */
 #include "kubeconfig/credentials.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * Reads kubeconfig files: several are merged as kubectl does, and one context of them becomes a
+ * configuration.
+ */
 #include "kubeconfig/kubeconfig.h"
 
 #include "base/mem.h"

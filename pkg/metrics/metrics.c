@@ -1,3 +1,4 @@
+/* Series by family and label values, and the callbacks that bring them up to date for a scrape. */
 #include "metrics/metrics.h"
 
 #include "base/hash.h"

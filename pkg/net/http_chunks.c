@@ -1,3 +1,7 @@
+/*
+ * Takes the chunked coding (RFC 9112, section 7.1) off a body. Strict: bare LF, spaces before the
+ * size and trailer fields are refused, because intermediaries read them differently.
+ */
 #include "net/http_parse.h"
 
 /* RFC 9112, 7.1. The states name what is read next. */

@@ -1,3 +1,7 @@
+/*
+ * One connection: reads and writes bytes, enforces the time limits, and drives the request on it
+ * through its states.
+ */
 #include "net/http_conn.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * Parses a request's head (RFC 9112): request line and header fields. Anything that two readers
+ * could understand differently is refused, and so is everything above the limits.
+ */
 #include "net/http_parse.h"
 
 #include "base/mem.h"

@@ -1,3 +1,7 @@
+/*
+ * Listening sockets: parses ADDR:PORT, binds it (IPv6 with IPv4 where no address is given), and
+ * reports the real port.
+ */
 #include "base/mem.h"
 #include "net/http_conn.h"
 

@@ -1,3 +1,4 @@
+/* One exchange on a connection, as the handler sees it: header fields, body, and the response. */
 #include "net/http_conn.h"
 
 #include "base/mem.h"

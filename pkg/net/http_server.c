@@ -1,3 +1,7 @@
+/*
+ * The listening part of the HTTP server: accepts connections up to a limit, and ends them for a
+ * drain.
+ */
 #define _GNU_SOURCE /* accept4 */
 #include "base/mem.h"
 #include "net/http_conn.h"

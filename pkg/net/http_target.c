@@ -1,3 +1,7 @@
+/*
+ * Characters of a request target and of the Host field (RFC 3986, RFC 9110): which ones may stand
+ * there.
+ */
 #include "net/http_parse.h"
 
 enum {

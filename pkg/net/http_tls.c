@@ -1,3 +1,6 @@
+/*
+ * TLS of the HTTP server: loads certificate and key, and takes a changed pair only when it works.
+ */
 #include "net/http_tls.h"
 
 #include "base/log.h"

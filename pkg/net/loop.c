@@ -1,3 +1,7 @@
+/*
+ * The event loop over libevent. Sockets are watched level-triggered, for reading, for writing or
+ * for neither; timers are the clock's, of which the loop waits for the earliest.
+ */
 #include "net/loop.h"
 
 #include "base/mem.h"
