@@ -1,0 +1,185 @@
+#include "parts.h"
+
+static struct object *new_object(struct parts *p)
+{
+	struct object *object = mem_new(1, sizeof(*object));
+
+	object->controller = p->controller;
+	object->key = mem_strdup("shop/cart");
+	object->order.known_version = -1;
+	return object;
+}
+
+static void free_object(struct object **object)
+{
+	secret_set_trouble(&(*object)->secrets, NULL, NULL);
+	free((*object)->key);
+	free(*object);
+}
+
+static struct observed seen_of(struct object *object)
+{
+	CLEANUP(observation_release) struct observation o = {0};
+
+	observe(&o, object);
+	return o.seen;
+}
+
+static void nothing_is_seen_where_nothing_is(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+	struct observed seen = seen_of(object);
+
+	assert_null(seen.bc);
+	assert_int_equal(seen.n_changes, 0);
+	assert_true(seen.is_api_up);
+}
+
+static void the_oldest_change_is_seen_and_whether_a_newer_one_replaces_it(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+	int64_t first = parts_push(p, "d1", "refs/heads/main");
+
+	(void)parts_push(p, "d2", "refs/heads/dev");
+	assert_int_equal(seen_of(object).n_changes, 2);
+	assert_int_equal(seen_of(object).change.seq, first);
+	assert_false(seen_of(object).change.has_successor);
+	(void)parts_push(p, "d3", "refs/heads/main");
+	assert_true(seen_of(object).change.has_successor);
+}
+
+static void the_flood_limit_says_when_the_next_build_may_start(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+
+	assert_int_equal(seen_of(object).token_wait_ms, 0);
+	flood_take(&object->flood, &p->controller->limit, p->base.mono_ms);
+	/* 12 a minute */
+	assert_int_equal(seen_of(object).token_wait_ms, 5000);
+}
+
+/* What starts wait for is forgotten as soon as nothing waits. */
+static void a_wait_for_another_build_is_seen_until_its_time(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+
+	(void)parts_push(p, "d1", "refs/heads/main");
+	object->start.until_ms = p->base.mono_ms + 3000;
+	(void)snprintf(object->start.outside, sizeof(object->start.outside), "cart-8 is made");
+	assert_int_equal(seen_of(object).start_wait_ms, 3000);
+	assert_string_equal(seen_of(object).waits_for, "cart-8 is made");
+	parts_go(p, 3000);
+	assert_int_equal(seen_of(object).start_wait_ms, 0);
+}
+
+static void what_starts_waited_for_is_forgotten_when_nothing_waits(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+
+	object->start = (struct start_trouble){.until_ms = INT64_MAX, .is_refused = true};
+	assert_int_equal(seen_of(object).start_wait_ms, 0);
+	assert_false(object->start.is_refused);
+}
+
+/* The time counts from when the cache saw the number first. */
+static void a_last_version_is_remembered_with_its_time(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+	int64_t began_ms = p->base.mono_ms;
+
+	parts_put_buildconfig(p, 3);
+	(void)seen_of(object);
+	parts_go(p, 100);
+	(void)seen_of(object);
+	assert_int_equal(object->seen_version, 3);
+	assert_int_equal(object->seen_version_ms, began_ms);
+	parts_put_buildconfig(p, 4);
+	(void)seen_of(object);
+	assert_int_equal(object->seen_version_ms, began_ms + 100);
+}
+
+/* The API server down: why is said as it is. */
+static void the_reason_why_the_api_server_is_away_is_told(void **state)
+{
+	static const struct {
+		int status;
+		const char *why;
+	} cases[] = {{401, "the API server answered 401"},
+		     {503, "the API server answered 503"},
+		     {0, "the API server does not answer"}};
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		p->status = cases[i].status;
+		(void)kube_start(p->client, &(struct kube_request){.path = "/x"}, parts_ignore,
+				 NULL);
+		parts_go(p, 2000);
+		assert_false(seen_of(object).is_api_up);
+		assert_string_equal(seen_of(object).api_trouble, cases[i].why);
+	}
+}
+
+struct told_once {
+	int n;
+	char message[100];
+};
+
+static void on_progress(void *arg, const struct progress *progress)
+{
+	struct told_once *told = arg;
+
+	told->n++;
+	assert_int_equal(progress->kind, PROGRESS_WAITING);
+	(void)snprintf(told->message, sizeof(told->message), "%s", progress->message);
+}
+
+/* The line of the newest keeps its reason: a second push that waits does not wipe it. */
+static void those_that_wait_are_told_why_once_and_the_line_says_it(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+	struct told_once first = {0}, second = {0};
+	const struct hook_activity *line;
+	int64_t seq = parts_push(p, "d1", "refs/heads/main");
+
+	(void)waiters_add(p->waiters, seq, on_progress, &first);
+	(void)snprintf(object->start.why, sizeof(object->start.why), "exceeded quota: small");
+	(void)snprintf(object->start.outside, sizeof(object->start.outside), "a quota");
+	tell_waiting(object, seq, object->start.outside);
+	assert_int_equal(first.n, 1);
+	assert_string_equal(first.message, "a quota");
+	seq = parts_push(p, "d2", "refs/heads/dev");
+	(void)waiters_add(p->waiters, seq, on_progress, &second);
+	tell_waiting(object, seq, object->start.outside);
+	tell_waiting(object, seq, object->start.outside);
+	assert_int_equal(first.n, 1);
+	assert_int_equal(second.n, 1);
+	line = activity_find(p->activity, "u1", HOOK_GITHUB);
+	assert_non_null(line);
+	assert_non_null(strstr(line->last, "dev"));
+	assert_non_null(strstr(line->last, "-> waiting, exceeded quota: small"));
+	assert_true(line->is_dirty);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PARTS_TEST(nothing_is_seen_where_nothing_is),
+		PARTS_TEST(the_oldest_change_is_seen_and_whether_a_newer_one_replaces_it),
+		PARTS_TEST(the_flood_limit_says_when_the_next_build_may_start),
+		PARTS_TEST(a_wait_for_another_build_is_seen_until_its_time),
+		PARTS_TEST(what_starts_waited_for_is_forgotten_when_nothing_waits),
+		PARTS_TEST(a_last_version_is_remembered_with_its_time),
+		PARTS_TEST(the_reason_why_the_api_server_is_away_is_told),
+		PARTS_TEST(those_that_wait_are_told_why_once_and_the_line_says_it),
+	};
+
+	return cmocka_run_group_tests_name("observe", tests, NULL, NULL);
+}
