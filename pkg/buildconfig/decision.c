@@ -24,7 +24,7 @@ static void decide_push(struct decision *out, const struct buildconfig *bc,
 			memcpy(out->hint, verdict.hint, sizeof(out->hint));
 		if (verdict.reason == OUTCOME_START) {
 			out->starts[out->n_starts++] = change;
-			if (event->is_first_match_only)
+			if (event->is_first_match_only || out->n_starts == DELIVERY_MAX_STARTS)
 				break;
 		} else if (!out->change) {
 			out->change = change;

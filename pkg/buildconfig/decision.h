@@ -24,7 +24,8 @@ struct decision {
 	char brief[160];   /* ... and for the status line, "" without one: as struct verdict. */
 	/* Worth reporting although it builds, "" without: as struct verdict. */
 	char hint[256];
-	/* The changes to build, in their order; they belong to the event. */
+	/* The changes to build, in their order, at most DELIVERY_MAX_STARTS; the event owns them.
+	 */
 	const struct delivery_change **starts;
 	size_t n_starts;
 };

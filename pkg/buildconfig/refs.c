@@ -79,6 +79,16 @@ bool refs_match(const struct refs *refs, struct str ref)
 	       (refs->names[1].n > 0 && is_same(refs->names[1], ref));
 }
 
+/* Hosts that name several refs in a delivery (both kinds of Bitbucket, Generic) name no default
+ * branch. */
+bool refs_may_build(const struct buildconfig *bc, struct str ref,
+		    const struct verdict_options *options)
+{
+	struct refs refs = refs_wanted(bc, STR(""), options);
+
+	return refs_match(&refs, ref);
+}
+
 bool refs_name_tags(const struct refs *refs)
 {
 	struct str list = refs->list, glob = {0}, ignored = {0};

@@ -14,6 +14,12 @@ struct refs {
 
 struct refs refs_wanted(const struct buildconfig *bc, struct str payload_default,
 			const struct verdict_options *options);
+/*
+ * Could a push of REF build, whatever else its payload says? For the decoders of pkg/hook, which
+ * keep a bounded number of refs (hook_request.wants_ref). OPTIONS may be NULL.
+ */
+bool refs_may_build(const struct buildconfig *bc, struct str ref,
+		    const struct verdict_options *options);
 bool refs_match(const struct refs *refs, struct str ref);
 /* Something other than branches is asked for. */
 bool refs_name_tags(const struct refs *refs);

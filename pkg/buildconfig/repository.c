@@ -105,16 +105,53 @@ static struct address read_address(struct str text)
 	return out;
 }
 
+/* Hosts' second addresses, for networks that let only port 443 through. (GitHub docs, "Using SSH
+ * over the HTTPS port"; GitLab docs, "Use SSH keys"; Atlassian docs, "Use SSH on port 443".) */
+static void replace_second(struct address *address)
+{
+	static const struct {
+		struct str second, first;
+	} hosts[] = {
+		{STR("ssh.github.com"), STR("github.com")},
+		{STR("altssh.gitlab.com"), STR("gitlab.com")},
+		{STR("altssh.bitbucket.org"), STR("bitbucket.org")},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+		if (address->protocol == PROTOCOL_SSH &&
+		    str_eq_nocase(address->host, hosts[i].second) &&
+		    (str_empty(address->port) || str_eq(address->port, STR("443")))) {
+			address->host = hosts[i].first;
+			address->port = STR("");
+		}
+}
+
 /*
- * Hosts serve one repository on different ports for different protocols; within one protocol
- * another port is another host.
+ * Owner and name are the same in any case at all hosts that send webhooks. Hosts serve one
+ * repository on different ports for different protocols; within one protocol another port is
+ * another host.
  */
 bool repository_is_same(struct str a, struct str b)
 {
 	struct address one = read_address(a), other = read_address(b);
-	if (!str_eq_nocase(one.host, other.host) || !str_eq(one.path, other.path))
+
+	replace_second(&one);
+	replace_second(&other);
+	if (!str_eq_nocase(one.host, other.host) || !str_eq_nocase(one.path, other.path))
 		return false;
+	if (str_empty(one.host))
+		return str_eq(one.path, other.path);
 	return one.protocol != other.protocol || str_eq(one.port, other.port);
+}
+
+bool repository_has_path(struct str address, struct str path)
+{
+	struct str all = read_address(address).path;
+	size_t before = all.n - path.n;
+
+	if (str_empty(path) || path.n > all.n || !str_eq_nocase(drop(all, before), path))
+		return false;
+	return before == 0 || all.p[before - 1] == '/';
 }
 
 void repository_format(struct buf *out, struct str address, size_t max_bytes)

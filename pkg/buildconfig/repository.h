@@ -1,13 +1,16 @@
 /*
  * Addresses of Git repositories, as people and Git hosts write them: https, ssh, git and the
- * scp-like form. Two of them are the same repository where host and path are, whatever the
- * protocol, user, ".git" or slash at the end. Pure.
+ * scp-like form. Two addresses are of one repository where host and path are the same in any case
+ * of letters. Protocol, user, the protocol's own port, ".git" and a slash at the end do not matter,
+ * nor does it matter which of its documented addresses a host was called by. Pure.
  */
 #pragma once
 
 #include "base/buf.h"
 
 bool repository_is_same(struct str a, struct str b);
+/* Are the last parts of ADDRESS those of PATH, "ACME/shop"? */
+bool repository_has_path(struct str address, struct str path);
 /* "github.com/acme/shop" for people: clean, and without the user name and password that an address
  * may hold. */
 void repository_format(struct buf *out, struct str address, size_t max_bytes);

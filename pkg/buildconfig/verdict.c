@@ -80,33 +80,41 @@ static bool names_repository(const struct delivery_event *event, struct str uri)
 	for (size_t i = 0; i < ARRAY_LEN(event->repositories) && event->repositories[i]; i++)
 		if (repository_is_same(str_of(event->repositories[i]), uri))
 			return true;
-	return false;
+	return event->repository_path && repository_has_path(uri, str_of(event->repository_path));
 }
 
 static enum outcome check_repository(const struct question *q, struct verdict *out)
 {
 	struct str uri = str_of(q->bc->git_uri);
-	bool must_match = strcmp(q->bc->repository, "match") == 0;
-	bool names_any = q->event->repositories[0] != NULL;
+	const char *owner = q->event->hook_owner;
+	bool is_asked_for = strcmp(q->bc->repository, "match") == 0;
+	bool must_match = is_asked_for || owner;
+	const char *named =
+		q->event->repositories[0] ? q->event->repositories[0] : q->event->repository_path;
 	char ours[SHOWN_BYTES], theirs[SHOWN_BYTES] = "";
-	if (!names_any && (q->event->type == HOOK_GENERIC || !must_match))
+	if (!named && (q->event->type == HOOK_GENERIC || !must_match))
 		return OUTCOME_START;
 	if (names_repository(q->event, uri) || (str_empty(uri) && !must_match))
 		return OUTCOME_START;
 	show_repository(ours, uri);
-	if (names_any)
-		show_repository(theirs, str_of(q->event->repositories[0]));
+	show_repository(theirs, str_of(named));
 	if (!must_match) {
 		(void)snprintf(out->hint, sizeof(out->hint),
 			       "a push came from %s, but spec.source.git.uri is %s", theirs, ours);
 		return OUTCOME_START;
 	}
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", ours);
+	if (!is_asked_for)
+		return say(out, OUTCOME_REPOSITORY_MISMATCH,
+			   "pushed to %s; this BuildConfig builds %s, and %s sends pushes of "
+			   "several repositories. If it is the same one, set spec.source.git.uri",
+			   named ? theirs : "a repository that the payload does not name", ours,
+			   owner);
 	return say(out, OUTCOME_REPOSITORY_MISMATCH,
 		   "pushed to %s; this BuildConfig builds %s, and annotation "
 		   "buildhook.io/repository asks for a match. Set spec.source.git.uri, or remove "
 		   "the annotation",
-		   names_any ? theirs : "a repository that the payload does not name", ours);
+		   named ? theirs : "a repository that the payload does not name", ours);
 }
 
 static enum outcome check_deleted(const struct question *q, struct verdict *out)

@@ -8,8 +8,8 @@
  *  1. source      a Git host needs spec.source.git (NoGitSource); Generic builds without it, and
  * rules 2 to 6 are left out
  *  2. repository  buildhook.io/repository: match, the payload's must be spec.source.git.uri
- * (RepositoryMismatch); without the annotation a hint. Host in any case, path as it is; protocol,
- * user, ".git" don't matter. A Generic payload that names none passes
+ * (RepositoryMismatch); without the annotation a hint, but a webhook for several repositories must
+ * match, too. buildconfig/repository.h compares. A Generic payload that names none passes
  *  3. deleted     a deleted ref is never built (RefDeleted)
  *  4. ref         buildhook.io/refs, else spec.source.git.ref, else --default-branch, else the
  * payload's default branch, else main and master (RefMismatch; TagIgnored for a tag where no tag is

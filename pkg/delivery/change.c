@@ -40,6 +40,7 @@ void delivery_event_release(struct delivery_event *event)
 	mem_free(&event->default_branch);
 	for (size_t i = 0; i < ARRAY_LEN(event->repositories); i++)
 		mem_free(&event->repositories[i]);
+	mem_free(&event->repository_path);
 	mem_free(&event->files);
 	mem_free(&event->env_json);
 	mem_free(&event->options_json);

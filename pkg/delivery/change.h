@@ -13,6 +13,8 @@
 #define DELIVERY_MAX_REF_BYTES     1024
 #define DELIVERY_MAX_MESSAGE_BYTES 1000
 #define DELIVERY_MAX_FILES_BYTES   65536
+/* Builds of one delivery. */
+#define DELIVERY_MAX_STARTS 64
 
 struct delivery_person {
 	char *name;
@@ -24,8 +26,8 @@ struct delivery_change {
 	/* Full and valid: "refs/heads/main", "refs/tags/v1". NULL: Generic without a git part, the
 	 * BuildConfig's own ref. */
 	char *ref;
-	/* 40 or 64 lower-case hex digits, the commit that the ref points at. NULL where it was
-	 * deleted, and for Generic where the payload names none. */
+	/* 40 or 64 lower-case hex digits, the commit that the ref points at; for Generic also any
+	 * other text. NULL where it was deleted, and for Generic where the payload names none. */
 	char *commit;
 	bool is_delete;
 	struct delivery_person author, committer;
@@ -54,6 +56,12 @@ struct delivery_event {
 	/* Addresses of the repository that the payload names, the first being the one to clone
 	 * from; NULL ends them. */
 	char *repositories[4];
+	/* "ACME/shop", the last two parts of such an address, where the payload has none. NULL
+	 * else. */
+	char *repository_path;
+	/* The hook sends pushes of several repositories: that of the BuildConfig must be among the
+	 * above. "an organization's", for messages; static. NULL: a hook of one repository. */
+	const char *hook_owner;
 	/*
 	 * Files that the push touched, each followed by a NUL, of a delivery with one change;
 	 * have_all_files is false when the payload lists none or not all of them (a cap of the

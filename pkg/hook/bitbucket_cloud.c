@@ -28,13 +28,18 @@ static void read_person(struct delivery_person *out, struct str raw)
 	out->email = str_empty(mail) ? NULL : str_dup(mail);
 }
 
+static bool is_known(const char *type)
+{
+	return str_eq(str_of(type), STR("branch")) || str_eq(str_of(type), STR("tag"));
+}
+
 /* Names come without "refs/heads/" or "refs/tags/". */
 static char *full_ref(const char *type, const char *name)
 {
 	CLEANUP(buf_release) struct buf ref = BUF_INIT(DELIVERY_MAX_REF_BYTES);
 	bool is_tag = str_eq(str_of(type), STR("tag"));
 
-	if (!is_tag && !str_eq(str_of(type), STR("branch")))
+	if (!is_known(type))
 		return NULL;
 	buf_put_str(&ref, is_tag ? STR("refs/tags/") : STR("refs/heads/"));
 	buf_put_str(&ref, str_of(name));
@@ -50,6 +55,7 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 {
 	struct hook_draft *draft = &d->draft;
 	bool is_delete = !draft->has_new;
+	const char *type = is_delete ? draft->old_type : draft->type;
 	CLEANUP(mem_free)
 	char *ref = is_delete ? full_ref(draft->old_type, draft->old_ref)
 			      : full_ref(draft->type, draft->ref);
@@ -57,17 +63,16 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 
 	if (is_delete && !draft->has_old)
 		return hook_decode_lack(d, field, "found neither new nor old, expected one");
+	/* A ref of a kind that is not known never builds, and must not keep the others from it. */
+	if (type && !is_known(type))
+		return;
 	if (!ref)
 		return hook_decode_lack(d, field, "found no branch or tag, expected type and name");
 	if (!is_delete && (!draft->commit.id || hook_id_is_zero(str_of(draft->commit.id))))
 		return hook_decode_lack(d, field,
 					"found no commit, expected one in new/target/hash");
-	change = hook_decode_add_change(d);
-	if (!change)
-		return;
-	change->ref = TAKE(ref);
-	change->is_delete = is_delete;
-	if (is_delete)
+	change = hook_decode_add_change(d, &ref, is_delete);
+	if (!change || is_delete)
 		return;
 	change->commit = TAKE(draft->commit.id);
 	if (draft->raw_author)

@@ -19,12 +19,9 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 		return hook_decode_lack(d, field, "found no full ref, expected one in ref/id");
 	if (!is_delete && !draft->commit.id)
 		return hook_decode_lack(d, field, "found no commit, expected one in toHash");
-	change = hook_decode_add_change(d);
-	if (!change)
-		return;
-	change->ref = draft->ref ? TAKE(draft->ref) : TAKE(draft->ref_id);
-	change->is_delete = is_delete;
-	change->commit = is_delete ? NULL : TAKE(draft->commit.id);
+	change = hook_decode_add_change(d, draft->ref ? &draft->ref : &draft->ref_id, is_delete);
+	if (change)
+		change->commit = is_delete ? NULL : TAKE(draft->commit.id);
 }
 
 static void read_change(struct hook_decode *d, const struct hook_field *field,
@@ -54,6 +51,8 @@ static const struct hook_field fields[] = {
 	HOOK_PERSON("/commits/*/committer", commit.committer, "emailAddress"),
 	HOOK_MESSAGE("/commits/*/message", commit.message),
 	{"/repository/links/clone/*/href", hook_read_repository, 0, HOOK_MAX_URL_BYTES},
+	HOOK_TEXT("/repository/project/key", project_key),
+	HOOK_TEXT("/repository/slug", slug),
 	HOOK_TEXT("/actor/name", pusher),
 	HOOK_TEXT("/actor/displayName", sender),
 };
@@ -70,9 +69,22 @@ static void peel_tag(const struct hook_decode *d)
 	change->commit = mem_strdup(d->push.head.id);
 }
 
+/* The documented payload has no clone links; newer versions send them. The addresses of a
+ * repository end in its project's key and its slug. */
+static void name_repository(const struct hook_decode *d)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(2 * HOOK_MAX_TEXT_BYTES + 2);
+
+	if (d->event->repositories[0] || !d->project_key || !d->slug)
+		return;
+	buf_printf(&path, "%s/%s", d->project_key, d->slug);
+	d->event->repository_path = buf_take(&path);
+}
+
 static int finish(struct hook_decode *d, struct err *err)
 {
 	peel_tag(d);
+	name_repository(d);
 	for (size_t i = 0; i < d->event->n_changes; i++)
 		if (!d->event->changes[i].is_delete)
 			hook_describe_from_list(&d->event->changes[i], d);

@@ -7,6 +7,8 @@
 
 /* Of what was found, in an error. */
 #define QUOTED_BYTES 60
+/* Of the names of refs that are not built, in a warning. */
+#define LEFT_OUT_BYTES 300
 
 void hook_commit_release(struct hook_commit *commit)
 {
@@ -52,6 +54,7 @@ void hook_decode_init(struct hook_decode *d, const struct hook_host *host,
 	d->host = host;
 	d->event = event;
 	d->files.limit = DELIVERY_MAX_FILES_BYTES;
+	d->left_out.limit = HOOK_MAX_WARNING_BYTES;
 	for (size_t i = 0; i < host->n_fields; i++)
 		d->reader_fields[i] = (struct reader_field){
 			.path = host->fields[i].path,
@@ -67,6 +70,10 @@ void hook_decode_release(struct hook_decode *d)
 	mem_free(&d->pusher);
 	mem_free(&d->sender);
 	mem_free(&d->default_branch);
+	mem_free(&d->object_kind);
+	mem_free(&d->event_name);
+	mem_free(&d->project_key);
+	mem_free(&d->slug);
 	mem_free(&d->clone_url);
 	mem_free(&d->ssh_url);
 	mem_free(&d->page_url);
@@ -75,6 +82,7 @@ void hook_decode_release(struct hook_decode *d)
 	for (size_t i = 0; i < d->n_commits; i++)
 		hook_commit_release(&d->commits[i]);
 	buf_release(&d->files);
+	buf_release(&d->left_out);
 	hook_draft_release(&d->draft);
 	hook_env_release(&d->generic.env);
 	json_freep(&d->generic.env_list.items);
@@ -116,6 +124,21 @@ static void give_names(struct hook_decode *d)
 			add_repository(d->event, str_of(urls[i]));
 }
 
+static void warn_of_left_out(struct hook_decode *d)
+{
+	CLEANUP(buf_release) struct buf why = BUF_INIT(HOOK_MAX_WARNING_BYTES);
+
+	if (d->n_left_out == 0 || d->event->is_first_match_only)
+		return;
+	buf_printf(&why,
+		   "not built, as a delivery starts at most %d builds: ", DELIVERY_MAX_STARTS);
+	buf_put_clean(&why, buf_str(&d->left_out), LEFT_OUT_BYTES);
+	if (d->left_out.overflow || d->left_out.len > LEFT_OUT_BYTES)
+		buf_put_str(&why, STR("..."));
+	hook_warning_add(&d->warning, str_of(d->n_left_out == 1 ? "a ref is" : "some refs are"),
+			 why.data);
+}
+
 int hook_decode_finish(struct hook_decode *d, struct err *err)
 {
 	if (!d->problem.code)
@@ -125,6 +148,7 @@ int hook_decode_finish(struct hook_decode *d, struct err *err)
 	if (d->problem.code)
 		return err_set(err, d->problem.code, "%s", d->problem.msg);
 	give_names(d);
+	warn_of_left_out(d);
 	d->event->warning = hook_warning_take(&d->warning);
 	return 0;
 }
@@ -154,6 +178,17 @@ void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
 	put_found(&found, value);
 	err_set(&d->problem, ERR_INVALID, "at %s: found %s, expected %s",
 		*field->path ? field->path : "the top", found.data, expected);
+}
+
+void hook_decode_leave_out(struct hook_decode *d, const struct hook_field *field,
+			   const struct reader_value *value, const char *expected)
+{
+	CLEANUP(buf_release) struct buf why = BUF_INIT(256);
+
+	buf_put_str(&why, STR("is left out: found "));
+	put_found(&why, value);
+	buf_printf(&why, ", expected %s", expected);
+	hook_warning_add(&d->warning, str_of(field->path), why.data);
 }
 
 void hook_decode_lack(struct hook_decode *d, const struct hook_field *field, const char *what)
@@ -191,10 +226,14 @@ void hook_read_name(struct hook_decode *d, const struct hook_field *field,
 void hook_read_ref(struct hook_decode *d, const struct hook_field *field,
 		   const struct reader_value *value)
 {
-	if (value->type != READER_STRING || value->is_cut || !hook_ref_is_valid(value->text))
-		hook_decode_refuse(d, field, value, "a full ref like \"refs/heads/main\"");
-	else
-		set_text(d, field, value->text);
+	CLEANUP(buf_release) struct buf full = BUF_INIT(DELIVERY_MAX_REF_BYTES);
+
+	if (value->type != READER_STRING || value->is_cut || !hook_ref_can_be_full(value->text)) {
+		hook_decode_refuse(d, field, value, "a ref like \"refs/heads/main\"");
+		return;
+	}
+	hook_ref_put_full(&full, value->text);
+	set_text(d, field, buf_str(&full));
 }
 
 void hook_read_id(struct hook_decode *d, const struct hook_field *field,
@@ -202,10 +241,12 @@ void hook_read_id(struct hook_decode *d, const struct hook_field *field,
 {
 	if (value->type == READER_NULL)
 		return;
-	if (value->type != READER_STRING || !hook_id_is_valid(value->text))
-		hook_decode_refuse(d, field, value, "a commit: 40 or 64 lower-case hex digits");
-	else
-		set_text(d, field, value->text);
+	if (value->type != READER_STRING || !hook_id_is_valid(value->text)) {
+		hook_decode_refuse(d, field, value, "a commit: 40 or 64 hex digits");
+		return;
+	}
+	set_text(d, field, value->text);
+	hook_id_lower(*(char **)((char *)d + field->at));
 }
 
 void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
@@ -245,14 +286,30 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 		add_repository(d->event, value->text);
 }
 
-struct delivery_change *hook_decode_add_change(struct hook_decode *d)
+/* Deleted refs never build, whatever the BuildConfig asks for. */
+static bool is_wanted(const struct hook_decode *d, const char *ref, bool is_delete)
 {
-	if (d->event->n_changes < HOOK_MAX_CHANGES)
-		return delivery_event_add_change(d->event);
-	if (!d->problem.code)
-		err_set(&d->problem, ERR_LIMIT, "found more than %d refs, at most these are read",
-			HOOK_MAX_CHANGES);
-	return NULL;
+	return !is_delete && (!ref || !d->wants_ref || d->wants_ref(d->wants_ref_arg, str_of(ref)));
+}
+
+struct delivery_change *hook_decode_add_change(struct hook_decode *d, char **ref, bool is_delete)
+{
+	bool wanted = is_wanted(d, *ref, is_delete);
+	size_t *n = wanted ? &d->n_wanted : &d->n_unwanted;
+	struct delivery_change *change = NULL;
+
+	if (*n == DELIVERY_MAX_STARTS) {
+		if (wanted) {
+			buf_printf(&d->left_out, "%s%s", d->n_left_out ? ", " : "", *ref);
+			d->n_left_out++;
+		}
+		return NULL;
+	}
+	++*n;
+	change = delivery_event_add_change(d->event);
+	change->ref = TAKE(*ref);
+	change->is_delete = is_delete;
+	return change;
 }
 
 static void copy_person(struct delivery_person *out, const struct delivery_person *person)

@@ -49,7 +49,8 @@ struct hook_push {
 	struct hook_commit head;
 	bool has_total;
 	uint64_t total_commits, n_commits;
-	bool lacks_files; /* of at least one commit */
+	bool lacks_files;        /* of at least one commit */
+	size_t max_commit_files; /* listed of one commit */
 };
 
 /* An element of a list of changes, as far as it is read. */
@@ -78,21 +79,31 @@ struct hook_decode {
 	struct reader *reader;
 	struct reader_field reader_fields[READER_MAX_FIELDS];
 	struct err problem; /* the first one; code 0: none */
-	bool allow_env;     /* Generic; set before the first byte */
+	/* As in struct hook_request; set before the first byte. */
+	bool allow_env;
+	bool (*wants_ref)(const void *arg, struct str ref);
+	const void *wants_ref_arg;
 
 	char *pusher, *sender, *default_branch;
+	char *object_kind, *event_name; /* GitLab: of the event */
+	char *project_key, *slug;       /* Data Center: of the repository */
 	/* Of the repository, told in this order whatever the payload's is. */
 	char *clone_url, *ssh_url, *page_url;
 
 	struct hook_push push;
 	struct hook_commit commit; /* of a list, the one that is being read */
 	bool commit_has_files;
+	size_t n_commit_files;
 	struct hook_commit commits[HOOK_MAX_COMMITS];
 	size_t n_commits;
 	struct buf files;
 
 	struct hook_draft draft;
 	bool has_list; /* of changes */
+	/* Of the changes that were added: refs that may build, and all others. */
+	size_t n_wanted, n_unwanted;
+	struct buf left_out; /* names of the wanted ones over the limit */
+	size_t n_left_out;
 
 	struct hook_generic generic;
 	struct hook_warning warning;
@@ -112,7 +123,11 @@ int hook_decode_finish(struct hook_decode *d, struct err *err);
 void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
 			const struct reader_value *value, const char *expected);
 
-/* As above, of an object that does not fit together as a whole. */
+/* The value is passed over, and a warning says so. */
+void hook_decode_leave_out(struct hook_decode *d, const struct hook_field *field,
+			   const struct reader_value *value, const char *expected);
+
+/* As hook_decode_refuse(), of an object that does not fit together as a whole. */
 void hook_decode_lack(struct hook_decode *d, const struct hook_field *field, const char *what);
 
 /* Functions for the tables. Those for text fill a char *. */
@@ -121,10 +136,10 @@ void hook_read_text(struct hook_decode *d, const struct hook_field *field,
 /* As hook_read_text(); any other type but null makes the payload unreadable. */
 void hook_read_name(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
-/* A full and valid ref. */
+/* A valid ref; a name without "refs/" is a branch. Filled in full. */
 void hook_read_ref(struct hook_decode *d, const struct hook_field *field,
 		   const struct reader_value *value);
-/* Object id in lower-case hex, or null. */
+/* Object id in hex, or null. Filled in lower case. */
 void hook_read_id(struct hook_decode *d, const struct hook_field *field,
 		  const struct reader_value *value);
 /* Fills a bool. */
@@ -177,7 +192,10 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 /* Free what is held, and leave it empty. */
 void hook_commit_release(struct hook_commit *commit);
 void hook_draft_release(struct hook_draft *draft);
-/* As delivery_event_add_change(), with the problem noted when there is no room. */
-struct delivery_change *hook_decode_add_change(struct hook_decode *d);
+/*
+ * One more change of *REF (NULL: Generic's without one), which is taken. NULL when there is no
+ * room: the ref is passed over, and a warning names it where it might build.
+ */
+struct delivery_change *hook_decode_add_change(struct hook_decode *d, char **ref, bool is_delete);
 /* Copies author, committer and message: two refs may point at one commit. */
 void hook_change_describe(struct delivery_change *change, const struct hook_commit *commit);

@@ -18,6 +18,7 @@ struct hook_env {
 	char *name, *value; /* NULL: none */
 	bool is_cut;        /* longer than all of a list may be */
 	bool has_value_from;
+	bool is_malformed; /* a warning names it already */
 };
 
 /* Those that were let through. */

@@ -115,6 +115,9 @@ static void read_media(struct hook_envelope *out, const struct hook_request *req
 		report(&out->media_problem, "Content-Type", value, "charset utf-8");
 	else
 		out->media = media;
+	/* Which bytes of a form are signed does not depend on whether its payload can be read. */
+	if (media == HOOK_MEDIA_FORM)
+		out->media = media;
 }
 
 /* An id that is too long to be stored as it is, or no printable ASCII, goes by its digest. */
@@ -132,6 +135,25 @@ static void copy_id(char *out, struct str id)
 	}
 	crypto_sha256(digest, &id, 1);
 	crypto_hex(out, digest, sizeof(digest));
+}
+
+/* A hook of an organisation, a user or the whole host sends pushes of all their repositories.
+ * (Gitea's source, services/webhook/deliver.go; GitHub docs, "Webhook events and payloads".) */
+static const char *read_owner(const struct hook_request *request, const struct hook_host *host)
+{
+	for (size_t i = 0; i < ARRAY_LEN(host->target_headers); i++) {
+		struct str target = STR("");
+
+		if (host->target_headers[i])
+			target = hook_header(request, host->target_headers[i], NULL);
+		if (str_eq_nocase(target, STR("organization")))
+			return "an organization's webhook";
+		if (!str_empty(target))
+			return str_eq_nocase(target, STR("repository"))
+				       ? NULL
+				       : "a webhook for several repositories";
+	}
+	return NULL;
 }
 
 static void read_id(struct hook_envelope *out, const struct hook_request *request,
@@ -162,6 +184,7 @@ void hook_envelope_read(struct hook_envelope *out, const struct hook_request *re
 		return;
 	}
 	read_id(out, request, host);
+	out->hook_owner = read_owner(request, host);
 	if (host->event_header) {
 		read_event(out, request, host);
 	} else {

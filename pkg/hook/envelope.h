@@ -12,8 +12,9 @@ struct hook_envelope {
 	 * is named after. */
 	const struct hook_host *prover;
 	enum delivery_kind kind;
-	enum hook_media media;
+	enum hook_media media; /* of a form also with a MEDIA_PROBLEM */
 	char name[64];
+	const char *hook_owner; /* as struct delivery_event */
 	char delivery_id[HOOK_MAX_ID_BYTES + 1];
 	struct err event_problem, media_problem; /* code 0: none */
 };

@@ -109,8 +109,11 @@ void hook_form_feed(struct hook_form *form, struct str bytes)
 int hook_form_finish(struct hook_form *form, struct err *err)
 {
 	if (form->bytes > HOOK_MAX_FORM_BYTES)
-		return err_set(err, ERR_LIMIT, "the form has %zu bytes, at most %d are read",
-			       form->bytes, HOOK_MAX_FORM_BYTES);
+		return err_set(
+			err, ERR_LIMIT,
+			"the form has %zu bytes, at most %d are read: set the content type of "
+			"the webhook to application/json",
+			form->bytes, HOOK_MAX_FORM_BYTES);
 	if (form->n_escape)
 		fail(form, "the form has a \"%\" without two hex digits after it");
 	if (!form->has_payload)

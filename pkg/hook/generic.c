@@ -9,9 +9,12 @@
  * GenericWebHookEvent of build.openshift.io/v1. git.refs is for hooks in a repository that tell of
  * several refs at once, and takes the place of the rest of git. Keys are case-sensitive here, which
  * they are not in Go.
+ *
+ * A field that is malformed is left out with a warning, so that it never changes which ref builds.
+ * Only where no ref can be read at all, the payload is ignored, and the BuildConfig's own is built.
  */
 
-/* FIELD fills a bool: is there one? */
+/* The document and its git part, without which no ref can be read. FIELD fills a bool. */
 static void read_object(struct hook_decode *d, const struct hook_field *field,
 			const struct reader_value *value)
 {
@@ -23,6 +26,16 @@ static void read_object(struct hook_decode *d, const struct hook_field *field,
 		hook_decode_refuse(d, field, value, "an object");
 }
 
+/* Any other object. */
+static void read_options(struct hook_decode *d, const struct hook_field *field,
+			 const struct reader_value *value)
+{
+	if (value->type == READER_OBJECT)
+		d->generic.has_options = true;
+	else if (value->type != READER_NULL && value->type != READER_END)
+		hook_decode_leave_out(d, field, value, "an object");
+}
+
 static void read_array(struct hook_decode *d, const struct hook_field *field,
 		       const struct reader_value *value)
 {
@@ -31,47 +44,39 @@ static void read_array(struct hook_decode *d, const struct hook_field *field,
 	if (value->type == READER_ARRAY)
 		*is_there = true;
 	else if (value->type != READER_NULL && value->type != READER_END)
-		hook_decode_refuse(d, field, value, "a list");
+		hook_decode_leave_out(d, field, value, "a list");
 }
 
-/* "main" as well as "refs/heads/main". */
+/* A text that is no ref is the name of none that can be built. */
 static void read_ref(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {
-	CLEANUP(buf_release) struct buf full = BUF_INIT(DELIVERY_MAX_REF_BYTES + 16);
-	struct reader_value named = *value;
-
 	if (value->type == READER_NULL || (value->type == READER_STRING && !value->text.n))
 		return;
-	if (value->type == READER_STRING && !str_starts(value->text, STR("refs/")))
-		buf_put_str(&full, STR("refs/heads/"));
-	if (full.len) {
-		buf_put_str(&full, value->text);
-		named.text = buf_str(&full);
-	}
-	if (value->type != READER_STRING || value->is_cut || !hook_ref_is_valid(named.text))
-		hook_decode_refuse(d, field, value, "a branch or a full ref");
+	if (value->type == READER_STRING && (value->is_cut || !hook_ref_can_be_full(value->text)))
+		hook_decode_leave_out(d, field, value, "a branch or a full ref");
 	else
-		hook_read_ref(d, field, &named);
+		hook_read_ref(d, field, value);
 }
 
-/* None at all is as good as an empty one. */
+/* OpenShift passes on any text, an abbreviated id as well. An empty one is as good as none. */
 static void read_commit(struct hook_decode *d, const struct hook_field *field,
 			const struct reader_value *value)
 {
-	if (value->type != READER_STRING || value->text.n)
+	if (value->type == READER_STRING && hook_id_is_valid(value->text))
 		hook_read_id(d, field, value);
+	else if (value->type == READER_STRING && !value->is_cut)
+		hook_read_text(d, field, value);
+	else if (value->type != READER_NULL)
+		hook_decode_leave_out(d, field, value, "a commit");
 }
 
 static void add_change(struct hook_decode *d, char **ref, struct hook_commit *commit)
 {
-	struct delivery_change *change = *ref ? hook_decode_add_change(d) : NULL;
+	bool is_delete = hook_id_is_zero(str_of(commit->id));
+	struct delivery_change *change = *ref ? hook_decode_add_change(d, ref, is_delete) : NULL;
 
-	if (!change)
-		return;
-	change->ref = TAKE(*ref);
-	change->is_delete = hook_id_is_zero(str_of(commit->id));
-	if (change->is_delete)
+	if (!change || is_delete)
 		return;
 	change->commit = TAKE(commit->id);
 	hook_change_describe(change, commit);
@@ -83,7 +88,7 @@ static void read_ref_entry(struct hook_decode *d, const struct hook_field *field
 	if (value->type == READER_END)
 		add_change(d, &d->draft.ref, &d->draft.commit);
 	else if (value->type != READER_OBJECT)
-		hook_decode_refuse(d, field, value, "an object");
+		hook_decode_leave_out(d, field, value, "an object");
 	hook_draft_release(&d->draft);
 }
 
@@ -96,9 +101,9 @@ static void read_env(struct hook_decode *d, const struct hook_field *field,
 	const char *why = NULL;
 
 	if (value->type != READER_END && value->type != READER_OBJECT)
-		hook_decode_refuse(d, field, value, "an object");
+		hook_decode_leave_out(d, field, value, "an object");
 	list->n_sent += value->type == READER_END;
-	if (value->type == READER_END && d->allow_env)
+	if (value->type == READER_END && d->allow_env && !env->is_malformed)
 		why = hook_env_put(list, env);
 	if (why)
 		hook_warning_add(&d->warning, str_of(env->name), why);
@@ -111,7 +116,8 @@ static void read_env_text(struct hook_decode *d, const struct hook_field *field,
 	char **slot = (char **)((char *)d + field->at);
 
 	if (value->type != READER_NULL && value->type != READER_STRING) {
-		hook_decode_refuse(d, field, value, "a string");
+		hook_decode_leave_out(d, field, value, "a string");
+		d->generic.env.is_malformed = true;
 	} else if (value->type == READER_STRING) {
 		mem_free(slot);
 		*slot = str_dup(value->text);
@@ -129,8 +135,12 @@ static void read_value_from(struct hook_decode *d, const struct hook_field *fiel
 static void read_no_cache(struct hook_decode *d, const struct hook_field *field,
 			  const struct reader_value *value)
 {
-	hook_read_flag(d, field, value);
-	d->generic.has_no_cache = value->type != READER_NULL;
+	bool is_flag = value->type == READER_TRUE || value->type == READER_FALSE;
+
+	if (!is_flag && value->type != READER_NULL)
+		hook_decode_leave_out(d, field, value, "true or false");
+	d->generic.has_no_cache = is_flag;
+	d->generic.no_cache = value->type == READER_TRUE;
 }
 
 #define REVISION(path, member)                                                                     \
@@ -159,10 +169,9 @@ static const struct hook_field fields[] = {
 	{"/git/refs/*/ref", read_ref, HOOK_AT(draft.ref), DELIVERY_MAX_REF_BYTES},
 	REVISION("/git/refs/*", draft.commit),
 	ENV("/env", has_env, env_list),
-	{"/dockerStrategyOptions", read_object, HOOK_AT(generic.has_options), HOOK_MAX_TEXT_BYTES},
+	{"/dockerStrategyOptions", read_options, 0, HOOK_MAX_TEXT_BYTES},
 	ENV("/dockerStrategyOptions/buildArgs", has_build_args, build_args),
-	{"/dockerStrategyOptions/noCache", read_no_cache, HOOK_AT(generic.no_cache),
-	 HOOK_MAX_TEXT_BYTES},
+	{"/dockerStrategyOptions/noCache", read_no_cache, 0, HOOK_MAX_TEXT_BYTES},
 };
 
 static char *format(const cJSON *doc)
@@ -208,9 +217,11 @@ static int finish(struct hook_decode *d, struct err *err)
 	(void)err;
 	give_env(d);
 	if (!d->generic.has_git) {
+		char *own = NULL;
+
 		hook_warning_add(&d->warning, STR("git"),
 				 "is not in the payload: built without a revision");
-		(void)hook_decode_add_change(d);
+		(void)hook_decode_add_change(d, &own, false);
 		return 0;
 	}
 	d->event->is_first_match_only = d->has_list;

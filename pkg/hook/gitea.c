@@ -45,6 +45,12 @@ static int finish(struct hook_decode *d, struct err *err)
 	bool is_new = hook_id_is_zero(str_of(push->before));
 	bool lists_all = !is_new && push->has_total && push->total_commits == push->n_commits;
 
+	/* The button "Test Delivery" sends a push that goes from zeros to zeros; the ref that a
+	 * real push deletes was somewhere before. */
+	if (is_new && hook_id_is_zero(str_of(push->after))) {
+		d->event->kind = DELIVERY_PING;
+		return 0;
+	}
 	return hook_push_finish(d, is_tag && push->head.id ? push->head.id : push->after, lists_all,
 				err);
 }
@@ -56,6 +62,8 @@ static int finish(struct hook_decode *d, struct err *err)
 		.name = lower, .type = HOOK_GITHUB,                                                \
 		.media = "application/json or application/x-www-form-urlencoded",                  \
 		.takes_form = true, .event_header = "X-" Name "-Event", .push_events = {"push"},   \
+		.target_headers = {"X-" Name "-Hook-Installation-Target-Type",                     \
+				   "X-Gitea-Hook-Installation-Target-Type"},                       \
 		.id_headers = {"X-" Name "-Delivery"},                                             \
 		.signature = HOOK_BARE_RULE("X-" Name "-Signature"),                               \
 		.absent = HOOK_ABSENT("X-" Name "-Signature"), .fields = fields,                   \

@@ -6,6 +6,9 @@
 /* GitHub docs, "Webhook events and payloads", push: "the commits array includes a maximum of 2048
  * commits". */
 #define LISTED_COMMITS 2048
+/* The same, commits[].added, .removed and .modified: "a maximum of 3000 changed files will be
+ * reported per commit". */
+#define LISTED_FILES 3000
 
 /*
  * head_commit is null and deleted true when the ref was deleted. Author and committer of a commit
@@ -41,20 +44,23 @@ static int finish(struct hook_decode *d, struct err *err)
 {
 	const struct hook_push *push = &d->push;
 	bool is_tag = hook_ref_is_tag(str_of(push->ref));
-	bool lists_all = !push->is_forced && push->n_commits < LISTED_COMMITS;
+	bool lists_all = !push->is_forced && push->n_commits < LISTED_COMMITS &&
+			 push->max_commit_files < LISTED_FILES;
 
 	return hook_push_finish(d, is_tag && push->head.id ? push->head.id : push->after, lists_all,
 				err);
 }
 
-/* A SHA-1 signature proves too little, and we cannot check it: so it is refused, also where it is
- * only beside the secret in the URL. */
+/* A SHA-1 signature proves too little, and is not checked: alone it is no proof, and beside the
+ * secret in the URL it is passed over. */
 static void take_proof(struct hook_verify *v)
 {
+	struct str sha1 = hook_header(v->request, "X-Hub-Signature", NULL);
+
 	hook_verify_take_hex(v, &hook_github.signature);
-	if (v->is_any_sent || !hook_is_sent(v->request, "X-Hub-Signature"))
+	if (v->is_any_sent || v->request->is_path_proven || str_empty(sha1) ||
+	    str_eq(sha1, STR("sha1=")))
 		return;
-	v->is_any_sent = true;
 	hook_verify_refuse_shape(
 		v, "only X-Hub-Signature with SHA-1 is sent: X-Hub-Signature-256 is needed");
 }
@@ -67,6 +73,7 @@ const struct hook_host hook_github = {
 	.event_header = "X-GitHub-Event",
 	.push_events = {"push"},
 	.ping_event = "ping",
+	.target_headers = {"X-GitHub-Hook-Installation-Target-Type"},
 	.id_headers = {"X-GitHub-Delivery"},
 	.signature = HOOK_HUB_RULE("X-Hub-Signature-256"),
 	.take_proof = take_proof,

@@ -10,6 +10,8 @@
  * (GitLab docs, "Webhook events", push events and tag events.)
  */
 static const struct hook_field fields[] = {
+	HOOK_TEXT("/object_kind", object_kind),
+	HOOK_TEXT("/event_name", event_name),
 	HOOK_REF("/ref", push.ref),
 	HOOK_ID("/after", push.after),
 	HOOK_ID("/checkout_sha", push.checkout),
@@ -29,11 +31,31 @@ static const struct hook_field fields[] = {
 	HOOK_TEXT("/user_name", sender),
 };
 
+#define SYSTEM_HOOK "System Hook"
+
+/*
+ * A system hook, which an administrator makes for all projects of a GitLab, names its event in the
+ * payload alone. (GitLab docs, "System hooks".)
+ */
+static bool is_push(const struct hook_decode *d)
+{
+	struct str kind = str_of(d->object_kind ? d->object_kind : d->event_name);
+
+	return str_eq(kind, STR("push")) || str_eq(kind, STR("tag_push"));
+}
+
 static int finish(struct hook_decode *d, struct err *err)
 {
 	const struct hook_push *push = &d->push;
 	bool lists_all = push->has_total && push->total_commits == push->n_commits;
 
+	if (strcmp(d->event->name, SYSTEM_HOOK) == 0) {
+		d->event->hook_owner = "a system hook";
+		if (!is_push(d)) {
+			d->event->kind = DELIVERY_OTHER;
+			return 0;
+		}
+	}
 	return hook_push_finish(d, push->checkout ? push->checkout : push->after, lists_all, err);
 }
 
@@ -55,7 +77,7 @@ const struct hook_host hook_gitlab = {
 	.type = HOOK_GITLAB,
 	.media = "application/json",
 	.event_header = "X-Gitlab-Event",
-	.push_events = {"Push Hook", "Tag Push Hook"},
+	.push_events = {"Push Hook", "Tag Push Hook", SYSTEM_HOOK},
 	.id_headers = {"Idempotency-Key", "webhook-id"},
 	.take_proof = take_proof,
 	.absent = HOOK_ABSENT("X-Gitlab-Token or webhook-signature"),

@@ -25,7 +25,7 @@ static void on_payload(void *arg, struct str piece)
 	struct hook_delivery *delivery = arg;
 
 	hook_verify_feed_payload(&delivery->verify, piece);
-	if (delivery->is_read)
+	if (delivery->is_read && delivery->envelope.host != &hook_generic)
 		hook_decode_feed(&delivery->decode, piece);
 }
 
@@ -52,6 +52,8 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	if (delivery->is_read)
 		hook_decode_init(&delivery->decode, delivery->envelope.host, &delivery->event);
 	delivery->decode.allow_env = request->allow_env;
+	delivery->decode.wants_ref = request->wants_ref;
+	delivery->decode.wants_ref_arg = request->wants_ref_arg;
 	return delivery;
 }
 
@@ -69,15 +71,14 @@ void hook_delivery_free(struct hook_delivery *delivery)
 
 void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes)
 {
+	const struct hook_envelope *envelope = &delivery->envelope;
+
 	hook_verify_feed(&delivery->verify, bytes);
-	if (delivery->envelope.media == HOOK_MEDIA_FORM)
+	if (envelope->media == HOOK_MEDIA_FORM)
 		hook_form_feed(&delivery->form, bytes);
-	else if (!delivery->is_read)
-		return;
-	else if (delivery->envelope.host == &hook_generic)
-		hook_generic_body_feed(&delivery->generic, &delivery->envelope, &delivery->decode,
-				       bytes);
-	else
+	if (delivery->is_read && envelope->host == &hook_generic)
+		hook_generic_body_feed(&delivery->generic, envelope, &delivery->decode, bytes);
+	else if (delivery->is_read && envelope->media != HOOK_MEDIA_FORM)
 		hook_decode_feed(&delivery->decode, bytes);
 }
 
@@ -135,12 +136,15 @@ int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_e
 	int failed = 0;
 
 	assert(delivery->verify.is_done && !delivery->verify.refusal);
+	/* Before the payload, which may say otherwise of the kind. */
+	event->kind = envelope->kind;
+	memcpy(event->name, envelope->name, sizeof(event->name));
+	event->hook_owner = envelope->hook_owner;
 	failed = read_body(delivery, err);
 	if (failed)
 		return failed;
 	event->type = delivery->type;
 	event->provider = hook_delivery_provider(delivery);
-	event->kind = envelope->kind;
 	memcpy(event->name, envelope->name, sizeof(event->name));
 	*out = event;
 	return 0;

@@ -30,10 +30,17 @@ struct hook_request {
 	bool needs_no_proof;
 	int64_t now_ms; /* wall clock, for timestamps of signing tokens */
 	bool allow_env; /* Generic */
+	/*
+	 * Whether a push of REF may build; NULL: any may. Of a delivery that names many refs the
+	 * first DELIVERY_MAX_STARTS of these are kept, and as many others, which explain an answer.
+	 * Asked while the body is fed.
+	 */
+	bool (*wants_ref)(const void *arg, struct str ref);
+	const void *wants_ref_arg;
 };
 
 #define HOOK_MAX_SECRETS    16
-#define HOOK_MAX_CHANGES    64
+#define DELIVERY_MAX_STARTS 64
 #define HOOK_MAX_FORM_BYTES 1048576
 #define HOOK_MAX_ID_BYTES   128
 
@@ -65,7 +72,7 @@ bool hook_is_unsigned_ping(const struct hook_request *request);
 /*
  * The event, once and only after hook_delivery_holds(); owned by the delivery. ERR_INVALID (answer
  * 400; GitLab 200 Unreadable): media type, event header or payload, with what was found, where, and
- * what is expected. ERR_LIMIT: a form or a list of changes over its bound. A Generic delivery never
+ * what is expected. ERR_LIMIT: a form over its bound. A Generic delivery never
  * fails.
  */
 int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_event **out,

@@ -41,6 +41,8 @@ struct hook_host {
 	const char *ping_event;
 	/* A ping is answered although it is not signed. */
 	bool has_unsigned_ping;
+	/* They name the kind of owner of the hook: "repository", "organization", ... */
+	const char *target_headers[2];
 	const char *id_headers[2]; /* of the delivery's id; the first that is sent is taken */
 	/*
 	 * Among hosts with the same event header: does EVENT, which is no push and no ping of any

@@ -7,8 +7,9 @@
 #include "crypto/crypto.h"
 #include "hook/hook.h"
 
-/* Standard Webhooks lets a header carry several while keys are changed. */
-#define HOOK_MAX_SIGNATURES 8
+/* Standard Webhooks lets a header carry several while keys are changed. Further ones are not tried.
+ */
+#define HOOK_MAX_SIGNATURES 32
 /* Of a signing token, decoded. */
 #define HOOK_MAX_KEY_BYTES 256
 

@@ -20,6 +20,7 @@ void hook_read_commit(struct hook_decode *d, const struct hook_field *field,
 	if (value->type == READER_OBJECT) {
 		d->push.n_commits++;
 		d->commit_has_files = false;
+		d->n_commit_files = 0;
 	} else {
 		d->push.lacks_files |= !d->commit_has_files;
 		keep_commit(d);
@@ -37,6 +38,8 @@ void hook_read_file(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value)
 {
 	(void)field;
+	if (++d->n_commit_files > d->push.max_commit_files)
+		d->push.max_commit_files = d->n_commit_files;
 	if (value->type != READER_STRING || value->is_cut ||
 	    value->text.n >= d->files.limit - d->files.len) {
 		d->push.lacks_files = true;
@@ -56,7 +59,7 @@ void hook_read_total(struct hook_decode *d, const struct hook_field *field,
 
 static bool is_of(const struct hook_commit *commit, const char *id)
 {
-	return commit->id && str_eq(str_of(commit->id), str_of(id));
+	return commit->id && str_eq_nocase(str_of(commit->id), str_of(id));
 }
 
 void hook_describe_from_list(struct delivery_change *change, const struct hook_decode *d)
@@ -95,9 +98,7 @@ int hook_push_finish(struct hook_decode *d, const char *commit, bool lists_all, 
 		return err_set(err, ERR_INVALID,
 			       "at /after: found nothing, expected the commit that the ref "
 			       "points at");
-	change = hook_decode_add_change(d);
-	change->ref = TAKE(push->ref);
-	change->is_delete = push->is_deleted;
+	change = hook_decode_add_change(d, &push->ref, push->is_deleted);
 	if (change->is_delete)
 		return 0;
 	change->commit = mem_strdup(commit);

@@ -1,5 +1,8 @@
 #include "hook/ref.h"
 
+#include "base/mem.h"
+#include "delivery/change.h"
+
 /* git-check-ref-format(1), rules 4, 5 and 10. Bytes from 0x80 on are Git's to allow. */
 static bool is_forbidden(char c)
 {
@@ -30,6 +33,21 @@ bool hook_ref_is_valid(struct str ref)
 	return true;
 }
 
+void hook_ref_put_full(struct buf *out, struct str ref)
+{
+	if (!str_starts(ref, STR("refs/")))
+		buf_put_str(out, STR("refs/heads/"));
+	buf_put_str(out, ref);
+}
+
+bool hook_ref_can_be_full(struct str ref)
+{
+	CLEANUP(buf_release) struct buf full = BUF_INIT(DELIVERY_MAX_REF_BYTES);
+
+	hook_ref_put_full(&full, ref);
+	return !str_empty(ref) && !full.overflow && hook_ref_is_valid(buf_str(&full));
+}
+
 bool hook_ref_is_tag(struct str ref)
 {
 	return str_starts(ref, STR("refs/tags/"));
@@ -40,9 +58,17 @@ bool hook_id_is_valid(struct str id)
 	if (id.n != 40 && id.n != 64)
 		return false;
 	for (size_t i = 0; i < id.n; i++)
-		if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f')))
+		if (!((id.p[i] >= '0' && id.p[i] <= '9') ||
+		      ((id.p[i] | 0x20) >= 'a' && (id.p[i] | 0x20) <= 'f')))
 			return false;
 	return true;
+}
+
+void hook_id_lower(char *id)
+{
+	for (; *id; id++)
+		if (*id >= 'A' && *id <= 'F')
+			*id |= 0x20;
 }
 
 bool hook_id_is_zero(struct str id)

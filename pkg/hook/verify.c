@@ -2,10 +2,19 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
+
 /* Standard Webhooks, "Verifying webhook authenticity". In both directions: clocks differ. */
 #define WINDOW_MS (5 * 60 * 1000)
 /* So that milliseconds fit. */
 #define LAST_SECOND (INT64_MAX / 2000)
+
+#define MAX_ID_BYTES        256
+#define MAX_TIMESTAMP_BYTES 20
+/* Seconds since 1970 have ten digits from 2001 to 2286. */
+#define MIN_TIMESTAMP_BYTES 10
+
+static_assert(HOOK_HEAD_BYTES >= MAX_ID_BYTES + MAX_TIMESTAMP_BYTES + 2, "ID.TIMESTAMP. fits");
 
 static void refuse(struct hook_verify *v, const char *why)
 {
@@ -19,6 +28,12 @@ void hook_verify_refuse_shape(struct hook_verify *v, const char *why)
 	refuse(v, why);
 }
 
+/* Without a secret Gitea sends the header of a signature empty, or its prefix alone. */
+static bool is_absent(struct str value)
+{
+	return str_empty(value) || str_eq(value, STR("sha256=")) || str_eq(value, STR("v1,"));
+}
+
 bool hook_verify_find_header(struct hook_verify *v, const char *name, const char *repeated,
 			     struct str *out)
 {
@@ -27,8 +42,8 @@ bool hook_verify_find_header(struct hook_verify *v, const char *name, const char
 	*out = hook_header(v->request, name, &n);
 	if (n > 1)
 		hook_verify_refuse_shape(v, repeated);
-	v->is_any_sent |= n > 1 || !str_empty(*out);
-	return n == 1 && !str_empty(*out);
+	v->is_any_sent |= n > 1 || !is_absent(*out);
+	return n == 1 && !is_absent(*out);
 }
 
 static struct str key_of_secret(struct str secret, unsigned char space[HOOK_MAX_KEY_BYTES])
@@ -79,24 +94,21 @@ void hook_verify_take_token(struct hook_verify *v, struct str token, const char 
 		refuse(v, mismatch);
 }
 
-/* Space-separated "v1,BASE64"; those of other versions are passed over. */
-static bool parse_signatures(struct hook_mac *mac, struct str list)
+/* Space-separated "v1,BASE64"; other versions are passed over, and so is one that is malformed:
+ * while keys are changed there may be several, and one that matches is enough. */
+static void parse_signatures(struct hook_mac *mac, struct str list)
 {
 	struct str one;
 
-	while (str_next_part(&list, ' ', &one)) {
+	while (mac->n_sent < HOOK_MAX_SIGNATURES && str_next_part(&list, ' ', &one)) {
 		struct str encoded = str_without_prefix(one, STR("v1,"));
 		size_t n = 0;
 
-		if (encoded.n == one.n)
-			continue;
-		if (mac->n_sent == HOOK_MAX_SIGNATURES ||
-		    !crypto_unbase64(mac->sent[mac->n_sent], CRYPTO_SHA256_BYTES, &n, encoded) ||
-		    n != CRYPTO_SHA256_BYTES)
-			return false;
-		mac->n_sent++;
+		if (encoded.n < one.n &&
+		    crypto_unbase64(mac->sent[mac->n_sent], CRYPTO_SHA256_BYTES, &n, encoded) &&
+		    n == CRYPTO_SHA256_BYTES)
+			mac->n_sent++;
 	}
-	return mac->n_sent > 0;
 }
 
 static bool is_in_window(struct str timestamp, int64_t now_ms)
@@ -124,10 +136,12 @@ void hook_verify_take_standard(struct hook_verify *v)
 {
 	struct str sent, id, timestamp;
 
+	v->takes_standard = true;
 	if (!hook_verify_find_header(v, "webhook-signature", "webhook-signature" HOOK_REPEATED,
 				     &sent))
 		return;
-	if (!parse_signatures(&v->standard, sent))
+	parse_signatures(&v->standard, sent);
+	if (v->standard.n_sent == 0)
 		hook_verify_refuse_shape(v,
 					 "webhook-signature is not \"v1,\" and a digest in base64");
 	else if (!hook_verify_find_header(v, "webhook-id", "webhook-id" HOOK_REPEATED, &id))
@@ -135,6 +149,10 @@ void hook_verify_take_standard(struct hook_verify *v)
 	else if (!hook_verify_find_header(v, "webhook-timestamp", "webhook-timestamp" HOOK_REPEATED,
 					  &timestamp))
 		hook_verify_refuse_shape(v, "webhook-signature without a webhook-timestamp");
+	else if (id.n > MAX_ID_BYTES || timestamp.n > MAX_TIMESTAMP_BYTES)
+		hook_verify_refuse_shape(
+			v, "webhook-id is longer than 256 bytes, or webhook-timestamp "
+			   "than 20");
 	else if (!is_in_window(timestamp, v->request->now_ms))
 		hook_verify_refuse_shape(v,
 					 "webhook-timestamp is not within 5 minutes of this clock");
@@ -164,15 +182,59 @@ void hook_verify_release(struct hook_verify *v)
 	hook_mac_release(&v->standard);
 }
 
+static void feed_head(struct hook_head *head, struct str bytes)
+{
+	size_t n = sizeof(head->bytes) - head->n;
+
+	n = bytes.n < n ? bytes.n : n;
+	if (n > 0)
+		memcpy(head->bytes + head->n, bytes.p, n);
+	head->n += n;
+}
+
 void hook_verify_feed(struct hook_verify *v, struct str bytes)
 {
+	feed_head(&v->body_head, bytes);
 	hook_mac_feed(&v->hex, bytes);
 	hook_mac_feed(&v->standard, bytes);
 }
 
 void hook_verify_feed_payload(struct hook_verify *v, struct str bytes)
 {
+	feed_head(&v->payload_head, bytes);
 	hook_mac_feed_payload(&v->hex, bytes);
+}
+
+/*
+ * Does the text begin like "ID.TIMESTAMP.BODY", over which a Standard Webhooks signature is made?
+ * An ID may be any text.
+ */
+static bool is_standard_content(const struct hook_head *head)
+{
+	struct str text = str_range(head->bytes, head->n);
+
+	for (size_t dot = 1; dot < text.n && dot <= MAX_ID_BYTES; dot++) {
+		size_t end = dot + 1;
+
+		if (text.p[dot] != '.')
+			continue;
+		while (end < text.n && text.p[end] >= '0' && text.p[end] <= '9')
+			end++;
+		if (end < text.n && text.p[end] == '.' && end - dot > MIN_TIMESTAMP_BYTES)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A proof is valid for one scheme. Both are an HMAC-SHA256 under the same secret, so a signature
+ * that somebody saw in webhook-signature would also be one in X-Hub-Signature-256, of the text that
+ * it was made over, and without the bounds of its timestamp.
+ */
+static bool is_of_other_scheme(const struct hook_verify *v)
+{
+	return v->takes_standard && v->hex.n > 0 &&
+	       (is_standard_content(&v->body_head) || is_standard_content(&v->payload_head));
 }
 
 bool hook_verify_holds(struct hook_verify *v)
@@ -182,6 +244,9 @@ bool hook_verify_holds(struct hook_verify *v)
 	for (size_t i = 0; i < ARRAY_LEN(macs) && !v->is_done; i++)
 		if (macs[i]->n && !hook_mac_matches(macs[i]))
 			refuse(v, "signature does not match the secret");
+	if (!v->is_done && is_of_other_scheme(v))
+		refuse(v, "X-Hub-Signature-256 is over a text that begins like a Standard Webhooks "
+			  "signature's, \"ID.TIMESTAMP.\"");
 	v->is_done = true;
 	return !v->refusal;
 }

@@ -7,6 +7,13 @@
 #include "hook/envelope.h"
 #include "hook/mac.h"
 
+/* The first bytes of a text that passes by. */
+#define HOOK_HEAD_BYTES 280
+struct hook_head {
+	size_t n;
+	char bytes[HOOK_HEAD_BYTES];
+};
+
 struct hook_verify {
 	const struct hook_request *request; /* only while hook_verify_init() runs */
 	bool is_any_sent;                   /* a proof, right or wrong */
@@ -14,6 +21,8 @@ struct hook_verify {
 	const char *refusal; /* static; NULL while nothing speaks against it */
 	bool is_form;
 	struct hook_mac hex, standard; /* of those that were sent */
+	bool takes_standard;           /* the host signs by Standard Webhooks, too */
+	struct hook_head body_head, payload_head;
 	bool is_done;
 };
 

@@ -80,7 +80,7 @@ static void on_stored(void *arg, int status, const struct journal_add_result *re
 static void store(struct delivery *d)
 {
 	struct journal *journal = d->receiver->opt.journal;
-	struct journal_change rows[HOOK_MAX_CHANGES];
+	struct journal_change rows[DELIVERY_MAX_STARTS];
 
 	for (size_t i = 0; i < d->n_starts; i++)
 		rows[i] = to_row(d, &d->starts[i]);

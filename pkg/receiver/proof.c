@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "buildconfig/refs.h"
 #include "crypto/crypto.h"
 #include "receiver/admit.h"
 #include "receiver/budget.h"
@@ -89,6 +90,15 @@ static void drop_kept(struct delivery *d)
 	d->is_kept = false;
 }
 
+/* For hook_request.wants_ref. The answer does not show: it decides what is remembered of a push. */
+static bool wants_ref(const void *arg, struct str ref)
+{
+	const struct delivery *d = arg;
+	const struct buildconfig *bc = delivery_buildconfig(d);
+
+	return !bc || refs_may_build(bc, ref, &d->receiver->opt.verdict);
+}
+
 /* Reads the body from its beginning with the secrets that are known now. */
 static void start_reading(struct delivery *d)
 {
@@ -99,6 +109,8 @@ static void start_reading(struct delivery *d)
 		.header_arg = d->request,
 		.now_ms = clock_wall_ms(d->receiver->opt.clock),
 		.allow_env = hook && hook->allow_env,
+		.wants_ref = wants_ref,
+		.wants_ref_arg = d,
 	};
 
 	lookup_collect(d);

@@ -46,8 +46,9 @@ static inline void delivery_check_text(const char *text, size_t max)
 static inline void delivery_check_change(const struct delivery_change *c, bool is_generic)
 {
 	assert(c->ref ? hook_ref_is_valid(str_of(c->ref)) : is_generic && !c->commit);
-	assert(!c->commit ||
-	       (hook_id_is_valid(str_of(c->commit)) && !hook_id_is_zero(str_of(c->commit))));
+	assert(!c->commit || !hook_id_is_zero(str_of(c->commit)));
+	assert(!c->commit || is_generic || hook_id_is_valid(str_of(c->commit)));
+	delivery_check_text(c->commit, 255);
 	assert(c->is_delete ? !c->commit : c->commit || is_generic);
 	delivery_check_text(c->ref, DELIVERY_MAX_REF_BYTES);
 	delivery_check_text(c->author.name, 255);
@@ -61,7 +62,7 @@ static inline void delivery_check(const struct delivery_event *event)
 {
 	bool is_generic = event->type == HOOK_GENERIC;
 
-	assert(event->n_changes <= HOOK_MAX_CHANGES);
+	assert(event->n_changes <= 2 * (size_t)DELIVERY_MAX_STARTS);
 	assert(event->kind == DELIVERY_PUSH || event->n_changes == 0);
 	for (size_t i = 0; i < event->n_changes; i++)
 		delivery_check_change(&event->changes[i], is_generic);

@@ -28,6 +28,12 @@ static void addresses_of_one_repository_are_the_same(void **state)
 		{"HTTPS://git.example.com/acme/shop", "https://git.example.com/acme/shop"},
 		{"https://git.example.com./acme/shop#main", "https://git.example.com/acme/shop"},
 		{"https://[::1]:3000/acme/shop", "https://[::1]:3000/acme/shop.git"},
+		{"https://github.com/acme/shop", "https://github.com/Acme/Shop.git"},
+		{"ssh://git@ssh.github.com:443/acme/shop.git", "https://github.com/acme/shop"},
+		{"ssh://git@ssh.github.com:443/acme/shop.git", "git@github.com:acme/shop.git"},
+		{"ssh://git@altssh.gitlab.com:443/acme/shop", "ssh://git@gitlab.com/acme/shop"},
+		{"ssh://git@altssh.bitbucket.org:443/acme/shop", "https://bitbucket.org/acme/shop"},
+		{"git@ssh.github.com:acme/shop", "git@github.com:acme/shop"},
 		{"/srv/git/shop.git", "/srv/git/shop"},
 		{" https://git.example.com/acme/shop ", "https://git.example.com/acme/shop"},
 		{"", ""},
@@ -39,11 +45,37 @@ static void addresses_of_one_repository_are_the_same(void **state)
 			fail_msg("%s and %s", same[i][0], same[i][1]);
 }
 
+static void the_last_parts_of_an_address_are_compared_with_a_path(void **state)
+{
+	static const struct {
+		const char *address, *path;
+		bool has;
+	} cases[] = {
+		{"https://bitbucket.example.com/scm/acme/shop.git", "ACME/shop", true},
+		{"ssh://git@bitbucket.example.com:7999/acme/shop.git", "ACME/shop", true},
+		{"ssh://git@bitbucket.example.com:7999/~ann/shop.git", "~ANN/shop", true},
+		{"https://bitbucket.example.com/acme/shop", "ACME/shop", true},
+		{"https://bitbucket.example.com/scm/pacme/shop.git", "ACME/shop", false},
+		{"https://bitbucket.example.com/scm/acme/shop2.git", "ACME/shop", false},
+		{"https://bitbucket.example.com/shop.git", "ACME/shop", false},
+		{"https://bitbucket.example.com/scm/acme/shop.git", "", false},
+		{"", "ACME/shop", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (repository_has_path(str_of(cases[i].address), str_of(cases[i].path)) !=
+		    cases[i].has)
+			fail_msg("%s and %s", cases[i].address, cases[i].path);
+}
+
 static void addresses_of_others_are_not(void **state)
 {
 	static const char *const other[][2] = {
 		{"https://github.com/acme/shop", "https://github.com/acme/shop2"},
-		{"https://github.com/acme/shop", "https://github.com/acme/Shop"},
+		{"https://ssh.github.com/acme/shop", "https://github.com/acme/shop"},
+		{"ssh://git@ssh.github.com:8443/acme/shop", "ssh://git@github.com/acme/shop"},
+		{"/srv/git/shop", "/srv/git/Shop"},
 		{"https://github.com/acme/shop", "https://gitlab.com/acme/shop"},
 		{"https://github.com/acme/shop", "https://github.com.evil.example/acme/shop"},
 		{"https://github.com/acme/shop", "https://github.com@evil.example/acme/shop"},
@@ -89,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_of_one_repository_are_the_same),
+		cmocka_unit_test(the_last_parts_of_an_address_are_compared_with_a_path),
 		cmocka_unit_test(addresses_of_others_are_not),
 		cmocka_unit_test(people_see_no_password),
 	};

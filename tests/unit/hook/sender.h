@@ -30,6 +30,8 @@ struct sender {
 	size_t n_secrets;
 	bool has_no_secret;
 	bool is_path_proven, allow_env;
+	bool (*wants_ref)(const void *arg, struct str ref);
+	const void *wants_ref_arg;
 	int64_t now_ms; /* 0: SENDER_NOW_MS */
 	size_t piece;   /* bytes fed at a time; 0: all */
 };
@@ -86,6 +88,8 @@ static inline struct hook_request sender_request(const struct sender *s, enum ho
 		.is_path_proven = s->is_path_proven,
 		.now_ms = s->now_ms ? s->now_ms : SENDER_NOW_MS,
 		.allow_env = s->allow_env,
+		.wants_ref = s->wants_ref,
+		.wants_ref_arg = s->wants_ref_arg,
 	};
 }
 

@@ -352,16 +352,19 @@ static void large_forms_cannot_be_read(void **state)
 	(void)state;
 	sender_put(&s, "Content-Type", "application/x-www-form-urlencoded");
 	read_push(message, sizeof(message), &s);
-	assert_true(str_contains(str_of(message), STR("at most 1048576")));
+	assert_true(
+		str_contains(str_of(message),
+			     STR("at most 1048576 are read: set the content type of the webhook")));
 }
 
-static void check_files(size_t n_files, bool are_all)
+/* NAME is the JSON of one file's, with a comma behind it. */
+static void check_files(const char *name, size_t n_files, bool are_all)
 {
 	CLEANUP(mem_free)
 	char *body = repeat("{\"ref\":\"refs/heads/main\",\"after\":"
 			    "\"6113728f27ae82c7b1a177c8d03f9e96e0adf246\","
 			    "\"commits\":[{\"added\":[",
-			    "\"dir/a-file.c\",", n_files - 1, "\"dir/a-file.c\"]}]}");
+			    name, n_files - 1, "\"last-file.c\"]}]}");
 	struct sender s = {.body = str_of(body)};
 	CLEANUP(sender_freep)
 	struct hook_delivery *delivery = send(&s, HOOK_GITHUB, "X-GitHub-Event", "push");
@@ -374,14 +377,20 @@ static void check_files(size_t n_files, bool are_all)
 	assert_int_equal(event->files[event->files_bytes - 1], 0);
 }
 
-/* 65536 bytes hold 5041 names of 12 letters and a NUL. */
-static void more_files_than_fit_are_not_all(void **state)
+#define LONG_NAME "\"a-folder/another-folder/a-third-one/and-a-file-with-a-long-name.txt\","
+
+/* GitHub names at most 3000 files of a commit. */
+static void more_files_than_fit_or_are_sent_are_not_all(void **state)
 {
 	(void)state;
-	check_files(1, true);
-	check_files(5041, true);
-	check_files(5042, false);
-	check_files(50000, false);
+	check_files("\"dir/a-file.c\",", 1, true);
+	check_files("\"dir/a-file.c\",", 2999, true);
+	check_files("\"dir/a-file.c\",", 3000, false);
+	check_files("\"dir/a-file.c\",", 3001, false);
+	check_files("\"dir/a-file.c\",", 50000, false);
+	/* 65536 bytes hold 963 names of 67 letters and a NUL, and the last. */
+	check_files(LONG_NAME, 964, true);
+	check_files(LONG_NAME, 965, false);
 }
 
 static void a_longer_list_of_commits_than_github_sends_is_not_all(void **state)
@@ -484,7 +493,7 @@ int main(void)
 		cmocka_unit_test(deep_documents_cannot_be_read),
 		cmocka_unit_test(large_documents_are_read_to_the_end),
 		cmocka_unit_test(large_forms_cannot_be_read),
-		cmocka_unit_test(more_files_than_fit_are_not_all),
+		cmocka_unit_test(more_files_than_fit_or_are_sent_are_not_all),
 		cmocka_unit_test(a_longer_list_of_commits_than_github_sends_is_not_all),
 		cmocka_unit_test(a_generic_payload_over_64_kib_is_ignored),
 		cmocka_unit_test(yaml_that_aliases_make_too_long_is_ignored),

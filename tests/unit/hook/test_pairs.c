@@ -5,6 +5,8 @@
  */
 #include "sender.h"
 
+#include "buildconfig/decision.h"
+#include "buildconfig/refs.h"
 #include "doc/json.h"
 
 #include <glob.h>
@@ -24,6 +26,8 @@ struct pair {
 	char *values[SENDER_HEADERS]; /* with their placeholders filled in */
 	struct hook_delivery *delivery;
 	const struct delivery_event *event;
+	struct buildconfig *bc; /* NULL where CASE.json has none */
+	struct decision decision;
 	size_t n_wrong;
 };
 
@@ -170,8 +174,10 @@ static void check_changes(struct pair *pair, const cJSON *expected)
 	size_t at = 0;
 	const cJSON *change, *item;
 
-	if (cJSON_GetArraySize(expected) != (int)pair->event->n_changes)
+	if (cJSON_GetArraySize(expected) != (int)pair->event->n_changes) {
 		complain(pair, "found %zu changes", pair->event->n_changes);
+		return;
+	}
 	cJSON_ArrayForEach (change, expected) {
 		cJSON_ArrayForEach (item, change) {
 			check_change_item(pair, item, &pair->event->changes[at]);
@@ -201,6 +207,11 @@ static void check_repositories(struct pair *pair, const cJSON *expected)
 	for (size_t i = 0; i < ARRAY_LEN(found); i++)
 		found[i] = pair->event->repositories[i];
 	check_list(pair, expected, found, ARRAY_LEN(found));
+}
+
+static void check_repository_path(struct pair *pair, const cJSON *expected)
+{
+	check_text(pair, expected, pair->event->repository_path);
 }
 
 static void check_files(struct pair *pair, const cJSON *expected)
@@ -269,6 +280,32 @@ static void check_warning(struct pair *pair, const cJSON *expected)
 		check_text(pair, expected, pair->event->warning);
 }
 
+static void check_outcome(struct pair *pair, const cJSON *expected)
+{
+	enum outcome reason = pair->decision.reason;
+
+	check_text(pair, expected, reason == OUTCOME_START ? "builds" : outcome_name(reason));
+}
+
+static void check_says(struct pair *pair, const cJSON *expected)
+{
+	expect_words(pair, "says", expected->valuestring, pair->decision.message);
+}
+
+static void check_hint(struct pair *pair, const cJSON *expected)
+{
+	expect_words(pair, "hint", expected->valuestring, pair->decision.hint);
+}
+
+static void check_starts(struct pair *pair, const cJSON *expected)
+{
+	const char *found[DELIVERY_MAX_STARTS];
+
+	for (size_t i = 0; i < pair->decision.n_starts; i++)
+		found[i] = pair->decision.starts[i]->ref ? pair->decision.starts[i]->ref : "(own)";
+	check_list(pair, expected, found, pair->decision.n_starts);
+}
+
 static const struct {
 	const char *key;
 	void (*check)(struct pair *pair, const cJSON *expected); /* NULL: of the request */
@@ -277,6 +314,8 @@ static const struct {
 	{"pathProven", NULL},
 	{"allowEnv", NULL},
 	{"signed", NULL},
+	{"secret", NULL},
+	{"buildConfig", NULL},
 	{"about", NULL},
 	{"host", check_host},
 	{"kind", check_kind},
@@ -286,12 +325,17 @@ static const struct {
 	{"pusher", check_pusher},
 	{"defaultBranch", check_default_branch},
 	{"repositories", check_repositories},
+	{"repositoryPath", check_repository_path},
 	{"files", check_files},
 	{"allFiles", check_all_files},
 	{"firstMatchOnly", check_first_match},
 	{"env", check_env},
 	{"options", check_options},
 	{"warning", check_warning},
+	{"outcome", check_outcome},
+	{"says", check_says},
+	{"hint", check_hint},
+	{"starts", check_starts},
 };
 
 static void check_event(struct pair *pair)
@@ -306,7 +350,7 @@ static void check_event(struct pair *pair)
 			i++;
 		if (i == ARRAY_LEN(checks))
 			complain(pair, "unknown key %s", item->string);
-		if (checks[i].check)
+		else if (checks[i].check)
 			checks[i].check(pair, item);
 	}
 }
@@ -339,13 +383,14 @@ static void check_delivery(struct pair *pair)
 	}
 	if (unreadable)
 		complain(pair, "was read, expected \"%s\"", unreadable);
+	if (pair->bc)
+		decision_make(&pair->decision, pair->bc, pair->event, NULL);
 	check_event(pair);
 }
 
 static void load(struct pair *pair, const char *path)
 {
-	static const struct str secrets[] = {{SENDER_SECRET, sizeof(SENDER_SECRET) - 1},
-					     {SIGNING_TOKEN, sizeof(SIGNING_TOKEN) - 1}};
+	const cJSON *bc;
 	CLEANUP(mem_free) char *expected = NULL;
 	struct err err = {0};
 	struct str stem = str_of(path);
@@ -359,8 +404,11 @@ static void load(struct pair *pair, const char *path)
 	if (json_parse(&pair->expected, str_range(expected, n), &err))
 		fail_msg("%s: %s", pair->json, err.msg);
 	pair->head.data = read_file(path, &pair->head.len);
-	pair->sender.n_secrets = ARRAY_LEN(secrets);
-	memcpy(pair->sender.secrets, secrets, sizeof(secrets));
+	pair->sender.secrets[0] = str_of(string_of(pair, "secret", SENDER_SECRET));
+	pair->sender.secrets[1] = STR(SIGNING_TOKEN);
+	pair->sender.n_secrets = 2;
+	bc = json_at(pair->expected, "buildConfig");
+	pair->bc = bc ? buildconfig_parse(bc) : NULL;
 	pair->sender.is_path_proven = json_bool_at(pair->expected, "pathProven", false);
 	pair->sender.allow_env = json_bool_at(pair->expected, "allowEnv", false);
 	assert_true(hook_type_parse(str_of(string_of(pair, "type", "")), &pair->type));
@@ -371,11 +419,18 @@ static void release(struct pair *pair)
 {
 	for (size_t i = 0; i < SENDER_HEADERS; i++)
 		mem_free(&pair->values[i]);
+	decision_release(&pair->decision);
+	buildconfig_free(pair->bc);
 	hook_delivery_free(pair->delivery);
 	json_freep(&pair->expected);
 	buf_release(&pair->head);
 	mem_free(&pair->http);
 	mem_free(&pair->json);
+}
+
+static bool wants_ref(const void *bc, struct str ref)
+{
+	return !bc || refs_may_build(bc, ref, NULL);
 }
 
 static size_t check_pair(const char *path, size_t piece)
@@ -384,6 +439,8 @@ static size_t check_pair(const char *path, size_t piece)
 
 	load(&pair, path);
 	pair.sender.piece = piece;
+	pair.sender.wants_ref = wants_ref;
+	pair.sender.wants_ref_arg = pair.bc;
 	pair.delivery = sender_send(&pair.sender, pair.type);
 	check_delivery(&pair);
 	return pair.n_wrong;

@@ -64,7 +64,7 @@ static void refs_are_valid_as_git_has_it(void **state)
 #define ZEROS_39  "000000000000000000000000000000000000000"
 #define ZEROS_24  "000000000000000000000000"
 
-static void ids_have_40_or_64_lower_case_digits(void **state)
+static void ids_have_40_or_64_digits_in_any_case(void **state)
 {
 	static const struct {
 		const char *id;
@@ -77,7 +77,8 @@ static void ids_have_40_or_64_lower_case_digits(void **state)
 		{ZEROS_39 "1", true, false},
 		{DIGITS_39, false, false},
 		{DIGITS_39 "60", false, false},
-		{DIGITS_39 "F", false, false},
+		{DIGITS_39 "F", true, false},
+		{DIGITS_39 "G", false, false},
 		{DIGITS_39 "g", false, false},
 		{DIGITS_39 " ", false, false},
 		{ZEROS_39, false, false},
@@ -105,7 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refs_are_valid_as_git_has_it),
-		cmocka_unit_test(ids_have_40_or_64_lower_case_digits),
+		cmocka_unit_test(ids_have_40_or_64_digits_in_any_case),
 		cmocka_unit_test(tags_are_told_from_branches),
 	};
 
