@@ -13,6 +13,9 @@
 	X(status)                                                                                  \
 	X(history)                                                                                 \
 	X(add_trigger)                                                                             \
+	X(explain)                                                                                 \
+	X(test)                                                                                    \
+	X(send)                                                                                    \
 	X(rotate)                                                                                  \
 	X(redeliver)                                                                               \
 	X(start)                                                                                   \

@@ -160,7 +160,9 @@ int endpoint_init(struct endpoint *out, const struct http_client_options *option
 	if (rc < 0)
 		return rc;
 	assert(parts.scheme && parts.host && parts.port && parts.path);
-	*out = (struct endpoint){.what = options->what, .is_insecure = options->is_insecure};
+	*out = (struct endpoint){.what = options->what,
+				 .is_insecure = options->is_insecure,
+				 .wants_certificate = options->wants_certificate};
 	out->protocol = strcmp(parts.scheme, "http") == 0 ? "http" : "https";
 	out->host = join(parts.host, ":", parts.port, "");
 	out->base = join(out->protocol, "://", out->host, "");

@@ -18,6 +18,7 @@ struct endpoint {
 	const char *protocol;          /* "https", or "http" where the server's address says so */
 	const char *what;              /* "the API server", for messages */
 	bool is_insecure;
+	bool wants_certificate;
 };
 
 /* ERR_INVALID says what is wrong with the address. */

@@ -30,6 +30,7 @@ struct http_client_options {
 	const char *proxy_url;   /* NULL: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment */
 	bool is_insecure;        /* accepts any certificate */
 	bool allows_http;        /* also for hosts other than loopback */
+	bool wants_certificate;  /* http_client_peer() describes the server's certificate */
 	/*
 	 * Asked before each request; with IS_REFUSED after an answer 401 or a failed handshake, so
 	 * that a file behind it can be read again. The result is lent until the next call. NULL:
@@ -59,9 +60,20 @@ struct http_client_request {
 	bool is_watch;
 };
 
+/* How far a request came that got no answer. */
+enum http_client_stage {
+	HTTP_CLIENT_NAME,    /* the host's or the proxy's name is not known */
+	HTTP_CLIENT_CONNECT, /* nobody answers there */
+	HTTP_CLIENT_TLS,     /* the handshake failed, or the certificate is no good */
+	HTTP_CLIENT_ANSWER,
+};
+
 /* Texts are lent for the call of the function. */
 struct http_client_answer {
 	int status; /* 0: none */
+	/* For http_client_field() and http_client_peer(), during the call of the function. */
+	const struct http_client_call *call;
+	enum http_client_stage stage; /* where it failed */
 	struct str content_type;
 	struct str retry_after; /* the header's text */
 	struct str body;
@@ -89,6 +101,17 @@ struct http_client_call *http_client_start(struct http_client *client,
 void http_client_cancel(struct http_client_call *call);
 /* Whether a byte of the request may have left. */
 bool http_client_has_sent(const struct http_client_call *call);
+
+/* The value of the first header field of that name, empty without one. */
+struct str http_client_field(const struct http_client_answer *answer, const char *name);
+
+/* The other end of a connection. Texts are lent as the answer's, "" where unknown. */
+struct http_client_peer {
+	const char *address;   /* "192.0.2.1", of the proxy where there is one */
+	const char *not_after; /* of the server's certificate: "Dec  1 00:00:00 2026 GMT" */
+	const char *issuer;
+};
+void http_client_peer(struct http_client_peer *out, const struct http_client_answer *answer);
 
 #define HTTP_CLIENT_MAX_RETRY_AFTER_MS ((int64_t)5 * 60 * 1000)
 

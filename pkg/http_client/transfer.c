@@ -184,6 +184,7 @@ static void set_tls(CURL *easy, const struct endpoint *endpoint,
 	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(easy, CURLOPT_SSL_VERIFYPEER, endpoint->is_insecure ? 0L : 1L);
 	SET(easy, CURLOPT_SSL_VERIFYHOST, endpoint->is_insecure ? 0L : 2L);
+	SET(easy, CURLOPT_CERTINFO, endpoint->wants_certificate ? 1L : 0L);
 	set_blob(easy, CURLOPT_CAINFO_BLOB, identity->ca_pem);
 	set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, identity->ca_pem);
 	set_blob(easy, CURLOPT_SSLCERT_BLOB, identity->cert_pem);
@@ -271,12 +272,65 @@ static struct str field_of(CURL *easy, const char *name)
 	return str_of(header->value);
 }
 
+struct str http_client_field(const struct http_client_answer *answer, const char *name)
+{
+	return field_of(answer->call->easy, name);
+}
+
+/* NAME's value among "Name:value" lines; "" without. */
+static const char *certificate_line(const struct curl_slist *lines, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; lines; lines = lines->next)
+		if (strncmp(lines->data, name, n) == 0 && lines->data[n] == ':')
+			return lines->data + n + 1;
+	return "";
+}
+
+void http_client_peer(struct http_client_peer *out, const struct http_client_answer *answer)
+{
+	CURL *easy = answer->call->easy;
+	struct curl_certinfo *chain = NULL;
+	char *address = NULL;
+
+	*out = (struct http_client_peer){.address = "", .not_after = "", .issuer = ""};
+	set_option(curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address));
+	set_option(curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain));
+	out->address = address ? address : "";
+	if (!chain || chain->num_of_certs == 0)
+		return;
+	out->not_after = certificate_line(chain->certinfo[0], "Expire date");
+	out->issuer = certificate_line(chain->certinfo[0], "Issuer");
+}
+
+static enum http_client_stage stage_of(CURLcode result, CURL *easy)
+{
+	curl_off_t connected_us = 0;
+
+	switch (result) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return HTTP_CLIENT_NAME;
+	case CURLE_COULDNT_CONNECT:
+		return HTTP_CLIENT_CONNECT;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return HTTP_CLIENT_TLS;
+	default:
+		set_option(curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected_us));
+		return connected_us > 0 ? HTTP_CLIENT_ANSWER : HTTP_CLIENT_CONNECT;
+	}
+}
+
 void transfer_read_answer(struct http_client_call *call, CURLcode result,
 			  const struct endpoint *endpoint, struct http_client_answer *answer)
 {
 	const char *text = call->error[0] ? call->error : curl_easy_strerror(result);
 
 	*answer = (struct http_client_answer){.status = (int)status_of(call->easy)};
+	answer->call = call;
+	answer->stage = stage_of(result, call->easy);
 	answer->content_type = field_of(call->easy, "Content-Type");
 	answer->retry_after = field_of(call->easy, "Retry-After");
 	answer->body = buf_str(&call->body);

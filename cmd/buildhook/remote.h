@@ -1,0 +1,19 @@
+/* What a Git repository says of its refs, as `git ls-remote` asks: one request over HTTP. */
+#pragma once
+
+#include "base/err.h"
+
+#include "base/str.h"
+
+struct loop;
+
+#define REMOTE_COMMIT_CHARS 64
+
+/*
+ * The commit that REF ("refs/heads/main", "HEAD") is at into COMMIT (REMOTE_COMMIT_CHARS + 1
+ * bytes); of an annotated tag the commit. ERR_NOTFOUND: it has no such ref. ERR_UNAVAILABLE: it
+ * cannot be asked, being private, unreachable, or an address of another protocol.
+ */
+int remote_find(char *commit, struct loop *loop, const char *uri, const char *ref, struct err *err);
+/* Pure: of the bytes of an answer. */
+int remote_parse(char *commit, struct str answer, const char *ref, struct err *err);
