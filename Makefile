@@ -147,6 +147,11 @@ image: build ## the container image, with buildah: localhost/buildhook:latest
 	@hack/deps image
 	@hack/image
 
+.PHONY: builder-image
+builder-image: ## the image that build Pods run (git, buildah): localhost/buildhook-builder:latest
+	@hack/deps image
+	@hack/builder-image/image
+
 lint: build/release/libbuildhook.a ## layers, circles, headers alone, head comments, format, clang-tidy, -fanalyzer
 	@hack/deps test
 	@hack/lint

@@ -17,7 +17,7 @@ static void answer_ready(struct admin *admin, struct http_request *request)
 	CLEANUP(buf_release) struct buf body = BUF_INIT(4096);
 	struct app_check checks[APP_MAX_CHECKS];
 	bool receive_only = str_eq(request->query, STR("receive"));
-	size_t n = app_read_checks(admin->app, receive_only, checks);
+	size_t n = admin->read_checks(admin->arg, receive_only, checks);
 	bool is_ready = true;
 
 	for (size_t i = 0; i < n; i++) {

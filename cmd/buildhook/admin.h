@@ -5,7 +5,10 @@
 
 struct admin {
 	struct metrics *metrics;
-	struct app *app;
+	/* As app_read_checks(). */
+	size_t (*read_checks)(void *arg, bool receive_only,
+			      struct app_check checks[APP_MAX_CHECKS]);
+	void *arg;
 };
 
 /* ADMIN is borrowed. */

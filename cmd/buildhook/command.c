@@ -9,6 +9,7 @@
 /* In the order of help; a command is one line here and a file. */
 #define COMMANDS(X)                                                                                \
 	X(serve)                                                                                   \
+	X(build_controller)                                                                        \
 	X(url)                                                                                     \
 	X(status)                                                                                  \
 	X(history)                                                                                 \

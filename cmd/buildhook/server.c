@@ -93,6 +93,13 @@ static int make_app(struct server *s, struct err *err)
 	return app_new(&s->app, &options, err) == 0 ? 0 : EXIT_FAILED;
 }
 
+static size_t read_checks(void *arg, bool receive_only, struct app_check checks[APP_MAX_CHECKS])
+{
+	struct server *s = arg;
+
+	return app_read_checks(s->app, receive_only, checks);
+}
+
 static int listen_all(struct server *s, struct err *err)
 {
 	const struct serve_options *o = s->options;
@@ -106,7 +113,7 @@ static int listen_all(struct server *s, struct err *err)
 	http.limits.max_connections = (size_t)o->max_connections;
 	if (http_server_new(&s->receiver_http, s->loop, o->listen, &http, err) != 0)
 		return err_wrap(err, "--listen");
-	s->admin = (struct admin){s->metrics, s->app};
+	s->admin = (struct admin){s->metrics, read_checks, s};
 	http = (struct http_options){.limits = http_default_limits,
 				     .handler = admin_handler(&s->admin)};
 	http.limits.max_body_bytes = 0;

@@ -1,6 +1,11 @@
-import pytest
+import os
+import shutil
+import subprocess
 
-from harness import LONG, Buildhook, Cluster, Node, buildconfig, wait_for
+import pytest
+import yaml
+
+from harness import CONTAINER_STORE, LONG, PRODUCT_IMAGE, ROOT, Buildhook, Cluster, Node, buildconfig, wait_for
 
 
 def pytest_configure(config):
@@ -34,6 +39,35 @@ def started_node(tmp_path_factory):
     node = Node(tmp_path_factory.mktemp("node"))
     yield node
     node.down()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """buildhook's image."""
+    path = tmp_path_factory.mktemp("image") / "buildhook.tar"
+    subprocess.run([ROOT / "hack" / "image", f"{PRODUCT_IMAGE}:test"], check=True, env={**os.environ, "CONTAINER_STORE": str(CONTAINER_STORE)})
+    store = ["--storage-driver", "vfs", "--root", CONTAINER_STORE / "root", "--runroot", CONTAINER_STORE / "run"]
+    subprocess.run(["buildah", *store, "push", "-q", f"{PRODUCT_IMAGE}:test", f"oci-archive:{path}:{PRODUCT_IMAGE}:test"], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def deployed(started_node, archive, tmp_path_factory):
+    """The overlay of plain Kubernetes, with the image's name put in."""
+    node = started_node
+    manifests = tmp_path_factory.mktemp("deploy") / "manifests"
+    shutil.copytree(ROOT / "manifests", manifests)
+    file = manifests / "overlays" / "kubernetes" / "kustomization.yaml"
+    overlay = yaml.safe_load(file.read_text())
+    overlay["images"] = [{"name": "buildhook", "newName": PRODUCT_IMAGE, "newTag": "test"}]
+    file.write_text(yaml.safe_dump(overlay))
+    node.load(archive)
+    with node.network():
+        for i in range(2):
+            node.add_volume(f"journal-{i}")
+        node.kubectl("apply", "--server-side", "-k", file.parent)
+        node.kubectl("rollout", "status", "statefulset/buildhook", "-n", "buildhook", "--timeout=120s")
+    return node
 
 
 @pytest.fixture

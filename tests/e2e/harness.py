@@ -25,6 +25,9 @@ BUILDHOOK = pathlib.Path(os.environ.get("BUILDHOOK", ROOT / "build" / "buildhook
 RELEASED = ROOT / "build" / "buildhook"
 GROUP, VERSION = "build.openshift.io", "v1"
 SECRET_KEY = "WebHookSecretKey"
+# The image store of the tests, whatever this machine's own is.
+CONTAINER_STORE = ROOT / "build" / "containers"
+PRODUCT_IMAGE = "localhost/buildhook"
 LONG = float(os.environ.get("LONG", "0"))
 
 

@@ -32,6 +32,12 @@ RIGHTS = {
         ("build.openshift.io", "builds/source"): ["create"],
         ("build.openshift.io", "builds/jenkinspipeline"): ["create"],
     },
+    "buildhook-build-controller": {
+        ("build.openshift.io", "builds"): ["list", "watch", "patch", "delete"],
+        ("build.openshift.io", "buildconfigs"): ["list", "watch"],
+        ("", "pods"): [*READ_WATCH, "create", "delete"],
+        ("events.k8s.io", "events"): ["create"],
+    },
 }
 
 
@@ -139,7 +145,7 @@ def test_each_component_is_documented():
 
 
 @pytest.mark.parametrize("component, served", [
-    ("ingress", True), ("ephemeral", True), ("single-namespace", True),
+    ("ingress", True), ("ephemeral", True), ("single-namespace", True), ("build-controller", True),
     ("gateway", False), ("cert-manager", False), ("monitoring", False),
 ])
 def test_a_component_is_accepted_strictly(cluster, tmp_path, component, served):
@@ -163,6 +169,23 @@ def test_one_namespace_needs_no_right_outside_it(cluster, tmp_path):
         assert {k: sorted(v) for k, v in rights_of(found["Role", name]).items()} == {k: sorted(v) for k, v in RIGHTS[name].items()}
         assert found["RoleBinding", name]["roleRef"]["kind"] == "Role"
     assert "--namespace=$(POD_NAMESPACE)" in container_of(found)["args"]
+
+
+def test_the_build_controller_reads_no_secrets(cluster, tmp_path):
+    found = overlay(tmp_path, "kubernetes", ["build-controller"])
+    role = found["ClusterRole", "buildhook-build-controller"]
+    assert {k: sorted(v) for k, v in rights_of(role).items()} == {k: sorted(v) for k, v in RIGHTS["buildhook-build-controller"].items()}
+    (text,) = [s for s in re.findall(r"((?:^ {4}.*\n)+)", (ROOT / "docs" / "plain-kubernetes.md").read_text(), re.M) if "components:" in s]
+    body = yaml.safe_load(textwrap.dedent(text))
+    found = overlay(tmp_path / "patched", "kubernetes", ["build-controller"], patches=body["patches"])
+    (container,) = found["Deployment", "buildhook-build-controller"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["build-controller", "--builder-image=registry.example.com/tools/buildhook-builder:1.0",
+                                 "--output-registry=registry.example.com/apps"]
+    namespace = cluster.namespace("restricted")
+    cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    spec = {**found["Deployment", "buildhook-build-controller"]["spec"]["template"]["spec"], "serviceAccountName": "default"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": namespace}, "spec": spec}
+    cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
 
 
 def test_without_a_volume_the_journal_stays_below_the_limit(tmp_path):

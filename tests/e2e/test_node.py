@@ -6,47 +6,11 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 
-import pytest
-import yaml
 
 from harness import DEVCLUSTER, ROOT, Answer, Node, buildconfig, github_headers, github_payload, wait_for
-
-STORE = ROOT / "build" / "containers"  # as test_image.py
-IMAGE = "localhost/buildhook"
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory):
-    """buildhook's image."""
-    path = tmp_path_factory.mktemp("image") / "buildhook.tar"
-    subprocess.run([ROOT / "hack" / "image", f"{IMAGE}:test"], check=True, env={**os.environ, "CONTAINER_STORE": str(STORE)})
-    store = ["--storage-driver", "vfs", "--root", STORE / "root", "--runroot", STORE / "run"]
-    subprocess.run(["buildah", *store, "push", "-q", f"{IMAGE}:test", f"oci-archive:{path}:{IMAGE}:test"], check=True)
-    return path
-
-
-@pytest.fixture(scope="session")
-def deployed(started_node, archive, tmp_path_factory):
-    """The overlay of plain Kubernetes, with the image's name put in."""
-    node = started_node
-    manifests = tmp_path_factory.mktemp("deploy") / "manifests"
-    shutil.copytree(ROOT / "manifests", manifests)
-    file = manifests / "overlays" / "kubernetes" / "kustomization.yaml"
-    overlay = yaml.safe_load(file.read_text())
-    overlay["images"] = [{"name": "buildhook", "newName": IMAGE, "newTag": "test"}]
-    file.write_text(yaml.safe_dump(overlay))
-    node.load(archive)
-    with node.network():
-        for i in range(2):
-            node.add_volume(f"journal-{i}")
-        node.kubectl("apply", "--server-side", "-k", file.parent)
-        node.kubectl("rollout", "status", "statefulset/buildhook", "-n", "buildhook", "--timeout=120s")
-    return node
-
 
 class Service:
     """buildhook's Service, at its cluster IP."""

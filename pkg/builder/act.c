@@ -1,0 +1,438 @@
+/* Carries out what builder_plan() decided: one request, or the few that belong together. */
+#include "builder/internal.h"
+
+#include "base/log.h"
+#include "builder/status.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define MAX_BODY_BYTES  (2 * 1024 * 1024)
+#define PATH_BYTES      1024
+#define RETRY_BASE_MS   1000
+#define RETRY_MAX_MS    (5 * 60 * 1000)
+#define DEFAULT_ACCOUNT "default"
+
+struct work {
+	struct group *group;
+	struct kube_call *call;
+	char *key; /* of the Build */
+	char *namespace_, *name, *uid, *version;
+	char pod_name[BUILDER_NAME_BYTES];
+	struct build_write write; /* without its pod */
+	enum build_phase from;
+	bool is_dry_run;
+};
+
+static struct work *work_new(struct group *group, const struct build *build)
+{
+	struct work *work = mem_new(1, sizeof(*work));
+	CLEANUP(buf_release) struct buf key = BUF_INIT(PATH_BYTES);
+
+	buf_printf(&key, "%s/%s", build->namespace_, build->name);
+	work->group = group;
+	work->key = buf_take(&key);
+	work->namespace_ = mem_strdup(build->namespace_);
+	work->name = mem_strdup(build->name);
+	work->uid = mem_strdup(build->uid);
+	work->version = mem_strdup(build->version);
+	work->from = build->phase;
+	build_pod_name(work->pod_name, build->name);
+	group->work = work;
+	return work;
+}
+
+static void work_free(struct work *work)
+{
+	free(work->key);
+	free(work->namespace_);
+	free(work->name);
+	free(work->uid);
+	free(work->version);
+	free(work);
+}
+
+void builder_cancel(struct work *work)
+{
+	kube_cancel(work->call);
+	work_free(work);
+}
+
+static void finish(struct work *work, bool has_failed)
+{
+	struct group *group = work->group;
+
+	work_free(work);
+	builder_finish(group, has_failed);
+}
+
+static int64_t now_ms(const struct work *work)
+{
+	return clock_mono_ms(work->group->builder->opt.clock);
+}
+
+/* The Build as it is now; NULL when it has gone or was made again. */
+static const struct build *find_build(const struct work *work)
+{
+	const struct build *build = kube_store_find(work->group->builder->builds, work->key);
+
+	return build && strcmp(build->uid, work->uid) == 0 ? build : NULL;
+}
+
+static void log_failure(const struct work *work, const char *what, const struct err *err)
+{
+	log_msg(LOG_WARN, "builder", what, LOG_FIELD("namespace", work->namespace_),
+		LOG_FIELD("build", work->name), LOG_FIELD("error", err->msg));
+}
+
+static void send(struct work *work, enum kube_method method, const char *path, struct str body,
+		 const char *resource, kube_response_fn fn)
+{
+	work->call = kube_start(
+		work->group->builder->opt.client,
+		&(struct kube_request){
+			.method = method, .path = path, .body = body, .metric_resource = resource},
+		fn, work);
+}
+
+static void send_doc(struct work *work, enum kube_method method, const char *path, const cJSON *doc,
+		     const char *resource, kube_response_fn fn)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY_BYTES);
+
+	json_format(&body, doc);
+	assert(!body.overflow);
+	send(work, method, path, buf_str(&body), resource, fn);
+}
+
+static void pod_path(char *out, const struct work *work)
+{
+	(void)snprintf(out, PATH_BYTES, "/api/v1/namespaces/%s/pods/%s", work->namespace_,
+		       work->pod_name);
+}
+
+static void build_path(char *out, const struct work *work)
+{
+	(void)snprintf(out, PATH_BYTES, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s",
+		       work->namespace_, work->name);
+}
+
+/* Writing the status. */
+
+static const struct {
+	const char *reason, *note;
+} phase_events[BUILD_PHASES] = {
+	[BUILD_RUNNING] = {"BuildStarted", "is now running"},
+	[BUILD_COMPLETE] = {"BuildCompleted", "completed successfully"},
+	[BUILD_FAILED] = {"BuildFailed", "failed"},
+	[BUILD_ERROR] = {"BuildFailed", "failed"},
+	[BUILD_CANCELLED] = {"BuildCancelled", "has been cancelled"},
+};
+
+static void tell(const struct work *work, const struct build *build)
+{
+	enum build_phase phase = work->write.phase;
+	CLEANUP(buf_release) struct buf note = BUF_INIT(2048);
+
+	if (phase == BUILD_NEW) {
+		builder_event(work->group->builder, build, true, "FailedCreate",
+			      work->write.message);
+		return;
+	}
+	if (phase == work->from || !phase_events[phase].reason)
+		return;
+	log_msg(LOG_INFO, "builder", "phase", LOG_FIELD("namespace", work->namespace_),
+		LOG_FIELD("build", work->name), LOG_FIELD("phase", build_phase_names[phase]),
+		LOG_FIELD("reason", work->write.reason), LOG_FIELD("error", work->write.message));
+	buf_printf(&note, "Build %s/%s %s", work->namespace_, work->name, phase_events[phase].note);
+	if (*work->write.message)
+		buf_printf(&note, ": %s", work->write.message);
+	builder_event(work->group->builder, build, phase == BUILD_FAILED || phase == BUILD_ERROR,
+		      phase_events[phase].reason, note.data);
+}
+
+static void on_written(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+	struct builder *builder = work->group->builder;
+	int code = response->err.code;
+
+	work->call = NULL;
+	if (code == ERR_OK) {
+		kube_store_put_written(builder->builds, response->doc, now_ms(work));
+		if (find_build(work))
+			tell(work, find_build(work));
+	} else if (code != ERR_CONFLICT && code != ERR_NOTFOUND) {
+		log_failure(work, "status was not written", &response->err);
+	}
+	/* 409, 404: the Build has changed, and the watch is about to tell. */
+	finish(work, code != ERR_OK);
+}
+
+static void write_status(struct group *group, const struct builder_action *next)
+{
+	const struct build *build = next->target->build;
+	struct work *work = work_new(group, build);
+	CLEANUP(buf_release) struct buf output = BUF_INIT(4096);
+	CLEANUP(json_freep) cJSON *patch = NULL;
+	char path[PATH_BYTES];
+
+	work->write = next->write;
+	work->write.pod = NULL;
+	if (build->spec && *build->strategy)
+		(void)builder_output_image(&output, build, &group->builder->opt.pod);
+	patch = build_patch(build, &next->write, output.data ? output.data : "",
+			    clock_wall_ms(group->builder->opt.clock));
+	build_path(path, work);
+	send_doc(work, KUBE_MERGE_PATCH, path, patch, "builds", on_written);
+}
+
+/* Making the Pod. */
+
+static void post_pod(struct work *work);
+
+/* Shown as reason CannotCreateBuildPod of a Build that stays New, and tried again. */
+static void set_trouble(struct work *work, const char *text)
+{
+	struct entry *entry = builder_find_entry(work->group->builder, work->key);
+	CLEANUP(buf_release) struct buf message = BUF_INIT(4096);
+	int64_t delay_ms = RETRY_BASE_MS;
+
+	if (!entry)
+		return;
+	for (unsigned i = 0; i < entry->attempts && delay_ms < RETRY_MAX_MS; i++)
+		delay_ms *= 2;
+	entry->attempts++;
+	if (delay_ms > RETRY_MAX_MS)
+		delay_ms = RETRY_MAX_MS;
+	entry->retry_ms = now_ms(work) + delay_ms;
+	/* Cleaned as a status is (status.c), or each look would find the status to be another. */
+	buf_put_str(&message, STR("Failed creating build pod. "));
+	buf_put_clean(&message, str_of(text), 600);
+	entry_set_trouble(entry, "CannotCreateBuildPod", message.data);
+}
+
+static void on_version(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+	const char *version = json_str_at(response->doc, "gitVersion");
+	CLEANUP(buf_release) struct buf text = BUF_INIT(1024);
+
+	work->call = NULL;
+	buf_printf(
+		&text,
+		"The API server (%.40s) drops hostUsers: false, so the build would run without a "
+		"user namespace. Use a cluster with user namespaces for Pods (Kubernetes 1.33), or "
+		"start the build controller with --host-users, which lets root of a build be root "
+		"on the node.",
+		version ? version : "of unknown version");
+	set_trouble(work, text.data);
+	finish(work, false);
+}
+
+/* Another replica has made it, or an earlier request whose answer was lost; or it is somebody
+ * else's. */
+static void on_existing(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+
+	work->call = NULL;
+	if (response->err.code == ERR_OK)
+		kube_store_put_written(work->group->builder->pods, response->doc, now_ms(work));
+	finish(work, response->err.code != ERR_OK);
+}
+
+static bool is_account_missing(const struct work *work, const struct kube_response *response)
+{
+	const struct build *build = find_build(work);
+
+	return response->err.code == ERR_DENIED && !work->group->has_no_builder_account && build &&
+	       strcmp(builder_service_account(build), "builder") == 0 &&
+	       str_contains(str_of(response->err.msg), STR("serviceaccount \"builder\" not found"));
+}
+
+static void on_refused(struct work *work, const struct kube_response *response)
+{
+	char path[PATH_BYTES];
+
+	if (response->err.code == ERR_EXISTS) {
+		pod_path(path, work);
+		send(work, KUBE_GET, path, (struct str){0}, "pods", on_existing);
+		return;
+	}
+	if (is_account_missing(work, response)) {
+		/* OpenShift gives each namespace a ServiceAccount "builder"; elsewhere there need
+		 * be none. */
+		work->group->has_no_builder_account = true;
+		post_pod(work);
+		return;
+	}
+	log_failure(work, "Pod was not created", &response->err);
+	if (response->err.code == ERR_DENIED || response->err.code == ERR_INVALID) {
+		set_trouble(work, response->err.msg);
+		finish(work, false);
+		return;
+	}
+	finish(work, true);
+}
+
+static void on_pod(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+	struct builder *builder = work->group->builder;
+
+	work->call = NULL;
+	if (response->err.code != ERR_OK) {
+		on_refused(work, response);
+		return;
+	}
+	if (!work->is_dry_run) {
+		struct entry *entry = builder_find_entry(builder, work->key);
+
+		kube_store_put_written(builder->pods, response->doc, now_ms(work));
+		if (entry)
+			entry->attempts = 0;
+		log_msg(LOG_INFO, "builder", "Pod created",
+			LOG_FIELD("namespace", work->namespace_), LOG_FIELD("build", work->name),
+			LOG_FIELD("pod", work->pod_name));
+		finish(work, false);
+		return;
+	}
+	if (!json_bool_at(response->doc, "spec/hostUsers", true)) {
+		builder->user_namespaces = USER_NAMESPACES_KEPT;
+		post_pod(work);
+		return;
+	}
+	send(work, KUBE_GET, "/version", (struct str){0}, "version", on_version);
+}
+
+/* What a Pod has is known when it has been made, and runs; so the first one is made for show. */
+static void post_pod(struct work *work)
+{
+	struct builder *builder = work->group->builder;
+	const struct build *build = find_build(work);
+	CLEANUP(json_freep) cJSON *pod = NULL;
+	char path[PATH_BYTES];
+	bool is_default;
+
+	if (!build || strcmp(build->version, work->version) != 0) {
+		finish(work, false);
+		return;
+	}
+	is_default = work->group->has_no_builder_account &&
+		     strcmp(builder_service_account(build), "builder") == 0;
+	work->is_dry_run =
+		!builder->opt.pod.host_users && builder->user_namespaces == USER_NAMESPACES_UNKNOWN;
+	pod = builder_pod(build, &builder->opt.pod, is_default ? DEFAULT_ACCOUNT : NULL);
+	(void)snprintf(path, sizeof(path),
+		       "/api/v1/namespaces/%s/pods?fieldManager=buildhook-build-controller%s",
+		       work->namespace_, work->is_dry_run ? "&dryRun=All" : "");
+	send_doc(work, KUBE_POST, path, pod, "pods", on_pod);
+}
+
+/* Looking for it, and deleting. */
+
+static void on_looked(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+	struct builder *builder = work->group->builder;
+	struct entry *entry = builder_find_entry(builder, work->key);
+	int code = response->err.code;
+
+	work->call = NULL;
+	if (code == ERR_OK)
+		kube_store_put_written(builder->pods, response->doc, now_ms(work));
+	if (code == ERR_NOTFOUND && entry) {
+		free(entry->gone_version);
+		entry->gone_version = mem_strdup(work->version);
+	}
+	finish(work, code != ERR_OK && code != ERR_NOTFOUND);
+}
+
+/* Gone at once, or marked: it ends within its grace period. */
+static void on_pod_deleted(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+	struct builder *builder = work->group->builder;
+	const char *kind = json_str_at(response->doc, "kind");
+	int code = response->err.code;
+
+	work->call = NULL;
+	if (code == ERR_OK && kind && strcmp(kind, "Pod") == 0 &&
+	    json_at(response->doc, "metadata/deletionTimestamp")) {
+		kube_store_put_written(builder->pods, response->doc, now_ms(work));
+	} else if (code == ERR_OK || code == ERR_NOTFOUND) {
+		CLEANUP(buf_release) struct buf key = BUF_INIT(PATH_BYTES);
+
+		buf_printf(&key, "%s/%s", work->namespace_, work->pod_name);
+		kube_store_remove(builder->pods, key.data);
+	} else {
+		log_failure(work, "Pod was not deleted", &response->err);
+	}
+	finish(work, code != ERR_OK && code != ERR_NOTFOUND);
+}
+
+static void send_delete(struct work *work, const char *path, const char *uid, const char *resource,
+			kube_response_fn fn)
+{
+	CLEANUP(json_freep) cJSON *options = json_new_object();
+
+	json_put_str(options, "apiVersion", "v1");
+	json_put_str(options, "kind", "DeleteOptions");
+	json_put_str(options, "propagationPolicy", "Background");
+	json_put_str(json_put_object(options, "preconditions"), "uid", uid);
+	send_doc(work, KUBE_DELETE, path, options, resource, fn);
+}
+
+static void on_pruned(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+	struct entry *entry = builder_find_entry(work->group->builder, work->key);
+	int code = response->err.code;
+
+	work->call = NULL;
+	if (code == ERR_OK || code == ERR_NOTFOUND) {
+		if (entry && find_build(work))
+			entry->is_pruned = true; /* the watch tells of its end */
+		if (code == ERR_OK)
+			log_msg(LOG_INFO, "builder", "Build pruned",
+				LOG_FIELD("namespace", work->namespace_),
+				LOG_FIELD("build", work->name));
+	} else {
+		log_failure(work, "Build was not pruned", &response->err);
+	}
+	finish(work, code != ERR_OK && code != ERR_NOTFOUND);
+}
+
+void builder_act(struct group *group, const struct builder_action *next)
+{
+	struct work *work;
+	char path[PATH_BYTES];
+
+	if (next->kind == BUILDER_WRITE) {
+		write_status(group, next);
+		return;
+	}
+	work = work_new(group, next->target->build);
+	pod_path(path, work);
+	switch (next->kind) {
+	case BUILDER_CREATE_POD:
+		group->is_starting = true;
+		post_pod(work);
+		return;
+	case BUILDER_LOOK_FOR_POD:
+		send(work, KUBE_GET, path, (struct str){0}, "pods", on_looked);
+		return;
+	case BUILDER_DELETE_POD:
+		send_delete(work, path, next->target->pod->uid, "pods", on_pod_deleted);
+		return;
+	case BUILDER_PRUNE:
+		build_path(path, work);
+		send_delete(work, path, work->uid, "builds", on_pruned);
+		return;
+	case BUILDER_WRITE:
+	case BUILDER_NONE:
+		break;
+	}
+	abort();
+}

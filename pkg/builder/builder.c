@@ -1,0 +1,412 @@
+#include "builder/internal.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <utlist.h>
+
+/* Requests go over two connections; more keys at once would only wait there. */
+#define MAX_WORKING     64
+#define BACKOFF_BASE_MS 500
+#define BACKOFF_MAX_MS  (60 * 1000)
+#define KEY_BYTES       (2 * BUILDER_NAME_BYTES + 2)
+
+struct entry *builder_find_entry(struct builder *builder, const char *key)
+{
+	struct entry *entry = NULL;
+
+	HASH_FIND_STR(builder->entries, key, entry);
+	return entry;
+}
+
+void entry_set_trouble(struct entry *entry, const char *reason, const char *message)
+{
+	free(entry->trouble);
+	free(entry->trouble_message);
+	entry->trouble = mem_strdup(reason);
+	entry->trouble_message = mem_strdup(message);
+}
+
+static struct group *get_group(struct builder *builder, const char *key)
+{
+	struct group *group = NULL;
+
+	HASH_FIND_STR(builder->groups, key, group);
+	if (group)
+		return group;
+	group = mem_new(1, sizeof(*group));
+	group->builder = builder;
+	group->key = mem_strdup(key);
+	HASH_ADD_KEYPTR(hh, builder->groups, group->key, strlen(group->key), group);
+	return group;
+}
+
+static void free_group(struct builder *builder, struct group *group)
+{
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
+	HASH_DEL(builder->groups, group);
+	free(group->key);
+	free(group);
+}
+
+static void free_entry(struct builder *builder, struct entry *entry)
+{
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
+	HASH_DEL(builder->entries, entry);
+	DL_DELETE(entry->group->entries, entry);
+	free(entry->key);
+	free(entry->trouble);
+	free(entry->trouble_message);
+	free(entry->gone_version);
+	free(entry);
+}
+
+/* A BuildConfig's name has no space in it. */
+static void format_group_key(char *out, const struct build *build)
+{
+	(void)snprintf(out, KEY_BYTES, "%s/%s%s", build->namespace_, *build->config ? "" : " ",
+		       *build->config ? build->config : build->name);
+}
+
+static void add_entry(struct builder *builder, const char *key, const struct build *build)
+{
+	struct entry *entry = mem_new(1, sizeof(*entry));
+	char group_key[KEY_BYTES];
+
+	format_group_key(group_key, build);
+	entry->key = mem_strdup(key);
+	entry->group = get_group(builder, group_key);
+	DL_APPEND(entry->group->entries, entry);
+	HASH_ADD_KEYPTR(hh, builder->entries, entry->key, strlen(entry->key), entry);
+}
+
+/* A Build of the namespace has ended: others of it may start. */
+static void wake_waiting(struct builder *builder, const char *namespace_)
+{
+	struct group *group, *next;
+	size_t n = strlen(namespace_);
+
+	HASH_ITER (hh, builder->groups, group, next) {
+		if (group->waits_for_room && strncmp(group->key, namespace_, n) == 0 &&
+		    group->key[n] == '/')
+			queue_add(builder->queue, group->key);
+	}
+}
+
+static void on_build(void *arg, const char *key, const void *old, const void *new_)
+{
+	struct builder *builder = arg;
+	const struct build *before = old, *after = new_;
+	struct entry *entry = builder_find_entry(builder, key);
+	bool is_same = before && after && strcmp(before->uid, after->uid) == 0 &&
+		       strcmp(before->config, after->config) == 0;
+
+	if (entry && !is_same) {
+		queue_add(builder->queue, entry->group->key);
+		free_entry(builder, entry);
+		entry = NULL;
+	}
+	if (before && (!after || build_phase_is_end(after->phase)))
+		wake_waiting(builder, before->namespace_);
+	if (after && !entry) {
+		add_entry(builder, key, after);
+		entry = builder_find_entry(builder, key);
+	}
+	if (entry)
+		queue_add(builder->queue, entry->group->key);
+}
+
+static void on_pod(void *arg, const char *key, const void *old, const void *new_)
+{
+	struct builder *builder = arg;
+	const struct pod *pod = new_ ? new_ : old;
+	char build_key[KEY_BYTES];
+	struct entry *entry;
+
+	(void)key;
+	(void)snprintf(build_key, sizeof(build_key), "%s/%s", pod->namespace_, pod->build);
+	entry = builder_find_entry(builder, build_key);
+	if (entry)
+		queue_add(builder->queue, entry->group->key);
+	/* It counts as active until its Pod has finished. */
+	if (!new_)
+		wake_waiting(builder, pod->namespace_);
+}
+
+static void on_config(void *arg, const char *key, const void *old, const void *new_)
+{
+	struct builder *builder = arg;
+
+	(void)old;
+	(void)new_;
+	queue_add(builder->queue, key);
+}
+
+static void *parse_build(void *arg, const cJSON *doc)
+{
+	(void)arg;
+	return build_parse(doc);
+}
+
+static void *parse_pod(void *arg, const cJSON *doc)
+{
+	(void)arg;
+	return pod_parse(doc);
+}
+
+static void *parse_config(void *arg, const cJSON *doc)
+{
+	(void)arg;
+	return build_limits_parse(doc);
+}
+
+static void free_build(void *object)
+{
+	build_free(object);
+}
+
+static void free_pod(void *object)
+{
+	pod_free(object);
+}
+
+struct observation {
+	struct seen_config seen;
+	struct seen_build *builds;
+	struct builder_refusal *refusals;
+};
+
+static void release_observation(struct observation *o)
+{
+	free(o->builds);
+	free(o->refusals);
+}
+
+static int compare_builds(const void *a, const void *b)
+{
+	const struct build *x = ((const struct seen_build *)a)->build;
+	const struct build *y = ((const struct seen_build *)b)->build;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	if (x->created_ms != y->created_ms)
+		return x->created_ms < y->created_ms ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static const struct pod *find_pod(const struct builder *builder, const struct build *build)
+{
+	char name[BUILDER_NAME_BYTES], key[KEY_BYTES];
+
+	build_pod_name(name, build->name);
+	(void)snprintf(key, sizeof(key), "%s/%s", build->namespace_, name);
+	return kube_store_find(builder->pods, key);
+}
+
+struct room {
+	const struct builder *builder;
+	const char *namespace_;
+	uint64_t n;
+};
+
+static void count_active(void *arg, const char *key, const void *object)
+{
+	struct room *room = arg;
+	const struct build *build = object;
+	const struct pod *pod;
+
+	(void)key;
+	if (strcmp(build->namespace_, room->namespace_) != 0)
+		return;
+	pod = build_phase_is_end(build->phase) ? NULL : find_pod(room->builder, build);
+	room->n += build->phase == BUILD_PENDING || build->phase == BUILD_RUNNING || pod;
+}
+
+static bool is_full(const struct builder *builder, const char *namespace_)
+{
+	struct room room = {builder, namespace_, 0};
+	size_t n = strlen(namespace_);
+	struct group *group, *next;
+
+	if (builder->opt.max_builds == 0)
+		return false;
+	HASH_ITER (hh, builder->groups, group, next)
+		room.n += group->is_starting && strncmp(group->key, namespace_, n) == 0 &&
+			  group->key[n] == '/';
+	kube_store_each(builder->builds, count_active, &room);
+	return room.n >= builder->opt.max_builds;
+}
+
+static void observe_build(struct seen_build *out, struct builder_refusal *refusal,
+			  const struct entry *entry, const struct build *build, int64_t now_ms)
+{
+	const struct builder *builder = entry->group->builder;
+
+	out->build = build;
+	out->pod = find_pod(builder, build);
+	out->trouble = entry->trouble;
+	out->trouble_message = entry->trouble_message;
+	out->retry_ms = entry->retry_ms - now_ms;
+	out->is_pod_gone = entry->gone_version && strcmp(entry->gone_version, build->version) == 0;
+	if (build->phase == BUILD_NEW && !out->pod) {
+		builder_check(refusal, build, &builder->opt.pod);
+		out->refusal = refusal->reason;
+		out->refusal_message = refusal->message;
+	}
+}
+
+static void observe(struct observation *out, const struct group *group)
+{
+	struct builder *builder = group->builder;
+	int64_t now_ms = clock_mono_ms(builder->opt.clock);
+	const struct entry *entry;
+	size_t n = 0;
+
+	DL_COUNT(group->entries, entry, n);
+	out->builds = mem_new(n + 1, sizeof(*out->builds));
+	out->refusals = mem_new(n + 1, sizeof(*out->refusals));
+	n = 0;
+	DL_FOREACH (group->entries, entry) {
+		const struct build *build = kube_store_find(builder->builds, entry->key);
+
+		if (!build || entry->is_pruned)
+			continue;
+		observe_build(&out->builds[n], &out->refusals[n], entry, build, now_ms);
+		n++;
+	}
+	qsort(out->builds, n, sizeof(*out->builds), compare_builds);
+	out->seen.builds = out->builds;
+	out->seen.n = n;
+	out->seen.limits = kube_store_find(builder->configs, group->key);
+	out->seen.is_full = n > 0 && is_full(builder, out->builds[0].build->namespace_);
+	out->seen.keeps_pods = builder->opt.keeps_pods;
+}
+
+void builder_finish(struct group *group, bool has_failed)
+{
+	struct builder *builder = group->builder;
+
+	group->work = NULL;
+	group->is_starting = false;
+	builder->n_working--;
+	queue_done(builder->queue, group->key);
+	if (has_failed) {
+		queue_add_backoff(builder->queue, group->key);
+	} else {
+		queue_forget(builder->queue, group->key);
+		queue_add(builder->queue, group->key);
+	}
+}
+
+static void reconcile(struct builder *builder, const char *key)
+{
+	struct group *group = get_group(builder, key);
+	CLEANUP(release_observation) struct observation o = {0};
+	struct builder_action next;
+
+	observe(&o, group);
+	builder_plan(&o.seen, &next);
+	group->waits_for_room = next.waits_for_room;
+	if (next.kind != BUILDER_NONE) {
+		builder->n_working++;
+		builder_act(group, &next);
+		return;
+	}
+	queue_done(builder->queue, key);
+	if (next.wait_ms >= 0)
+		queue_add_after(builder->queue, key, next.wait_ms);
+	else if (!group->entries)
+		free_group(builder, group);
+}
+
+static void run(void *arg)
+{
+	struct builder *builder = arg;
+	const char *key;
+
+	if (!builder_is_synced(builder) || !kube_client_is_up(builder->opt.client))
+		return;
+	while (builder->n_working < MAX_WORKING && (key = queue_get(builder->queue)))
+		reconcile(builder, key);
+}
+
+void builder_resume(struct builder *builder)
+{
+	run(builder);
+}
+
+bool builder_is_synced(const struct builder *builder)
+{
+	return kube_store_is_synced(builder->builds) && kube_store_is_synced(builder->pods) &&
+	       kube_store_is_synced(builder->configs);
+}
+
+bool builder_is_idle(const struct builder *builder)
+{
+	return builder->n_working == 0 && builder->n_events == 0;
+}
+
+struct kube_store *builder_builds(struct builder *builder)
+{
+	return builder->builds;
+}
+
+struct kube_store *builder_pods(struct builder *builder)
+{
+	return builder->pods;
+}
+
+struct kube_store *builder_configs(struct builder *builder)
+{
+	return builder->configs;
+}
+
+struct builder *builder_new(const struct builder_options *options)
+{
+	struct builder *builder = mem_new(1, sizeof(*builder));
+	struct kube_store_type type = {.arg = builder, .n_scopes = options->n_scopes};
+
+	builder->opt = *options;
+	builder->queue =
+		queue_new(options->clock, &(struct queue_backoff){BACKOFF_BASE_MS, BACKOFF_MAX_MS},
+			  run, builder);
+	type.parse = parse_build;
+	type.free = free_build;
+	type.on_change = on_build;
+	builder->builds = kube_store_new(&type);
+	type.parse = parse_pod;
+	type.free = free_pod;
+	type.on_change = on_pod;
+	builder->pods = kube_store_new(&type);
+	type.parse = parse_config;
+	type.free = free;
+	type.on_change = on_config;
+	builder->configs = kube_store_new(&type);
+	builder_metrics_init(builder);
+	return builder;
+}
+
+void builder_free(struct builder *builder)
+{
+	struct entry *entry, *next_entry;
+	struct group *group, *next_group;
+
+	if (!builder)
+		return;
+	HASH_ITER (hh, builder->groups, group, next_group) {
+		if (group->work)
+			builder_cancel(group->work);
+	}
+	HASH_ITER (hh, builder->entries, entry, next_entry)
+		free_entry(builder, entry);
+	HASH_ITER (hh, builder->groups, group, next_group)
+		free_group(builder, group);
+	builder_events_free(builder);
+	builder_metrics_free(builder);
+	queue_free(builder->queue);
+	kube_store_free(builder->builds);
+	kube_store_free(builder->pods);
+	kube_store_free(builder->configs);
+	free(builder);
+}

@@ -1,0 +1,69 @@
+/* What the builder's files share. Not for other folders. */
+#pragma once
+
+#include "base/hash.h"
+#include "builder/builder.h"
+#include "builder/plan.h"
+#include "queue/queue.h"
+
+struct work;
+
+/* What is remembered of a Build. Lost at a restart without harm. */
+struct entry {
+	char *key; /* "namespace/name" */
+	struct group *group;
+	UT_hash_handle hh;
+	struct entry *prev, *next; /* of the group */
+	char *trouble, *trouble_message;
+	unsigned attempts;  /* to make its Pod, that failed */
+	int64_t retry_ms;   /* monotonic: not before */
+	char *gone_version; /* of the Build, when the API server said that it has no Pod; or NULL */
+	bool is_pruned;
+};
+
+/* A BuildConfig, or a Build of none. */
+struct group {
+	struct builder *builder;
+	char *key; /* "namespace/name", or "namespace/ build" */
+	UT_hash_handle hh;
+	struct entry *entries;
+	struct work *work; /* under way, or NULL */
+	bool is_starting;  /* work is to make a Pod */
+	bool waits_for_room;
+	bool has_no_builder_account; /* Pods take the ServiceAccount "default" */
+};
+
+enum user_namespaces { USER_NAMESPACES_UNKNOWN, USER_NAMESPACES_KEPT };
+
+struct event_call;
+
+struct builder {
+	struct builder_options opt;
+	struct kube_store *builds, *pods, *configs;
+	struct queue *queue;
+	struct group *groups;
+	struct entry *entries;
+	size_t n_working;
+	enum user_namespaces user_namespaces;
+	struct event_call *events;
+	size_t n_events;
+	struct build_series *series; /* metrics.c */
+};
+
+struct entry *builder_find_entry(struct builder *builder, const char *key);
+void entry_set_trouble(struct entry *entry, const char *reason, const char *message);
+
+/* act.c: one request, or a few; ends with builder_finish(). */
+void builder_act(struct group *group, const struct builder_action *next);
+void builder_cancel(struct work *work);
+/* GROUP's key can be worked on again, and is: at once, or after its back-off. */
+void builder_finish(struct group *group, bool has_failed);
+
+/* event.c */
+void builder_event(struct builder *builder, const struct build *build, bool is_warning,
+		   const char *reason, const char *note);
+void builder_events_free(struct builder *builder);
+
+/* metrics.c */
+void builder_metrics_init(struct builder *builder);
+void builder_metrics_free(struct builder *builder);
