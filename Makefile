@@ -39,6 +39,7 @@ SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
 TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
 	$(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
 	program.c replica.c transport.c)
+SIM_BUILDER_SRCS := $(sort $(wildcard tests/sim_builder/*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
 
@@ -78,6 +79,9 @@ $$(UNIT_SRCS:%.c=build/$(1)/%): build/$(1)/tests/unit/%: build/$(1)/tests/unit/%
 build/$(1)/tests/sim/sim: $$(SIM_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1))
 
+build/$(1)/tests/sim_builder/sim: $$(SIM_BUILDER_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
+	$$(Q)$$(call link,$(1))
+
 build/$(1)/tests/torture/%.o: BASE += -Itests
 build/$(1)/tests/torture/torture: $$(TORTURE_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS) $$($(1)_torture_LDFLAGS))
@@ -99,6 +103,10 @@ unit: $(UNIT_CHOSEN) ## unit tests under ASan and UBSan; make unit T=doc runs on
 .PHONY: sim
 sim: build/asan/tests/sim/sim ## simulated worlds under ASan and UBSan: make sim SEEDS=10000 FROM=1
 	@$< --seeds $(or $(SEEDS),200) --from $(or $(FROM),1)
+
+.PHONY: sim-builder
+sim-builder: build/asan/tests/sim_builder/sim ## simulated worlds of the build controller: make sim-builder SEEDS=1000 FROM=1
+	@$< --seeds $(or $(SEEDS),50) --from $(or $(FROM),1)
 
 # Replaces malloc, so not under ASan.
 .PHONY: torture

@@ -1,6 +1,7 @@
 /* Carries out what builder_plan() decided: one request, or the few that belong together. */
 #include "builder/internal.h"
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "builder/status.h"
 
@@ -9,9 +10,9 @@
 
 #define MAX_BODY_BYTES  (2 * 1024 * 1024)
 #define PATH_BYTES      1024
-#define RETRY_BASE_MS   1000
-#define RETRY_MAX_MS    (5 * 60 * 1000)
 #define DEFAULT_ACCOUNT "default"
+
+static const struct backoff_range retry = {1000, 5 * 60 * 1000};
 
 struct work {
 	struct group *group;
@@ -196,16 +197,11 @@ static void set_trouble(struct work *work, const char *text)
 {
 	struct entry *entry = builder_find_entry(work->group->builder, work->key);
 	CLEANUP(buf_release) struct buf message = BUF_INIT(4096);
-	int64_t delay_ms = RETRY_BASE_MS;
 
 	if (!entry)
 		return;
-	for (unsigned i = 0; i < entry->attempts && delay_ms < RETRY_MAX_MS; i++)
-		delay_ms *= 2;
-	entry->attempts++;
-	if (delay_ms > RETRY_MAX_MS)
-		delay_ms = RETRY_MAX_MS;
-	entry->retry_ms = now_ms(work) + delay_ms;
+	entry->retry_ms = now_ms(work) +
+			  backoff_ms(work->group->builder->opt.clock, &retry, ++entry->attempts);
 	/* Cleaned as a status is (status.c), or each look would find the status to be another. */
 	buf_put_str(&message, STR("Failed creating build pod. "));
 	buf_put_clean(&message, str_of(text), 600);
@@ -230,18 +226,6 @@ static void on_version(void *arg, const struct kube_response *response)
 	finish(work, false);
 }
 
-/* Another replica has made it, or an earlier request whose answer was lost; or it is somebody
- * else's. */
-static void on_existing(void *arg, const struct kube_response *response)
-{
-	struct work *work = arg;
-
-	work->call = NULL;
-	if (response->err.code == ERR_OK)
-		kube_store_put_written(work->group->builder->pods, response->doc, now_ms(work));
-	finish(work, response->err.code != ERR_OK);
-}
-
 static bool is_account_missing(const struct work *work, const struct kube_response *response)
 {
 	const struct build *build = find_build(work);
@@ -253,11 +237,14 @@ static bool is_account_missing(const struct work *work, const struct kube_respon
 
 static void on_refused(struct work *work, const struct kube_response *response)
 {
-	char path[PATH_BYTES];
+	struct entry *entry = builder_find_entry(work->group->builder, work->key);
 
 	if (response->err.code == ERR_EXISTS) {
-		pod_path(path, work);
-		send(work, KUBE_GET, path, (struct str){0}, "pods", on_existing);
+		/* Another replica's, or of an earlier request whose answer was lost; or somebody
+		 * else's. */
+		if (entry)
+			entry_expect_pod(entry, now_ms(work));
+		finish(work, false);
 		return;
 	}
 	if (is_account_missing(work, response)) {
@@ -289,9 +276,10 @@ static void on_pod(void *arg, const struct kube_response *response)
 	if (!work->is_dry_run) {
 		struct entry *entry = builder_find_entry(builder, work->key);
 
-		kube_store_put_written(builder->pods, response->doc, now_ms(work));
-		if (entry)
+		if (entry) {
 			entry->attempts = 0;
+			entry_expect_pod(entry, now_ms(work));
+		}
 		log_msg(LOG_INFO, "builder", "Pod created",
 			LOG_FIELD("namespace", work->namespace_), LOG_FIELD("build", work->name),
 			LOG_FIELD("pod", work->pod_name));
@@ -340,10 +328,10 @@ static void on_looked(void *arg, const struct kube_response *response)
 	int code = response->err.code;
 
 	work->call = NULL;
-	if (code == ERR_OK)
-		kube_store_put_written(builder->pods, response->doc, now_ms(work));
+	if (code == ERR_OK && entry)
+		entry_expect_pod(entry, now_ms(work));
 	if (code == ERR_NOTFOUND && entry) {
-		free(entry->gone_version);
+		mem_free(&entry->gone_version);
 		entry->gone_version = mem_strdup(work->version);
 	}
 	finish(work, code != ERR_OK && code != ERR_NOTFOUND);

@@ -1,16 +1,18 @@
 #include "builder/internal.h"
 
-#include "base/log.h"
+#include "base/backoff.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <utlist.h>
 
 /* Requests go over two connections; more keys at once would only wait there. */
-#define MAX_WORKING     64
-#define BACKOFF_BASE_MS 500
-#define BACKOFF_MAX_MS  (60 * 1000)
-#define KEY_BYTES       (2 * BUILDER_NAME_BYTES + 2)
+#define MAX_WORKING 64
+/* A watch that is later than this is asked after (BUILDER_CREATE_POD, BUILDER_LOOK_FOR_POD). */
+#define EXPECT_MS 5000
+#define KEY_BYTES (2 * BUILDER_NAME_BYTES + 2)
+
+static const struct backoff_range retry = {500, 60 * 1000};
 
 struct entry *builder_find_entry(struct builder *builder, const char *key)
 {
@@ -18,6 +20,12 @@ struct entry *builder_find_entry(struct builder *builder, const char *key)
 
 	HASH_FIND_STR(builder->entries, key, entry);
 	return entry;
+}
+
+void entry_expect_pod(struct entry *entry, int64_t now_ms)
+{
+	entry->expected_ms = now_ms + EXPECT_MS;
+	mem_free(&entry->gone_version);
 }
 
 void entry_set_trouble(struct entry *entry, const char *reason, const char *message)
@@ -127,8 +135,10 @@ static void on_pod(void *arg, const char *key, const void *old, const void *new_
 	(void)key;
 	(void)snprintf(build_key, sizeof(build_key), "%s/%s", pod->namespace_, pod->build);
 	entry = builder_find_entry(builder, build_key);
-	if (entry)
+	if (entry) {
+		entry->expected_ms = 0;
 		queue_add(builder->queue, entry->group->key);
+	}
 	/* It counts as active until its Pod has finished. */
 	if (!new_)
 		wake_waiting(builder, pod->namespace_);
@@ -248,6 +258,7 @@ static void observe_build(struct seen_build *out, struct builder_refusal *refusa
 	out->trouble = entry->trouble;
 	out->trouble_message = entry->trouble_message;
 	out->retry_ms = entry->retry_ms - now_ms;
+	out->expected_ms = entry->expected_ms - now_ms;
 	out->is_pod_gone = entry->gone_version && strcmp(entry->gone_version, build->version) == 0;
 	if (build->phase == BUILD_NEW && !out->pod) {
 		builder_check(refusal, build, &builder->opt.pod);
@@ -280,23 +291,30 @@ static void observe(struct observation *out, const struct group *group)
 	out->seen.n = n;
 	out->seen.limits = kube_store_find(builder->configs, group->key);
 	out->seen.is_full = n > 0 && is_full(builder, out->builds[0].build->namespace_);
+	out->seen.wall_ms = clock_wall_ms(builder->opt.clock);
 	out->seen.keeps_pods = builder->opt.keeps_pods;
 }
+
+static void run(void *arg);
 
 void builder_finish(struct group *group, bool has_failed)
 {
 	struct builder *builder = group->builder;
+	bool was_full = builder->n_working == MAX_WORKING;
 
 	group->work = NULL;
 	group->is_starting = false;
 	builder->n_working--;
 	queue_done(builder->queue, group->key);
 	if (has_failed) {
-		queue_add_backoff(builder->queue, group->key);
+		queue_add_after(builder->queue, group->key,
+				backoff_ms(builder->opt.clock, &retry, ++group->failures));
 	} else {
-		queue_forget(builder->queue, group->key);
+		group->failures = 0;
 		queue_add(builder->queue, group->key);
 	}
+	if (was_full)
+		run(builder);
 }
 
 static void reconcile(struct builder *builder, const char *key)
@@ -313,9 +331,9 @@ static void reconcile(struct builder *builder, const char *key)
 		builder_act(group, &next);
 		return;
 	}
-	queue_done(builder->queue, key);
+	queue_done(builder->queue, group->key);
 	if (next.wait_ms >= 0)
-		queue_add_after(builder->queue, key, next.wait_ms);
+		queue_add_after(builder->queue, group->key, next.wait_ms);
 	else if (!group->entries)
 		free_group(builder, group);
 }
@@ -368,9 +386,7 @@ struct builder *builder_new(const struct builder_options *options)
 	struct kube_store_type type = {.arg = builder, .n_scopes = options->n_scopes};
 
 	builder->opt = *options;
-	builder->queue =
-		queue_new(options->clock, &(struct queue_backoff){BACKOFF_BASE_MS, BACKOFF_MAX_MS},
-			  run, builder);
+	builder->queue = queue_new(options->clock, 0, run, builder);
 	type.parse = parse_build;
 	type.free = free_build;
 	type.on_change = on_build;

@@ -18,6 +18,7 @@ struct entry {
 	unsigned attempts;  /* to make its Pod, that failed */
 	int64_t retry_ms;   /* monotonic: not before */
 	char *gone_version; /* of the Build, when the API server said that it has no Pod; or NULL */
+	int64_t expected_ms; /* monotonic: until then the watch should have shown its Pod */
 	bool is_pruned;
 };
 
@@ -28,6 +29,7 @@ struct group {
 	UT_hash_handle hh;
 	struct entry *entries;
 	struct work *work; /* under way, or NULL */
+	unsigned failures; /* requests in a row */
 	bool is_starting;  /* work is to make a Pod */
 	bool waits_for_room;
 	bool has_no_builder_account; /* Pods take the ServiceAccount "default" */
@@ -51,6 +53,9 @@ struct builder {
 };
 
 struct entry *builder_find_entry(struct builder *builder, const char *key);
+/* The API server has the Pod. It enters the store by the watch alone: a Pod that is gone again
+ * meanwhile would stay there. */
+void entry_expect_pod(struct entry *entry, int64_t now_ms);
 void entry_set_trouble(struct entry *entry, const char *reason, const char *message);
 
 /* act.c: one request, or a few; ends with builder_finish(). */

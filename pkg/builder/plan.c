@@ -6,6 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Requests time out after 30 s, and what was sent may still be carried out for a while. */
+#define SETTLE_MS (60 * 1000)
+
 static bool is_unfinished(const struct pod *pod)
 {
 	return pod && pod->phase != POD_SUCCEEDED && pod->phase != POD_FAILED;
@@ -23,12 +26,19 @@ static bool is_ours(const struct seen_build *s)
 static bool is_active(const struct seen_build *s)
 {
 	return s->build->phase == BUILD_PENDING || s->build->phase == BUILD_RUNNING ||
-	       (is_ours(s) && is_unfinished(s->pod));
+	       (is_ours(s) && is_unfinished(s->pod)) || (!s->pod && s->expected_ms > 0);
 }
 
 static bool is_waiting(const struct seen_build *s)
 {
-	return s->build->phase == BUILD_NEW && !s->build->is_deleting && !s->pod;
+	return s->build->phase == BUILD_NEW && !s->build->is_deleting && !s->pod &&
+	       s->expected_ms <= 0;
+}
+
+static void wait_at_most(struct builder_action *next, int64_t wait_ms)
+{
+	if (next->wait_ms < 0 || wait_ms < next->wait_ms)
+		next->wait_ms = wait_ms;
 }
 
 static void write_phase(struct builder_action *next, const struct seen_build *s,
@@ -204,7 +214,7 @@ static bool plan_missing_pod(const struct seen_build *s, struct builder_action *
 		write_phase(next, s, BUILD_ERROR, "BuildPodDeleted",
 			    "The pod for this build was deleted before the build completed.");
 	} else if (s->retry_ms > 0) {
-		next->wait_ms = s->retry_ms;
+		wait_at_most(next, s->retry_ms);
 		return false;
 	} else { /* claimed (plan_start), and its Pod was never made */
 		next->kind = BUILDER_CREATE_POD;
@@ -221,6 +231,10 @@ static bool plan_build(const struct seen_config *seen, const struct seen_build *
 		return false;
 	if (build_phase_is_end(b->phase))
 		return plan_ended(seen, s, next);
+	if (!s->pod && s->expected_ms > 0) {
+		wait_at_most(next, s->expected_ms);
+		return false;
+	}
 	if (b->is_cancel_wanted)
 		return plan_cancel(s, next);
 	if (s->pod)
@@ -282,8 +296,7 @@ static void plan_start(const struct seen_config *seen, struct builder_action *ne
 			return;
 		}
 		if (s->retry_ms > 0) {
-			if (next->wait_ms < 0 || s->retry_ms < next->wait_ms)
-				next->wait_ms = s->retry_ms;
+			wait_at_most(next, s->retry_ms);
 			continue;
 		}
 		next->target = s;
@@ -296,8 +309,22 @@ static void plan_start(const struct seen_config *seen, struct builder_action *ne
 }
 
 /*
+ * How long until an ended Build may go: its Pod has finished, or none can come any more. Another
+ * replica may have been making one when the Build was cancelled, and the watch has not shown it
+ * yet.
+ */
+static int64_t prune_wait_ms(const struct seen_config *seen, const struct seen_build *s)
+{
+	int64_t since_ms = seen->wall_ms - s->build->ended_ms;
+
+	if (s->pod)
+		return is_unfinished(s->pod) ? SETTLE_MS : 0;
+	return since_ms < 0 || since_ms >= SETTLE_MS ? 0 : SETTLE_MS - since_ms;
+}
+
+/*
  * "history limits prune, oldest first": Complete against the one limit, Failed, Error and Cancelled
- * against the other. Nothing that has not ended is looked at.
+ * against the other.
  */
 static bool plan_prune(const struct seen_config *seen, struct builder_action *next)
 {
@@ -315,11 +342,15 @@ static bool plan_prune(const struct seen_config *seen, struct builder_action *ne
 			if (n++ == 0)
 				oldest = &seen->builds[i];
 		}
-		if (limit >= 0 && n > limit) {
-			next->kind = BUILDER_PRUNE;
-			next->target = oldest;
-			return true;
+		if (limit < 0 || n <= limit)
+			continue;
+		if (prune_wait_ms(seen, oldest) > 0) {
+			wait_at_most(next, prune_wait_ms(seen, oldest));
+			continue;
 		}
+		next->kind = BUILDER_PRUNE;
+		next->target = oldest;
+		return true;
 	}
 	return false;
 }

@@ -16,6 +16,9 @@ struct seen_build {
 	const char *trouble;
 	const char *trouble_message;
 	int64_t retry_ms; /* until it is tried again; not positive: now */
+	/* The API server has said that there is a Pod, and the watch has not shown it: until when
+	 * to wait for that; not positive: no such thing. */
+	int64_t expected_ms;
 	bool is_pod_gone; /* asked the API server itself, after the Build was last written */
 };
 
@@ -23,8 +26,9 @@ struct seen_config {
 	const struct seen_build *builds; /* by number, rising */
 	size_t n;
 	const struct build_limits *limits; /* NULL: no BuildConfig, nothing is pruned */
-	bool is_full;                      /* no further Build of this namespace may start */
-	bool keeps_pods;                   /* of ended Builds */
+	int64_t wall_ms;
+	bool is_full;    /* no further Build of this namespace may start */
+	bool keeps_pods; /* of ended Builds */
 };
 
 enum builder_action_kind {

@@ -404,6 +404,7 @@ static void the_oldest_ended_build_over_the_limit_is_pruned(void **state)
 	add(&w, 3, BUILD_COMPLETE);
 	add(&w, 4, BUILD_RUNNING);
 	give_pod(&w, &w.seen[3], POD_RUNNING);
+	w.config.wall_ms = 61000;
 	w.limits = (struct build_limits){.successful = -1, .failed = -1};
 	check_next(&w, BUILDER_NONE, NULL);
 	w.config.limits = &w.limits;
@@ -414,6 +415,38 @@ static void the_oldest_ended_build_over_the_limit_is_pruned(void **state)
 	check_next(&w, BUILDER_PRUNE, bad);
 	w.builds[1].is_deleting = true;
 	check_next(&w, BUILDER_NONE, NULL);
+}
+
+static void a_build_is_not_pruned_while_its_pod_may_run(void **state)
+{
+	struct world w = {0};
+	struct seen_build *s = add(&w, 1, BUILD_CANCELLED);
+
+	(void)state;
+	w.limits = (struct build_limits){.successful = 0, .failed = 0};
+	w.config.limits = &w.limits;
+	w.config.wall_ms = 1000 + 59000; /* another replica may have made a Pod */
+	check_next(&w, BUILDER_NONE, NULL);
+	assert_int_equal(planned(&w).wait_ms, 1000);
+	give_pod(&w, s, POD_RUNNING)->is_deleting = true;
+	w.config.wall_ms = 1000 + 600000;
+	check_next(&w, BUILDER_NONE, NULL);
+	w.pods[0].phase = POD_FAILED;
+	check_next(&w, BUILDER_PRUNE, s);
+}
+
+static void a_pod_that_the_watch_has_not_shown_is_waited_for(void **state)
+{
+	struct world w = {0};
+	struct seen_build *s = add(&w, 1, BUILD_NEW);
+
+	(void)state;
+	add(&w, 2, BUILD_NEW);
+	s->expected_ms = 3000;
+	check_next(&w, BUILDER_NONE, NULL);
+	assert_int_equal(planned(&w).wait_ms, 3000);
+	s->expected_ms = 0;
+	check_next(&w, BUILDER_CREATE_POD, s);
 }
 
 static void an_end_without_times_gets_them(void **state)
@@ -449,6 +482,8 @@ int main(void)
 		cmocka_unit_test(a_build_that_can_never_run_ends_as_error),
 		cmocka_unit_test(a_refused_pod_is_shown_once_and_tried_again),
 		cmocka_unit_test(the_oldest_ended_build_over_the_limit_is_pruned),
+		cmocka_unit_test(a_build_is_not_pruned_while_its_pod_may_run),
+		cmocka_unit_test(a_pod_that_the_watch_has_not_shown_is_waited_for),
 		cmocka_unit_test(an_end_without_times_gets_them),
 	};
 

@@ -1,0 +1,319 @@
+/* What happens around the controller, and what must hold. */
+#include "world.h"
+
+#include <utlist.h>
+
+#define NAMESPACE  "shop"
+#define CONFIGS    4
+#define MAX_BUILDS 24
+
+static const char *const policies[] = {"Serial", "SerialLatestOnly", "Parallel"};
+
+static cJSON *metadata_of(const struct object *o)
+{
+	return cJSON_GetObjectItemCaseSensitive(o->doc, "metadata");
+}
+
+static cJSON *status_of(const struct object *o)
+{
+	cJSON *status = cJSON_GetObjectItemCaseSensitive(o->doc, "status");
+
+	return status ? status : json_put_object(o->doc, "status");
+}
+
+static void set(cJSON *object, const char *key, cJSON *value)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+	json_put(object, key, value);
+}
+
+enum build_phase phase_of(const struct object *build)
+{
+	const char *phase = json_str_at(build->doc, "status/phase");
+
+	for (size_t i = 0; phase && i < BUILD_PHASES; i++)
+		if (strcmp(phase, build_phase_names[i]) == 0)
+			return (enum build_phase)i;
+	return BUILD_NEW;
+}
+
+struct object *pod_of(struct world *w, const struct object *build)
+{
+	char key[300];
+
+	(void)snprintf(key, sizeof(key), "%s-build", build->key);
+	return api_find(w, PODS, key);
+}
+
+struct object *build_of(struct world *w, const struct object *pod)
+{
+	char key[300];
+
+	(void)snprintf(key, sizeof(key), "%.*s", (int)(strlen(pod->key) - strlen("-build")),
+		       pod->key);
+	return api_find(w, BUILDS, key);
+}
+
+static bool is_pod(const struct object *pod, const char *phase)
+{
+	const char *is = json_str_at(pod->doc, "status/phase");
+
+	return strcmp(is ? is : "Pending", phase) == 0;
+}
+
+bool is_unfinished_pod(const struct object *pod)
+{
+	return !is_pod(pod, "Succeeded") && !is_pod(pod, "Failed");
+}
+
+static bool is_deleting(const struct object *o)
+{
+	return json_at(o->doc, "metadata/deletionTimestamp") != NULL;
+}
+
+static bool is_cancel_wanted(const struct object *build)
+{
+	return json_bool_at(build->doc, "status/cancelled", false);
+}
+
+static const char *config_of(const struct object *build)
+{
+	return json_str_at(build->doc, "status/config/name");
+}
+
+static const char *policy_of(const struct object *build)
+{
+	return cJSON_GetStringValue(json_member(json_at(build->doc, "metadata/labels"),
+						"openshift.io/build.start-policy"));
+}
+
+/* The kubelet. */
+
+static void set_container(struct object *pod, const char *list, const char *state, int exit_code)
+{
+	cJSON *container = json_new_object(), *array = json_new_array();
+	cJSON *at = json_put_object(json_put_object(container, "state"), state);
+
+	json_put_str(container, "name", "x");
+	if (strcmp(state, "terminated") == 0)
+		json_put_int(at, "exitCode", exit_code);
+	json_append(array, container);
+	set(status_of(pod), list, array);
+}
+
+static void step_pod(struct world *w, struct object *pod)
+{
+	struct object *build = build_of(w, pod);
+	bool is_good = world_chance(w, 70);
+
+	pod->step_ms = w->now_ms + 200 + (int64_t)world_below(w, 15000);
+	if (is_deleting(pod)) {
+		if (pod->is_users_deed && build)
+			build->n_begun = 0;
+		api_delete(w, pod);
+		return;
+	}
+	if (is_pod(pod, "Pending") && !json_at(pod->doc, "status/initContainerStatuses")) {
+		set_container(pod, "initContainerStatuses", "running", 0);
+		/* A request that comes late makes a Pod of a Build that has ended; it is deleted.
+		 */
+		if (build && !build_phase_is_end(phase_of(build)) && ++build->n_begun > 1)
+			world_fail(w, "%s: a second Pod of it runs", build->key);
+	} else if (is_pod(pod, "Pending")) {
+		set(status_of(pod), "phase", cJSON_CreateString("Running"));
+	} else {
+		set_container(pod, "containerStatuses", "terminated", is_good ? 0 : 1);
+		set(status_of(pod), "phase", cJSON_CreateString(is_good ? "Succeeded" : "Failed"));
+		if (build)
+			build->due = is_good ? BUILD_COMPLETE : BUILD_FAILED;
+	}
+	api_update(w, pod);
+}
+
+void cluster_step(struct world *w)
+{
+	struct object *o = NULL, *next = NULL;
+
+	DL_FOREACH_SAFE (w->objects, o, next)
+		if (o->kind == PODS && o->step_ms <= w->now_ms && is_unfinished_pod(o))
+			step_pod(w, o);
+}
+
+/* Users. */
+
+static void make_config(struct world *w, size_t i)
+{
+	cJSON *doc = json_new_object(), *metadata = json_put_object(doc, "metadata"), *spec;
+	char name[16], key[64];
+
+	(void)snprintf(name, sizeof(name), "bc%zu", i);
+	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", name);
+	json_put_str(metadata, "name", name);
+	json_put_str(metadata, "namespace", NAMESPACE);
+	spec = json_put_object(doc, "spec");
+	json_put_int(spec, "successfulBuildsHistoryLimit", 2);
+	json_put_int(spec, "failedBuildsHistoryLimit", 1);
+	api_create(w, BUILDCONFIGS, key, doc);
+}
+
+static void make_build(struct world *w)
+{
+	size_t i = (size_t)world_below(w, CONFIGS), number = ++w->n_builds;
+	cJSON *doc = json_new_object(), *metadata = json_put_object(doc, "metadata"), *spec,
+	      *status;
+	char config[16], name[32], key[64], text[24];
+
+	(void)snprintf(config, sizeof(config), "bc%zu", i);
+	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", config);
+	if (!api_find(w, BUILDCONFIGS, key))
+		make_config(w, i);
+	(void)snprintf(name, sizeof(name), "%s-%zu", config, number);
+	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", name);
+	(void)snprintf(text, sizeof(text), "%zu", number);
+	json_put_str(metadata, "name", name);
+	json_put_str(metadata, "namespace", NAMESPACE);
+	json_put_str(json_put_object(metadata, "annotations"), "openshift.io/build.number", text);
+	json_put_str(json_put_object(metadata, "labels"), "openshift.io/build.start-policy",
+		     policies[i % ARRAY_LEN(policies)]);
+	spec = json_put_object(doc, "spec");
+	json_put_object(json_put_object(spec, "strategy"), "dockerStrategy");
+	json_put_str(json_put_object(spec, "source"), "dockerfile", "FROM x");
+	status = json_put_object(doc, "status");
+	json_put_str(status, "phase", "New");
+	json_put_str(json_put_object(status, "config"), "name", config);
+	world_trace(w, "user: %s %s", name, policies[i % ARRAY_LEN(policies)]);
+	api_create(w, BUILDS, key, doc);
+}
+
+static struct object *pick(struct world *w, enum kind kind)
+{
+	struct object *o = NULL, *found = NULL;
+	size_t n = 0;
+
+	DL_FOREACH (w->objects, o)
+		if (o->kind == kind && world_below(w, ++n) == 0)
+			found = o;
+	return found;
+}
+
+void cluster_act(struct world *w)
+{
+	struct object *build = pick(w, BUILDS), *pod = pick(w, PODS);
+
+	if (world_chance(w, 50) && w->n_builds < MAX_BUILDS) {
+		make_build(w);
+	} else if (build && world_chance(w, 30) && !build_phase_is_end(phase_of(build))) {
+		world_trace(w, "user: cancels %s", build->key);
+		set(status_of(build), "cancelled", cJSON_CreateBool(true));
+		api_update(w, build);
+	} else if (pod && world_chance(w, 20) && is_unfinished_pod(pod) && !is_deleting(pod)) {
+		world_trace(w, "user: deletes %s", pod->key);
+		pod->is_users_deed = true;
+		set(metadata_of(pod), "deletionTimestamp",
+		    cJSON_CreateString("2026-01-01T00:00:00Z"));
+		api_update(w, pod);
+	}
+}
+
+/* What must hold. */
+
+static bool is_live(const struct object *build)
+{
+	return !build_phase_is_end(phase_of(build)) && !is_cancel_wanted(build);
+}
+
+void check_pod_created(struct world *w, const struct object *pod)
+{
+	const struct object *build = build_of(w, pod), *o = NULL;
+
+	if (pod->kind != PODS || !build)
+		return;
+	if (build->was_superseded)
+		world_fail(w, "%s: a Pod was made for it, and it was superseded", build->key);
+	/* A request that comes late makes a Pod of a Build that has ended; it is deleted. */
+	if (!is_live(build) || strcmp(policy_of(build), "Parallel") == 0)
+		return;
+	DL_FOREACH (w->objects, o) {
+		const struct object *other = o->kind == PODS && o != pod ? build_of(w, o) : NULL;
+
+		if (other && is_live(other) && is_unfinished_pod(o) && !is_deleting(o) &&
+		    strcmp(config_of(other), config_of(build)) == 0)
+			world_fail(w, "%s runs beside %s", build->key, other->key);
+	}
+}
+
+static int rank(enum build_phase phase)
+{
+	return build_phase_is_end(phase) ? BUILD_COMPLETE : (int)phase;
+}
+
+void check_build_patched(struct world *w, struct object *build, enum build_phase before)
+{
+	enum build_phase after = phase_of(build);
+	const char *message = json_str_at(build->doc, "status/message");
+
+	if (build->kind != BUILDS)
+		return;
+	if (rank(after) < rank(before) || (build_phase_is_end(before) && after != before))
+		world_fail(w, "%s goes from %s to %s", build->key, build_phase_names[before],
+			   build_phase_names[after]);
+	if (build_phase_is_end(after) && after != before)
+		build->n_ends++;
+	if (after == BUILD_CANCELLED && before == BUILD_NEW && message &&
+	    strstr(message, "superseded"))
+		build->was_superseded = true;
+	if (build->was_superseded && strcmp(policy_of(build), "SerialLatestOnly") != 0)
+		world_fail(w, "%s: superseded with policy %s", build->key, policy_of(build));
+}
+
+void check_build_deleted(struct world *w, const struct object *build)
+{
+	const struct object *pod = pod_of(w, build);
+
+	if (!build_phase_is_end(phase_of(build)) || (pod && is_unfinished_pod(pod)))
+		world_fail(w, "%s was pruned and runs", build->key);
+}
+
+static void check_build_end(struct world *w, const struct object *build)
+{
+	enum build_phase phase = phase_of(build);
+	const struct object *pod = pod_of(w, build);
+
+	if (!build_phase_is_end(phase) || build->n_ends != 1)
+		world_fail(w, "%s is %s after %d ends", build->key, build_phase_names[phase],
+			   build->n_ends);
+	if (pod && is_unfinished_pod(pod))
+		world_fail(w, "%s has ended, and its Pod runs", build->key);
+	if (build->due != BUILD_NEW && phase != build->due && !is_cancel_wanted(build) &&
+	    !(pod && pod->is_users_deed))
+		world_fail(w, "%s is %s, and its Pod says %s", build->key, build_phase_names[phase],
+			   build_phase_names[build->due]);
+	if (!json_str_at(build->doc, "status/completionTimestamp"))
+		world_fail(w, "%s has no time of its end", build->key);
+	if (phase == BUILD_CANCELLED && !is_cancel_wanted(build) && !build->was_superseded)
+		world_fail(w, "%s was cancelled by nobody", build->key);
+}
+
+void cluster_check_end(struct world *w)
+{
+	const struct object *config = NULL, *o = NULL;
+
+	DL_FOREACH (w->objects, o)
+		if (o->kind == BUILDS)
+			check_build_end(w, o);
+	DL_FOREACH (w->objects, config) {
+		size_t good = 0, bad = 0;
+
+		if (config->kind != BUILDCONFIGS)
+			continue;
+		DL_FOREACH (w->objects, o) {
+			if (o->kind != BUILDS ||
+			    strcmp(config_of(o), strchr(config->key, '/') + 1) != 0)
+				continue;
+			good += phase_of(o) == BUILD_COMPLETE;
+			bad += phase_of(o) != BUILD_COMPLETE;
+		}
+		if (good > 2 || bad > 1)
+			world_fail(w, "%s keeps %zu and %zu builds", config->key, good, bad);
+	}
+}
