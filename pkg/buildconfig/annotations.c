@@ -28,6 +28,8 @@ static const struct option {
 	 MAX_REQUEST_BYTES},
 	{BUILDCONFIG_ANNOTATION_PREFIX "rotate", offsetof(struct buildconfig, rotate),
 	 MAX_REQUEST_BYTES},
+	{BUILDCONFIG_ANNOTATION_PREFIX "redeliver", offsetof(struct buildconfig, redeliver),
+	 MAX_REQUEST_BYTES},
 };
 
 static void read_option(struct draft *draft, const struct option *option, const char *value)
@@ -62,8 +64,8 @@ static bool find_status(const char *values[BUILDCONFIG_STATUS_KEYS], const char 
 {
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
 		if (strcmp(buildconfig_status_keys[i], key) == 0) {
-			/* Something longer is not of ours, and different from all that is. */
-			values[i] = strlen(value) <= STATUS_URL_BYTES ? value : "";
+			/* A longer one is not of ours, and differs from all that are. */
+			values[i] = strlen(value) <= STATUS_RECENT_BYTES ? value : "";
 			return true;
 		}
 	return false;

@@ -10,9 +10,12 @@
 
 #define BUILDCONFIG_ANNOTATION_PREFIX "buildhook.io/"
 #define BUILDCONFIG_MAX_SECRETS       8
-/* The annotations that are ours to write: BUILDCONFIG_FACTS for each hook, then the hint. */
-#define BUILDCONFIG_FACTS       5
-#define BUILDCONFIG_STATUS_KEYS (HOOK_TYPES * BUILDCONFIG_FACTS + 1)
+/* The annotations that are ours to write: BUILDCONFIG_FACTS for each hook, then those of the whole.
+ */
+#define BUILDCONFIG_FACTS       6
+#define BUILDCONFIG_KEY_RECENT  (HOOK_TYPES * BUILDCONFIG_FACTS)
+#define BUILDCONFIG_KEY_HINT    (BUILDCONFIG_KEY_RECENT + 1)
+#define BUILDCONFIG_STATUS_KEYS (BUILDCONFIG_KEY_HINT + 1)
 /* Of a name in Kubernetes. */
 #define BUILDCONFIG_MAX_NAME 253
 
@@ -24,6 +27,7 @@ enum buildconfig_secret_kind {
 
 struct buildconfig_secret {
 	enum buildconfig_secret_kind kind;
+	unsigned trigger; /* index in spec.triggers of the first that has it */
 	const char *text;
 };
 
@@ -53,7 +57,7 @@ struct buildconfig {
 	unsigned char n_status;
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
-	const char *refs, *paths, *repository, *rotate; /* our annotations */
+	const char *refs, *paths, *repository, *rotate, *redeliver; /* our annotations */
 	const char *problem; /* what is wrong with the whole, "" when nothing */
 	struct buildconfig_hook hooks[HOOK_TYPES];
 	/*
@@ -73,10 +77,11 @@ enum buildconfig_fact {
 	BUILDCONFIG_FACT_URL,
 	BUILDCONFIG_FACT_SECRET,
 	BUILDCONFIG_FACT_LAST,
+	BUILDCONFIG_FACT_BUILT,
 	BUILDCONFIG_FACT_REFUSED,
 };
-/* "buildhook.io/github-state" at [TYPE * BUILDCONFIG_FACTS + FACT], ..., "buildhook.io/hint" last.
- */
+/* "buildhook.io/github-state" at [TYPE * BUILDCONFIG_FACTS + FACT], ..., "buildhook.io/hint" at
+ * [BUILDCONFIG_KEY_HINT]. */
 extern const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS];
 /* The hook that needs this Secret, by name; false if none does. */
 bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret);

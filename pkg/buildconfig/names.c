@@ -13,10 +13,12 @@
 	BUILDCONFIG_ANNOTATION_PREFIX type "-state", BUILDCONFIG_ANNOTATION_PREFIX type "-url",    \
 		BUILDCONFIG_ANNOTATION_PREFIX type "-secret",                                      \
 		BUILDCONFIG_ANNOTATION_PREFIX type "-last",                                        \
+		BUILDCONFIG_ANNOTATION_PREFIX type "-built",                                       \
 		BUILDCONFIG_ANNOTATION_PREFIX type "-refused",
 
 const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS] = {
-	HOOK_TYPE_LIST(FACT_KEYS) BUILDCONFIG_ANNOTATION_PREFIX "hint",
+	HOOK_TYPE_LIST(FACT_KEYS) BUILDCONFIG_ANNOTATION_PREFIX "recent",
+	BUILDCONFIG_ANNOTATION_PREFIX "hint",
 };
 
 void buildconfig_child_name(char out[BUILDCONFIG_MAX_NAME + 1], const char *name,

@@ -4,25 +4,19 @@
 #include "base/clock.h"
 #include "base/fnv.h"
 #include "base/mem.h"
+#include "buildconfig/hint.h"
 #include "buildconfig/status_text.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A line on the object that is more than this ahead of our clock is not believed. */
 #define MAX_AHEAD_MS INT64_C(300000)
 #define SECOND_MS    1000
-/* How long after it deliveries leave the caller's hint alone. */
-#define HINT_GRACE_MS INT64_C(600000)
-
 static const char *key_of(size_t type, enum buildconfig_fact fact)
 {
 	return buildconfig_status_keys[type * BUILDCONFIG_FACTS + fact];
-}
-
-static const char *hint_key(void)
-{
-	return buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS - 1];
 }
 
 /* An empty one is left out. */
@@ -68,35 +62,50 @@ static bool is_ours_newer(int64_t ours_ms, bool is_dirty, int64_t held_ms)
 	return ours > held_ms || (ours == held_ms && ours > 0 && is_dirty);
 }
 
-static void add_line(struct status *out, const char *key, const struct held_line *held,
-		     const struct status_hook *hook, int64_t ours_ms, const struct buf *ours)
+/* The newer of what the object holds and ours. */
+static void pick_line(struct buf *out, const struct held_line *held, bool is_dirty, int64_t ours_ms,
+		      const char *ours)
 {
-	char time[CLOCK_TEXT_BYTES];
 	CLEANUP(buf_release) struct buf line = BUF_INIT(STATUS_URL_BYTES);
-	if (!is_ours_newer(ours_ms, hook->is_dirty, held->ms)) {
-		add(out, key, str_of(held->text), STATUS_VALUE_BYTES);
+	char time[CLOCK_TEXT_BYTES];
+	if (!is_ours_newer(ours_ms, is_dirty, held->ms)) {
+		buf_put_clean(out, str_of(held->text), STATUS_VALUE_BYTES);
 		return;
 	}
 	clock_format_rfc3339(time, ours_ms, false);
-	buf_printf(&line, "%s ", time);
-	buf_put_str(&line, buf_str(ours));
-	add_text(out, key, &line);
+	buf_printf(&line, "%s %s", time, ours ? ours : "");
+	buf_put_clean(out, buf_str(&line), STATUS_VALUE_BYTES);
+}
+
+/* The held line of a delivery that started a build may be that of the newest delivery. */
+static struct held_line read_held_built(const struct buildconfig *bc, size_t type, int64_t now_ms)
+{
+	struct held_line built = read_held(bc, key_of(type, BUILDCONFIG_FACT_BUILT), now_ms);
+	struct held_line last = read_held(bc, key_of(type, BUILDCONFIG_FACT_LAST), now_ms);
+	return last.ms >= built.ms && status_is_build_line(bc, last.text) ? last : built;
 }
 
 static void add_deliveries(struct status *out, const struct buildconfig *bc,
 			   const struct status_input *input, size_t type)
 {
 	const struct status_hook *hook = &input->hooks[type];
-	const char *last_key = key_of(type, BUILDCONFIG_FACT_LAST);
-	const char *refused_key = key_of(type, BUILDCONFIG_FACT_REFUSED);
-	struct held_line last = read_held(bc, last_key, input->now_ms);
-	struct held_line refused = read_held(bc, refused_key, input->now_ms);
+	struct held_line last = read_held(bc, key_of(type, BUILDCONFIG_FACT_LAST), input->now_ms);
+	struct held_line built = read_held_built(bc, type, input->now_ms);
+	struct held_line refused =
+		read_held(bc, key_of(type, BUILDCONFIG_FACT_REFUSED), input->now_ms);
+	CLEANUP(buf_release) struct buf last_text = BUF_INIT(STATUS_URL_BYTES);
 	CLEANUP(buf_release) struct buf text = BUF_INIT(STATUS_URL_BYTES);
-	buf_put_str(&text, str_of(hook->last));
-	add_line(out, last_key, &last, hook, hook->last_ms, &text);
+	CLEANUP(buf_release) struct buf why = BUF_INIT(STATUS_URL_BYTES);
+
+	pick_line(&last_text, &last, hook->is_dirty, hook->last_ms, hook->last);
+	add_text(out, key_of(type, BUILDCONFIG_FACT_LAST), &last_text);
+	pick_line(&text, &built, hook->is_dirty, hook->built_ms, hook->built);
+	if (!str_eq(buf_str(&text), buf_str(&last_text)))
+		add_text(out, key_of(type, BUILDCONFIG_FACT_BUILT), &text);
 	buf_clear(&text);
-	status_put_refused(&text, hook);
-	add_line(out, refused_key, &refused, hook, hook->refused_ms, &text);
+	status_put_refused(&why, hook);
+	pick_line(&text, &refused, hook->is_dirty, hook->refused_ms, why.data);
+	add_text(out, key_of(type, BUILDCONFIG_FACT_REFUSED), &text);
 }
 
 static void add_hook(struct status *out, const struct buildconfig *bc,
@@ -119,14 +128,11 @@ static void add_hook(struct status *out, const struct buildconfig *bc,
 }
 
 /* The newest deliveries, of this replica and on the object. */
-struct newest {
-	int64_t held_ms, ours_ms;
-	bool is_dirty;
-};
-
-static struct newest find_newest(const struct buildconfig *bc, const struct status_input *input)
+static struct status_newest find_newest(const struct buildconfig *bc,
+					const struct status_input *input)
 {
-	struct newest newest = {0};
+	struct status_newest newest = {0};
+	bool is_dirty = false;
 	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		const struct status_hook *hook = &input->hooks[i];
 		struct held_line held =
@@ -134,44 +140,105 @@ static struct newest find_newest(const struct buildconfig *bc, const struct stat
 		if (!bc->hooks[i].exists)
 			continue;
 		newest.held_ms = held.ms > newest.held_ms ? held.ms : newest.held_ms;
+		newest.has_built = newest.has_built || hook->built_ms > 0 ||
+				   read_held_built(bc, i, input->now_ms).ms > 0;
 		if (hook->last_ms > newest.ours_ms) {
 			newest.ours_ms = hook->last_ms;
-			newest.is_dirty = hook->is_dirty;
+			newest.hook = hook;
+			newest.type = i;
+			is_dirty = hook->is_dirty;
 		}
 	}
+	newest.is_ours = is_ours_newer(newest.ours_ms, is_dirty, newest.held_ms);
 	return newest;
 }
 
-/* Who moves to another address may have both called for a while. */
-static bool is_hint_recent(const struct status_input *input, const struct newest *newest)
-{
-	int64_t since_ms = input->hint_ms + HINT_GRACE_MS;
-	return newest->held_ms <= since_ms && newest->ours_ms <= since_ms;
-}
-
-/*
- * What is wrong with the object is known to every replica. What deliveries told is known to one:
- * others keep it, unless it is a complaint about the object that is no longer true.
- */
 static void add_hint(struct status *out, const struct buildconfig *bc,
 		     const struct status_input *input)
 {
-	struct str held = str_of(buildconfig_status(bc, hint_key()));
-	struct newest newest = find_newest(bc, input);
+	const char *key = buildconfig_status_keys[BUILDCONFIG_KEY_HINT];
+	const struct status_newest newest = find_newest(bc, input);
 	CLEANUP(buf_release) struct buf text = BUF_INIT(STATUS_URL_BYTES);
-	if (status_is_outdated(held, bc))
-		held = STR("");
-	if (!status_put_fix(&text, bc, input)) {
-		/* Where no other replica has seen a delivery later than all of ours it is ours to
-		 * say. */
-		if (is_ours_newer(newest.ours_ms, newest.is_dirty, newest.held_ms))
-			status_put_hint(&text, bc, input);
-		else
-			buf_put_str(&text, held);
-		if (text.len == 0 && is_hint_recent(input, &newest))
-			buf_put_str(&text, str_of(input->hint));
+	hint_put(&text, bc, input, &newest, str_of(buildconfig_status(bc, key)));
+	add_text(out, key, &text);
+}
+
+struct recent {
+	struct recent_line {
+		int64_t ms; /* whole seconds */
+		char text[STATUS_VALUE_BYTES + 1];
+	} lines[STATUS_RECENT_LINES];
+	size_t n;
+};
+
+/* Newest first; within a second by their text, so that all replicas have the same order. */
+static bool is_before(const struct recent_line *a, const struct recent_line *b)
+{
+	return a->ms != b->ms ? a->ms > b->ms : strcmp(a->text, b->text) < 0;
+}
+
+static struct str outcome_key(const char *line)
+{
+	struct str text = str_of(line);
+	size_t time_bytes = str_find_char(text, ' ') + 1;
+	if (time_bytes > text.n)
+		return text;
+	text = str_range(text.p + time_bytes, text.n - time_bytes);
+	return str_range(text.p, activity_key_bytes(text));
+}
+
+static void put_recent_line(struct recent *recent, int64_t ms, struct str text)
+{
+	CLEANUP(buf_release) struct buf clean = BUF_INIT(STATUS_URL_BYTES);
+	struct recent_line line = {.ms = whole_seconds(ms)};
+	size_t at = 0;
+	buf_put_clean(&clean, text, STATUS_VALUE_BYTES);
+	(void)snprintf(line.text, sizeof(line.text), "%s", clean.data ? clean.data : "");
+	for (size_t i = 0; i < recent->n; i++) {
+		if (!str_eq(outcome_key(recent->lines[i].text), outcome_key(line.text)))
+			continue;
+		if (is_before(&recent->lines[i], &line))
+			return;
+		recent->n--;
+		memmove(&recent->lines[i], &recent->lines[i + 1], (recent->n - i) * sizeof(line));
+		break;
 	}
-	add_text(out, hint_key(), &text);
+	while (at < recent->n && is_before(&recent->lines[at], &line))
+		at++;
+	if (at == STATUS_RECENT_LINES)
+		return;
+	if (recent->n == STATUS_RECENT_LINES)
+		recent->n--;
+	memmove(&recent->lines[at + 1], &recent->lines[at], (recent->n - at) * sizeof(line));
+	recent->lines[at] = line;
+	recent->n++;
+}
+
+/* What the object holds, of whichever replica, and ours are one list. */
+static void add_recent(struct status *out, const struct buildconfig *bc,
+		       const struct status_input *input)
+{
+	const char *key = buildconfig_status_keys[BUILDCONFIG_KEY_RECENT];
+	struct str rest = str_of(buildconfig_status(bc, key)), part;
+	CLEANUP(buf_release) struct buf value = BUF_INIT(STATUS_RECENT_BYTES);
+	struct recent recent = {0};
+	while (str_next_part(&rest, '\n', &part)) {
+		int64_t ms = 0;
+		if (clock_parse_rfc3339(str_range(part.p, str_find_char(part, ' ')), &ms) &&
+		    ms <= input->now_ms + MAX_AHEAD_MS)
+			put_recent_line(&recent, ms, part);
+	}
+	for (size_t i = 0; i < input->n_unbuilt; i++) {
+		CLEANUP(buf_release) struct buf line = BUF_INIT(STATUS_URL_BYTES);
+		char time[CLOCK_TEXT_BYTES];
+		clock_format_rfc3339(time, input->unbuilt[i].ms, false);
+		buf_printf(&line, "%s %s", time, input->unbuilt[i].text);
+		put_recent_line(&recent, input->unbuilt[i].ms, buf_str(&line));
+	}
+	for (size_t i = 0; i < recent.n; i++)
+		buf_printf(&value, "%s%s", i ? "\n" : "", recent.lines[i].text);
+	if (value.len > 0)
+		out->items[out->n++] = (struct status_annotation){key, buf_take(&value)};
 }
 
 void status_make(struct status *out, const struct buildconfig *bc, const struct status_input *input)
@@ -186,6 +253,8 @@ void status_make(struct status *out, const struct buildconfig *bc, const struct 
 			add_hook(out, bc, input, i);
 	}
 	/* One without webhooks is no business of ours, unless it meant to have some. */
+	if (has_hook)
+		add_recent(out, bc, input);
 	if (has_hook || *bc->problem)
 		add_hint(out, bc, input);
 }
@@ -213,19 +282,21 @@ static const char *held_value(const struct buildconfig *bc, const char *key)
 	return NULL;
 }
 
-enum status_change status_compare(const struct status *status, const struct buildconfig *bc)
+unsigned status_compare(const struct status *status, const struct buildconfig *bc)
 {
-	enum status_change change = STATUS_SAME;
+	unsigned change = STATUS_SAME;
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++) {
 		const char *key = buildconfig_status_keys[i];
 		const char *wanted = value_of(status, key), *held = held_value(bc, key);
-		bool is_refused = i % BUILDCONFIG_FACTS == BUILDCONFIG_FACT_REFUSED &&
-				  i + 1 < BUILDCONFIG_STATUS_KEYS;
 		if (wanted == held || (wanted && held && strcmp(wanted, held) == 0))
 			continue;
-		if (!is_refused)
-			return STATUS_CHANGED;
-		change = STATUS_REFUSED;
+		if (i == BUILDCONFIG_KEY_RECENT)
+			change |= STATUS_RECENT;
+		else if (i < BUILDCONFIG_KEY_RECENT &&
+			 i % BUILDCONFIG_FACTS == BUILDCONFIG_FACT_REFUSED)
+			change |= STATUS_REFUSED;
+		else
+			change |= STATUS_CHANGED;
 	}
 	return change;
 }

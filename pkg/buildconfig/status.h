@@ -12,6 +12,7 @@
 #pragma once
 
 #include "buildconfig/verdict.h"
+#include "delivery/activity.h"
 
 /*
  * Of a value, all of it: texts from outside are cleaned, and cut at a character boundary. Addresses
@@ -19,6 +20,9 @@
  */
 #define STATUS_VALUE_BYTES 200
 #define STATUS_URL_BYTES   1024
+/* Of buildhook.io/recent: lines of STATUS_VALUE_BYTES, with a line break between two. */
+#define STATUS_RECENT_LINES 10
+#define STATUS_RECENT_BYTES 2048
 
 enum status_secret_state {
 	STATUS_SECRET_UNKNOWN, /* not asked for yet */
@@ -26,6 +30,7 @@ enum status_secret_state {
 	STATUS_SECRET_MISSING,  /* there is none of that name */
 	STATUS_SECRET_DENIED,   /* we may not read it */
 	STATUS_SECRET_UNUSABLE, /* it has no value that counts */
+	STATUS_SECRET_FORMER,   /* it was made for a deleted BuildConfig of this name */
 };
 
 /* One of a hook's secrets as it was found. Inline ones are usable and not looked at. */
@@ -34,6 +39,9 @@ struct status_secret {
 	/* What is wrong in words, where the caller knows more than the state says ("create Secret
 	 * x: 403 forbidden"); NULL or "" else. */
 	const char *problem;
+	bool is_ours;              /* made by us: the only ones that are rotated */
+	int64_t previous_until_ms; /* wall clock: the value before a rotation is accepted; 0: no */
+	int64_t remade_ms;         /* wall clock: made again in place of one that was deleted; 0 */
 };
 
 /* One TYPE. Texts may be NULL. Zeroed: nothing has been seen since start. */
@@ -43,12 +51,17 @@ struct status_hook {
 	bool is_dirty;    /* what follows has not been written to the object yet */
 	int64_t last_ms;  /* wall clock of the newest delivery; 0 without */
 	const char *last; /* its line, of status_format_last() */
-	uint64_t refused; /* requests since start */
+	int64_t built_ms; /* the newest that started a build; 0 without */
+	const char *built;
+	bool used_previous; /* the newest delivery was signed with the value before a rotation */
+	uint64_t refused;   /* requests since start */
 	int64_t refused_ms;
 	const char *refused_why;
-	uint64_t ref_mismatches;  /* since the last build */
-	const char *mismatch_ref; /* short name of the newest */
-	const char *hint;         /* of the newest delivery: verdict.hint */
+	/* The newest deliveries were ignored for this reason and this full ref or event. */
+	enum outcome ignored_reason;
+	uint64_t ignored_row; /* how many; 0 after a build */
+	const char *ignored_what;
+	const char *hint; /* of the newest delivery: verdict.hint */
 };
 
 struct status_input {
@@ -56,13 +69,24 @@ struct status_input {
 				   NULL or "": the path alone */
 	bool provision;         /* secrets that are missing are made by us */
 	int64_t now_ms; /* wall clock: lines on the object from the future are not believed */
+	/* Why the oldest change cannot start now; NULL or "": none waits. With is_start_refused the
+	 * API server has refused it, and what is to be done stands in the text, cause first. */
+	const char *waiting;
+	bool is_start_refused;
 	/*
-	 * Of the whole, where no delivery has one of its own; NULL or "" else. And the wall clock
-	 * of what it stems from: it goes when a delivery came well after that.
+	 * For hints; NULL, "" or 0 where there is nothing to say. OpenShift's own webhook URL
+	 * started a build: the words, and the wall clock of it.
 	 */
-	const char *hint;
-	int64_t hint_ms;
+	const char *origin;
+	int64_t origin_ms;
+	const char *unrun_build;    /* a Build of ours that nothing runs */
+	bool builds_run;            /* a Build was seen to run */
+	bool is_redelivery_unknown; /* nobody has the delivery that bc->redeliver asks for */
+	const char *over_bounds;    /* which bound of waiting changes is exceeded, in words */
+	int64_t kept_ms; /* ended deliveries are kept for less than the window: so long */
 	struct status_hook hooks[HOOK_TYPES];
+	const struct unbuilt_line *unbuilt;
+	size_t n_unbuilt;
 };
 
 struct status_annotation {
@@ -84,14 +108,13 @@ void status_make(struct status *out, const struct buildconfig *bc,
 /* For CLEANUP. */
 void status_release(struct status *status);
 
-enum status_change {
-	STATUS_SAME,
-	STATUS_REFUSED, /* only lines about refused requests differ */
-	STATUS_CHANGED,
-};
+/* What an apply would change on the object that BC was made from: flags of status_compare(). */
+#define STATUS_SAME    0U
+#define STATUS_REFUSED 1U /* lines about refused requests */
+#define STATUS_RECENT  2U /* the list of what built nothing, which has those as well */
+#define STATUS_CHANGED 4U /* the others */
 
-/* What an apply would change on the object that BC was made from. */
-enum status_change status_compare(const struct status *status, const struct buildconfig *bc);
+unsigned status_compare(const struct status *status, const struct buildconfig *bc);
 /*
  * Of what an apply would do. It cannot take away a key that somebody else wrote too (an exported
  * file that was applied again): where the object still differs after an apply, and this is what it

@@ -1,8 +1,11 @@
-/* The words of the status annotations. */
+/*
+ * The words of the status annotations, one function for each value: a hook's state, URL and
+ * Secrets, and the line of a delivery. Hints are in hint.c.
+ */
 #include "buildconfig/status_text.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "buildconfig/refs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +15,7 @@
 #define MAX_WHO_BYTES  40
 #define COMMIT_BYTES   7
 
-static void put_name(struct buf *out, struct str name)
+void status_put_name(struct buf *out, struct str name)
 {
 	buf_put_char(out, '"');
 	buf_put_clean(out, name, MAX_PART_BYTES);
@@ -31,7 +34,7 @@ static void put_secret_problem(struct buf *out, const char *name, const struct s
 			       bool provision)
 {
 	buf_put_str(out, STR("Secret "));
-	put_name(out, str_of(name));
+	status_put_name(out, str_of(name));
 	if (seen->problem && *seen->problem) {
 		buf_put_str(out, STR(": "));
 		buf_put_clean(out, str_of(seen->problem), STATUS_VALUE_BYTES);
@@ -39,6 +42,9 @@ static void put_secret_problem(struct buf *out, const char *name, const struct s
 		buf_put_str(out, provision ? STR(" does not exist, buildhook is about to make it")
 					   : STR(" does not exist: create it with key "
 						 "WebHookSecretKey"));
+	} else if (seen->state == STATUS_SECRET_FORMER) {
+		buf_put_str(out, STR(" belongs to a deleted BuildConfig of this name: wait until "
+				     "the garbage collector has removed it, or delete it"));
 	} else if (seen->state == STATUS_SECRET_DENIED) {
 		buf_put_str(out, STR(" may not be read: grant buildhook's ServiceAccount get on "
 				     "Secrets in this namespace"));
@@ -48,12 +54,18 @@ static void put_secret_problem(struct buf *out, const char *name, const struct s
 	}
 }
 
-/* The first secret that does not work, or n_secrets. */
+static bool has_problem(const struct status_secret *secret)
+{
+	return secret->problem && *secret->problem;
+}
+
+/* The first secret that does not work or cannot be written, or n_secrets. */
 static size_t find_bad(const struct buildconfig_hook *hook, const struct status_hook *seen)
 {
 	size_t i = 0;
-	while (i < hook->n_secrets && (state_of(hook, seen, i) == STATUS_SECRET_USABLE ||
-				       state_of(hook, seen, i) == STATUS_SECRET_UNKNOWN))
+	while (i < hook->n_secrets && !has_problem(&seen->secrets[i]) &&
+	       (state_of(hook, seen, i) == STATUS_SECRET_USABLE ||
+		state_of(hook, seen, i) == STATUS_SECRET_UNKNOWN))
 		i++;
 	return i;
 }
@@ -67,20 +79,42 @@ static bool has_secret(const struct buildconfig_hook *hook, const struct status_
 	return false;
 }
 
+static void put_ready(struct buf *out, const struct buildconfig_hook *hook,
+		      const struct status_hook *seen, const struct status_input *input)
+{
+	int64_t until_ms = 0;
+	char until[CLOCK_TEXT_BYTES];
+	for (size_t i = 0; i < hook->n_secrets; i++)
+		if (seen->secrets[i].previous_until_ms > until_ms)
+			until_ms = seen->secrets[i].previous_until_ms;
+	buf_put_str(out, STR("Ready"));
+	if (until_ms > input->now_ms) {
+		clock_format_rfc3339(until, until_ms, false);
+		buf_printf(out, ", the old secret is accepted until %s", until);
+	}
+	if (input->waiting && *input->waiting) {
+		buf_put_str(out, STR(", a build waits: "));
+		buf_put_clean(out, str_of(input->waiting), STATUS_VALUE_BYTES);
+	}
+}
+
 bool status_put_state(struct buf *out, const struct buildconfig *bc,
 		      const struct status_input *input, size_t type)
 {
 	const struct buildconfig_hook *hook = &bc->hooks[type];
 	const struct status_hook *seen = &input->hooks[type];
 	size_t bad = find_bad(hook, seen);
-	if (has_secret(hook, seen, STATUS_SECRET_USABLE)) {
-		buf_put_str(out, STR("Ready"));
+	bool is_usable = has_secret(hook, seen, STATUS_SECRET_USABLE);
+	if (is_usable && !input->is_start_refused) {
+		put_ready(out, hook, seen, input);
 		return true;
 	}
-	if (has_secret(hook, seen, STATUS_SECRET_UNKNOWN))
+	if (!is_usable && has_secret(hook, seen, STATUS_SECRET_UNKNOWN))
 		return false;
 	buf_put_str(out, STR("NotReady: "));
-	if (bad < hook->n_secrets)
+	if (is_usable)
+		buf_put_clean(out, str_of(input->waiting), STATUS_VALUE_BYTES);
+	else if (bad < hook->n_secrets)
 		put_secret_problem(out, hook->secrets[bad].text, &seen->secrets[bad],
 				   input->provision);
 	else
@@ -116,7 +150,7 @@ void status_put_refused(struct buf *out, const struct status_hook *hook)
 	buf_put_clean(out, str_of(hook->refused_why), STATUS_VALUE_BYTES);
 }
 
-static bool put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
+bool status_put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
 			 const struct status_hook *seen, bool provision)
 {
 	size_t bad = find_bad(hook, seen);
@@ -132,70 +166,20 @@ static bool put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
 	return out->len > 0;
 }
 
-bool status_put_fix(struct buf *out, const struct buildconfig *bc, const struct status_input *input)
+bool status_is_build_line(const struct buildconfig *bc, const char *line)
 {
-	if (*bc->problem) {
-		buf_printf(out, STATUS_FIX "%s", bc->problem);
-		return true;
-	}
-	for (size_t i = 0; i < HOOK_TYPES; i++)
-		if (put_hook_fix(out, &bc->hooks[i], &input->hooks[i], input->provision))
-			return true;
-	return false;
-}
-
-/* Ends the hint about mismatches: it changes with the rule that it tells of. */
-static void put_wanted(struct buf *out, const struct buildconfig *bc)
-{
-	struct str refs = str_trim(str_of(bc->refs));
-	struct str ref = str_trim(str_of(bc->git_ref));
-	buf_put_str(out, STR(" ignored: this BuildConfig builds "));
-	if (refs.n == 0 && ref.n == 0)
-		buf_put_str(out, STR("the default branch"));
-	else
-		put_name(out, refs.n > 0 ? refs : str_without_prefix(ref, STR("refs/heads/")));
-	buf_put_str(out, refs.n > 0 ? STR(". Set annotation buildhook.io/refs.")
-				    : STR(". Set spec.source.git.ref."));
-}
-
-bool status_is_outdated(struct str hint, const struct buildconfig *bc)
-{
-	CLEANUP(buf_release) struct buf end = BUF_INIT(STATUS_URL_BYTES);
-	put_wanted(&end, bc);
-	return str_starts(hint, STR(STATUS_FIX)) ||
-	       (str_contains(hint, STR(" ignored: this BuildConfig builds ")) &&
-		!str_ends(hint, buf_str(&end)));
-}
-
-/* Where the rule was mended since, there is nothing to tell. */
-static void put_mismatch(struct buf *out, const struct buildconfig *bc,
-			 const struct status_hook *hook)
-{
-	struct refs refs = refs_wanted(bc, STR(""), NULL);
-	bool is_set = *bc->refs || *bc->git_ref;
-	bool is_one = hook->ref_mismatches == 1;
-	if (is_set && refs_match(&refs, str_of(hook->mismatch_ref)))
-		return;
-	buf_printf(out, "%" PRIu64 " %s to ", hook->ref_mismatches, is_one ? "push" : "pushes");
-	put_name(out, str_of(hook->mismatch_ref));
-	buf_put_str(out, is_one ? STR(" was") : STR(" were"));
-	put_wanted(out, bc);
-}
-
-void status_put_hint(struct buf *out, const struct buildconfig *bc,
-		     const struct status_input *input)
-{
-	const struct status_hook *newest = NULL;
-	for (size_t i = 0; i < HOOK_TYPES; i++) {
-		const struct status_hook *hook = &input->hooks[i];
-		bool tells = hook->ref_mismatches > 0 || (hook->hint && *hook->hint);
-		if (bc->hooks[i].exists && tells && (!newest || hook->last_ms > newest->last_ms))
-			newest = hook;
-	}
-	if (newest && newest->ref_mismatches > 0)
-		put_mismatch(out, bc, newest);
-	else if (newest)
-		buf_put_clean(out, str_of(newest->hint), STATUS_VALUE_BYTES);
+	static const char arrow[] = " -> ";
+	const char *build = NULL;
+	size_t digits = 0;
+	for (const char *at = line; (at = strstr(at, arrow)); at += strlen(arrow))
+		build = at + strlen(arrow);
+	/* The name of a Build begins with that of its BuildConfig, or with a part of it. */
+	if (!build || strncmp(build, bc->name, strnlen(bc->name, MAX_PART_BYTES)) != 0 ||
+	    strpbrk(build, " ,:"))
+		return false;
+	while (digits < strlen(build) && strchr("0123456789", build[strlen(build) - 1 - digits]))
+		digits++;
+	return digits > 0 && digits < strlen(build) && build[strlen(build) - 1 - digits] == '-';
 }
 
 static void put_ref(struct buf *out, struct str ref)

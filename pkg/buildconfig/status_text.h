@@ -1,11 +1,11 @@
 /*
- * The words of the status annotations, one function for each value. For status.c.
+ * The words of the status annotations, one function for each value. For status.c and hint.c.
  */
 #pragma once
 
 #include "buildconfig/status.h"
 
-/* How hints about the object itself begin, as opposed to what deliveries told. */
+/* How hints about the object itself begin, as opposed to those that deliveries give rise to. */
 #define STATUS_FIX "fix: "
 
 /* False, with nothing written, where a Secret that may be the good one has not been asked for. */
@@ -17,12 +17,10 @@ void status_put_url(struct buf *out, const struct buildconfig *bc, const char *p
 void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook);
 /* Without its time. */
 void status_put_refused(struct buf *out, const struct status_hook *hook);
-/* What is wrong with the object although its hooks may work; false, with nothing written, when
- * nothing is. */
-bool status_put_fix(struct buf *out, const struct buildconfig *bc,
-		    const struct status_input *input);
-/* HINT, as the object holds it, complains of something that is not so any more. */
-bool status_is_outdated(struct str hint, const struct buildconfig *bc);
-/* What deliveries since start told. */
-void status_put_hint(struct buf *out, const struct buildconfig *bc,
-		     const struct status_input *input);
+/* Which secret does not work although another does; false, with nothing written, if none. */
+bool status_put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
+			 const struct status_hook *seen, bool provision);
+/* NAME, clean, cut and in quotes. */
+void status_put_name(struct buf *out, struct str name);
+/* LINE ends in the name of a Build of BC: that delivery started it. */
+bool status_is_build_line(const struct buildconfig *bc, const char *line);

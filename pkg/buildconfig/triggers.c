@@ -27,6 +27,7 @@ static bool find_type(const char *name, enum hook_type *out)
 struct trigger {
 	struct draft *draft;
 	enum hook_type type;
+	unsigned index;
 	const char *path;  /* "spec.triggers[3].github" */
 	bool names_secret; /* rightly or wrongly: then none is made for it */
 };
@@ -56,7 +57,8 @@ static void add_secret(struct trigger *trigger, enum buildconfig_secret_kind kin
 			return;
 	draft->n_secrets_seen[trigger->type]++;
 	if (hook->n_secrets < BUILDCONFIG_MAX_SECRETS)
-		secrets[hook->n_secrets++] = (struct buildconfig_secret){kind, text};
+		secrets[hook->n_secrets++] =
+			(struct buildconfig_secret){kind, trigger->index, text};
 }
 
 static bool is_absent(const cJSON *item)
@@ -164,7 +166,8 @@ static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
 	}
 	char path[48];
 	(void)snprintf(path, sizeof(path), "spec.triggers[%zu].%s", index, member_name);
-	struct trigger trigger = {.draft = draft, .type = type, .path = path};
+	struct trigger trigger = {
+		.draft = draft, .type = type, .index = (unsigned)index, .path = path};
 	read_hook(&trigger, member);
 }
 

@@ -6,9 +6,9 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* A Secret fetched this recently is not fetched again (kube/secrets.h), so it must not be asked
- * for. */
-#define JUST_FETCHED_MS 1000
+/* Each Secret in use is looked at once in this time; all together at most 10 a second. */
+#define LOOK_INTERVAL_MS INT64_C(300000)
+#define LOOK_GAP_MS      100
 
 static struct object *find_object(struct controller *c, const char *key)
 {
@@ -18,22 +18,43 @@ static struct object *find_object(struct controller *c, const char *key)
 	return object;
 }
 
-static void on_resync(void *arg)
+static int64_t look_interval_ms(const struct controller *c)
+{
+	return c->opt.resync_ms < LOOK_INTERVAL_MS ? c->opt.resync_ms : LOOK_INTERVAL_MS;
+}
+
+/* Takes the next free times for as many GETs as the BuildConfig has Secrets. */
+static int64_t reserve_look(struct controller *c, const struct object *object, int64_t now_ms)
+{
+	const struct buildconfig *bc = object_buildconfig(object);
+	int64_t at_ms = c->look_free_ms > now_ms ? c->look_free_ms : now_ms;
+
+	c->look_free_ms = at_ms;
+	for (size_t type = 0; bc && type < HOOK_TYPES; type++)
+		for (size_t i = 0; i < bc->hooks[type].n_secrets; i++)
+			if (bc->hooks[type].secrets[i].kind != BUILDCONFIG_SECRET_INLINE)
+				c->look_free_ms += LOOK_GAP_MS;
+	return at_ms;
+}
+
+/* A Secret that was deleted is noticed although nothing is delivered. */
+static void on_look(void *arg)
 {
 	struct object *object = arg;
 	struct controller *c = object->controller;
 	int64_t now_ms = clock_mono_ms(c->opt.clock);
-	int64_t wait_ms = flood_wait_ms(&c->resync_flood, &c->resync_limit, now_ms);
+	int64_t at_ms = object->has_look_time ? now_ms : reserve_look(c, object, now_ms);
 
-	if (wait_ms > 0) {
-		timer_start(c->opt.clock, &object->resync, wait_ms, on_resync, object);
+	object->has_look_time = at_ms > now_ms;
+	if (object->has_look_time) {
+		timer_start(c->opt.clock, &object->look, at_ms - now_ms, on_look, object);
 		return;
 	}
-	flood_take(&c->resync_flood, &c->resync_limit, now_ms);
 	object->secrets.recheck_ms = now_ms - JUST_FETCHED_MS;
-	object->secrets.is_owning_denied = false;
+	if (now_ms - object->secrets.owning_denied_ms >= c->opt.resync_ms)
+		object->secrets.is_owning_denied = false;
 	queue_add(c->opt.queue, object->key);
-	timer_start(c->opt.clock, &object->resync, c->opt.resync_ms, on_resync, object);
+	timer_start(c->opt.clock, &object->look, look_interval_ms(c), on_look, object);
 }
 
 static struct object *get_object(struct controller *c, const char *key)
@@ -48,8 +69,9 @@ static struct object *get_object(struct controller *c, const char *key)
 	object->key = mem_strdup(key);
 	object->order.known_version = -1;
 	HASH_ADD_KEYPTR(hh, c->objects, object->key, strlen(object->key), object);
-	spread_ms = (int64_t)clock_random_below(c->opt.clock, (uint64_t)c->opt.resync_ms / 2 + 1);
-	timer_start(c->opt.clock, &object->resync, c->opt.resync_ms - spread_ms, on_resync, object);
+	spread_ms =
+		(int64_t)clock_random_below(c->opt.clock, (uint64_t)look_interval_ms(c) / 2 + 1);
+	timer_start(c->opt.clock, &object->look, look_interval_ms(c) - spread_ms, on_look, object);
 	return object;
 }
 
@@ -57,8 +79,8 @@ static void free_object(struct controller *c, struct object *object)
 {
 	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	HASH_DEL(c->objects, object);
-	timer_stop(c->opt.clock, &object->resync);
-	secret_set_trouble(&object->secrets, NULL, NULL);
+	timer_stop(c->opt.clock, &object->look);
+	secret_release(&object->secrets);
 	free(object->key);
 	free(object);
 }
@@ -229,7 +251,6 @@ struct controller *controller_new(const struct controller_options *options)
 	c->public_url = mem_strdup(options->public_url);
 	c->limit = (struct flood_limit){options->build_burst, options->builds_per_minute / 60000};
 	c->status_limit = (struct flood_limit){5, 5.0 / 1000};
-	c->resync_limit = (struct flood_limit){10, 10.0 / 1000};
 	c->status_turns = queue_new(c->opt.clock, 0, give_status_turns, c);
 	c->events = event_log_new(c);
 	controller_metrics_init(c);

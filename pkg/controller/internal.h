@@ -14,7 +14,7 @@
 #include "controller/status.h"
 #include "controller/work.h"
 
-/* Refused requests alone are no reason to write more often. */
+/* The first refused request after a quiet minute shows at once, the next ones once a minute. */
 #define REFUSED_INTERVAL_MS 60000
 
 /* What is remembered of one BuildConfig between two looks at it. Lost at a restart without harm. */
@@ -24,7 +24,8 @@ struct object {
 	UT_hash_handle hh;
 	struct work *work; /* under way, or NULL */
 	struct flood flood;
-	struct timer resync;
+	struct timer look; /* at the Secrets */
+	bool has_look_time;
 	/* status.lastVersion in the store, and since when; monotonic. */
 	int64_t seen_version, seen_version_ms;
 	unsigned throttled_reads; /* since the last build that was started */
@@ -57,9 +58,7 @@ struct controller {
 	struct flood status_flood;
 	struct queue *status_turns; /* those that want to write */
 	struct timer status_turn;   /* the next may */
-	/* Looking at Secrets again: 10/s. */
-	struct flood_limit resync_limit;
-	struct flood resync_flood;
+	int64_t look_free_ms; /* monotonic: the next look at a Secret that nobody has reserved */
 	struct metrics_series *reconciles[3]; /* by enum reconcile_result */
 	struct metrics_series *reconcile_seconds, *reconcile_errors, *active;
 };

@@ -8,6 +8,7 @@ void line_note(struct controller *c, const struct journal_change *change, enum o
 {
 	struct hook_activity *activity;
 	enum hook_type type;
+	char text[ACTIVITY_LINE_BYTES];
 	const struct status_line line = {
 		.event = "push",
 		.ref = change->ref,
@@ -21,11 +22,19 @@ void line_note(struct controller *c, const struct journal_change *change, enum o
 	if (!hook_type_parse(str_of(change->type), &type))
 		return;
 	activity = activity_get(c->opt.activity, change->uid, type);
+	status_format_last(text, sizeof(text), &line);
+	if (outcome == OUTCOME_START) {
+		activity->ignored_row = 0;
+		if (activity->built_ms <= change->accepted_ms) {
+			activity->built_ms = change->accepted_ms;
+			memcpy(activity->built, text, sizeof(text));
+		}
+	} else if (outcome != OUTCOME_QUEUED) {
+		activity_add_unbuilt(c->opt.activity, change->uid, type, change->accepted_ms, text);
+	}
+	activity->is_dirty = true;
 	if (activity->last_ms > change->accepted_ms)
 		return;
 	activity->last_ms = change->accepted_ms;
-	activity->is_dirty = true;
-	if (outcome == OUTCOME_START)
-		activity->ref_mismatches = 0;
-	status_format_last(activity->last, sizeof(activity->last), &line);
+	memcpy(activity->last, text, sizeof(text));
 }

@@ -1,4 +1,4 @@
-/* The status line of the newest delivery of a hook: annotation buildhook.io/TYPE-last. */
+/* The status lines of deliveries: annotations buildhook.io/TYPE-last, TYPE-built and recent. */
 #pragma once
 
 #include "delivery/outcome.h"
@@ -7,7 +7,7 @@
 struct controller;
 
 /*
- * What became of CHANGE, unless the hook has seen a newer delivery. BUILD: OUTCOME_START's. WHY: of
+ * What became of CHANGE. BUILD: the name of an OUTCOME_START. WHY: of
  * all others, NULL without one.
  */
 void line_note(struct controller *controller, const struct journal_change *change,

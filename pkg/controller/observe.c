@@ -7,14 +7,6 @@
 /* However many builds there are to start, status follows within this time. */
 #define MAX_STATUS_DELAY_MS 30000
 
-static bool is_owned(const struct kube_secret *secret, const struct buildconfig *bc)
-{
-	for (size_t i = 0; i < secret->n_owners; i++)
-		if (strcmp(secret->owners[i].uid, bc->uid) == 0)
-			return true;
-	return false;
-}
-
 static void add_secret(struct observed *seen, struct object *object, int type, const char *name)
 {
 	struct observed_secret *s;
@@ -26,7 +18,7 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 	s->name = name;
 	s->type = type;
 	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
-	s->is_owned = object->secrets.is_owning_denied || is_owned(s->secret, seen->bc);
+	s->is_owned = object->secrets.is_owning_denied || secret_is_owned(s->secret, seen->bc);
 	s->wants_rotation = s->secret->state == KUBE_SECRET_PRESENT &&
 			    rotation_is_wanted(seen->bc, name, s->secret->rotated_for);
 	s->is_former = kube_secret_is_former(s->secret, seen->bc->name, seen->bc->uid);
@@ -90,7 +82,7 @@ static void observe_status(struct observation *out, struct object *object)
 	struct controller *c = object->controller;
 	struct observed *seen = &out->seen;
 	int64_t now_ms = clock_mono_ms(c->opt.clock);
-	enum status_change change;
+	unsigned change;
 	uint64_t fingerprint;
 
 	status_observe(&out->status, object, seen->bc, seen);
@@ -108,10 +100,11 @@ static void observe_status(struct observation *out, struct object *object)
 	seen->is_status_overdue = now_ms - object->status.due_ms > MAX_STATUS_DELAY_MS;
 	if (object->status.written_ms)
 		seen->status_wait_ms =
-			until(object->status.written_ms + (change == STATUS_REFUSED
-								   ? REFUSED_INTERVAL_MS
-								   : c->opt.status_interval_ms),
-			      now_ms);
+			until(object->status.written_ms + c->opt.status_interval_ms, now_ms);
+	if (object->status.refused_ms && !(change & STATUS_CHANGED))
+		seen->status_wait_ms =
+			longer(seen->status_wait_ms,
+			       until(object->status.refused_ms + REFUSED_INTERVAL_MS, now_ms));
 	seen->status_wait_ms = longer(seen->status_wait_ms, until(object->status.retry_ms, now_ms));
 	/* Its turn comes by give_status_turns(), which adds the key to the queue again. */
 	if (seen->status_wait_ms == 0 && !object->has_status_turn) {

@@ -1,15 +1,23 @@
+/*
+ * The webhook Secrets of a BuildConfig: made where they are missing, completed, owned and rotated.
+ * Each write carries the resourceVersion that it is based on. Owners are added by a strategic
+ * merge patch, which leaves those of others, with all their fields, to the API server.
+ *
+ * What others put into a Secret of ours must not make it be written without end: a write that had
+ * no effect is a failure with its back-off, and the writes of one BuildConfig are limited.
+ */
 #include "base/log.h"
 #include "controller/internal.h"
 #include "controller/rotation.h"
 #include "crypto/crypto.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define SECRET_BYTES 32
 /* Before a request is looked at again that is not the BuildConfig's any more. */
-#define BEHIND_MS  5000
-#define MAX_BODY   (64 * 1024)
-#define MAX_RECORD (16 * 1024)
+#define BEHIND_MS 5000
+#define MAX_BODY  (1024 * 1024)
 
 struct secret_work {
 	struct work work;
@@ -25,6 +33,26 @@ void secret_set_trouble(struct secret_memory *memory, const char *name, const ch
 	free(memory->trouble_name);
 	memory->trouble = text ? mem_strdup(text) : NULL;
 	memory->trouble_name = text ? mem_strdup(name) : NULL;
+	if (!text)
+		mem_free(&memory->failed_version);
+}
+
+void secret_release(struct secret_memory *memory)
+{
+	secret_set_trouble(memory, NULL, NULL);
+	free(memory->remade_name);
+}
+
+bool secret_is_owned(const struct kube_secret *secret, const struct buildconfig *bc)
+{
+	/* It cannot be seen where there are too many to look at: it is not tried again and again.
+	 */
+	if (secret->has_more_owners)
+		return true;
+	for (size_t i = 0; i < secret->n_owners; i++)
+		if (strcmp(secret->owners[i].uid, bc->uid) == 0)
+			return true;
+	return false;
 }
 
 static void release(struct work *work)
@@ -57,16 +85,24 @@ static void put_new_value(cJSON *secret, struct controller *c)
 	explicit_bzero(hex, sizeof(hex));
 }
 
+/* All Secrets of a BuildConfig at once, and from then on two a minute. */
+static const struct flood_limit write_limit = {40, 2.0 / 60000};
+
 /* What the BuildConfig asks for is recorded also where nothing had to be done: a fresh value needs
  * no rotation. */
-static void put_record(cJSON *annotations, const struct buildconfig *bc, const char *record)
+/* OLD is NULL for a Secret that is made. False when the record does not fit. */
+static bool put_record(cJSON *annotations, const struct buildconfig *bc,
+		       const struct kube_secret *old)
 {
-	CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_RECORD);
+	CLEANUP(buf_release) struct buf text = BUF_INIT(KUBE_SECRET_MAX_RECORD);
 
 	if (!*bc->rotate)
-		return;
-	rotation_put_record(&text, bc, record);
+		return true;
+	if (old && old->has_long_record)
+		return false;
+	rotation_put_record(&text, bc, old ? old->rotated_for : "");
 	json_put_text(annotations, "buildhook.io/rotated", buf_str(&text));
+	return !text.overflow;
 }
 
 static cJSON *new_secret(const struct secret_work *w, const struct buildconfig *bc)
@@ -81,25 +117,10 @@ static cJSON *new_secret(const struct secret_work *w, const struct buildconfig *
 	json_put_str(metadata, "name", w->name);
 	json_put_str(metadata, "namespace", w->namespace_);
 	json_put_str(json_put_object(metadata, "labels"), KUBE_MANAGED_BY_LABEL, "buildhook");
-	put_record(json_put_object(metadata, "annotations"), bc, "");
+	(void)put_record(json_put_object(metadata, "annotations"), bc, NULL);
 	put_owner(json_put_array(metadata, "ownerReferences"), bc);
 	put_new_value(secret, w->work.controller);
 	return secret;
-}
-
-/* A merge patch replaces lists whole, so the owners there were are listed again. */
-static void put_owners(cJSON *metadata, const struct buildconfig *bc, const struct kube_secret *old)
-{
-	cJSON *owners = json_put_array(metadata, "ownerReferences");
-
-	for (size_t i = 0; i < old->n_owners; i++) {
-		const struct buildconfig other = {.name = old->owners[i].name,
-						  .uid = old->owners[i].uid};
-
-		if (strcmp(other.uid, bc->uid) != 0)
-			put_owner(owners, &other);
-	}
-	put_owner(owners, bc);
 }
 
 static void put_rotation(cJSON *patch, cJSON *annotations, const struct secret_work *w,
@@ -116,7 +137,8 @@ static void put_rotation(cJSON *patch, cJSON *annotations, const struct secret_w
 	put_new_value(patch, w->work.controller);
 }
 
-/* The resourceVersion makes it fail if anything was changed meanwhile. */
+/* The resourceVersion makes it fail if anything was changed meanwhile. NULL when the record of
+ * rotations does not fit. */
 static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *bc,
 			const struct kube_secret *old)
 {
@@ -128,7 +150,7 @@ static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *b
 	json_put_str(metadata, "resourceVersion", old->resource_version);
 	annotations = json_put_object(metadata, "annotations");
 	if (w->kind == ACTION_OWN_SECRET || w->kind == ACTION_COMPLETE_SECRET)
-		put_owners(metadata, bc, old);
+		put_owner(json_put_array(metadata, "ownerReferences"), bc);
 	if (w->kind == ACTION_COMPLETE_SECRET)
 		put_new_value(patch, w->work.controller);
 	if (w->kind == ACTION_ROTATE_SECRET)
@@ -137,9 +159,11 @@ static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *b
 		json_put(annotations, "buildhook.io/previous-until", cJSON_CreateNull());
 		json_put(json_put_object(patch, "data"), KUBE_SECRET_PREVIOUS_KEY,
 			 cJSON_CreateNull());
-	} else if (w->kind != ACTION_OWN_SECRET ||
-		   !str_contains(str_of(old->rotated_for), str_of(bc->uid))) {
-		put_record(annotations, bc, old->rotated_for);
+	} else if ((w->kind != ACTION_OWN_SECRET ||
+		    !str_contains(str_of(old->rotated_for), str_of(bc->uid))) &&
+		   !put_record(annotations, bc, old)) {
+		cJSON_Delete(patch);
+		return NULL;
 	}
 	return patch;
 }
@@ -157,6 +181,15 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 			LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
 			LOG_FIELD("error", text));
 	secret_set_trouble(&object->secrets, w->name, text);
+	if (w->kind != ACTION_FETCH_SECRET) {
+		const struct kube_secret *known =
+			kube_secrets_peek(w->work.controller->opt.secrets, w->namespace_, w->name);
+
+		/* Before the next attempt: somebody may have mended it. */
+		object->secrets.recheck_ms = clock_mono_ms(clock) - JUST_FETCHED_MS;
+		free(object->secrets.failed_version);
+		object->secrets.failed_version = mem_strdup(known->resource_version);
+	}
 	object->secrets.retry_ms = clock_mono_ms(clock) + wait_ms;
 	/* At once: the status tells of it. The Secret waits for its time. */
 	work_end(&w->work, RECONCILE_ERROR, 0);
@@ -170,6 +203,62 @@ static void succeed(struct secret_work *w)
 	object->secrets.retry_ms = 0;
 	secret_set_trouble(&object->secrets, NULL, NULL);
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
+}
+
+/* Something on the way may have taken away what was written (an admission webhook). */
+static bool is_effective(const struct secret_work *w, const struct buildconfig *bc)
+{
+	const struct kube_secret *now =
+		kube_secrets_peek(w->work.controller->opt.secrets, w->namespace_, w->name);
+
+	switch (w->kind) {
+	case ACTION_CREATE_SECRET:
+		return now->is_ours;
+	case ACTION_COMPLETE_SECRET:
+		return now->has_key;
+	case ACTION_OWN_SECRET:
+		return secret_is_owned(now, bc);
+	case ACTION_ROTATE_SECRET:
+		return !rotation_is_wanted(bc, w->name, now->rotated_for);
+	default:
+		return now->previous.n == 0;
+	}
+}
+
+/*
+ * Deliveries have come, so the Git host has the value of the Secret that was here before: it must
+ * get the new one.
+ */
+static void note_remade(struct secret_work *w, const struct buildconfig *bc)
+{
+	struct secret_memory *memory = &w->work.object->secrets;
+	const size_t first = (size_t)w->type * BUILDCONFIG_FACTS;
+	const char *held =
+		buildconfig_status(bc, buildconfig_status_keys[first + BUILDCONFIG_FACT_SECRET]);
+	const char *last =
+		buildconfig_status(bc, buildconfig_status_keys[first + BUILDCONFIG_FACT_LAST]);
+
+	if (w->kind != ACTION_CREATE_SECRET || !*last || !strstr(held, w->name))
+		return;
+	free(memory->remade_name);
+	memory->remade_name = mem_strdup(w->name);
+	memory->remade_ms = clock_wall_ms(w->work.controller->opt.clock);
+}
+
+static void on_success(struct secret_work *w)
+{
+	const struct buildconfig *bc = object_buildconfig(w->work.object);
+
+	if (bc && !is_effective(w, bc)) {
+		fail(w,
+		     "the API server did not keep what buildhook wrote: an admission webhook "
+		     "may change Secrets",
+		     0);
+		return;
+	}
+	if (bc)
+		note_remade(w, bc);
+	succeed(w);
 }
 
 static void tell_written(const struct secret_work *w)
@@ -216,10 +305,27 @@ static void look_again(struct secret_work *w)
 static void accept_one_owner(struct secret_work *w, const char *why)
 {
 	w->work.object->secrets.is_owning_denied = true;
+	w->work.object->secrets.owning_denied_ms = clock_mono_ms(w->work.controller->opt.clock);
 	log_msg(LOG_INFO, "controller", "a shared webhook secret keeps its one owner",
 		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
 		LOG_FIELD("error", why));
 	succeed(w);
+}
+
+/* The cause comes first: the status line is cut at its end. */
+static void explain(char *out, size_t size, const struct kube_response *response, const char *verb)
+{
+	static const char words[] = " is forbidden: ";
+	const char *at = strstr(response->err.msg, words);
+	const char *cause = at ? at + strlen(words) : response->err.msg;
+
+	if (response->status == 403 && str_starts(str_of(cause), STR("User ")))
+		(void)snprintf(out, size,
+			       "buildhook may not %s it: grant its ServiceAccount %s on secrets in "
+			       "this namespace (403: %s)",
+			       verb, verb, cause);
+	else
+		(void)snprintf(out, size, "%s (to %s it)", cause, verb);
 }
 
 static void on_written(void *arg, const struct kube_response *response)
@@ -233,7 +339,7 @@ static void on_written(void *arg, const struct kube_response *response)
 	case ERR_OK:
 		kube_secrets_put_written(c->opt.secrets, response->doc);
 		tell_written(w);
-		succeed(w);
+		on_success(w);
 		return;
 	case ERR_EXISTS:
 	case ERR_CONFLICT:
@@ -246,9 +352,8 @@ static void on_written(void *arg, const struct kube_response *response)
 		}
 		/* fall through */
 	default:
-		(void)snprintf(text, sizeof(text), "cannot %s Secret %s: %s",
-			       w->kind == ACTION_CREATE_SECRET ? "create" : "update", w->name,
-			       response->err.msg);
+		explain(text, sizeof(text), response,
+			w->kind == ACTION_CREATE_SECRET ? "create" : "patch");
 		if (response->is_uncertain)
 			kube_secrets_forget(c->opt.secrets, w->namespace_, w->name);
 		fail(w, text, response->retry_after_ms);
@@ -268,12 +373,19 @@ static void write_secret(struct secret_work *w, const struct buildconfig *bc,
 		request.method = KUBE_POST;
 		doc = new_secret(w, bc);
 	} else {
-		request.method = KUBE_MERGE_PATCH;
+		request.method = KUBE_STRATEGIC_PATCH;
 		buf_printf(&path, "/%s", w->name);
 		doc = new_patch(w, bc, old);
 	}
+	if (!doc) {
+		fail(w, "its annotation buildhook.io/rotated is longer than 64 KiB: remove it", 0);
+		return;
+	}
 	buf_put_str(&path, STR("?fieldManager=buildhook"));
 	json_format(&body, doc);
+	assert(!body.overflow);
+	flood_take(&w->work.object->secrets.writes, &write_limit,
+		   clock_mono_ms(w->work.controller->opt.clock));
 	request.path = path.data;
 	request.body = buf_str(&body);
 	work_call(&w->work, &request, on_written);
@@ -322,11 +434,19 @@ static void on_request_read(void *arg, const struct kube_response *response)
 
 static void on_fetched(void *arg, const struct kube_secret *secret, const struct err *error)
 {
-	(void)secret;
 	struct secret_work *w = arg;
+	struct secret_memory *memory = &w->work.object->secrets;
 	char text[800];
 
 	w->work.lookup = NULL;
+	/* Nobody has mended the Secret that could not be written: the back-off goes on growing. */
+	if (error->code == ERR_OK && memory->failed_version &&
+	    strcmp(memory->trouble_name, w->name) == 0 &&
+	    strcmp(memory->failed_version, secret->resource_version) == 0) {
+		memory->retry_ms = 0;
+		work_end(&w->work, RECONCILE_SUCCESS, 0);
+		return;
+	}
 	if (error->code == ERR_OK) {
 		/* Also when access was denied: that is an answer, and the status tells of it. */
 		succeed(w);
@@ -340,17 +460,23 @@ void secret_act(struct object *object, const struct action *action)
 {
 	struct secret_work *w = mem_new(1, sizeof(*w));
 	const struct buildconfig *bc = object_buildconfig(object);
+	int64_t now_ms = clock_mono_ms(object->controller->opt.clock);
+	int64_t wait_ms = flood_wait_ms(&object->secrets.writes, &write_limit, now_ms);
 
 	w->kind = action->kind;
 	w->type = action->secret->type;
 	object_split(object, w->namespace_, w->name);
 	(void)snprintf(w->name, sizeof(w->name), "%s", action->secret->name);
 	work_begin(&w->work, object, release);
-	if (w->kind == ACTION_FETCH_SECRET)
+	if (w->kind != ACTION_FETCH_SECRET && wait_ms > 0) {
+		object->secrets.retry_ms = now_ms + wait_ms;
+		work_end(&w->work, RECONCILE_REQUEUE, 0);
+	} else if (w->kind == ACTION_FETCH_SECRET) {
 		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_,
 						    w->name, 0, on_fetched, w);
-	else if (w->kind == ACTION_ROTATE_SECRET)
+	} else if (w->kind == ACTION_ROTATE_SECRET) {
 		work_get_buildconfig(&w->work, bc->namespace_, bc->name, on_request_read);
-	else
+	} else {
 		write_secret(w, bc, action->secret->secret);
+	}
 }

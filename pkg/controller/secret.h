@@ -1,7 +1,12 @@
 /* The webhook Secrets of a BuildConfig: fetched, made, completed, owned and rotated. */
 #pragma once
 
-#include "base/str.h"
+#include "buildconfig/buildconfig.h"
+#include "controller/flood.h"
+#include "kube/secrets.h"
+
+/* A Secret fetched this recently is not fetched again (kube/secrets.h): do not ask for it. */
+#define JUST_FETCHED_MS 1000
 
 struct action;
 struct object;
@@ -13,11 +18,22 @@ struct secret_memory {
 	unsigned failures;  /* in a row */
 	char *trouble;      /* why a Secret could not be made or read, or NULL */
 	char *trouble_name; /* and the Secret's name */
+	/* The resourceVersion that could not be written, "" for a Secret that could not be made;
+	 * NULL: there was no such failure. */
+	char *failed_version;
 	/* The cluster lets only those who may delete an object set its owners. Asked again at the
 	 * resync. */
 	bool is_owning_denied;
+	int64_t owning_denied_ms;
+	/* Made again in place of one that was deleted: the newest. Wall clock. */
+	char *remade_name;
+	int64_t remade_ms;
+	struct flood writes;
 };
 
 /* TEXT NULL: there is none any more. */
 void secret_set_trouble(struct secret_memory *memory, const char *name, const char *text);
+/* It has an ownerReference to BC, or so many that it is not looked for. */
+bool secret_is_owned(const struct kube_secret *secret, const struct buildconfig *bc);
+void secret_release(struct secret_memory *memory);
 void secret_act(struct object *object, const struct action *action);

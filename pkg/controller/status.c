@@ -8,6 +8,7 @@
 struct status_work {
 	struct work work;
 	uint64_t fingerprint;
+	bool tells_refused;
 	char namespace_[KUBE_NAME_BYTES];
 	char name[KUBE_NAME_BYTES];
 };
@@ -35,10 +36,15 @@ static void put_secret(struct status_secret *out, const struct object *object,
 
 		if (strcmp(seen->secrets[i].name, name) != 0)
 			continue;
-		out->state = state_of(secret);
+		out->state = seen->secrets[i].is_former ? STATUS_SECRET_FORMER : state_of(secret);
 		out->problem = secret->problem;
+		out->is_ours = secret->is_ours;
+		if (secret->previous.n > 0)
+			out->previous_until_ms = secret->previous_until_ms;
 		if (object->secrets.trouble && strcmp(object->secrets.trouble_name, name) == 0)
 			out->problem = object->secrets.trouble;
+		if (object->secrets.remade_name && strcmp(object->secrets.remade_name, name) == 0)
+			out->remade_ms = object->secrets.remade_ms;
 	}
 }
 
@@ -63,8 +69,12 @@ static void put_hook(struct status_hook *out, const struct object *object,
 	out->refused = activity->refused;
 	out->refused_ms = activity->refused_ms;
 	out->refused_why = activity->refused_why;
-	out->ref_mismatches = activity->ref_mismatches;
-	out->mismatch_ref = activity->mismatch_ref;
+	out->built_ms = activity->built_ms;
+	out->built = activity->built;
+	out->used_previous = activity->used_previous;
+	out->ignored_reason = activity->ignored_reason;
+	out->ignored_row = activity->ignored_row;
+	out->ignored_what = activity->ignored_what;
 	out->hint = activity->hint;
 }
 
@@ -79,11 +89,16 @@ void status_observe(struct status *out, const struct object *object, const struc
 	};
 
 	if (bc->hooks[object->origin.type].exists) {
-		input.hint = object->origin.hint;
-		input.hint_ms = object->origin.hint_ms;
+		input.origin = object->origin.hint;
+		input.origin_ms = object->origin.hint_ms;
 	}
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++)
 		put_hook(&input.hooks[type], object, seen, type);
+	input.waiting = object->start.why;
+	input.is_start_refused = object->start.is_refused;
+	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)
+		input.waiting = "more builds than the limit were asked for";
+	input.n_unbuilt = activity_find_unbuilt(c->opt.activity, bc->uid, &input.unbuilt);
 	status_make(out, bc, &input);
 }
 
@@ -152,6 +167,8 @@ static void on_applied(void *arg, const struct kube_response *response)
 	object->status.written_ms = clock_mono_ms(c->opt.clock);
 	object->status.due_ms = 0;
 	object->status.fingerprint = w->fingerprint;
+	if (w->tells_refused)
+		object->status.refused_ms = object->status.written_ms;
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
@@ -232,11 +249,13 @@ void status_act(struct object *object, const struct buildconfig *bc, const struc
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY);
 	CLEANUP(json_freep) cJSON *doc = status_document(status, bc);
+	const unsigned change = status_compare(status, bc);
 
 	tell_events(object, bc, status);
 	object_split(object, w->namespace_, w->name);
 	w->fingerprint = status_fingerprint(status, bc);
 	object->has_status_turn = false;
+	w->tells_refused = (change & STATUS_REFUSED) || !(change & STATUS_CHANGED);
 	json_format(&body, doc);
 	buf_printf(&path,
 		   "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/"

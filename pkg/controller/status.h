@@ -9,6 +9,7 @@ struct observed;
 /* Zeroed: nothing was written. Times are monotonic; 0: never. */
 struct status_memory {
 	int64_t written_ms;   /* the last write */
+	int64_t refused_ms;   /* the last one that told of refused requests */
 	int64_t due_ms;       /* since when a write is wanted */
 	int64_t retry_ms;     /* no attempt before this */
 	uint64_t fingerprint; /* of the last write: status_fingerprint() */

@@ -87,6 +87,13 @@ bool hook_delivery_holds(struct hook_delivery *delivery)
 	return hook_verify_holds(&delivery->verify);
 }
 
+uint32_t hook_delivery_matched(const struct hook_delivery *delivery)
+{
+	const struct hook_verify *verify = &delivery->verify;
+
+	return verify->matched | verify->hex.matched | verify->standard.matched;
+}
+
 const char *hook_delivery_refusal(const struct hook_delivery *delivery)
 {
 	return delivery->verify.refusal;

@@ -60,6 +60,8 @@ void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes);
  * not depend on their values.
  */
 bool hook_delivery_holds(struct hook_delivery *delivery);
+/* Which of the secrets did, a bit for each; after hook_delivery_holds(). */
+uint32_t hook_delivery_matched(const struct hook_delivery *delivery);
 /*
  * Why it does not, for the BuildConfig's owner (never for the sender): "signature does not match
  * the secret", "no X-Hub-Signature-256 header: ...". Static text.

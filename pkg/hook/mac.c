@@ -66,7 +66,9 @@ bool hook_mac_matches(struct hook_mac *mac)
 
 		if (mac->payload[i])
 			found |= is_sent(mac, mac->payload[i]);
-		matches |= found & mac->counts[i];
+		found &= mac->counts[i];
+		mac->matched |= (uint32_t)found << i;
+		matches |= found;
 	}
 	return matches;
 }

@@ -21,6 +21,7 @@ struct hook_mac {
 	bool counts[HOOK_MAX_SECRETS];
 	struct crypto_hmac *body[HOOK_MAX_SECRETS];
 	struct crypto_hmac *payload[HOOK_MAX_SECRETS]; /* of a form, decoded; NULL else */
+	uint32_t matched; /* a bit for each secret, after hook_mac_matches() */
 };
 
 /* The key that SECRET stands for, in SPACE or in SECRET itself; empty when it stands for none. */

@@ -86,11 +86,9 @@ void hook_verify_take_hex(struct hook_verify *v, const struct hook_hex_rule *rul
 
 void hook_verify_take_token(struct hook_verify *v, struct str token, const char *mismatch)
 {
-	bool matches = false;
-
 	for (size_t i = 0; i < v->request->n_secrets; i++)
-		matches |= crypto_equal(token, v->request->secrets[i]);
-	if (!matches)
+		v->matched |= (uint32_t)crypto_equal(token, v->request->secrets[i]) << i;
+	if (!v->matched)
 		refuse(v, mismatch);
 }
 

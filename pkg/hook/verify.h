@@ -23,6 +23,7 @@ struct hook_verify {
 	struct hook_mac hex, standard; /* of those that were sent */
 	bool takes_standard;           /* the host signs by Standard Webhooks, too */
 	struct hook_head body_head, payload_head;
+	uint32_t matched; /* secrets that are the token that was sent, a bit for each */
 	bool is_done;
 };
 

@@ -25,6 +25,8 @@ enum kube_method {
 	KUBE_DELETE,
 	KUBE_MERGE_PATCH,
 	KUBE_JSON_PATCH,
+	/* Of built-in types alone; lists of some fields are merged, as ownerReferences by uid. */
+	KUBE_STRATEGIC_PATCH,
 	KUBE_APPLY,
 };
 

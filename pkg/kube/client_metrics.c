@@ -24,8 +24,13 @@ static const struct metrics_family request_duration = {
 };
 
 static const char *const verbs[] = {
-	[KUBE_GET] = "GET",       [KUBE_POST] = "POST",         [KUBE_PUT] = "PUT",
-	[KUBE_DELETE] = "DELETE", [KUBE_MERGE_PATCH] = "PATCH", [KUBE_JSON_PATCH] = "PATCH",
+	[KUBE_GET] = "GET",
+	[KUBE_POST] = "POST",
+	[KUBE_PUT] = "PUT",
+	[KUBE_DELETE] = "DELETE",
+	[KUBE_MERGE_PATCH] = "PATCH",
+	[KUBE_JSON_PATCH] = "PATCH",
+	[KUBE_STRATEGIC_PATCH] = "PATCH",
 	[KUBE_APPLY] = "PATCH",
 };
 

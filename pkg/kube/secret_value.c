@@ -7,7 +7,6 @@
 
 #include <assert.h>
 
-#define MAX_OWNERS 256
 /* More than an answer may be long. */
 #define MAX_BLOCK_BYTES ((size_t)16 * 1024 * 1024)
 /* Enough for nearly all, so that growing leaves no copy of a value behind. */
@@ -67,14 +66,17 @@ static bool is_buildconfig(const cJSON *owner)
 	       json_str_at(owner, "name");
 }
 
-static size_t put_owners(struct buf *out, const cJSON *list)
+static size_t put_owners(struct buf *out, const cJSON *list, bool *has_more)
 {
 	const cJSON *owner = NULL;
 	size_t n = 0;
 
 	cJSON_ArrayForEach (owner, list) {
-		if (!is_buildconfig(owner) || n == MAX_OWNERS)
+		if (!is_buildconfig(owner))
 			continue;
+		*has_more = n == KUBE_SECRET_MAX_OWNERS;
+		if (*has_more)
+			break;
 		put_text(out, json_str_at(owner, "uid"));
 		put_text(out, json_str_at(owner, "name"));
 		n++;
@@ -121,6 +123,7 @@ void secret_value_read(struct secret_value *out, const cJSON *doc)
 	const cJSON *annotations = json_member(metadata, "annotations");
 	const cJSON *manager = json_member(json_member(metadata, "labels"), KUBE_MANAGED_BY_LABEL);
 	const char *until = text_of(json_member(annotations, "buildhook.io/previous-until"));
+	const char *record = text_of(json_member(annotations, "buildhook.io/rotated"));
 	struct kube_secret *known = &out->known;
 	const char *at = NULL;
 	size_t n_value = 0;
@@ -139,8 +142,10 @@ void secret_value_read(struct secret_value *out, const cJSON *doc)
 	n_previous = block.len - n_value;
 	put_text(&block, text_of(json_member(metadata, "uid")));
 	put_text(&block, text_of(json_member(metadata, "resourceVersion")));
-	put_text(&block, text_of(json_member(annotations, "buildhook.io/rotated")));
-	n_owners = put_owners(&block, json_member(metadata, "ownerReferences"));
+	known->has_long_record = strlen(record) > KUBE_SECRET_MAX_RECORD;
+	put_text(&block, known->has_long_record ? "" : record);
+	n_owners = put_owners(&block, json_member(metadata, "ownerReferences"),
+			      &known->has_more_owners);
 	assert(!block.overflow);
 	at = keep_block(out, &block);
 	known->value = str_range(at, n_value);

@@ -12,6 +12,9 @@
 #define KUBE_MANAGED_BY_LABEL    "app.kubernetes.io/managed-by"
 /* Longer values are no webhook secrets; they are treated as unusable. */
 #define KUBE_SECRET_MAX_BYTES 4096
+/* Of what others can write into a Secret of ours; more is not kept. */
+#define KUBE_SECRET_MAX_OWNERS 1024
+#define KUBE_SECRET_MAX_RECORD ((size_t)64 * 1024)
 
 struct kube_secrets;
 
@@ -43,7 +46,9 @@ struct kube_secret {
 	const char *rotated_for;   /* annotation buildhook.io/rotated, or "" */
 	const struct kube_secret_owner *owners; /* ownerReferences of kind BuildConfig */
 	size_t n_owners;
-	const char *problem; /* why value is empty, and what to do, in words; "" otherwise */
+	bool has_more_owners; /* than KUBE_SECRET_MAX_OWNERS */
+	bool has_long_record; /* rotated_for is longer than KUBE_SECRET_MAX_RECORD, and so "" */
+	const char *problem;  /* why value is empty, and what to do, in words; "" otherwise */
 };
 
 /*

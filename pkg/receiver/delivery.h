@@ -74,11 +74,14 @@ struct delivery {
 	bool cannot_ask; /* the API server did not say whether a secret is the current one */
 	struct str secrets[2 * BUILDCONFIG_MAX_SECRETS]; /* copies, wiped */
 	size_t n_secrets;
-	char uid[64]; /* of the BuildConfig whose secrets these are, "" without */
+	uint32_t previous;  /* a bit for each secret that is the value before a rotation */
+	bool used_previous; /* the proof holds, by such values alone */
+	char uid[64];       /* of the BuildConfig whose secrets these are, "" without */
 
 	/* proof.c */
 	bool is_known; /* the hook existed when the head came */
 	bool is_path_proven;
+	uint32_t path_matched; /* secrets that are the one in the path, a bit for each */
 	bool is_kept;
 	bool is_paused;
 	struct buf kept;               /* the body, while IS_KEPT */

@@ -133,8 +133,10 @@ static void keep_reference(struct delivery *d, const struct buildconfig *bc, con
 	    kube_secret_is_former(secret, bc->name, bc->uid))
 		return;
 	keep_secret(d, secret->value);
-	if (secret->previous_until_ms > clock_wall_ms(r->opt.clock))
-		keep_secret(d, secret->previous);
+	if (secret->previous_until_ms <= clock_wall_ms(r->opt.clock) || secret->previous.n == 0)
+		return;
+	d->previous |= UINT32_C(1) << d->n_secrets;
+	keep_secret(d, secret->previous);
 }
 
 void lookup_collect(struct delivery *d)
@@ -145,6 +147,7 @@ void lookup_collect(struct delivery *d)
 	for (size_t i = 0; i < d->n_secrets; i++)
 		mem_wipe(&d->secrets[i].p, d->secrets[i].n);
 	d->n_secrets = 0;
+	d->previous = 0;
 	(void)snprintf(d->uid, sizeof(d->uid), "%s", bc ? bc->uid : "");
 	if (!bc || !hook)
 		return;

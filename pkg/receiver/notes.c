@@ -29,18 +29,13 @@ void note_outcome(struct delivery *d, const struct delivery_change *change, enum
 	};
 
 	activity->last_ms = d->accepted_ms;
+	activity->used_previous = d->used_previous;
 	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", d->hint);
 	status_format_last(activity->last, sizeof(activity->last), &line);
-	if (change && outcome == OUTCOME_REF_MISMATCH) {
-		activity->ref_mismatches++;
-		(void)snprintf(activity->mismatch_ref, sizeof(activity->mismatch_ref), "%.*s",
-			       STR_ARG(str_cut_utf8(ref_short(str_of(change->ref)), 100)));
-	}
 	if (outcome != OUTCOME_START && outcome != OUTCOME_QUEUED && outcome != OUTCOME_PING &&
-	    outcome != OUTCOME_DUPLICATE) {
-		activity->ignored++;
-		memcpy(activity->ignored_line, activity->last, sizeof(activity->ignored_line));
-	}
+	    outcome != OUTCOME_DUPLICATE)
+		activity_note_ignored(d->receiver->opt.activity, d->uid, d->route.type, outcome,
+				      change ? change->ref : line.event);
 	tell_controller(d, activity);
 }
 
@@ -48,6 +43,7 @@ void note_refusal(struct delivery *d, const char *why)
 {
 	const struct buildconfig *bc = delivery_buildconfig(d);
 	struct hook_activity *activity = NULL;
+	char line[ACTIVITY_LINE_BYTES + 16];
 
 	if (!bc)
 		return;
@@ -55,5 +51,8 @@ void note_refusal(struct delivery *d, const char *why)
 	activity->refused++;
 	activity->refused_ms = clock_wall_ms(d->receiver->opt.clock);
 	(void)snprintf(activity->refused_why, sizeof(activity->refused_why), "%s", why);
+	(void)snprintf(line, sizeof(line), "refused: %s", activity->refused_why);
+	activity_add_unbuilt(d->receiver->opt.activity, bc->uid, d->route.type,
+			     activity->refused_ms, line);
 	tell_controller(d, activity);
 }

@@ -64,19 +64,19 @@ static struct str decode_secret(struct str s, char out[MAX_GIVEN_BYTES])
 	return str_range(out, n);
 }
 
-/* Every secret is compared. */
-static bool is_in_path(const struct delivery *d, const struct str *secrets, size_t n)
+/* Every secret is compared. Returns a bit for each that is the one in the path. */
+static uint32_t find_in_path(const struct delivery *d, const struct str *secrets, size_t n)
 {
 	char text[MAX_GIVEN_BYTES];
 	struct str given = decode_secret(d->route.secret, text);
-	bool is_equal = false;
+	uint32_t matched = 0;
 
 	if (d->route.kind != ROUTE_OPENSHIFT)
-		return false;
+		return 0;
 	for (size_t i = 0; i < n; i++)
-		is_equal |= crypto_equal(secrets[i], given);
+		matched |= (uint32_t)crypto_equal(secrets[i], given) << i;
 	explicit_bzero(text, given.n);
-	return is_equal;
+	return matched;
 }
 
 static struct str find_header(const void *arg, const char *name, size_t *n)
@@ -116,7 +116,8 @@ static void start_reading(struct delivery *d)
 	lookup_collect(d);
 	request.secrets = d->n_secrets > 0 ? d->secrets : &no_secret;
 	request.n_secrets = d->n_secrets > 0 ? d->n_secrets : 1;
-	d->is_path_proven = is_in_path(d, request.secrets, request.n_secrets);
+	d->path_matched = find_in_path(d, request.secrets, request.n_secrets);
+	d->is_path_proven = d->path_matched != 0;
 	request.is_path_proven = d->is_path_proven;
 	hook_delivery_free(d->payload);
 	d->payload = hook_delivery_new(&request);
@@ -134,7 +135,9 @@ static bool is_still_there(const struct delivery *d)
 static bool holds(struct delivery *d)
 {
 	bool is_proven = hook_delivery_holds(d->payload);
+	uint32_t matched = d->path_matched | hook_delivery_matched(d->payload);
 
+	d->used_previous = matched && !(matched & ~d->previous);
 	return d->is_known && d->n_secrets > 0 && is_still_there(d) && is_proven &&
 	       (d->route.kind == ROUTE_HOOK || d->is_path_proven);
 }

@@ -62,8 +62,9 @@ static void check_status(const struct buildconfig *bc)
 		.now_ms = INT64_C(1795467011000),
 		.hooks = {{.last_ms = INT64_C(1795467011000),
 			   .last = "push",
-			   .ref_mismatches = 2,
-			   .mismatch_ref = "main",
+			   .ignored_reason = OUTCOME_REF_MISMATCH,
+			   .ignored_row = 2,
+			   .ignored_what = "refs/heads/main",
 			   .secrets = {{.state = STATUS_SECRET_USABLE}}}},
 	};
 	CLEANUP(status_release) struct status status;
@@ -71,9 +72,12 @@ static void check_status(const struct buildconfig *bc)
 	status_make(&status, bc, &input);
 	for (size_t i = 0; i < status.n; i++) {
 		size_t n = strlen(status.items[i].value);
-		bool is_url = str_ends(str_of(status.items[i].key), STR("-url"));
+		struct str key = str_of(status.items[i].key);
+		size_t max = str_ends(key, STR("-url"))     ? STATUS_URL_BYTES
+			     : str_ends(key, STR("recent")) ? STATUS_RECENT_BYTES
+							    : STATUS_VALUE_BYTES;
 
-		assert(n > 0 && n <= (is_url ? STATUS_URL_BYTES : STATUS_VALUE_BYTES));
+		assert(n > 0 && n <= max);
 		assert(str_is_utf8(str_of(status.items[i].value)));
 	}
 	CLEANUP(json_freep) cJSON *doc = status_document(&status, bc);

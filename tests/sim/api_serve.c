@@ -277,6 +277,27 @@ static void merge(cJSON *to, const cJSON *from)
 	}
 }
 
+/* A strategic merge patch takes ownerReferences by their uid; the others of the list stay. */
+static void merge_owners(const struct api_object *object, cJSON *doc)
+{
+	cJSON *given = cJSON_GetObjectItemCaseSensitive(
+		cJSON_GetObjectItemCaseSensitive(doc, "metadata"), "ownerReferences");
+	const cJSON *held = NULL;
+
+	if (!given || object->kind != API_SECRET)
+		return;
+	cJSON_ArrayForEach (held, json_at(object->doc, "metadata/ownerReferences")) {
+		const cJSON *owner = NULL;
+		bool is_given = false;
+
+		cJSON_ArrayForEach (owner, given)
+			is_given |=
+				strcmp(json_str_at(owner, "uid"), json_str_at(held, "uid")) == 0;
+		if (!is_given)
+			json_append(given, json_copy(held));
+	}
+}
+
 static bool meets_preconditions(const struct api_object *object, const cJSON *doc,
 				struct api_answer *out)
 {
@@ -300,6 +321,7 @@ static void patch(struct api *api, struct api_object *object, cJSON *doc, struct
 
 	if (!meets_preconditions(object, doc, out))
 		return;
+	merge_owners(object, doc);
 	merge(object->doc, doc);
 	if (object->kind == API_SECRET)
 		encode_strings(object->doc);
@@ -366,7 +388,7 @@ static void serve_write(struct api *api, const struct target *t, const struct ap
 		api_instantiate(api, object, *doc, out);
 	else if (method == KUBE_APPLY && t->kind == API_BUILDCONFIG)
 		apply(api, object, *doc, out);
-	else if (method == KUBE_MERGE_PATCH)
+	else if (method == (t->kind == API_SECRET ? KUBE_STRATEGIC_PATCH : KUBE_MERGE_PATCH))
 		patch(api, object, *doc, out);
 	else
 		api_put_status(out, 405, "MethodNotAllowed",

@@ -100,10 +100,14 @@ static enum fate pick_fate(struct transport *t)
 
 static void execute(struct flight *f)
 {
-	static const char *const verbs[] = {
-		[KUBE_GET] = "get",       [KUBE_POST] = "post",         [KUBE_PUT] = "put",
-		[KUBE_DELETE] = "delete", [KUBE_MERGE_PATCH] = "merge", [KUBE_JSON_PATCH] = "patch",
-		[KUBE_APPLY] = "apply"};
+	static const char *const verbs[] = {[KUBE_GET] = "get",
+					    [KUBE_POST] = "post",
+					    [KUBE_PUT] = "put",
+					    [KUBE_DELETE] = "delete",
+					    [KUBE_MERGE_PATCH] = "merge",
+					    [KUBE_JSON_PATCH] = "patch",
+					    [KUBE_STRATEGIC_PATCH] = "merge",
+					    [KUBE_APPLY] = "apply"};
 	struct world *w = f->transport->world;
 	const struct api_request request = {f->method, f->path, str_range(f->body, f->body_bytes),
 					    f->transport->replica->index};
@@ -169,7 +173,8 @@ static void finish_refused(struct flight *f)
 	} errors[] = {{500, "InternalError"},   {503, "ServiceUnavailable"}, {504, "Timeout"},
 		      {429, "TooManyRequests"}, {401, "Unauthorized"},       {403, "Forbidden"},
 		      {409, "Conflict"}};
-	bool is_patch = f->method == KUBE_MERGE_PATCH || f->method == KUBE_APPLY;
+	bool is_patch = f->method == KUBE_MERGE_PATCH || f->method == KUBE_STRATEGIC_PATCH ||
+			f->method == KUBE_APPLY;
 	size_t i = (size_t)world_below(w, ARRAY_LEN(errors) - !is_patch);
 	struct http_client_answer answer = {
 		.status = errors[f->fate == FATE_ERROR ? i % 3 : i].status,

@@ -2,12 +2,15 @@
 
 #include "fixture.h"
 
-#define GITHUB  0
-#define GITLAB  1
-#define T0      INT64_C(1795467011000) /* 2026-11-23T20:50:11Z */
-#define T0_LINE "2026-11-23T20:50:11Z push main aaaaaaa by bob -> cart-6"
-#define HOOK    "'triggers':[{'type':'GitHub','github':{'secretReference':{'name':'s'}}}]"
-#define SOURCE  "'source':{'git':{'uri':'u','ref':'master'}}," HOOK
+#define GITHUB    0
+#define GITLAB    1
+#define T0        INT64_C(1795467011000) /* 2026-11-23T20:50:11Z */
+#define T0_LINE   "2026-11-23T20:50:11Z push main aaaaaaa by bob -> cart-6"
+#define PING_LINE "2026-11-23T20:50:11Z ping"
+#define HOOK      "'triggers':[{'type':'GitHub','github':{'secretReference':{'name':'s'}}}]"
+#define SOURCE    "'source':{'git':{'uri':'u','ref':'master'}}," HOOK
+
+#define OLD_ADDRESS "your Git host still calls OpenShift's own github URL"
 
 #define STATUS CLEANUP(status_release) struct status
 
@@ -58,8 +61,9 @@ static void a_hook_shows_five_facts_and_a_hint(void **state)
 		.refused = 3,
 		.refused_ms = T0 + 1000,
 		.refused_why = "signature does not match the secret",
-		.ref_mismatches = 3,
-		.mismatch_ref = "main",
+		.ignored_reason = OUTCOME_REF_MISMATCH,
+		.ignored_row = 3,
+		.ignored_what = "refs/heads/main",
 	};
 	status_make(&status, bc, &input);
 	assert_int_equal(status.n, 6);
@@ -126,8 +130,8 @@ static void the_state_says_what_to_do(void **state)
 		struct status_input input = {.provision = cases[i].provision};
 		STATUS status;
 
-		input.hooks[GITHUB].secrets[0] =
-			(struct status_secret){cases[i].secret, cases[i].problem};
+		input.hooks[GITHUB].secrets[0] = (struct status_secret){
+			.state = cases[i].secret, .problem = cases[i].problem};
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "github-state"), cases[i].state);
 		assert_int_equal(status.is_complete, cases[i].secret != STATUS_SECRET_UNKNOWN);
@@ -250,7 +254,7 @@ static void a_state_that_is_not_known_stays_as_it_is(void **state)
 
 static void the_hint_is_kept_by_those_who_know_nothing_newer(void **state)
 {
-#define HINT(text) "'buildhook.io/hint':'" text "','buildhook.io/github-last':'" T0_LINE "'"
+#define HINT(text) "'buildhook.io/hint':'" text "','buildhook.io/github-last':'" PING_LINE "'"
 #define WERE       "2 pushes to \\\"main\\\" were ignored: this BuildConfig builds "
 	static const struct {
 		const char *held;
@@ -279,8 +283,9 @@ static void the_hint_is_kept_by_those_who_know_nothing_newer(void **state)
 
 		input.hooks[GITHUB].last_ms = cases[i].ours_ms;
 		input.hooks[GITHUB].last = "x";
-		input.hooks[GITHUB].ref_mismatches = cases[i].mismatches;
-		input.hooks[GITHUB].mismatch_ref = "main";
+		input.hooks[GITHUB].ignored_reason = OUTCOME_REF_MISMATCH;
+		input.hooks[GITHUB].ignored_row = cases[i].mismatches;
+		input.hooks[GITHUB].ignored_what = "refs/heads/main";
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "hint"), cases[i].shown);
 	}
@@ -295,8 +300,9 @@ static void a_mended_ref_takes_the_hint_away(void **state)
 	(void)state;
 	input.hooks[GITHUB].last_ms = T0;
 	input.hooks[GITHUB].last = "x";
-	input.hooks[GITHUB].ref_mismatches = 2;
-	input.hooks[GITHUB].mismatch_ref = "main";
+	input.hooks[GITHUB].ignored_reason = OUTCOME_REF_MISMATCH;
+	input.hooks[GITHUB].ignored_row = 2;
+	input.hooks[GITHUB].ignored_what = "refs/heads/main";
 	status_make(&status, bc, &input);
 	assert_string_equal(value(&status, "hint"), "(none)");
 }
@@ -308,14 +314,15 @@ static void the_callers_hint_comes_last(void **state)
 	BC bc = make_bc(SOURCE, "");
 
 	(void)state;
-	input.hint = "your Git host still calls OpenShift";
+	input.origin = "your Git host still calls OpenShift's own github URL";
 	status_make(&alone, bc, &input);
-	assert_string_equal(value(&alone, "hint"), "your Git host still calls OpenShift");
+	assert_string_equal(value(&alone, "hint"),
+			    "your Git host still calls OpenShift's own github URL");
 	input.hooks[GITHUB].last_ms = T0;
 	input.hooks[GITHUB].last = "x";
-	input.hooks[GITHUB].hint = "from elsewhere";
+	input.hooks[GITHUB].hint = "a push came from elsewhere";
 	status_make(&behind, bc, &input);
-	assert_string_equal(value(&behind, "hint"), "from elsewhere");
+	assert_string_equal(value(&behind, "hint"), "a push came from elsewhere");
 }
 
 static void the_callers_hint_goes_with_a_delivery_well_after_it(void **state)
@@ -323,8 +330,8 @@ static void the_callers_hint_goes_with_a_delivery_well_after_it(void **state)
 	static const struct {
 		int64_t hint_ms;
 		const char *shown;
-	} cases[] = {{T0 + 1000, "old address"},
-		     {T0 - 60 * 1000, "old address"},
+	} cases[] = {{T0 + 1000, OLD_ADDRESS},
+		     {T0 - 60 * 1000, OLD_ADDRESS},
 		     {T0 - 3600 * 1000, "(none)"}};
 
 	(void)state;
@@ -334,8 +341,8 @@ static void the_callers_hint_goes_with_a_delivery_well_after_it(void **state)
 		BC bc = make_bc(SOURCE, is_held ? "'buildhook.io/github-last':'" T0_LINE "'" : "");
 		STATUS status;
 
-		input.hint = "old address";
-		input.hint_ms = cases[i / 2].hint_ms;
+		input.origin = OLD_ADDRESS;
+		input.origin_ms = cases[i / 2].hint_ms;
 		if (!is_held) {
 			input.hooks[GITHUB].last_ms = T0;
 			input.hooks[GITHUB].last = "x";
@@ -365,8 +372,9 @@ static void replicas_do_not_undo_each_other(void **state)
 
 			hook->last_ms = T0 + 100 * replica;
 			hook->last = lines[replica];
-			hook->ref_mismatches = (uint64_t)replica;
-			hook->mismatch_ref = "main";
+			hook->ignored_reason = OUTCOME_REF_MISMATCH;
+			hook->ignored_row = (uint64_t)replica;
+			hook->ignored_what = "refs/heads/main";
 			hook->refused = 1 + (uint64_t)replica;
 			hook->refused_ms = T0 + 300;
 			hook->refused_why = "no";
@@ -394,7 +402,7 @@ static void what_was_applied_is_the_same(void **state)
 	(void)state;
 	input.hooks[GITHUB].last_ms = T0;
 	input.hooks[GITHUB].last = "push m\xC3\xA4in \"x\" -> \\";
-	input.hooks[GITHUB].hint = "h\x01";
+	input.hooks[GITHUB].hint = "a push came from h\x01";
 	status_make(&status, bc, &input);
 	assert_int_equal(status_compare(&status, bc), STATUS_CHANGED);
 	BC after = apply(&status, SOURCE);
@@ -420,7 +428,7 @@ static void refusals_alone_are_told_apart(void **state)
 	input.hooks[GITHUB].last_ms = T0;
 	input.hooks[GITHUB].last = "x";
 	status_make(&changed, held, &input);
-	assert_int_equal(status_compare(&changed, held), STATUS_CHANGED);
+	assert_int_equal(status_compare(&changed, held), STATUS_CHANGED | STATUS_REFUSED);
 }
 
 static uint64_t fingerprint_of(const char *version, const char *annotations)
@@ -555,10 +563,146 @@ static void values_are_cut_at_two_hundred_bytes(void **state)
 	for (size_t i = 1; i < 1024; i += 2)
 		memcpy(hint + i, "\xC3\xA4", i + 2 < 1025 ? 2 : 1);
 	hint[1024] = '\0';
-	input.hint = hint;
+	input.origin = hint;
 	status_make(&status, bc, &input);
 	assert_int_equal(strlen(value(&status, "hint")), 199);
 	assert_true(str_is_utf8(str_of(value(&status, "hint"))));
+}
+
+static void what_was_built_stays_beside_an_ignored_push(void **state)
+{
+	static const struct {
+		const char *held_last, *held_built;
+		int64_t ours_ms, built_ms;
+		const char *ours;
+		const char *last, *built;
+	} cases[] = {
+		/* Another process has written the line of the build. */
+		{T0_LINE, "", T0 + 5000, 0, "push wip -> ignored: RefMismatch",
+		 "2026-11-23T20:50:16Z push wip -> ignored: RefMismatch", T0_LINE},
+		{"2026-11-23T20:50:16Z push wip -> ignored: RefMismatch", T0_LINE, 0, 0, "",
+		 "2026-11-23T20:50:16Z push wip -> ignored: RefMismatch", T0_LINE},
+		/* The newest delivery is the one that built: one line is enough. */
+		{"", "", T0, T0, "push main -> cart-7", "2026-11-23T20:50:11Z push main -> cart-7",
+		 "(none)"},
+		{T0_LINE, "", 0, 0, "", T0_LINE, "(none)"},
+		/* No outcome ends in the name of a Build. */
+		{"2026-11-23T20:50:11Z push main -> waiting", "", T0 + 5000, 0, "ping",
+		 "2026-11-23T20:50:16Z ping", "(none)"},
+		{"2026-11-23T20:50:11Z push main -> ignored: SkipCI, cart-7", "", T0 + 5000, 0,
+		 "ping", "2026-11-23T20:50:16Z ping", "(none)"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct status_input input = usable();
+		char held[512];
+		STATUS status;
+
+		(void)snprintf(held, sizeof(held),
+			       "'buildhook.io/github-last':'%s','buildhook.io/github-built':'%s'",
+			       cases[i].held_last, cases[i].held_built);
+		BC bc = make_bc(SOURCE, held);
+		input.hooks[GITHUB].last = cases[i].ours;
+		input.hooks[GITHUB].last_ms = cases[i].ours_ms;
+		input.hooks[GITHUB].built = cases[i].ours;
+		input.hooks[GITHUB].built_ms = cases[i].built_ms;
+		status_make(&status, bc, &input);
+		assert_string_equal(value(&status, "github-last"), cases[i].last);
+		assert_string_equal(value(&status, "github-built"), cases[i].built);
+	}
+}
+
+static void outcomes_of_all_replicas_are_one_list(void **state)
+{
+	struct unbuilt_line ours[] = {
+		{T0 + 2000, "github push b -> ignored: RefMismatch"},
+		{T0 + 9000, "github refused: signature does not match the secret"},
+	};
+	struct status_input input = usable();
+	STATUS status, again;
+	BC bc = make_bc(SOURCE,
+			"'buildhook.io/recent':'2026-11-23T20:50:14Z gitlab issues -> ignored: "
+			"EventIgnored\\n2026-11-23T20:50:12Z github refused: no signature\\n"
+			"2026-11-23T20:50:10Z github push b -> ignored: RefMismatch\\n"
+			"2026-11-23T20:50:09Z github push a -> ignored: RefMismatch\\ngarbage\\n"
+			"2026-11-23T23:50:09Z github push f -> ignored: RefMismatch'");
+
+	(void)state;
+	input.unbuilt = ours;
+	input.n_unbuilt = ARRAY_LEN(ours);
+	status_make(&status, bc, &input);
+	assert_string_equal(value(&status, "recent"),
+			    "2026-11-23T20:50:20Z github refused: signature does not match the "
+			    "secret\n"
+			    "2026-11-23T20:50:14Z gitlab issues -> ignored: EventIgnored\n"
+			    "2026-11-23T20:50:13Z github push b -> ignored: RefMismatch\n"
+			    "2026-11-23T20:50:09Z github push a -> ignored: RefMismatch");
+	BC after = apply(&status, SOURCE);
+	status_make(&again, after, &input);
+	assert_int_equal(status_compare(&again, after), STATUS_SAME);
+}
+
+static void ten_unbuilt_are_two_kibibytes_at_most(void **state)
+{
+	struct unbuilt_line ours[ACTIVITY_UNBUILT];
+	struct status_input input = usable();
+	char texts[ACTIVITY_UNBUILT][600];
+	STATUS status;
+	BC bc = make_bc(SOURCE, "'buildhook.io/recent':'2026-11-23T20:00:00Z github push -> old'");
+
+	(void)state;
+	for (size_t i = 0; i < ACTIVITY_UNBUILT; i++) {
+		memset(texts[i], 'x', sizeof(texts[i]));
+		(void)snprintf(texts[i], sizeof(texts[i]), "github push %zu", i);
+		texts[i][strlen(texts[i])] = '\x1b';
+		texts[i][sizeof(texts[i]) - 1] = '\0';
+		ours[i] = (struct unbuilt_line){T0 + 1000 * (int64_t)i, texts[i]};
+	}
+	input.unbuilt = ours;
+	input.n_unbuilt = ARRAY_LEN(ours);
+	status_make(&status, bc, &input);
+	const char *recent = value(&status, "recent");
+	assert_true(strlen(recent) <= 2048 && str_is_utf8(str_of(recent)));
+	assert_null(strchr(recent, '\x1b'));
+	assert_null(strstr(recent, "old"));
+	assert_memory_equal(recent, "2026-11-23T20:50:20Z github push 9", 34);
+}
+
+static void a_secret_of_a_deleted_namesake_is_not_ready(void **state)
+{
+	struct status_input input = usable();
+	STATUS status;
+	BC bc = make_bc(SOURCE, "");
+
+	(void)state;
+	input.hooks[GITHUB].secrets[0].state = STATUS_SECRET_FORMER;
+	status_make(&status, bc, &input);
+	assert_non_null(strstr(value(&status, "github-state"),
+			       "NotReady: Secret \"s\" belongs to a deleted BuildConfig"));
+}
+
+static void the_state_says_what_is_still_accepted_and_what_waits(void **state)
+{
+	struct status_input input = usable();
+	STATUS rotated, waiting, refused;
+	BC bc = make_bc(SOURCE, "");
+
+	(void)state;
+	input.hooks[GITHUB].secrets[0].previous_until_ms = T0 + 3600 * 1000;
+	status_make(&rotated, bc, &input);
+	assert_string_equal(value(&rotated, "github-state"),
+			    "Ready, the old secret is accepted until 2026-11-23T21:50:11Z");
+	input.hooks[GITHUB].secrets[0].previous_until_ms = T0;
+	input.waiting = "the API server does not answer";
+	status_make(&waiting, bc, &input);
+	assert_string_equal(value(&waiting, "github-state"),
+			    "Ready, a build waits: the API server does not answer");
+	input.is_start_refused = true;
+	input.waiting = "buildhook may not create Builds: grant it";
+	status_make(&refused, bc, &input);
+	assert_string_equal(value(&refused, "github-state"),
+			    "NotReady: buildhook may not create Builds: grant it");
 }
 
 int main(void)
@@ -585,6 +729,11 @@ int main(void)
 		cmocka_unit_test(lines_say_what_came_and_what_became_of_it),
 		cmocka_unit_test(long_parts_leave_room_for_the_outcome),
 		cmocka_unit_test(values_are_cut_at_two_hundred_bytes),
+		cmocka_unit_test(what_was_built_stays_beside_an_ignored_push),
+		cmocka_unit_test(outcomes_of_all_replicas_are_one_list),
+		cmocka_unit_test(ten_unbuilt_are_two_kibibytes_at_most),
+		cmocka_unit_test(a_secret_of_a_deleted_namesake_is_not_ready),
+		cmocka_unit_test(the_state_says_what_is_still_accepted_and_what_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-static const struct buildconfig_secret github[] = {{BUILDCONFIG_SECRET_REFERENCE, "one"}};
-static const struct buildconfig_secret generic[] = {{BUILDCONFIG_SECRET_DEFAULT, "two"}};
+static const struct buildconfig_secret github[] = {{BUILDCONFIG_SECRET_REFERENCE, 0, "one"}};
+static const struct buildconfig_secret generic[] = {{BUILDCONFIG_SECRET_DEFAULT, 0, "two"}};
 
 static struct buildconfig asking(const char *request)
 {

@@ -84,6 +84,43 @@ static void where_there_are_none_there_is_nothing_to_free(void **state)
 	assert_null(none);
 }
 
+static const struct unbuilt_line *find_outcome(const struct activity *s, const char *text)
+{
+	const struct unbuilt_line *unbuilt = NULL;
+	size_t n = activity_find_unbuilt(s, "uid-1", &unbuilt);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(unbuilt[i].text, text) == 0)
+			return &unbuilt[i];
+	return NULL;
+}
+
+static void the_newest_outcomes_are_kept_and_refusals_displace_none(void **state)
+{
+	CLEANUP(release_activity) struct activity *s = activity_new();
+	const struct unbuilt_line *unbuilt = NULL;
+	char line[64];
+
+	(void)state;
+	assert_int_equal(activity_find_unbuilt(s, "uid-1", &unbuilt), 0);
+	for (int i = 1; i <= ACTIVITY_UNBUILT + 1; i++) {
+		(void)snprintf(line, sizeof(line), "push %d -> ignored", i);
+		activity_add_unbuilt(s, "uid-1", HOOK_GITHUB, i, line);
+	}
+	assert_int_equal(activity_find_unbuilt(s, "uid-1", &unbuilt), ACTIVITY_UNBUILT);
+	assert_null(find_outcome(s, "github push 1 -> ignored"));
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(line, sizeof(line), "refused: for reason %d", i);
+		activity_add_unbuilt(s, "uid-1", HOOK_GITHUB, 100 + i, line);
+	}
+	assert_int_equal(find_outcome(s, "github refused: for reason 99")->ms, 199);
+	assert_null(find_outcome(s, "github push 2 -> ignored"));
+	assert_non_null(find_outcome(s, "github push 3 -> ignored"));
+	/* What comes late does not take the place of a newer one. */
+	activity_add_unbuilt(s, "uid-1", HOOK_GITHUB, 1, "push 3 -> ignored");
+	assert_int_equal(find_outcome(s, "github push 3 -> ignored")->ms, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +129,7 @@ int main(void)
 		cmocka_unit_test(entries_stay_where_they_are),
 		cmocka_unit_test(dropping_takes_all_hooks_of_one_buildconfig),
 		cmocka_unit_test(where_there_are_none_there_is_nothing_to_free),
+		cmocka_unit_test(the_newest_outcomes_are_kept_and_refusals_displace_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,7 @@ static void writes_carry_method_type_and_body(void **state)
 		{KUBE_PUT, "PUT /", "application/json"},
 		{KUBE_DELETE, "DELETE /", "application/json"},
 		{KUBE_MERGE_PATCH, "PATCH /", "application/merge-patch+json"},
+		{KUBE_STRATEGIC_PATCH, "PATCH /", "application/strategic-merge-patch+json"},
 		{KUBE_JSON_PATCH, "PATCH /", "application/json-patch+json"},
 		{KUBE_APPLY, "PATCH /", "application/apply-patch+yaml"},
 	};

@@ -1,0 +1,65 @@
+"""What a BuildConfig shows: annotations that an owner reads with `oc describe`."""
+
+import json
+import time
+
+from harness import buildconfig, github_headers, github_payload, push, wait_for
+
+
+def shows(cluster, namespace, name, key, text, timeout=10):
+    """The annotation's value, once TEXT is part of it."""
+    return wait_for(f"{key} to say {text!r}", lambda: text in (v := cluster.annotation(namespace, name, key)) and v, timeout)
+
+
+def test_the_first_refused_request_shows_at_once_and_the_next_within_a_minute(cluster, start, namespace):
+    buildhook = start("--status-interval", "1s")
+    cluster.create(namespace, buildconfig("cart"))
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    time.sleep(1)
+    assert push(buildhook, namespace, "cart", "wrong").status == 401
+    refused = shows(cluster, namespace, "cart", "github-refused", "signature does not match the secret", 3)
+    assert " 1 since start" in refused
+    version = cluster.get(namespace, "cart")["metadata"]["resourceVersion"]
+    for _ in range(4):
+        assert push(buildhook, namespace, "cart", "wrong").status == 401
+    time.sleep(3)
+    assert cluster.get(namespace, "cart")["metadata"]["resourceVersion"] == version, "at most one write a minute"
+    secret = cluster.secret_value(namespace, "cart-hook")
+    assert push(buildhook, namespace, "cart", secret).status == 200
+    shows(cluster, namespace, "cart", "github-refused", " 5 since start")
+    assert cluster.annotation(namespace, "cart", "recent").count("github refused: ") == 1
+
+
+def test_an_ignored_push_leaves_what_was_built_and_is_no_hint(cluster, start, namespace):
+    buildhook = start("--status-interval", "1s")
+    cluster.create(namespace, buildconfig("cart", ref="master"))
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    secret = cluster.secret_value(namespace, "cart-hook")
+    assert push(buildhook, namespace, "cart", secret, ref="refs/heads/wip").json["reason"] == "RefMismatch"
+    shows(cluster, namespace, "cart", "hint", 'was ignored: this BuildConfig builds "master"')
+    assert push(buildhook, namespace, "cart", secret, ref="refs/heads/master").json["kind"] == "Build"
+    shows(cluster, namespace, "cart", "github-last", "-> cart-1")
+    assert cluster.annotation(namespace, "cart", "github-built") == ""
+    assert push(buildhook, namespace, "cart", secret, ref="refs/heads/wip2").json["reason"] == "RefMismatch"
+    shows(cluster, namespace, "cart", "github-last", "push wip2")
+    assert cluster.annotation(namespace, "cart", "github-built").endswith("-> cart-1")
+    assert "ignored" not in cluster.annotation(namespace, "cart", "hint")
+    recent = cluster.annotation(namespace, "cart", "recent").splitlines()
+    assert [line.split()[1:4] for line in recent] == [["github", "push", "wip2"], ["github", "push", "wip"]]
+
+
+def test_what_was_seen_before_a_restart_stays(cluster, start, namespace):
+    buildhook = start("--status-interval", "1s")
+    cluster.create(namespace, buildconfig("cart"))
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    secret = cluster.secret_value(namespace, "cart-hook")
+    assert push(buildhook, namespace, "cart", secret).json["kind"] == "Build"
+    shows(cluster, namespace, "cart", "github-last", "-> cart-1")
+    buildhook.stop()
+    buildhook.start()
+    body = json.dumps(github_payload()).encode()
+    headers = github_headers(secret, body, event="issues")
+    assert buildhook.request(f"/hooks/{namespace}/cart/github", body, headers).json["reason"] == "EventIgnored"
+    shows(cluster, namespace, "cart", "github-last", "issues -> ignored")
+    assert cluster.annotation(namespace, "cart", "github-built").endswith("-> cart-1")
+    assert "issues" in cluster.annotation(namespace, "cart", "recent")
