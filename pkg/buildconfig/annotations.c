@@ -30,6 +30,8 @@ static const struct option {
 	 MAX_REQUEST_BYTES},
 	{BUILDCONFIG_ANNOTATION_PREFIX "redeliver", offsetof(struct buildconfig, redeliver),
 	 MAX_REQUEST_BYTES},
+	{BUILDCONFIG_ANNOTATION_PREFIX "redelivered", offsetof(struct buildconfig, redelivered),
+	 MAX_REQUEST_BYTES},
 };
 
 static void read_option(struct draft *draft, const struct option *option, const char *value)
@@ -71,6 +73,18 @@ static bool find_status(const char *values[BUILDCONFIG_STATUS_KEYS], const char 
 	return false;
 }
 
+/* Two words of printable ASCII. */
+static bool is_redelivery(const char *text)
+{
+	size_t words = 1;
+	for (const char *c = text; *c; c++) {
+		if (*c < ' ' || *c > '~' || (*c == ' ' && (c == text || !c[1] || c[1] == ' ')))
+			return false;
+		words += *c == ' ';
+	}
+	return words == 2;
+}
+
 void draft_read_annotations(struct draft *draft, const cJSON *annotations)
 {
 	struct buildconfig *bc = &draft->bc;
@@ -94,6 +108,13 @@ void draft_read_annotations(struct draft *draft, const cJSON *annotations)
 		if (values[i])
 			draft->status[bc->n_status++] = (struct buildconfig_annotation){
 				buildconfig_status_keys[i], values[i]};
+	if (bc->redeliver && *bc->redeliver && !is_redelivery(bc->redeliver)) {
+		draft_add_problem(draft->problem,
+				  "annotation %sredeliver is not \"ID NONCE\", a delivery's id and "
+				  "any word that is new",
+				  BUILDCONFIG_ANNOTATION_PREFIX);
+		bc->redeliver = NULL;
+	}
 	if (bc->repository && *bc->repository && strcmp(bc->repository, "match") != 0)
 		draft_add_problem(draft->problem,
 				  "annotation %srepository counts only as \"match\"",

@@ -57,7 +57,9 @@ struct buildconfig {
 	unsigned char n_status;
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
-	const char *refs, *paths, *repository, *rotate, *redeliver; /* our annotations */
+	const char *refs, *paths, *repository, *rotate; /* our annotations */
+	/* "ID NONCE": a delivery that is asked for once more; and the newest that was. */
+	const char *redeliver, *redelivered;
 	const char *problem; /* what is wrong with the whole, "" when nothing */
 	struct buildconfig_hook hooks[HOOK_TYPES];
 	/*

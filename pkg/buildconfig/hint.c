@@ -69,7 +69,7 @@ static bool put_redelivery(struct buf *out, const struct hint_view *view)
 static bool is_redelivery_over(const struct hint_view *view, struct str held)
 {
 	struct str request = str_of(view->bc->redeliver);
-	return str_empty(request) ||
+	return str_empty(request) || str_eq(request, str_of(view->bc->redelivered)) ||
 	       !str_contains(held, str_range(request.p, str_find_char(request, ' ')));
 }
 

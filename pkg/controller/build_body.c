@@ -121,12 +121,17 @@ static void put_triggered_by(cJSON *object, const struct journal_change *change)
 
 static void put_delivery_annotations(cJSON *annotations, const struct journal_change *change)
 {
+	const struct str id = str_of(change->delivery_id);
 	char accepted[CLOCK_TEXT_BYTES];
 
 	if (build_is_by_hand(change))
 		return;
 	clock_format_rfc3339(accepted, change->accepted_ms, true);
-	json_put_str(annotations, "buildhook.io/delivery-id", change->delivery_id);
+	json_put_text(annotations, "buildhook.io/delivery-id",
+		      str_range(id.p, str_find_char(id, ' ')));
+	if (journal_change_is_redelivery(change))
+		json_put_str(annotations, BUILD_REDELIVERED_ANNOTATION,
+			     strchr(change->delivery_id, ' ') + 1);
 	json_put_str(annotations, "buildhook.io/provider", change->host);
 	json_put_str(annotations, BUILD_ACCEPTED_ANNOTATION, accepted);
 	if (*change->ref)

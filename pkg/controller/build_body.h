@@ -7,11 +7,12 @@
 #include "doc/json.h"
 #include "journal/journal.h"
 
-#define BUILD_DELIVERY_LABEL       "buildhook.io/delivery"
-#define BUILD_REF_ANNOTATION       "buildhook.io/ref"
-#define BUILD_ACCEPTED_ANNOTATION  "buildhook.io/accepted"
-#define BUILD_DELIVERY_LABEL_CHARS 32
-#define BUILD_NAME_BYTES           254
+#define BUILD_DELIVERY_LABEL         "buildhook.io/delivery"
+#define BUILD_REF_ANNOTATION         "buildhook.io/ref"
+#define BUILD_ACCEPTED_ANNOTATION    "buildhook.io/accepted"
+#define BUILD_REDELIVERED_ANNOTATION "buildhook.io/redelivered"
+#define BUILD_DELIVERY_LABEL_CHARS   32
+#define BUILD_NAME_BYTES             254
 
 /* Value of the label buildhook.io/delivery: what makes two deliveries the same. OUT has
  * BUILD_DELIVERY_LABEL_CHARS + 1 bytes. */

@@ -102,6 +102,9 @@ static void act(struct object *object, const struct observation *o, const struct
 	case ACTION_SUPERSEDE:
 		start_supersede(object, next->seq);
 		return;
+	case ACTION_REDELIVER:
+		redelivery_act(object);
+		return;
 	case ACTION_WRITE_STATUS:
 		status_act(object, o->seen.bc, &o->status);
 		return;

@@ -9,6 +9,7 @@
 #include "controller/flood.h"
 #include "controller/origin.h"
 #include "controller/plan.h"
+#include "controller/redelivery.h"
 #include "controller/secret.h"
 #include "controller/start.h"
 #include "controller/status.h"
@@ -38,6 +39,7 @@ struct object {
 	struct secret_memory secrets;
 	struct status_memory status;
 	struct origin_memory origin;
+	struct redelivery_memory redelivery;
 };
 
 /* Requests go over two connections; more keys at once would only wait there. */

@@ -131,6 +131,7 @@ void observe(struct observation *out, struct object *object)
 	seen->secret_wait_ms = until(object->secrets.retry_ms, clock_mono_ms(c->opt.clock));
 	if (!seen->bc->is_ignored)
 		observe_secrets(seen, object);
+	redelivery_observe(seen, object);
 	observe_status(out, object);
 	origin_observe(seen, object);
 }

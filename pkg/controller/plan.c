@@ -113,6 +113,15 @@ static bool plan_missing_secret(const struct observed *seen, struct action *next
 	return false;
 }
 
+static bool plan_redelivery(const struct observed *seen, struct action *next)
+{
+	if (seen->redelivery_wait_ms > 0)
+		wait_at_most(next, seen->redelivery_wait_ms);
+	else if (seen->wants_redelivery && seen->is_api_up)
+		next->kind = ACTION_REDELIVER;
+	return next->kind == ACTION_REDELIVER;
+}
+
 static bool plan_status(const struct observed *seen, struct action *next)
 {
 	if (!seen->is_status_stale || !seen->is_api_up)
@@ -148,7 +157,8 @@ void plan(const struct observed *seen, struct action *next)
 	*next = (struct action){.kind = ACTION_NONE, .waiting = "", .wait_ms = -1};
 	if (seen->is_status_overdue && plan_status(seen, next))
 		return;
-	if (plan_pending_build(seen, next) || plan_missing_secret(seen, next))
+	if (plan_pending_build(seen, next) || plan_missing_secret(seen, next) ||
+	    plan_redelivery(seen, next))
 		return;
 	if (!plan_status(seen, next))
 		(void)plan_look(seen, next);

@@ -45,15 +45,17 @@ struct observed {
 	int64_t recheck_ms;     /* monotonic: Secrets fetched before this are looked at again */
 	size_t n_changes;
 	struct observed_change change;
-	int64_t newest_seq;     /* of the newest change that has not ended */
-	int64_t start_wait_ms;  /* until the next step of the oldest one's start; 0: now */
-	const char *waits_for;  /* what that, or its next attempt, waits for; "": not known */
-	int64_t token_wait_ms;  /* until the flood limit lets a build start; 0: now */
-	bool is_status_stale;   /* what the object shows is not what is to be shown */
-	bool is_status_overdue; /* and has not been for too long */
-	int64_t status_wait_ms; /* until status may be written; 0: now */
-	bool has_unknown_build; /* of a number that was not raised here */
-	int64_t look_wait_ms;   /* until it is looked at; not positive: now */
+	int64_t newest_seq;         /* of the newest change that has not ended */
+	int64_t start_wait_ms;      /* until the next step of the oldest one's start; 0: now */
+	const char *waits_for;      /* what that, or its next attempt, waits for; "": not known */
+	int64_t token_wait_ms;      /* until the flood limit lets a build start; 0: now */
+	bool wants_redelivery;      /* a delivery is asked for once more, and may be here */
+	int64_t redelivery_wait_ms; /* until the next step of that; 0: now */
+	bool is_status_stale;       /* what the object shows is not what is to be shown */
+	bool is_status_overdue;     /* and has not been for too long */
+	int64_t status_wait_ms;     /* until status may be written; 0: now */
+	bool has_unknown_build;     /* of a number that was not raised here */
+	int64_t look_wait_ms;       /* until it is looked at; not positive: now */
 };
 
 enum action_kind {
@@ -66,6 +68,7 @@ enum action_kind {
 	ACTION_OWN_SECRET,   /* ours, not yet owned by this BuildConfig */
 	ACTION_START_BUILD,
 	ACTION_SUPERSEDE, /* ends the change */
+	ACTION_REDELIVER,
 	ACTION_WRITE_STATUS,
 	ACTION_LOOK_AT_BUILD, /* who started it? */
 };

@@ -344,6 +344,11 @@ static enum start_look look_at(struct start_seen *s, const cJSON *build)
 		return LOOK_MISSING;
 	if (is_own(s, build))
 		return LOOK_OWN;
+	/* A redelivery was asked for on purpose: order is not its business, nor is it that of
+	 * others. */
+	if (json_member(json_at(build, "metadata/annotations"), BUILD_REDELIVERED_ANNOTATION) ||
+	    journal_change_is_redelivery(s->change))
+		return is_old(s, build) ? LOOK_OLD : LOOK_OTHER;
 	if (ms > s->memory.known_accepted_ms)
 		s->memory.known_accepted_ms = ms;
 	if (cJSON_IsString(ref) && strcmp(ref->valuestring, s->change->ref) == 0 &&

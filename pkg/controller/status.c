@@ -98,6 +98,7 @@ void status_observe(struct status *out, const struct object *object, const struc
 	input.is_start_refused = object->start.is_refused;
 	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)
 		input.waiting = "more builds than the limit were asked for";
+	input.is_redelivery_unknown = redelivery_is_unknown(object);
 	input.n_unbuilt = activity_find_unbuilt(c->opt.activity, bc->uid, &input.unbuilt);
 	status_make(out, bc, &input);
 }

@@ -52,3 +52,8 @@ void journal_change_freep(struct journal_change **change)
 	free(*change);
 	*change = NULL;
 }
+
+bool journal_change_is_redelivery(const struct journal_change *change)
+{
+	return strchr(change->delivery_id, ' ') != NULL;
+}

@@ -264,11 +264,58 @@ const char *journal_state_name(enum journal_state state)
 	return names[state];
 }
 
+/* At most these many rows are looked at in a call of journal_find_delivery(). */
+#define FIND_ROWS 2000
+/* The rows of one delivery are stored together. */
+#define DELIVERY_ROWS 64
+
+static int find_delivery(sqlite3 *db, const char *uid, const char *id, int64_t from_seq,
+			 int64_t to_seq, int64_t *out, size_t max, size_t *n)
+{
+	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
+	int rc = journal_sql_prepare(db,
+				     "SELECT seq FROM change WHERE seq >= ?1 AND seq < ?2 AND "
+				     "+uid = ?3 AND delivery_id = ?4 ORDER BY seq DESC",
+				     &stmt);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	(void)sqlite3_bind_int64(stmt, 1, from_seq);
+	(void)sqlite3_bind_int64(stmt, 2, to_seq);
+	(void)sqlite3_bind_text(stmt, 3, uid, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(stmt, 4, id, -1, SQLITE_STATIC);
+	while (*n < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		out[(*n)++] = sqlite3_column_int64(stmt, 0);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 /* What can't be read may be builds that wait: to go on as if there were none would lose them. */
 static void check_read(struct journal *journal, int rc)
 {
 	if (rc != SQLITE_OK)
 		journal_fail(journal, "read", rc);
+}
+
+size_t journal_find_delivery(struct journal *journal, const char *uid, const char *id,
+			     int64_t before_seq, int64_t *next_seq, int64_t *out, size_t max)
+{
+	int64_t first_seq = 0, last_seq = 0, from_seq = 0;
+	size_t n = 0;
+	int rc = journal_sql_int(journal->reader.db, "SELECT min(seq) FROM change", &first_seq);
+
+	if (rc == SQLITE_OK && !before_seq)
+		rc = journal_sql_int(journal->reader.db, "SELECT max(seq) FROM change", &last_seq);
+	before_seq = before_seq ? before_seq : last_seq + 1;
+	from_seq = before_seq - FIND_ROWS;
+	if (rc == SQLITE_OK)
+		rc = find_delivery(journal->reader.db, uid, id, from_seq, before_seq, out, max, &n);
+	/* Some of its rows may be beyond the last that was looked at. */
+	if (rc == SQLITE_OK && n > 0 && n < max)
+		rc = find_delivery(journal->reader.db, uid, id, from_seq - DELIVERY_ROWS, from_seq,
+				   out, max, &n);
+	*next_seq = rc == SQLITE_OK && from_seq > first_seq ? from_seq : 0;
+	check_read(journal, rc);
+	return rc == SQLITE_OK ? n : 0;
 }
 
 void journal_read_waiting(const struct journal *journal, const char *key,

@@ -63,6 +63,12 @@ struct journal_change {
 	int64_t ended_ms;   /* wall clock; given by the journal */
 };
 
+/*
+ * A delivery that was asked for once more: its delivery_id is that of the Git host, a space, and
+ * what the asker chose to tell requests apart. (Hosts' ids have no space.)
+ */
+bool journal_change_is_redelivery(const struct journal_change *change);
+
 struct journal;
 
 struct journal_options {
@@ -185,6 +191,13 @@ void journal_each_waiting_key(const struct journal *journal, void (*fn)(void *ar
  * the journal has failed (journal_failure()).
  */
 struct journal_change *journal_read_row(struct journal *journal, int64_t seq);
+/*
+ * Rows of delivery ID of the BuildConfig with UID among some of those with a seq below BEFORE_SEQ
+ * (0: all); their seq goes to OUT, newest first, at most MAX. Returns how many. *NEXT_SEQ is where
+ * to look on, 0 at the end. A call takes a few milliseconds, however much the journal holds.
+ */
+size_t journal_find_delivery(struct journal *journal, const char *uid, const char *id,
+			     int64_t before_seq, int64_t *next_seq, int64_t *out, size_t max);
 /* The newest rows, newest first. */
 void journal_each_recent(struct journal *journal, size_t max,
 			 void (*fn)(void *arg, const struct journal_change *change), void *arg);

@@ -52,6 +52,9 @@ void journal_pending_put(struct journal_pending *pending, const struct journal_c
 	row->next_attempt_ms = change->next_attempt_ms;
 	row->is_starting = change->state == JOURNAL_STARTING;
 	row->ref_sum = fnv_64_text(fnv_64_text(FNV_64_INIT, change->uid), change->ref);
+	/* Asked for on purpose: neither replaces another change of its ref nor is replaced. */
+	if (journal_change_is_redelivery(change))
+		row->ref_sum = fnv_64_text(row->ref_sum, change->delivery_id);
 	HASH_ADD(by_seq, pending->rows, seq, sizeof(row->seq), row);
 	HASH_FIND(by_ref, config->refs, &row->ref_sum, sizeof(row->ref_sum), older);
 	if (older) {
@@ -116,6 +119,7 @@ static int load_row(struct journal_pending *out, sqlite3_stmt *stmt)
 		.namespace_ = text_of(stmt, 4, &rc),
 		.name = text_of(stmt, 5, &rc),
 		.ref = text_of(stmt, 6, &rc),
+		.delivery_id = text_of(stmt, 7, &rc),
 	};
 
 	if (rc == SQLITE_ROW)
@@ -126,10 +130,12 @@ static int load_row(struct journal_pending *out, sqlite3_stmt *stmt)
 int journal_pending_load(struct journal_pending *out, sqlite3 *db)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db,
-				    "SELECT seq, state, next_attempt_ms, uid, namespace, name, ref "
-				    "FROM change WHERE state < 2 ORDER BY seq",
-				    -1, &stmt, NULL);
+	int rc =
+		sqlite3_prepare_v2(db,
+				   "SELECT seq, state, next_attempt_ms, uid, namespace, name, ref, "
+				   "delivery_id "
+				   "FROM change WHERE state < 2 ORDER BY seq",
+				   -1, &stmt, NULL);
 
 	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
 		rc = sqlite3_step(stmt);

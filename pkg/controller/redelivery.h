@@ -1,0 +1,21 @@
+/* A journaled delivery that is asked for once more: annotation buildhook.io/redeliver. */
+#pragma once
+
+#include "base/str.h"
+
+struct object;
+struct observed;
+
+/* Zeroed: nothing is asked for. Times are monotonic. */
+struct redelivery_memory {
+	uint64_t request;   /* of the annotation's text */
+	int64_t since_ms;   /* seen first */
+	int64_t retry_ms;   /* no attempt before this */
+	int64_t before_seq; /* rows from here on have been looked at; 0: none */
+	bool is_searched;   /* it is not in this journal */
+};
+
+void redelivery_observe(struct observed *seen, struct object *object);
+/* Nobody had it for a while. */
+bool redelivery_is_unknown(const struct object *object);
+void redelivery_act(struct object *object);
