@@ -106,6 +106,7 @@ static int listen_all(struct server *s, struct err *err)
 	struct http_options http = {.limits = http_default_limits,
 				    .handler = app_handler(s->app),
 				    .error_body = answer_error_body,
+				    .error_header = ANSWER_MESSAGE_HEADER,
 				    .tls_cert_file = o->tls_cert,
 				    .tls_key_file = o->tls_key};
 

@@ -206,6 +206,8 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 	}
 	app->has_backend = true;
 	app->backend = backend;
+	if (backend == CONTROLLER_OPENSHIFT)
+		receiver_set_openshift(app->receiver);
 	log_msg(LOG_INFO, "server", "backend chosen",
 		LOG_FIELD("backend", backend == CONTROLLER_OPENSHIFT ? "openshift" : "kubernetes"));
 	if (app->opt.settings->public_url)

@@ -30,13 +30,13 @@ struct http_limits {
 	size_t max_target_bytes; /* 8 KiB: else 414 */
 	uint64_t max_body_bytes; /* else 413 */
 	/*
-	 * What is over is told 503 and closed (with TLS just closed). Cut to what RLIMIT_NOFILE
-	 * leaves when 128 descriptors are kept free for others.
+	 * A connection over this is told 503 (with TLS after its handshake) and closed; beyond 32
+	 * at once they are closed without. Cut to what RLIMIT_NOFILE leaves when 128 descriptors
+	 * are kept free for others.
 	 */
 	size_t max_connections;
 	int64_t handshake_ms; /* 5 s */
-	int64_t head_ms; /* 5 s from its first byte; also from the connect or the handshake to the
-			    first byte: idle_ms */
+	int64_t head_ms;      /* 5 s from its first byte; of a new connection from its acceptance */
 	/*
 	 * 10 s, and 1 s more per 64 KiB of the body's length (when it is chunked: of what was read
 	 * of it); after the first 10 s at least 1 KiB/s on average: else 408.
@@ -53,6 +53,8 @@ struct http_options {
 	struct http_handler handler;
 	/* NULL: one line of text. Retry-After is added to a 503. */
 	http_error_body_fn error_body;
+	/* Name of a header that carries the message of such an error; NULL: none. */
+	const char *error_header;
 	/* PEM files; both NULL: plain HTTP. Read again within 10 s of a change (a bad new pair
 	 * keeps the old one, and is logged). */
 	const char *tls_cert_file;

@@ -100,6 +100,7 @@ void http_conn_send_reply(struct http_conn *conn, enum http_state state)
 {
 	struct str bytes = buf_str(&conn->server->reply);
 	assert(!has_output(conn) && !conn->server->reply.overflow);
+	conn->is_new = false;
 	conn->state = state;
 	ssize_t n = http_stream_write(&conn->stream, bytes.p, bytes.n);
 	if (n == (ssize_t)bytes.n) {
@@ -146,7 +147,9 @@ static void shake_hands(struct http_conn *conn)
 {
 	int result = http_stream_handshake(&conn->stream);
 	if (result == 1) {
-		http_conn_enter(conn, HTTP_HEAD);
+		conn->state = HTTP_HEAD;
+		if (conn->is_refused)
+			http_request_refuse(conn, 503, HTTP_TOO_MANY);
 	} else if (result == HTTP_STREAM_FAILED) {
 		char peer[INET6_ADDRSTRLEN];
 		http_conn_format_peer(conn, peer);
@@ -259,10 +262,12 @@ static int64_t deadline_ms(const struct http_conn *conn)
 	case HTTP_HANDSHAKE:
 		return conn->since_ms + limits->handshake_ms;
 	case HTTP_HEAD:
-		if (conn->request)
+		if (!conn->request && server->is_draining)
+			return conn->since_ms + HTTP_DRAIN_IDLE_MS;
+		/* Of a new connection since its acceptance, else since the first byte. */
+		if (conn->request || conn->is_new)
 			return conn->since_ms + limits->head_ms;
-		return conn->since_ms +
-		       (server->is_draining ? HTTP_DRAIN_IDLE_MS : limits->idle_ms);
+		return conn->since_ms + limits->idle_ms;
 	case HTTP_BODY:
 		if (!is_paused(conn))
 			return conn->since_ms + http_request_body_ms(conn->request, limits);
@@ -396,6 +401,7 @@ struct http_conn *http_conn_new(struct http_server *server, const struct http_st
 		conn->next->prev = conn;
 	server->conns = conn;
 	server->n_conns++;
+	conn->is_new = true;
 	http_conn_enter(conn, stream->ssl ? HTTP_HANDSHAKE : HTTP_HEAD);
 	return conn;
 }

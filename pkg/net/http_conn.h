@@ -31,6 +31,8 @@ enum {
 	HTTP_PEER_CHECK_MS = 1000,
 };
 
+#define HTTP_TOO_MANY "too many connections"
+
 struct http_server {
 	struct loop *loop;
 	struct clock *clock;
@@ -38,6 +40,7 @@ struct http_server {
 	struct http_head_limits head_limits;
 	struct http_handler handler;
 	http_error_body_fn error_body;
+	const char *error_header;
 	struct http_tls *tls; /* NULL: plain */
 	char *address;
 	int listener; /* -1 while draining */
@@ -79,13 +82,16 @@ struct http_conn {
 	size_t output_sent;
 	size_t held_bytes;   /* this connection's share of the server's */
 	uint64_t drop_bytes; /* HTTP_DROP: to come; HTTP_LINGER: to be read at most */
-	int64_t since_ms;    /* when the present state began; within HTTP_HEAD the first byte */
+	/* When the present state began; within a head its first byte; of a new connection until its
+	 * first answer its acceptance. */
+	int64_t since_ms;
 	union {
 		struct sockaddr any;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} peer;
 	uint8_t state; /* enum http_state */
+	bool is_new;   /* nothing has been answered yet */
 	bool is_refused;
 	bool is_busy; /* its own code is on the stack: is_dead instead of freeing */
 	bool is_dead;

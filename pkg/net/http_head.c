@@ -81,13 +81,26 @@ static void read_connection(struct http_head *head, struct str value)
 		head->wants_close |= str_eq_nocase(str_trim(option), STR("close"));
 }
 
+/* Lists, whose empty elements mean nothing (RFC 9110, 5.6.1.2). */
 static void read_expect(struct http_head *head, struct str value)
 {
-	bool again = head->expects_continue || head->expects_other;
-	if (!again && str_eq_nocase(value, STR("100-continue")))
-		head->expects_continue = true;
-	else
-		head->expects_other = true;
+	struct str part;
+	while (str_next_part(&value, ',', &part)) {
+		part = str_trim(part);
+		if (str_eq_nocase(part, STR("100-continue")))
+			head->expects_continue = true;
+		else if (!str_empty(part))
+			head->expects_other = true;
+	}
+}
+
+static void read_content_encoding(struct http_head *head, struct str value)
+{
+	struct str part;
+	while (str_next_part(&value, ',', &part)) {
+		part = str_trim(part);
+		head->is_encoded |= !str_empty(part) && !str_eq_nocase(part, STR("identity"));
+	}
 }
 
 /* The fields that decide where a request ends and what becomes of the connection. RAW is what
@@ -108,6 +121,10 @@ static int read_meaning(struct http_head *head, struct str name, struct str raw,
 	case 14:
 		return str_eq_nocase(name, STR("content-length")) ? read_content_length(head, raw)
 								  : HTTP_MORE;
+	case 16:
+		if (str_eq_nocase(name, STR("content-encoding")))
+			read_content_encoding(head, value);
+		return HTTP_MORE;
 	case 17:
 		return str_eq_nocase(name, STR("transfer-encoding"))
 			       ? read_transfer_encoding(head, raw)

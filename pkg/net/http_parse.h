@@ -47,6 +47,7 @@ struct http_head {
 	bool wants_close;
 	bool expects_continue;
 	bool expects_other; /* an expectation that cannot be met: 417 */
+	bool is_encoded;    /* Content-Encoding names a coding other than "identity" */
 	struct http_field fields[HTTP_FIELDS_MAX];
 };
 

@@ -71,14 +71,17 @@ void http_format_error(struct http_server *server, int status, const char *probl
 {
 	CLEANUP(buf_release) struct buf body = BUF_INIT(4096);
 	const char *type = server->error_body(&body, status, problem);
-	const struct http_header headers[] = {
-		{STR("Content-Type"), str_of(type)},
-		{STR("Retry-After"), STR("5")},
-	};
+	struct http_header headers[3] = {{STR("Content-Type"), str_of(type)}};
+	size_t n = 1;
+
+	if (server->error_header)
+		headers[n++] = (struct http_header){str_of(server->error_header), str_of(problem)};
+	if (status == 503)
+		headers[n++] = (struct http_header){STR("Retry-After"), STR("5")};
 	struct http_reply reply = {
 		.status = status,
 		.headers = headers,
-		.n_headers = status == 503 ? 2 : 1,
+		.n_headers = n,
 		.body = buf_str(&body),
 		.leaves_body_out = leaves_body_out,
 		.ends_connection = true,
@@ -221,6 +224,7 @@ static void begin(struct http_conn *conn)
 		.query = http_head_query(head),
 		.content_length =
 			head->is_chunked ? -1 : (int64_t)least(head->content_length, INT64_MAX),
+		.is_encoded = head->is_encoded,
 	};
 	request->left = head->content_length;
 	request->chunks.limit = server->limits.max_body_bytes;
@@ -239,7 +243,8 @@ static size_t read_head(struct http_conn *conn, const char *p, size_t n)
 	if (!conn->request) {
 		conn->request = mem_new(1, sizeof(*conn->request));
 		conn->request->conn = conn;
-		http_conn_enter(conn, HTTP_HEAD);
+		if (!conn->is_new)
+			http_conn_enter(conn, HTTP_HEAD);
 	}
 	struct http_head *head = &conn->request->head;
 	size_t used;

@@ -39,6 +39,7 @@ struct http_request {
 	struct str path;
 	struct str query;
 	int64_t content_length; /* -1: chunked; INT64_MAX: that or more */
+	bool is_encoded;        /* Content-Encoding names a coding other than "identity" */
 	void *user;             /* the handler's own */
 };
 

@@ -46,7 +46,7 @@ static const char *plain_error_body(struct buf *body, int status, const char *me
 static void refuse_in_passing(struct http_server *server, int fd)
 {
 	if (!server->tls) {
-		http_format_error(server, 503, "too many connections", false);
+		http_format_error(server, 503, HTTP_TOO_MANY, false);
 		(void)send(fd, server->reply.data, server->reply.len, MSG_NOSIGNAL);
 		(void)shutdown(fd, SHUT_WR);
 		(void)recv(fd, server->scratch, HTTP_SCRATCH_BYTES, 0);
@@ -54,19 +54,29 @@ static void refuse_in_passing(struct http_server *server, int fd)
 	close(fd);
 }
 
+/* With TLS: makes the state for it. False when that failed. */
+static bool open_stream(struct http_server *server, struct http_stream *stream)
+{
+	if (server->tls)
+		stream->ssl = http_tls_accept(server->tls, stream->fd);
+	return !server->tls || stream->ssl;
+}
+
 static void refuse_connection(struct http_server *server, int fd,
 			      const struct sockaddr_storage *peer)
 {
-	if (server->tls || server->n_refused >= REFUSED_MAX) {
+	struct http_stream stream = {.fd = fd};
+	if (server->n_refused >= REFUSED_MAX || !open_stream(server, &stream)) {
 		refuse_in_passing(server, fd);
 		return;
 	}
-	struct http_stream stream = {.fd = fd};
 	struct http_conn *conn = http_conn_new(server, &stream, peer);
 	conn->is_refused = true;
 	server->n_conns--;
 	server->n_refused++;
-	http_request_refuse(conn, 503, "too many connections");
+	/* With TLS it is told after the handshake. */
+	if (!stream.ssl)
+		http_request_refuse(conn, 503, HTTP_TOO_MANY);
 	http_conn_settle(conn);
 }
 
@@ -81,12 +91,9 @@ static void take_connection(struct http_server *server, int fd, const struct soc
 		return;
 	}
 	struct http_stream stream = {.fd = fd};
-	if (server->tls) {
-		stream.ssl = http_tls_accept(server->tls, fd);
-		if (!stream.ssl) {
-			close(fd);
-			return;
-		}
+	if (!open_stream(server, &stream)) {
+		close(fd);
+		return;
 	}
 	http_conn_settle(http_conn_new(server, &stream, peer));
 }
@@ -172,6 +179,7 @@ int http_server_new(struct http_server **out, struct loop *loop, const char *add
 	};
 	server->handler = options->handler;
 	server->error_body = options->error_body ? options->error_body : plain_error_body;
+	server->error_header = options->error_header;
 	server->tls = tls;
 	server->address = TAKE(text);
 	server->listener = listener;

@@ -1,6 +1,7 @@
 #include "receiver/answer.h"
 
 #include "base/mem.h"
+#include "doc/json_cut.h"
 
 static const struct http_header json_type = {STR("Content-Type"), STR("application/json")};
 
@@ -59,13 +60,52 @@ const char *answer_error_body(struct buf *body, int status, const char *message)
 	return "application/json";
 }
 
-void answer_status(struct http_request *request, int code, const char *reason, const char *message,
-		   const char *delivery)
+static size_t utf8_length(struct str s)
 {
-	CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
-	struct http_header headers[3] = {json_type};
 	size_t n = 1;
 
+	while (n < s.n && n < 4 && ((uint8_t)s.p[n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+void answer_put_message(struct buf *out, struct str text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t begin = out->len;
+
+	while (text.n > 0) {
+		size_t n = utf8_length(text);
+		bool is_plain = n == 1 && text.p[0] >= ' ' && text.p[0] < 0x7f && text.p[0] != '%';
+
+		if (out->len - begin + (is_plain ? 1 : 3 * n) > ANSWER_MESSAGE_BYTES)
+			return;
+		for (size_t i = 0; i < n; i++) {
+			uint8_t c = (uint8_t)text.p[i];
+
+			if (is_plain) {
+				buf_put_char(out, text.p[i]);
+				continue;
+			}
+			buf_put_char(out, '%');
+			buf_put_char(out, digits[c >> 4]);
+			buf_put_char(out, digits[c & 15]);
+		}
+		text = str_range(text.p + n, text.n - n);
+	}
+}
+
+/* SHORT is what the header says. */
+static void send_status(struct http_request *request, int code, const char *reason,
+			const char *message, const char *short_, const char *delivery)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(8 * ANSWER_MAX_BYTES);
+	CLEANUP(buf_release) struct buf line = BUF_INIT(ANSWER_MESSAGE_BYTES + 1);
+	struct http_header headers[5] = {json_type};
+	size_t n = 1;
+
+	answer_put_message(&line, str_of(short_));
+	headers[n++] = (struct http_header){STR(ANSWER_MESSAGE_HEADER), buf_str(&line)};
 	if (*delivery)
 		headers[n++] = (struct http_header){STR("X-Buildhook-Delivery"), str_of(delivery)};
 	if (code == 405)
@@ -76,13 +116,20 @@ void answer_status(struct http_request *request, int code, const char *reason, c
 	http_respond(request, code, headers, n, buf_str(&body));
 }
 
+void answer_status(struct http_request *request, int code, const char *reason, const char *message,
+		   const char *delivery)
+{
+	send_status(request, code, reason, message, message, delivery);
+}
+
+/* The header does not name the hook, so that it is the same on all. */
 void answer_refused(struct http_request *request, const char *type, struct str name)
 {
 	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
 
 	buf_printf(&message, "the webhook \"%s\" for \"%.*s\" did not accept your secret", type,
 		   STR_ARG(name));
-	answer_status(request, 401, "", message.data, "");
+	send_status(request, 401, "", message.data, "the webhook did not accept your secret", "");
 }
 
 /* A Warning header's text as the Kubernetes API sends it: 299 - "...". */
@@ -97,17 +144,29 @@ static void put_warning(struct buf *out, const char *warning)
 	buf_put_char(out, '"');
 }
 
-void answer_build(struct http_request *request, struct str json, const char *warning,
+void answer_build(struct http_request *request, const struct answer_build *build,
 		  const char *delivery)
 {
-	CLEANUP(buf_release) struct buf text = BUF_INIT(4 * ANSWER_MAX_BYTES);
-	struct http_header headers[3] = {json_type,
-					 {STR("X-Buildhook-Delivery"), str_of(delivery)}};
-	size_t n = 2;
+	CLEANUP(buf_release) struct buf body = BUF_INIT(build->json.n + 8 * ANSWER_MAX_BYTES);
+	CLEANUP(buf_release)
+	struct buf text = BUF_INIT(3 * ANSWER_MAX_BYTES * ANSWER_MAX_WARNINGS);
+	CLEANUP(buf_release) struct buf line = BUF_INIT(ANSWER_MESSAGE_BYTES + 1);
+	size_t ends[ANSWER_MAX_WARNINGS], begin = 0, n = 3;
+	struct http_header headers[3 + ANSWER_MAX_WARNINGS] = {json_type};
 
-	if (*warning) {
-		put_warning(&text, warning);
-		headers[n++] = (struct http_header){STR("Warning"), buf_str(&text)};
+	answer_put_message(&line, str_of(build->message));
+	headers[1] = (struct http_header){STR(ANSWER_MESSAGE_HEADER), buf_str(&line)};
+	headers[2] = (struct http_header){STR("X-Buildhook-Delivery"), str_of(delivery)};
+	for (size_t i = 0; i < build->n_warnings; i++) {
+		put_warning(&text, build->warnings[i]);
+		ends[i] = text.len;
 	}
-	http_respond(request, 200, headers, n, json);
+	for (size_t i = 0; i < build->n_warnings; begin = ends[i++])
+		headers[n++] = (struct http_header){STR("Warning"),
+						    str_range(text.data + begin, ends[i] - begin)};
+	if (build->json.n > 0)
+		json_put_without(&body, build->json, "metadata", "managedFields");
+	else
+		answer_put_status(&body, 200, "", build->message);
+	http_respond(request, 200, headers, n, buf_str(&body));
 }

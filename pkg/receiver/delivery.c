@@ -108,9 +108,9 @@ void delivery_answer(struct delivery *d, int code, enum outcome outcome, const c
 	delivery_free(d);
 }
 
-void delivery_answer_build(struct delivery *d, struct str json, const char *warning)
+void delivery_answer_build(struct delivery *d, const struct answer_build *build)
 {
-	answer_build(end(d, "started", ""), json, warning, d->id);
+	answer_build(end(d, "started", ""), build, d->id);
 	delivery_free(d);
 }
 

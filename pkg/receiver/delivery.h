@@ -109,6 +109,7 @@ struct receiver {
 	struct ask_limit asks;
 	bool is_asking_late; /* the last Secret that was asked for did not come in time */
 	bool is_draining;
+	bool is_openshift;
 	struct metrics_series *seconds;
 };
 
@@ -130,7 +131,7 @@ void delivery_log(const struct delivery *d, const char *reason, const char *buil
 
 /* The answers; each ends the delivery. */
 void delivery_answer(struct delivery *d, int code, enum outcome outcome, const char *message);
-void delivery_answer_build(struct delivery *d, struct str json, const char *warning);
+void delivery_answer_build(struct delivery *d, const struct answer_build *build);
 /* The 401, the same whatever the cause. */
 void delivery_refuse(struct delivery *d);
 /* 503. */

@@ -29,13 +29,6 @@ static const char *not_now(const struct receiver *r)
 	return NULL;
 }
 
-static bool is_encoded(const struct http_request *request)
-{
-	size_t n = 0;
-
-	return !str_empty(http_header(request, "Content-Encoding", &n)) || n > 1;
-}
-
 /* The checks before the proof, in the order of CONTRACT 3. */
 static bool is_answered_early(struct http_request *request, const struct route *route)
 {
@@ -54,7 +47,7 @@ static bool is_answered_early(struct http_request *request, const struct route *
 		answer_status(request, 405, "", "webhooks are sent with POST", "");
 	else if (http_refuse_expectation(request))
 		return true;
-	else if (is_encoded(request))
+	else if (request->is_encoded)
 		answer_status(request, 415, "",
 			      "Content-Encoding is not supported; send the body as it is", "");
 	else
@@ -100,6 +93,11 @@ static void on_abort(void *arg, struct http_request *request)
 struct http_handler receiver_handler(struct receiver *r)
 {
 	return (struct http_handler){on_head, on_body, on_end, on_abort, r};
+}
+
+void receiver_set_openshift(struct receiver *r)
+{
+	r->is_openshift = true;
 }
 
 void receiver_drain(struct receiver *r)

@@ -40,6 +40,8 @@ struct receiver *receiver_new(const struct receiver_options *options);
 void receiver_free(struct receiver *receiver);
 /* For http_options. */
 struct http_handler receiver_handler(struct receiver *receiver);
+/* The cluster serves buildconfigs/instantiate, so that `oc start-build` works on it. */
+void receiver_set_openshift(struct receiver *receiver);
 /* Deliveries from here on are answered 503. */
 void receiver_drain(struct receiver *receiver);
 /* Deliveries that have not been answered yet. */

@@ -31,38 +31,48 @@ static bool is_waiting(const struct delivery *d)
 	return false;
 }
 
-/* The other builds of a push that moved several refs, and what the payload's reader had to leave
- * out. */
-static void put_warning(struct buf *out, const struct delivery *d,
-			const struct delivery_start *shown)
+/* "started cart-7 for a push of main 3f2a1b0" */
+static void put_started(struct buf *out, const struct delivery_start *start)
 {
+	const struct delivery_change *from = start->from;
+
+	buf_printf(out, "started %s", start->build);
+	if (from->ref)
+		buf_printf(out, " for a push of %.*s", STR_ARG(ref_short(str_of(from->ref))));
+	if (from->ref && from->commit)
+		buf_printf(out, " %.7s", from->commit);
+}
+
+/* One warning names the other builds of a push that moved several refs, one those that wait. */
+static void answer_started(struct delivery *d, const struct delivery_start *shown, struct str json)
+{
+	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
+	CLEANUP(buf_release) struct buf started = BUF_INIT(ANSWER_MAX_BYTES);
+	CLEANUP(buf_release) struct buf waiting = BUF_INIT(ANSWER_MAX_BYTES);
+	struct answer_build build = {.json = json};
+
 	for (size_t i = 0; i < d->n_starts; i++) {
 		const struct delivery_start *start = &d->starts[i];
 
-		if (start != shown && start->has_progress && start->progress == PROGRESS_STARTED)
-			buf_printf(out, "%s%s", out->len ? ", " : "also started: ", start->build);
-		if (start != shown && !start->is_duplicate &&
-		    (!start->has_progress || start->progress == PROGRESS_WAITING))
-			buf_printf(out, "%sa build of %s waits", out->len ? "; " : "",
-				   start->from->ref);
+		if (start == shown || start->is_duplicate)
+			continue;
+		if (start->has_progress && start->progress == PROGRESS_STARTED)
+			buf_printf(&started, "%s%s",
+				   started.len ? ", " : "also started: ", start->build);
+		else if (!start->has_progress || start->progress == PROGRESS_WAITING)
+			buf_printf(&waiting, "%s%s",
+				   waiting.len ? ", " : "builds that wait: ", start->from->ref);
 	}
+	put_started(&message, shown);
+	build.message = message.data;
+	if (started.len > 0)
+		build.warnings[build.n_warnings++] = started.data;
+	if (waiting.len > 0)
+		build.warnings[build.n_warnings++] = waiting.data;
 	if (d->event->warning)
-		buf_printf(out, "%s%s", out->len ? "; " : "", d->event->warning);
-}
-
-static void answer_started(struct delivery *d, const struct delivery_start *start, struct str json)
-{
-	CLEANUP(buf_release) struct buf warning = BUF_INIT(ANSWER_MAX_BYTES);
-	char message[400];
-
-	put_warning(&warning, d, start);
-	delivery_log(d, "", start->build, NULL);
-	if (json.n > 0) {
-		delivery_answer_build(d, json, warning.len ? warning.data : "");
-		return;
-	}
-	(void)snprintf(message, sizeof(message), "build %s was started", start->build);
-	delivery_answer(d, 200, OUTCOME_START, message);
+		build.warnings[build.n_warnings++] = d->event->warning;
+	delivery_log(d, "", shown->build, NULL);
+	delivery_answer_build(d, &build);
 }
 
 static void answer_queued(struct delivery *d, const char *why)
@@ -76,24 +86,27 @@ static void answer_queued(struct delivery *d, const char *why)
 	delivery_answer(d, 202, OUTCOME_QUEUED, message);
 }
 
+/* `oc start-build` needs an API that only OpenShift has. */
 static void answer_duplicate(struct delivery *d, const struct delivery_start *start)
 {
-	const char *build = start->build;
-	char message[900];
+	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
 
-	if (*build)
-		(void)snprintf(message, sizeof(message),
-			       "this delivery was received before and started build %s; to build "
-			       "again: oc start-build %.*s",
-			       build, STR_ARG(d->route.name));
+	buf_put_str(&message, STR("this delivery was received before"));
+	if (*start->build)
+		buf_printf(&message, " and started build %s", start->build);
 	else
-		(void)snprintf(message, sizeof(message),
-			       "this delivery was received before, and its build has not started "
-			       "yet; to build again: "
-			       "oc start-build %.*s",
-			       STR_ARG(d->route.name));
-	delivery_log(d, outcome_name(OUTCOME_DUPLICATE), build, NULL);
-	delivery_answer(d, 200, OUTCOME_DUPLICATE, message);
+		buf_put_str(&message, STR(", and its build has not started yet"));
+	if (d->receiver->is_openshift)
+		buf_printf(&message, "; to build again: oc start-build %.*s -n %.*s",
+			   STR_ARG(d->route.name), STR_ARG(d->route.namespace_));
+	else
+		buf_printf(&message,
+			   "; to build again: kubectl buildhook start %.*s -n %.*s (on OpenShift: "
+			   "oc start-build %.*s)",
+			   STR_ARG(d->route.name), STR_ARG(d->route.namespace_),
+			   STR_ARG(d->route.name));
+	delivery_log(d, outcome_name(OUTCOME_DUPLICATE), start->build, NULL);
+	delivery_answer(d, 200, OUTCOME_DUPLICATE, message.data);
 }
 
 /* All is known, or time is up. JSON is that of the build told last. */
@@ -137,18 +150,33 @@ static void on_progress(void *arg, const struct progress *item)
 		start->json = str_dup(item->build_json);
 }
 
-/* None of the changes is in the journal by this delivery. */
+/* The ref that the build would be of: of a Generic delivery without one, the BuildConfig's own. */
+static void put_ref(struct buf *out, const struct delivery *d, const struct delivery_change *from)
+{
+	const struct buildconfig *bc = delivery_buildconfig(d);
+
+	if (from->ref)
+		buf_printf(out, "%s%s%.7s", from->ref, from->commit ? " " : "",
+			   from->commit ? from->commit : "");
+	else if (bc && *bc->git_ref)
+		buf_printf(out, "%s, the BuildConfig's own ref", bc->git_ref);
+	else if (bc && bc->has_git)
+		buf_put_str(out, STR("the default branch of the BuildConfig's repository"));
+	else
+		buf_put_str(out, STR("the BuildConfig's source"));
+}
+
+/* Nothing was stored; the journal said which changes would be duplicates. */
 static void answer_dry_run(struct delivery *d)
 {
 	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
 	size_t n = 0;
 
 	for (size_t i = 0; i < d->n_starts; i++) {
-		const char *ref = d->starts[i].from->ref;
-
-		if (!d->starts[i].is_duplicate)
-			buf_printf(&message, "%s%s", n++ ? ", " : "dry run: this would build ",
-				   ref ? ref : "the BuildConfig's own ref");
+		if (d->starts[i].is_duplicate)
+			continue;
+		buf_put_str(&message, n++ ? STR(", ") : STR("dry run: this would build "));
+		put_ref(&message, d, d->starts[i].from);
 	}
 	if (n == 0)
 		answer_duplicate(d, &d->starts[0]);

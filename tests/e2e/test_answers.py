@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -48,6 +49,10 @@ def ask(buildhook, request, seconds=15):
     return int(head.split(b" ")[1]), head, body
 
 
+def header(head, name):
+    return re.search(rb"\r\n" + name + rb": ([^\r]*)", head)[1]
+
+
 def request(path, *fields, method="POST", version="HTTP/1.1", body=b""):
     lines = "".join(f"{field}\r\n" for field in ("Host: x", *fields))
     return f"{method} {path} {version}\r\n{lines}\r\n".encode() + body
@@ -79,6 +84,31 @@ def test_checks_come_in_their_order_and_each_answer_is_a_status(receiver, status
     assert (answer["kind"], answer["status"], answer["reason"], answer["code"]) == ("Status", "Failure", reason, status)
     assert (b"\r\nAllow: POST" in head) == (status == 405)
     assert b"X-Buildhook-Delivery" not in head
+    assert header(head, b"X-Buildhook-Message") == answer["message"].encode()
+
+
+@pytest.mark.parametrize("fields", [
+    ["Expect:"], ["Expect: ,"], ["Expect: 100-continue,"], ["Expect: 100-continue", "Expect: 100-continue"],
+    ["Content-Encoding:"], ["Content-Encoding: identity"], ["Content-Encoding: , identity", "Content-Encoding:"],
+    ["Connection:"], ["Connection: ,keep-alive"], ["TE:"], ["Trailer:"], ["Upgrade:"], ["Accept-Encoding: gzip"],
+])
+def test_lists_that_are_empty_or_say_the_default_ask_for_nothing(receiver, fields):
+    buildhook, namespace, secret = receiver
+    path = openshift_path(namespace, "cart", secret, "github")
+    more = ("Content-Length: 2", "Content-Type: application/json", "X-GitHub-Event: ping")
+    host, port = buildhook.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=15) as connection:
+        connection.sendall(request(path, *more, *fields, body=b"{}"))
+        got = connection.recv(65536)
+        if got.startswith(b"HTTP/1.1 100 "):
+            got = got.partition(b"\r\n\r\n")[2] or connection.recv(65536)
+    assert got.startswith(b"HTTP/1.1 200 "), got
+
+
+@pytest.mark.parametrize("field", ["Transfer-Encoding:", "Transfer-Encoding: identity"])
+def test_a_transfer_encoding_that_says_nothing_is_400(receiver, field):
+    buildhook, namespace, _ = receiver
+    assert ask(buildhook, request(f"/hooks/{namespace}/cart/github", field))[0] == 400
 
 
 def test_too_long_a_target_is_414(receiver):
@@ -101,7 +131,9 @@ def test_refusals_are_the_same_bytes_half_a_second_after_the_last_byte(receiver)
             time.sleep(0.2)
             began = time.monotonic()
             connection.sendall(body[-1:])
-            answers.add(re.sub(rb'for ..".*?"', b"", connection.recv(65536)).replace(b"bare", b"cart").replace(b"none", b"cart"))
+            got = connection.recv(65536)
+            assert header(got, b"X-Buildhook-Message") == b"the webhook did not accept your secret"
+            answers.add(re.sub(rb'for ..".*?"', b"", got).replace(b"bare", b"cart").replace(b"none", b"cart"))
             assert 0.45 < time.monotonic() - began < 5
     assert len(answers) == 1 and answers.pop().startswith(b"HTTP/1.1 401 ")
 
@@ -140,6 +172,35 @@ def test_every_answer_after_a_good_proof_names_the_delivery(receiver):
     for reason, answer in answers:
         assert answer.headers["X-Buildhook-Delivery"] == "d-1", reason
         assert answer.json.get("reason") == reason
+        message = answer.headers["X-Buildhook-Message"]
+        assert message.isascii() and 0 < len(message) <= 512
+        if reason:
+            assert answer.json["message"].startswith(urllib.parse.unquote(message)[:400])
+    build = answers[-2][1]
+    assert "managedFields" not in build.json["metadata"]
+    name, commit = build.json["metadata"]["name"], json.loads(push_of_main)["after"]
+    assert build.headers["X-Buildhook-Message"] == f"started {name} for a push of main {commit[:7]}"
+    duplicate = answers[-1][1].json["message"]
+    assert f"started build {name}" in duplicate and f"kubectl buildhook start cart -n {namespace}" in duplicate
+
+
+def test_several_refs_are_answered_by_the_first_build_and_a_warning(cluster, receiver):
+    buildhook, namespace, _ = receiver
+    name = f"several-{uuid.uuid4().hex[:6]}"
+    trigger = {"type": "Bitbucket", "bitbucket": {"secretReference": {"name": f"{name}-hook"}}}
+    cluster.create(namespace, buildconfig(name, triggers=[trigger], annotations={"buildhook.io/refs": "**"}))
+    wait_for("Ready", lambda: cluster.annotation(namespace, name, "bitbucket-state") == "Ready")
+    refs = ["main", "other"]
+    changes = [
+        {"new": {"type": "branch", "name": ref, "target": {"type": "commit", "hash": f"{i}" * 40}}, "old": None, "closed": False}
+        for i, ref in enumerate(refs, 1)
+    ]
+    secret = cluster.secret_value(namespace, f"{name}-hook")
+    body = json.dumps({"push": {"changes": changes}}).encode()
+    answer = buildhook.request(openshift_path(namespace, name, secret, "bitbucket"), body,
+                               {"Content-Type": "application/json", "X-Event-Key": "repo:push", "X-Request-UUID": str(uuid.uuid4())})
+    assert answer.status == 200 and answer.json["kind"] == "Build", answer.json
+    assert re.fullmatch(rf'299 - "(also started: {name}-\d|builds that wait: refs/heads/other)"', answer.headers["Warning"])
 
 
 def test_a_dry_run_says_what_would_happen_and_does_nothing(cluster, receiver):
@@ -156,7 +217,7 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(cluster, receiver):
 
     answer = send("d-1", True)
     assert (answer.status, answer.json["reason"]) == (200, "DryRun")
-    assert "refs/heads/main" in answer.json["message"]
+    assert answer.json["message"] == f"dry run: this would build refs/heads/main {json.loads(body)['after'][:7]}"
     assert not cluster.annotation(namespace, name, "github-last")
     built = send("d-1", False).json
     assert (built["kind"], built["metadata"]["name"]) == ("Build", f"{name}-1")

@@ -498,7 +498,7 @@ static void renegotiation_ends_the_connection(void **state)
 	assert_int_equal(http_server_connections(tls->world.server), 0);
 }
 
-static void over_the_limit_is_closed(void **state)
+static void a_connection_over_the_limit_is_told_503(void **state)
 {
 	struct tls_world *tls = *state;
 	tls->world.server->limits.max_connections = 1;
@@ -507,7 +507,10 @@ static void over_the_limit_is_closed(void **state)
 	expect_answers(&tls->world, first, "200");
 	struct client *second = tls_client(tls);
 	client_send(second, STR(POST_HEAD "\r\n"));
-	expect_closed(&tls->world, second, 1000);
+	expect_answers(&tls->world, second, "503!");
+	expect_closed(&tls->world, second, 2000);
+	assert_int_equal(tls->world.n_heads, 1);
+	assert_int_equal(tls->world.server->n_conns, 1);
 }
 
 static int64_t days_left(const struct tls_world *tls)
@@ -751,7 +754,7 @@ int main(void)
 		IN_WORLD(an_unfinished_handshake_is_cut_off),
 		IN_WORLD(a_hello_in_tiny_records_is_taken),
 		IN_WORLD(renegotiation_ends_the_connection),
-		IN_WORLD(over_the_limit_is_closed),
+		IN_WORLD(a_connection_over_the_limit_is_told_503),
 		IN_WORLD(a_changed_pair_is_used_and_a_bad_one_is_not),
 		IN_WORLD(a_moved_link_is_noticed),
 		IN_WORLD(a_bad_pair_at_the_start_is_an_error),

@@ -142,43 +142,104 @@ static void unavailable_says_when_to_come_back(void **state)
 
 static void a_refusal_says_what_openshift_says(void **state)
 {
+	static const char *const names[] = {"cart", "caf"};
+
 	(void)state;
-	answer_refused(ask(), "github", STR("cart"));
-	answered();
-	assert_int_equal(seen.status, 401);
-	assert_string_equal(seen.headers, "Content-Type: application/json\n");
-	assert_status(seen.body, "Failure",
-		      "the webhook \"github\" for \"cart\" did not accept your secret",
-		      "Unauthorized", 401);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char message[100];
+
+		answer_refused(ask(), "github", str_of(names[i]));
+		answered();
+		assert_int_equal(seen.status, 401);
+		assert_string_equal(
+			seen.headers,
+			"Content-Type: application/json\n"
+			"X-Buildhook-Message: the webhook did not accept your secret\n");
+		(void)snprintf(message, sizeof(message),
+			       "the webhook \"github\" for \"%s\" did not accept your secret",
+			       names[i]);
+		assert_status(seen.body, "Failure", message, "Unauthorized", 401);
+	}
 }
 
-static void a_build_is_answered_as_it_came(void **state)
+static void a_build_is_answered_without_its_managed_fields(void **state)
 {
+	const struct answer_build build = {
+		.json = STR(
+			"{\"kind\":\"Build\",\"metadata\":{\"name\":\"cart-7\",\"managedFields\":"
+			"[{\"manager\":\"oc\"}],\"uid\":\"u\"},\"spec\":{\"n\":9007199254740993}}"),
+		.message = "started cart-7 for a push of main 3f2a1b0"};
+
 	(void)state;
-	answer_build(ask(), STR("{\"kind\":\"Build\"}"), "", "d-1");
+	answer_build(ask(), &build, "d-1");
 	answered();
 	assert_int_equal(seen.status, 200);
-	assert_string_equal(seen.body, "{\"kind\":\"Build\"}");
+	assert_string_equal(seen.body,
+			    "{\"kind\":\"Build\",\"metadata\":{\"name\":\"cart-7\",\"uid\":\"u\"},"
+			    "\"spec\":{\"n\":9007199254740993}}");
 	assert_string_equal(seen.headers,
-			    "Content-Type: application/json\nX-Buildhook-Delivery: d-1\n");
+			    "Content-Type: application/json\n"
+			    "X-Buildhook-Message: started cart-7 for a push of main 3f2a1b0\n"
+			    "X-Buildhook-Delivery: d-1\n");
 }
 
-static void a_warning_is_one_quoted_string(void **state)
+static void a_build_that_could_not_be_read_is_a_status(void **state)
+{
+	const struct answer_build build = {.message = "started cart-7"};
+
+	(void)state;
+	answer_build(ask(), &build, "d-1");
+	answered();
+	assert_status(seen.body, "Success", "started cart-7", "Started", 200);
+}
+
+static void each_warning_is_one_quoted_string(void **state)
+{
+	const struct answer_build build = {.json = STR("{}"),
+					   .message = "",
+					   .warnings = {"also started: cart-2",
+							"say \"no\" \\ \r\nSet-Cookie: x",
+							"caf\xc3\xa9\x7f"},
+					   .n_warnings = 3};
+
+	(void)state;
+	answer_build(ask(), &build, "d-1");
+	answered();
+	assert_header("Warning: 299 - \"also started: cart-2\"\n"
+		      "Warning: 299 - \"say \\\"no\\\" \\\\   Set-Cookie: x\"\n"
+		      "Warning: 299 - \"caf\xc3\xa9 \"\n");
+}
+
+static void a_message_in_a_header_is_ascii(void **state)
 {
 	static const struct {
-		const char *warning, *line;
+		const char *text, *expected;
 	} cases[] = {
-		{"also started: cart-2", "Warning: 299 - \"also started: cart-2\"\n"},
-		{"say \"no\" \\ \r\nSet-Cookie: x",
-		 "Warning: 299 - \"say \\\"no\\\" \\\\   Set-Cookie: x\"\n"},
-		{"caf\xc3\xa9\x7f", "Warning: 299 - \"caf\xc3\xa9 \"\n"},
+		{"", ""},
+		{"pushed refs/heads/main; builds \"x\"", "pushed refs/heads/main; builds \"x\""},
+		{"caf\xc3\xa9", "caf%C3%A9"},
+		{"100%", "100%25"},
+		{"a\r\nb\x7f\x01", "a%0D%0Ab%7F%01"},
+		{"\xff\xc3", "%FF%C3"},
 	};
+	CLEANUP(buf_release) struct buf text = BUF_INIT(4096);
+	CLEANUP(buf_release) struct buf out = BUF_INIT(4096);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		answer_build(ask(), STR("{}"), cases[i].warning, "d-1");
-		answered();
-		assert_header(cases[i].line);
+		buf_clear(&out);
+		answer_put_message(&out, str_of(cases[i].text));
+		assert_string_equal(out.data ? out.data : "", cases[i].expected);
+	}
+	/* Never cut within a character. */
+	for (size_t n = 505; n <= 513; n++) {
+		buf_clear(&out);
+		buf_clear(&text);
+		for (size_t i = 0; i < n; i++)
+			buf_put_char(&text, 'x');
+		buf_put_str(&text, STR("\xc3\xa9zz"));
+		answer_put_message(&out, buf_str(&text));
+		assert_int_equal(out.len, n > 506 && n < 512 ? n : 512);
 	}
 }
 
@@ -192,8 +253,10 @@ int main(void)
 		cmocka_unit_test(another_method_is_told_which_one_to_use),
 		cmocka_unit_test(unavailable_says_when_to_come_back),
 		cmocka_unit_test(a_refusal_says_what_openshift_says),
-		cmocka_unit_test(a_build_is_answered_as_it_came),
-		cmocka_unit_test(a_warning_is_one_quoted_string),
+		cmocka_unit_test(a_build_is_answered_without_its_managed_fields),
+		cmocka_unit_test(a_build_that_could_not_be_read_is_a_status),
+		cmocka_unit_test(each_warning_is_one_quoted_string),
+		cmocka_unit_test(a_message_in_a_header_is_ascii),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,7 +104,9 @@ static void what_cannot_be_proved_is_refused_alike(void **state)
 		if (w->request->status != 401)
 			fail_msg("case %zu: status %d", i, w->request->status);
 		assert_non_null(strstr(w->request->answer.data, expected));
-		assert_string_equal(w->request->fields.data, "Content-Type: application/json\n");
+		assert_string_equal(w->request->fields.data, "Content-Type: application/json\n"
+				    "X-Buildhook-Message: the webhook did not accept your "
+				    "secret\n");
 	}
 	assert_int_equal(hook_activity_of(w)->refused, 1);
 	assert_string_equal(hook_activity_of(w)->refused_why,
@@ -465,6 +467,7 @@ static void what_is_no_delivery_is_answered_before_any_secret_is_asked_for(void 
 
 		r->request.method = str_of(cases[i].method);
 		test_request_put(r, cases[i].header, cases[i].value);
+		r->request.is_encoded = strcmp(cases[i].header, "Content-Encoding") == 0;
 		w->is_full = cases[i].is_full;
 		if (cases[i].is_draining)
 			receiver_drain(w->receiver);
