@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,4 +62,9 @@ void mem_wipe_str(void *p)
 void mem_free(void *p)
 {
 	mem_wipe(p, 0);
+}
+
+void mem_trim(void)
+{
+	(void)malloc_trim(0);
 }

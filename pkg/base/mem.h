@@ -36,6 +36,9 @@ char *mem_strdup(const char *s);
 /* The first N bytes of S, or all of it where it ends earlier. */
 char *mem_strndup(const char *s, size_t n);
 
+/* Gives free memory back to the system: what was freed between blocks in use stays with the process
+ * otherwise. Takes milliseconds. */
+void mem_trim(void);
 /* For CLEANUP: P is the address of a pointer; frees what that points at and leaves NULL in it. */
 void mem_free(void *p);
 /* As mem_free(), after overwriting the first N bytes there: for secrets. */

@@ -35,8 +35,9 @@ struct http_limits {
 	 * are kept free for others.
 	 */
 	size_t max_connections;
-	int64_t handshake_ms; /* 5 s */
-	int64_t head_ms;      /* 5 s from its first byte; of a new connection from its acceptance */
+	/* 5 s; of more unfinished handshakes than half of max_connections the oldest is closed. */
+	int64_t handshake_ms;
+	int64_t head_ms; /* 5 s from its first byte; of a new connection from its acceptance */
 	/*
 	 * 10 s, and 1 s more per 64 KiB of the body's length (when it is chunked: of what was read
 	 * of it); after the first 10 s at least 1 KiB/s on average: else 408.

@@ -24,7 +24,7 @@ static bool is_paused(const struct http_conn *conn)
 
 bool http_conn_takes_input(const struct http_conn *conn)
 {
-	if (conn->is_dead || has_output(conn) || is_paused(conn))
+	if (conn->is_dead || has_output(conn) || conn->is_stuck || is_paused(conn))
 		return false;
 	if (conn->state == HTTP_LINGER)
 		return conn->drop_bytes > 0;
@@ -61,6 +61,9 @@ static void unlink_conn(struct http_conn *conn)
 		conn->server->n_refused--;
 	else
 		conn->server->n_conns--;
+	if (conn->state == HTTP_HANDSHAKE)
+		conn->server->n_handshakes--;
+	http_server_note_end(conn->server);
 }
 
 void http_conn_free(struct http_conn *conn)
@@ -83,13 +86,23 @@ void http_conn_fail(struct http_conn *conn)
 	conn->is_dead = true;
 }
 
+/* A peer that sends requests and reads no answers must not fill the kernel's memory with them. */
+static void check_unsent(struct http_conn *conn)
+{
+	conn->is_stuck = http_stream_unsent(&conn->stream) >= HTTP_UNSENT_BYTES;
+	conn->unchecked_bytes = 0;
+}
+
 /* The answer is out. */
 static void finish_output(struct http_conn *conn)
 {
 	release_output(conn);
 	http_conn_enter(conn, (enum http_state)conn->state);
-	if (conn->state != HTTP_LINGER)
+	if (conn->state != HTTP_LINGER) {
+		if (conn->unchecked_bytes >= HTTP_UNSENT_BYTES)
+			check_unsent(conn);
 		return;
+	}
 	http_stream_finish(&conn->stream);
 	conn->drop_bytes = HTTP_LINGER_MAX_BYTES;
 	if (!conn->needs_linger)
@@ -102,6 +115,7 @@ void http_conn_send_reply(struct http_conn *conn, enum http_state state)
 	assert(!has_output(conn) && !conn->server->reply.overflow);
 	conn->is_new = false;
 	conn->state = state;
+	conn->unchecked_bytes += bytes.n;
 	ssize_t n = http_stream_write(&conn->stream, bytes.p, bytes.n);
 	if (n == (ssize_t)bytes.n) {
 		finish_output(conn);
@@ -148,6 +162,7 @@ static void shake_hands(struct http_conn *conn)
 	int result = http_stream_handshake(&conn->stream);
 	if (result == 1) {
 		conn->state = HTTP_HEAD;
+		conn->server->n_handshakes--;
 		if (conn->is_refused)
 			http_request_refuse(conn, 503, HTTP_TOO_MANY);
 	} else if (result == HTTP_STREAM_FAILED) {
@@ -224,6 +239,8 @@ static void take_turn(struct http_conn *conn, bool is_readable)
 	conn->has_answered = false;
 	if (has_output(conn))
 		flush(conn);
+	else if (conn->is_stuck)
+		check_unsent(conn);
 	else if (conn->state == HTTP_HANDSHAKE)
 		shake_hands(conn);
 	if (conn->is_dead || conn->state == HTTP_HANDSHAKE)
@@ -241,7 +258,7 @@ static void take_turn(struct http_conn *conn, bool is_readable)
 
 static int wanted_events(const struct http_conn *conn)
 {
-	if (has_output(conn))
+	if (has_output(conn) || conn->is_stuck)
 		return LOOP_WRITE;
 	int write = conn->stream.wants_write ? LOOP_WRITE : 0;
 	if (conn->state == HTTP_HANDSHAKE)
@@ -256,7 +273,7 @@ static int64_t deadline_ms(const struct http_conn *conn)
 {
 	const struct http_server *server = conn->server;
 	const struct http_limits *limits = &server->limits;
-	if (has_output(conn))
+	if (has_output(conn) || conn->is_stuck)
 		return conn->since_ms + limits->write_ms;
 	switch ((enum http_state)conn->state) {
 	case HTTP_HANDSHAKE:
@@ -401,7 +418,10 @@ struct http_conn *http_conn_new(struct http_server *server, const struct http_st
 		conn->next->prev = conn;
 	server->conns = conn;
 	server->n_conns++;
+	if (server->n_conns > server->peak_conns)
+		server->peak_conns = server->n_conns;
 	conn->is_new = true;
 	http_conn_enter(conn, stream->ssl ? HTTP_HANDSHAKE : HTTP_HEAD);
+	server->n_handshakes += stream->ssl != NULL;
 	return conn;
 }

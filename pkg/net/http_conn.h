@@ -29,6 +29,12 @@ enum {
 	HTTP_LINGER_MS = 1000,
 	HTTP_DRAIN_IDLE_MS = 500,
 	HTTP_PEER_CHECK_MS = 1000,
+	/* What a connection takes while a request comes: with TLS measured, with a record that has
+	 * not come whole. */
+	HTTP_PLAIN_BYTES = 4 << 10,
+	HTTP_TLS_BYTES = 48 << 10,
+	/* Answers that the peer does not take: above it no further request of the peer is read. */
+	HTTP_UNSENT_BYTES = 16 << 10,
 };
 
 #define HTTP_TOO_MANY "too many connections"
@@ -47,9 +53,12 @@ struct http_server {
 	struct loop_watch *listen_watch;
 	struct timer accept_again;
 	struct http_conn *conns;
-	size_t n_conns;   /* without N_REFUSED */
-	size_t n_refused; /* over the limit: these are told so, and linger */
+	size_t n_conns;      /* without N_REFUSED */
+	size_t n_refused;    /* over the limit: these are told so, and linger */
+	size_t n_handshakes; /* of TLS, under way */
 	size_t held_bytes;
+	size_t peak_conns; /* since memory was last given back */
+	struct timer trim;
 	bool is_draining;
 	char *scratch;    /* HTTP_SCRATCH_BYTES: every read goes here first */
 	struct buf reply; /* every answer is formatted here */
@@ -80,8 +89,9 @@ struct http_conn {
 	size_t input_used;
 	struct buf output; /* what the socket did not take at once */
 	size_t output_sent;
-	size_t held_bytes;   /* this connection's share of the server's */
-	uint64_t drop_bytes; /* HTTP_DROP: to come; HTTP_LINGER: to be read at most */
+	size_t unchecked_bytes; /* written since it was looked how much is not sent */
+	size_t held_bytes;      /* this connection's share of the server's */
+	uint64_t drop_bytes;    /* HTTP_DROP: to come; HTTP_LINGER: to be read at most */
 	/* When the present state began; within a head its first byte; of a new connection until its
 	 * first answer its acceptance. */
 	int64_t since_ms;
@@ -97,6 +107,7 @@ struct http_conn {
 	bool is_dead;
 	bool is_kicked;    /* TIMER is set to go on at once */
 	bool is_parked;    /* the socket has something, and it is not its turn */
+	bool is_stuck;     /* more than HTTP_UNSENT_BYTES are not sent */
 	bool has_answered; /* in this turn: one request a turn, so that no client keeps the loop */
 	bool needs_linger;
 };
@@ -150,6 +161,9 @@ void http_format_error(struct http_server *server, int status, const char *probl
 void http_request_abort(struct http_conn *conn);
 /* Milliseconds after the body began at which it is too slow. */
 int64_t http_request_body_ms(const struct http_incoming *request, const struct http_limits *limits);
+
+/* A connection ended. Gives memory back to the system soon after most have. */
+void http_server_note_end(struct http_server *server);
 
 /* A listening socket; *OUT_TEXT (owned) is where it listens. */
 int http_listen(int *out_fd, char **out_text, const char *address, struct err *err);

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, SOCKET_BYTES = 128 << 10 };
 
 struct listen_at {
 	char host[256]; /* empty: all addresses */
@@ -56,10 +56,14 @@ static int open_socket(const struct addrinfo *at)
 	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int yes = 1, no = 0;
+	int yes = 1, no = 0, size = SOCKET_BYTES;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 	if (at->ai_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
+	/* Connections inherit them. Left alone they grow to megabytes for a peer that does not
+	 * read, or is not read from. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, BACKLOG)) {
 		int error = -errno;
 		close(fd);

@@ -224,6 +224,7 @@ static void begin(struct http_conn *conn)
 		.query = http_head_query(head),
 		.content_length =
 			head->is_chunked ? -1 : (int64_t)least(head->content_length, INT64_MAX),
+		.connection_bytes = conn->stream.ssl ? HTTP_TLS_BYTES : HTTP_PLAIN_BYTES,
 		.is_encoded = head->is_encoded,
 	};
 	request->left = head->content_length;

@@ -38,9 +38,10 @@ struct http_request {
 	 * nothing is decoded or normalised. */
 	struct str path;
 	struct str query;
-	int64_t content_length; /* -1: chunked; INT64_MAX: that or more */
-	bool is_encoded;        /* Content-Encoding names a coding other than "identity" */
-	void *user;             /* the handler's own */
+	int64_t content_length;  /* -1: chunked; INT64_MAX: that or more */
+	size_t connection_bytes; /* of memory that its connection takes by itself, about */
+	bool is_encoded;         /* Content-Encoding names a coding other than "identity" */
+	void *user;              /* the handler's own */
 };
 
 struct http_handler {

@@ -17,6 +17,8 @@
 enum {
 	ACCEPTS_A_ROUND = 64,
 	ACCEPT_PAUSE_MS = 100,
+	TRIM_MS = 1000,
+	TRIM_CONNS = 64,
 	REFUSED_MAX = 32,
 	REPLY_MAX_BYTES = 16 << 20,
 	/* For the journal, the API server, and those that are told that there are too many. */
@@ -40,6 +42,21 @@ static const char *plain_error_body(struct buf *body, int status, const char *me
 {
 	buf_printf(body, "%d %s: %s\n", status, http_status_text(status), message);
 	return "text/plain; charset=utf-8";
+}
+
+static void on_trim(void *arg)
+{
+	(void)arg;
+	mem_trim();
+}
+
+void http_server_note_end(struct http_server *server)
+{
+	size_t n = server->n_conns + server->n_refused;
+	if (server->peak_conns < TRIM_CONNS || n > server->peak_conns / 2)
+		return;
+	server->peak_conns = n;
+	timer_start(server->clock, &server->trim, TRIM_MS, on_trim, server);
 }
 
 /* Said and closed, with no more effort than a flood of connections is worth. */
@@ -80,12 +97,26 @@ static void refuse_connection(struct http_server *server, int fd,
 	http_conn_settle(conn);
 }
 
+/* So the half of the connections is left to those that speak, however many begin a handshake and do
+ * not end it. New connections are at the head of the list. */
+static void drop_oldest_handshake(struct http_server *server)
+{
+	struct http_conn *oldest = NULL;
+	if (server->n_handshakes <= server->limits.max_connections / 2)
+		return;
+	for (struct http_conn *conn = server->conns; conn; conn = conn->next)
+		if (conn->state == HTTP_HANDSHAKE)
+			oldest = conn;
+	http_conn_free(oldest);
+}
+
 static void take_connection(struct http_server *server, int fd, const struct sockaddr_storage *peer)
 {
-	int yes = 1;
+	int yes = 1, unsent = HTTP_UNSENT_BYTES;
 	/* An answer must not wait for the acknowledgement of the one before (it took 45 ms over
 	 * TLS). */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	if (server->n_conns >= server->limits.max_connections) {
 		refuse_connection(server, fd, peer);
 		return;
@@ -95,6 +126,8 @@ static void take_connection(struct http_server *server, int fd, const struct soc
 		close(fd);
 		return;
 	}
+	if (stream.ssl)
+		drop_oldest_handshake(server);
 	http_conn_settle(http_conn_new(server, &stream, peer));
 }
 
@@ -208,6 +241,7 @@ void http_server_free(struct http_server *server)
 	stop_listening(server);
 	while (server->conns)
 		http_conn_free(server->conns);
+	timer_stop(server->clock, &server->trim);
 	http_tls_free(server->tls);
 	buf_release(&server->reply);
 	free(server->scratch);

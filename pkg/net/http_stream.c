@@ -1,9 +1,11 @@
 #include "net/http_stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,6 +76,12 @@ ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n)
 	return result == 1 ? (ssize_t)sent : tls_result(stream, result);
 }
 
+size_t http_stream_unsent(const struct http_stream *stream)
+{
+	int n = 0;
+	return ioctl(stream->fd, SIOCOUTQNSD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
 bool http_stream_has_pending(const struct http_stream *stream)
 {
 	return stream->ssl && (stream->has_failed || SSL_has_pending(stream->ssl) ||
@@ -98,6 +106,9 @@ void http_stream_finish(struct http_stream *stream)
 	if (stream->ssl) {
 		ERR_clear_error();
 		(void)SSL_shutdown(stream->ssl);
+		SSL_free(stream->ssl);
+		stream->ssl = NULL;
+		stream->wants_write = false;
 	}
 	(void)shutdown(stream->fd, SHUT_WR);
 }

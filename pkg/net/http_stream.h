@@ -26,6 +26,8 @@ int http_stream_handshake(struct http_stream *stream);
 ssize_t http_stream_read(struct http_stream *stream, char *p, size_t n);
 /* How many of the N > 0 bytes were taken. */
 ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n);
+/* How many written bytes the kernel has not sent, because the peer does not take them. */
+size_t http_stream_unsent(const struct http_stream *stream);
 /* Something was received, be it the end, or went wrong, that the socket will not report again. */
 bool http_stream_has_pending(const struct http_stream *stream);
 /* Without consuming anything: true when the socket has something to read or is at its end, false
@@ -33,6 +35,6 @@ bool http_stream_has_pending(const struct http_stream *stream);
 bool http_stream_is_readable(struct http_stream *stream);
 /* The connection broke (it was not merely closed on the other side). */
 bool http_stream_is_broken(const struct http_stream *stream);
-/* No more will be written. */
+/* No more will be written. The memory of TLS is freed; what is read from here on are raw bytes. */
 void http_stream_finish(struct http_stream *stream);
 void http_stream_release(struct http_stream *stream);

@@ -1,7 +1,7 @@
 #include "receiver/budget.h"
 
-/* A delivery and its connection by themselves. */
-#define DELIVERY_BYTES (20 * 1024)
+/* A delivery by itself. */
+#define DELIVERY_BYTES (16 * 1024)
 /* What the connection has read of a body that is paused. */
 #define PAUSED_BYTES (32 * 1024)
 /* The most that the reader of a payload takes out of it: the files and commits of a push. */
@@ -12,7 +12,7 @@ bool budget_count(struct delivery *d, uint64_t expected_bytes)
 	struct receiver *r = d->receiver;
 	uint64_t read = d->read_bytes < MAX_READ_BYTES ? d->read_bytes : MAX_READ_BYTES;
 	uint64_t paused = d->is_paused ? PAUSED_BYTES : 0;
-	uint64_t held = DELIVERY_BYTES + paused + d->kept.len + read;
+	uint64_t held = DELIVERY_BYTES + d->request->connection_bytes + paused + d->kept.len + read;
 
 	r->held_bytes += held - d->held_bytes;
 	d->held_bytes = held;

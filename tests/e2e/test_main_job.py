@@ -76,7 +76,8 @@ def test_whatever_is_not_proved_gets_one_and_the_same_401(cluster, buildhook, ho
         assert took >= 0.5, f"{case}: {took}"
         assert answer.json["message"] == f'the webhook "{kind}" for "{asked_name}" did not accept your secret'
         headers_seen = {k.lower() for k in answer.headers}
-        assert headers_seen == {"content-type", "content-length"} | (headers_seen & {"date", "connection"}), case
+        assert answer.headers["X-Buildhook-Message"] == "the webhook did not accept your secret"
+        assert headers_seen == {"content-type", "content-length", "x-buildhook-message"} | (headers_seen & {"date", "connection"}), case
     assert cluster.builds(namespace) == []
     assert "did not accept" not in cluster.annotation(namespace, name, "github-last")
 

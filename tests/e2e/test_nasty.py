@@ -5,12 +5,15 @@ import json
 import os
 import pathlib
 import signal
+import re
 import socket
+import ssl
+import subprocess
 import time
 
 import pytest
 
-from harness import buildconfig, github_headers, github_payload, push, wait_for
+from harness import RELEASED, Buildhook, buildconfig, github_headers, github_payload, push, wait_for
 
 MIB = 1 << 20
 WRONG = "sha256=" + "0" * 64
@@ -117,3 +120,113 @@ def test_a_hanging_apiserver_holds_up_no_delivery(cluster, start, namespace):
         assert answer.status == 503 and answer.headers["Retry-After"]
         assert time.monotonic() - began < 4.8
     wait_for("the build", lambda: len(cluster.builds(namespace)) == 2, 30)
+
+
+# Memory: CONTRACT 3 and FAULTS P11. Of the program as it is released: the sanitizers take several times as much.
+PROMISED_MIB = 64
+
+
+def status_mib(buildhook, field):
+    text = pathlib.Path(f"/proc/{buildhook.process.pid}/status").read_text()
+    return int(re.search(rf"{field}:\s+(\d+) kB", text)[1]) / 1024
+
+
+@pytest.fixture(params=["plain", "tls"])
+def released(request, cluster, kubeconfig, namespace, tmp_path):
+    """The released program with a hook "cart", and what makes a TLS context for it (None: plain HTTP)."""
+    cluster.create(namespace, buildconfig("cart"))
+    flags, tls = [], None
+    if request.param == "tls":
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=buildhook"
+        files = ["-keyout", tmp_path / "tls.key", "-out", tmp_path / "tls.crt"]
+        subprocess.run([*command.split(), *files], check=True, capture_output=True)
+        flags = ["--tls-cert", tmp_path / "tls.crt", "--tls-key", tmp_path / "tls.key"]
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    buildhook = Buildhook(kubeconfig, tmp_path / "released", *map(str, flags), program=RELEASED)
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    yield buildhook, namespace, tls
+    buildhook.stop()
+
+
+def send_most(tls, connection, request):
+    """REQUEST, and a record of the largest size but for its last bytes."""
+    received, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = tls.wrap_bio(received, out)
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            connection.sendall(out.read())
+            received.write(connection.recv(65536))
+    client.write(request)
+    client.write(b" " * 16384)
+    connection.sendall(out.read()[:-100])
+
+
+def client_hello(tls):
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    return out.read()
+
+
+def test_a_thousand_slow_bodies_stay_within_the_promised_memory(released, figures):
+    buildhook, namespace, tls = released
+    quiet = status_mib(buildhook, "VmRSS")
+    request = head(namespace, "cart", 900_000, **{"X-Hub-Signature-256": WRONG}) + b'{"ref":"refs/heads/main","commits":[' + b" " * 12000
+    connections = []
+    for _ in range(1000):
+        connections.append(connect(buildhook))
+        with contextlib.suppress(OSError, ssl.SSLError):
+            if tls:
+                send_most(tls, connections[-1], request)
+            else:
+                connections[-1].sendall(request)
+    time.sleep(1)
+    highest = status_mib(buildhook, "VmHWM")
+    figures(f"quiet {quiet:.1f} MiB, at most {highest:.1f}")
+    for connection in connections:
+        connection.close()
+    wait_for("the memory to be given back", lambda: status_mib(buildhook, "VmRSS") < quiet + 6, 10)
+    assert highest <= PROMISED_MIB
+
+
+@pytest.mark.parametrize("released", ["tls"], indirect=True)
+@pytest.mark.parametrize("share", [0.5, 1])
+def test_a_thousand_half_handshakes_stay_within_the_promised_memory(released, figures, share):
+    buildhook, _, tls = released
+    hello = client_hello(tls)
+    with unfinished(buildhook, 1000, hello[: int(len(hello) * share)]):
+        time.sleep(1)
+        highest = status_mib(buildhook, "VmHWM")
+    figures(f"at most {highest:.1f} MiB")
+    assert highest <= PROMISED_MIB
+
+
+def unsent_mib(buildhook):
+    """What waits in the kernel to be sent by the receiver."""
+    port = f"{int(buildhook.address.rsplit(':', 1)[1]):04X}"
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[0], 16) for row in rows if row[1].endswith(":" + port)) / MIB
+
+
+@pytest.mark.parametrize("released", ["plain"], indirect=True)
+def test_answers_that_are_not_read_pile_up_nowhere(released, figures):
+    buildhook, _, _ = released
+    connections = [connect(buildhook) for _ in range(20)]
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2000
+    for connection in connections:
+        connection.setblocking(False)
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.send(request)
+    held = unsent_mib(buildhook)
+    figures(f"{held / len(connections):.2f} MiB in the kernel's send buffer of each")
+    assert held / len(connections) < 0.3
+    time.sleep(8)
+    for connection in connections:
+        connection.close()

@@ -513,6 +513,25 @@ static void a_connection_over_the_limit_is_told_503(void **state)
 	assert_int_equal(tls->world.server->n_conns, 1);
 }
 
+/* Handshakes that do not end leave room for one that does. */
+static void the_oldest_of_too_many_handshakes_is_closed(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *silent[8];
+	tls->world.server->limits.max_connections = 8;
+	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+		silent[i] = client_new(&tls->world);
+		run_for(&tls->world, 5);
+	}
+	assert_int_equal(tls->world.server->n_handshakes, 5);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(silent[i]->is_closed);
+	struct client *client = tls_client(tls);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	assert_int_equal(tls->world.server->n_handshakes, 4);
+}
+
 static int64_t days_left(const struct tls_world *tls)
 {
 	int64_t ms =
@@ -755,6 +774,7 @@ int main(void)
 		IN_WORLD(a_hello_in_tiny_records_is_taken),
 		IN_WORLD(renegotiation_ends_the_connection),
 		IN_WORLD(a_connection_over_the_limit_is_told_503),
+		IN_WORLD(the_oldest_of_too_many_handshakes_is_closed),
 		IN_WORLD(a_changed_pair_is_used_and_a_bad_one_is_not),
 		IN_WORLD(a_moved_link_is_noticed),
 		IN_WORLD(a_bad_pair_at_the_start_is_an_error),
