@@ -22,6 +22,7 @@
 	X(start)                                                                                   \
 	X(cancel)                                                                                  \
 	X(logs)                                                                                    \
+	X(register)                                                                                \
 	X(ui)                                                                                      \
 	X(deliveries)                                                                              \
 	X(uninstall)                                                                               \

@@ -1,0 +1,511 @@
+/*
+ * Sources: GitHub's OpenAPI description (repos/create-webhook, repos/update-webhook), GitLab's
+ * "Project webhooks API", Gitea's routers/api/v1/utils/hook.go and its Swagger description, Gogs'
+ * API pages, Bitbucket Cloud's OpenAPI description (repositories/{workspace}/{repo_slug}/hooks),
+ * Bitbucket Data Center's REST reference (projects/{key}/repos/{slug}/webhooks).
+ */
+#include "git_host.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *text_at(const cJSON *doc, const char *path)
+{
+	const char *text = json_str_at(doc, path);
+
+	return text ? text : "";
+}
+
+static bool is_true(const cJSON *item, const char *name)
+{
+	return cJSON_IsTrue(json_member(item, name));
+}
+
+/* A number or a text. */
+static void read_id(struct git_hook *out, const cJSON *id)
+{
+	if (cJSON_IsNumber(id))
+		(void)snprintf(out->id, sizeof(out->id), "%.0f", id->valuedouble);
+	else if (cJSON_IsString(id))
+		(void)snprintf(out->id, sizeof(out->id), "%s", id->valuestring);
+}
+
+static void read_events(struct git_hook *out, const cJSON *events, const char *push)
+{
+	const cJSON *event = NULL;
+
+	cJSON_ArrayForEach (event, events) {
+		if (cJSON_IsString(event) && strcmp(event->valuestring, push) == 0)
+			out->sends_pushes = true;
+		else
+			out->sends_more = true;
+	}
+}
+
+static void put_events(cJSON *body, const char *push)
+{
+	json_append(json_put_array(body, "events"), cJSON_CreateString(push));
+}
+
+static void put_escaped(struct buf *out, const char *text, bool keeps_slash)
+{
+	for (const char *c = text; *c; c++) {
+		bool is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+				(*c >= '0' && *c <= '9') || strchr("-._~", *c) ||
+				(*c == '/' && keeps_slash);
+
+		if (is_plain)
+			buf_put_char(out, *c);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)*c);
+	}
+}
+
+static void put_owner_and_name(struct buf *out, const char *repository)
+{
+	put_escaped(out, repository, true);
+}
+
+/* GitLab takes the whole path as one segment. */
+static void put_project(struct buf *out, const char *repository)
+{
+	put_escaped(out, repository, false);
+}
+
+/* "scm/KEY/slug" of an https URL, "KEY/slug" of an ssh URL. */
+static void put_data_center_path(struct buf *out, const char *repository)
+{
+	const char *slash;
+
+	if (strncmp(repository, "scm/", 4) == 0)
+		repository += 4;
+	slash = strchr(repository, '/');
+	buf_put_str(out, STR("projects/"));
+	if (!slash) {
+		put_escaped(out, repository, true);
+		return;
+	}
+	for (const char *c = repository; c < slash; c++)
+		buf_put_char(out, *c);
+	buf_put_str(out, STR("/repos"));
+	put_escaped(out, slash, true);
+}
+
+/* GitHub's shape, which Gitea, Forgejo and Gogs share but for the name of the type. */
+
+static void read_github(struct git_hook *out, const cJSON *item)
+{
+	const char *insecure = text_at(item, "config/insecure_ssl");
+	const cJSON *number = json_at(item, "config/insecure_ssl");
+
+	read_id(out, json_member(item, "id"));
+	(void)snprintf(out->url, sizeof(out->url), "%s", text_at(item, "config/url"));
+	(void)snprintf(out->branch_filter, sizeof(out->branch_filter), "%s",
+		       text_at(item, "branch_filter"));
+	out->is_active = is_true(item, "active");
+	out->is_json = strcmp(text_at(item, "config/content_type"), "json") == 0;
+	out->verifies_tls =
+		strcmp(insecure, "1") != 0 && !(cJSON_IsNumber(number) && number->valuedouble == 1);
+	read_events(out, json_member(item, "events"), "push");
+}
+
+static cJSON *new_github_shape(const struct git_hook_wish *wish)
+{
+	cJSON *body = json_new_object();
+	cJSON *config = json_put_object(body, "config");
+
+	json_put_bool(body, "active", true);
+	put_events(body, "push");
+	json_put_str(config, "url", wish->url);
+	json_put_str(config, "content_type", "json");
+	json_put_str(config, "secret", wish->secret);
+	return body;
+}
+
+static cJSON *body_github(const struct git_hook_wish *wish)
+{
+	cJSON *body = new_github_shape(wish);
+
+	json_put_str(body, "name", "web");
+	json_put_str(cJSON_GetObjectItemCaseSensitive(body, "config"), "insecure_ssl", "0");
+	return body;
+}
+
+static cJSON *new_gitea_shape(const struct git_hook_wish *wish, const char *type)
+{
+	cJSON *body = new_github_shape(wish);
+
+	json_put_str(body, "type", type);
+	if (wish->branch_filter && *wish->branch_filter)
+		json_put_str(body, "branch_filter", wish->branch_filter);
+	return body;
+}
+
+static cJSON *body_gitea(const struct git_hook_wish *wish)
+{
+	return new_gitea_shape(wish, "gitea");
+}
+
+static cJSON *body_forgejo(const struct git_hook_wish *wish)
+{
+	return new_gitea_shape(wish, "forgejo");
+}
+
+static cJSON *body_gogs(const struct git_hook_wish *wish)
+{
+	cJSON *body = new_github_shape(wish);
+
+	json_put_str(body, "type", "gogs");
+	return body;
+}
+
+static void read_gitlab(struct git_hook *out, const cJSON *item)
+{
+	static const char *const others[] = {
+		"issues_events",   "confidential_issues_events", "merge_requests_events",
+		"note_events",     "confidential_note_events",   "job_events",
+		"pipeline_events", "wiki_page_events",           "deployment_events",
+		"releases_events",
+	};
+
+	read_id(out, json_member(item, "id"));
+	(void)snprintf(out->url, sizeof(out->url), "%s", text_at(item, "url"));
+	(void)snprintf(out->branch_filter, sizeof(out->branch_filter), "%s",
+		       text_at(item, "push_events_branch_filter"));
+	/* A hook that GitLab has switched off after failures. */
+	out->is_active = strcmp(text_at(item, "alert_status"), "disabled") != 0;
+	out->is_json = true;
+	out->verifies_tls = is_true(item, "enable_ssl_verification");
+	out->sends_pushes = is_true(item, "push_events");
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		out->sends_more |= is_true(item, others[i]);
+}
+
+static cJSON *body_gitlab(const struct git_hook_wish *wish)
+{
+	static const char *const off[] = {
+		"issues_events",   "confidential_issues_events", "merge_requests_events",
+		"note_events",     "confidential_note_events",   "job_events",
+		"pipeline_events", "wiki_page_events",           "deployment_events",
+		"releases_events",
+	};
+	cJSON *body = json_new_object();
+
+	json_put_str(body, "url", wish->url);
+	json_put_str(body, "token", wish->secret);
+	json_put_bool(body, "enable_ssl_verification", true);
+	json_put_bool(body, "push_events", true);
+	json_put_bool(body, "tag_push_events", wish->with_tags);
+	for (size_t i = 0; i < ARRAY_LEN(off); i++)
+		json_put_bool(body, off[i], false);
+	if (wish->branch_filter && *wish->branch_filter)
+		json_put_str(body, "push_events_branch_filter", wish->branch_filter);
+	return body;
+}
+
+static void read_bitbucket(struct git_hook *out, const cJSON *item)
+{
+	read_id(out, json_member(item, "uuid"));
+	(void)snprintf(out->url, sizeof(out->url), "%s", text_at(item, "url"));
+	out->is_active = is_true(item, "active");
+	out->is_json = true;
+	out->verifies_tls = !is_true(item, "skip_cert_verification");
+	read_events(out, json_member(item, "events"), "repo:push");
+}
+
+static cJSON *body_bitbucket(const struct git_hook_wish *wish)
+{
+	cJSON *body = json_new_object();
+
+	json_put_str(body, "description", "buildhook");
+	json_put_str(body, "url", wish->url);
+	json_put_str(body, "secret", wish->secret);
+	json_put_bool(body, "active", true);
+	json_put_bool(body, "skip_cert_verification", false);
+	put_events(body, "repo:push");
+	return body;
+}
+
+static void read_data_center(struct git_hook *out, const cJSON *item)
+{
+	read_id(out, json_member(item, "id"));
+	(void)snprintf(out->url, sizeof(out->url), "%s", text_at(item, "url"));
+	out->is_active = is_true(item, "active");
+	out->is_json = true;
+	out->verifies_tls = !cJSON_IsFalse(json_member(item, "sslVerificationRequired"));
+	read_events(out, json_member(item, "events"), "repo:refs_changed");
+}
+
+static cJSON *body_data_center(const struct git_hook_wish *wish)
+{
+	cJSON *body = json_new_object();
+
+	json_put_str(body, "name", "buildhook");
+	json_put_str(body, "url", wish->url);
+	json_put_bool(body, "active", true);
+	json_put_bool(body, "sslVerificationRequired", true);
+	json_put_str(json_put_object(body, "configuration"), "secret", wish->secret);
+	put_events(body, "repo:refs_changed");
+	return body;
+}
+
+const struct git_host git_hosts[] = {
+	{
+		.name = "github",
+		.title = "GitHub",
+		.type = HOOK_GITHUB,
+		.well_known = "github.com",
+		.api = "https://api.github.com",
+		.api_suffix = "/api/v3",
+		.probe = "/api/v3/meta",
+		.probe_member = "installed_version",
+		.token_field = "Authorization: Bearer ",
+		.accept = "application/vnd.github+json",
+		.before = "/repos/",
+		.after = "/hooks",
+		.query = "?per_page=100&page=",
+		.page_size = 100,
+		.update = "PATCH",
+		.test = "/pings",
+		.rights = "a classic token with admin:repo_hook, or a fine-grained one with "
+			  "Webhooks: read and write, of somebody who is admin of the repository",
+		.event = "push",
+		.put_path = put_owner_and_name,
+		.read = read_github,
+		.body = body_github,
+	},
+	{
+		.name = "gitlab",
+		.title = "GitLab",
+		.type = HOOK_GITLAB,
+		.well_known = "gitlab.com",
+		.api = "https://gitlab.com/api/v4",
+		.api_suffix = "/api/v4",
+		/* The version needs a token. */
+		.probe = "/api/v4/projects?per_page=1&simple=true",
+		.probe_member = "path_with_namespace",
+		.token_field = "PRIVATE-TOKEN: ",
+		.before = "/projects/",
+		.after = "/hooks",
+		.query = "?per_page=100&page=",
+		.page_size = 100,
+		.update = "PUT",
+		.rights = "a token with scope api, of a Maintainer of the project",
+		.event = "push_events",
+		.put_path = put_project,
+		.read = read_gitlab,
+		.body = body_gitlab,
+	},
+	{
+		.name = "forgejo",
+		.title = "Forgejo",
+		.type = HOOK_GITHUB,
+		.well_known = "codeberg.org",
+		.api = "https://codeberg.org/api/v1",
+		.api_suffix = "/api/v1",
+		.probe = "/api/forgejo/v1/version",
+		.probe_member = "version",
+		.token_field = "Authorization: token ",
+		.before = "/repos/",
+		.after = "/hooks",
+		.query = "?limit=50&page=",
+		.page_size = 50,
+		.update = "PATCH",
+		.test = "/tests",
+		.rights = "a token with write:repository, of an admin of the repository",
+		.event = "push",
+		.put_path = put_owner_and_name,
+		.read = read_github,
+		.body = body_forgejo,
+	},
+	{
+		.name = "gitea",
+		.title = "Gitea",
+		.type = HOOK_GITHUB,
+		.well_known = "gitea.com",
+		.api = "https://gitea.com/api/v1",
+		.api_suffix = "/api/v1",
+		.probe = "/api/v1/version",
+		.probe_member = "version",
+		.token_field = "Authorization: token ",
+		.before = "/repos/",
+		.after = "/hooks",
+		.query = "?limit=50&page=",
+		.page_size = 50,
+		.update = "PATCH",
+		.test = "/tests",
+		.rights = "a token with write:repository, of an admin of the repository",
+		.event = "push",
+		.put_path = put_owner_and_name,
+		.read = read_github,
+		.body = body_gitea,
+	},
+	{
+		.name = "gogs",
+		.title = "Gogs",
+		.type = HOOK_GITHUB,
+		.api_suffix = "/api/v1",
+		.token_field = "Authorization: token ",
+		.before = "/repos/",
+		.after = "/hooks",
+		.query = "",
+		.update = "PATCH",
+		.rights = "a token of an admin of the repository",
+		.event = "push",
+		.put_path = put_owner_and_name,
+		.read = read_github,
+		.body = body_gogs,
+	},
+	{
+		.name = "bitbucket",
+		.title = "Bitbucket Cloud",
+		.type = HOOK_BITBUCKET,
+		.well_known = "bitbucket.org",
+		.api = "https://api.bitbucket.org/2.0",
+		.api_suffix = "/2.0",
+		.token_field = "Authorization: Bearer ",
+		.before = "/repositories/",
+		.after = "/hooks",
+		.query = "?pagelen=100&page=",
+		.page_size = 100,
+		.list_member = "values",
+		.update = "PUT",
+		.rights = "an access token with scopes webhook and repository:admin, or "
+			  "USER:APP_PASSWORD",
+		.event = "repo:push",
+		.put_path = put_owner_and_name,
+		.read = read_bitbucket,
+		.body = body_bitbucket,
+	},
+	{
+		.name = "bitbucket-dc",
+		.title = "Bitbucket Data Center",
+		.type = HOOK_BITBUCKET,
+		.api_suffix = "/rest/api/1.0",
+		.probe = "/rest/api/1.0/application-properties",
+		.probe_member = "version",
+		.token_field = "Authorization: Bearer ",
+		.before = "/",
+		.after = "/webhooks",
+		.query = "?limit=1000",
+		.list_member = "values",
+		.update = "PUT",
+		.rights = "an HTTP access token with repository admin",
+		.event = "repo:refs_changed",
+		.put_path = put_data_center_path,
+		.read = read_data_center,
+		.body = body_data_center,
+	},
+};
+const size_t git_n_hosts = ARRAY_LEN(git_hosts);
+
+const struct git_host *git_host_find(const char *name)
+{
+	for (size_t i = 0; i < git_n_hosts; i++)
+		if (strcmp(git_hosts[i].name, name) == 0)
+			return &git_hosts[i];
+	return NULL;
+}
+
+const struct git_host *git_host_of(const char *host)
+{
+	for (size_t i = 0; i < git_n_hosts; i++)
+		if (git_hosts[i].well_known &&
+		    str_eq_nocase(str_of(git_hosts[i].well_known), str_of(host)))
+			return &git_hosts[i];
+	return NULL;
+}
+
+static struct str after(struct str s, size_t n)
+{
+	return str_range(s.p + n, s.n - n);
+}
+
+/* Only what may stand in a host's name with a port: nothing that would change the URL it is put
+ * into. */
+static bool is_host(struct str host)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789.-:[]";
+
+	for (size_t i = 0; i < host.n; i++)
+		if (!strchr(allowed, host.p[i]) || !host.p[i])
+			return false;
+	return host.n > 0;
+}
+
+static bool has_dot_segment(struct str path)
+{
+	struct str part;
+
+	while (str_next_part(&path, '/', &part))
+		if (str_empty(part) || str_eq(part, STR(".")) || str_eq(part, STR("..")))
+			return true;
+	return false;
+}
+
+bool git_repository_parse(struct git_repository *out, const char *uri)
+{
+	const struct str text = str_trim(str_of(uri));
+	struct str rest = text, host = {0}, path = {0};
+	bool is_http = str_starts(text, STR("http://"));
+	bool is_web = is_http || str_starts(text, STR("https://"));
+	bool is_ssh = str_starts(text, STR("ssh://"));
+	size_t n, at;
+
+	if (is_web || is_ssh) {
+		rest = after(text, str_find_char(text, '/') + 2);
+		n = str_find_char(rest, '/');
+	} else {
+		n = str_find_char(rest, ':');
+	}
+	if (n == rest.n || n == 0)
+		return false;
+	host = str_range(rest.p, n);
+	path = after(rest, n + 1);
+	at = str_find_char(host, '@');
+	if (at < host.n)
+		host = after(host, at + 1);
+	/* The port of ssh says nothing about the API's. */
+	if (is_ssh && host.p[0] != '[')
+		host.n = str_find_char(host, ':');
+	while (str_starts(path, STR("/")))
+		path = after(path, 1);
+	while (str_ends(path, STR("/")))
+		path.n--;
+	if (str_ends(path, STR(".git")))
+		path.n -= 4;
+	if (!is_host(host) || str_empty(path) || has_dot_segment(path) ||
+	    host.n >= sizeof(out->host) || path.n >= sizeof(out->path))
+		return false;
+	(void)snprintf(out->host, sizeof(out->host), "%.*s", STR_ARG(host));
+	(void)snprintf(out->path, sizeof(out->path), "%.*s", STR_ARG(path));
+	out->is_http = is_http;
+	return true;
+}
+
+bool git_hook_is_ours(const char *url, const char *namespace_, const char *name,
+		      enum hook_type type)
+{
+	CLEANUP(buf_release) struct buf own = BUF_INIT(1024);
+	CLEANUP(buf_release) struct buf theirs = BUF_INIT(1024);
+	CLEANUP(buf_release) struct buf end = BUF_INIT(64);
+	struct str text = str_of(url);
+	const char *middle;
+
+	text.n = str_find_char(text, '?');
+	buf_printf(&own, "/hooks/%s/%s/%s", namespace_, name, hook_type_name(type));
+	if (str_ends(text, buf_str(&own)))
+		return true;
+	/* .../webhooks/SECRET/TYPE, the secret being one segment. */
+	buf_printf(&theirs, "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s/webhooks/",
+		   namespace_, name);
+	buf_printf(&end, "/%s", hook_type_name(type));
+	middle = strstr(url, theirs.data);
+	if (!middle || !str_ends(text, buf_str(&end)))
+		return false;
+	text = after(text, (size_t)(middle - url) + theirs.len);
+	return str_find_char(text, '/') == text.n - end.len;
+}

@@ -1,0 +1,191 @@
+"""`buildhook register` against stand-ins of each Git host that refuse a wrong field."""
+
+import os
+import pty
+import select
+import subprocess
+import time
+
+import pytest
+
+from cli import CLUSTERS, cluster, owner, ready  # noqa: F401
+from git_hosts import KINDS, TOKEN, GitHub, Gitea, path_of, secret_of, url_of
+from harness import BUILDHOOK, buildconfig, wait_for
+
+TRIGGERS = {
+    "github": {"type": "GitHub", "github": {"secretReference": {"name": "cart-hook"}}},
+    "gitlab": {"type": "GitLab", "gitlab": {"secretReference": {"name": "cart-hook"}}},
+    "bitbucket": {"type": "Bitbucket", "bitbucket": {"secretReference": {"name": "cart-hook"}}},
+}
+PUBLIC = "https://hooks.example.com"
+
+
+def kind_type(kind):
+    return {"gitlab": "gitlab", "bitbucket": "bitbucket", "bitbucket-dc": "bitbucket"}.get(kind, "github")
+
+
+@pytest.fixture(scope="module")
+def cluster(request):  # noqa: F811
+    return request.getfixturevalue(f"{CLUSTERS[0]}_cluster")
+
+
+@pytest.fixture
+def host(request):
+    one = request.param()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def prepared(cluster, start, namespace, owner):  # noqa: F811
+    """prepare(host): a BuildConfig of a repository at that host; returns (buildhook, flags, secret)."""
+    def prepare(one, **body):
+        buildhook = start("--public-url", PUBLIC)
+        bc = buildconfig("cart", triggers=[TRIGGERS[kind_type(one.kind)]], **body)
+        scm = "/scm" if one.kind == "bitbucket-dc" else ""
+        bc["spec"]["source"]["git"]["uri"] = f"{one.origin}{scm}/shop/cart.git"
+        cluster.create(namespace, bc)
+        ready(cluster, namespace, "cart", kind_type(one.kind))
+        one.deliver = lambda url, headers, raw: buildhook.request(path_of(url), raw, headers)
+        return buildhook, ["--host", one.kind, "--api-url", one.api], cluster.secret_value(namespace, "cart-hook")
+
+    return prepare
+
+
+
+ENV = {"BUILDHOOK_TOKEN": TOKEN}
+
+
+@pytest.mark.parametrize("host", KINDS, indirect=True, ids=lambda k: k.kind)
+def test_it_makes_mends_checks_and_removes_the_webhook(host, prepared, owner, namespace):  # noqa: F811
+    _, flags, secret = prepared(host)
+    kind = kind_type(host.kind)
+    url = f"{PUBLIC}/hooks/{namespace}/cart/{kind}"
+    assert "has no webhook" in owner.fails("register", "cart", *flags, "--check", env=ENV)
+    assert " made" in owner.ok("register", "cart", *flags, env=ENV)
+    (hook,) = host.hooks.values()
+    assert url_of(hook) == url and secret_of(hook) == secret
+
+    # Again: nothing is doubled, and nothing is lost.
+    assert "nothing differed" in owner.ok("register", "cart", kind, *flags, env=ENV)
+    (hook,) = host.hooks.values()
+    assert url_of(hook) == url and secret_of(hook) == secret
+
+    # What somebody has spoilt is told, and mended.
+    moved = f"https://old.example.com/hooks/{namespace}/cart/{kind}"
+    if "config" in hook:
+        hook["config"].update(url=moved, content_type="form", secret="other")
+        hook.update(active=False, events=["create"])
+    else:
+        hook.update(url=moved)
+        hook.update({"push_events": False, "enable_ssl_verification": False, "token": "other"} if kind == "gitlab"
+                    else {"active": False, "secret": "other", "events": []})
+    said = owner.run("register", "cart", *flags, "--check", env=ENV)
+    assert said.returncode == 1 and "old.example.com" in said.stdout_text and "differ" in said.stderr_text
+    assert "set anew" in owner.ok("register", "cart", *flags, env=ENV)
+    (hook,) = host.hooks.values()
+    assert url_of(hook) == url and secret_of(hook) == secret
+    assert secret not in said.stdout_text + said.stderr_text
+
+    assert "removed" in owner.ok("register", "cart", *flags, "--remove", "--yes", env=ENV)
+    assert not host.hooks
+    assert "has no webhook" in owner.ok("register", "cart", *flags, "--remove", "--yes", env=ENV)
+
+
+@pytest.mark.parametrize("host", [GitHub, Gitea], indirect=True, ids=lambda k: k.kind)
+def test_the_hosts_own_test_proves_the_secret(host, prepared, owner):  # noqa: F811
+    _, flags, _ = prepared(host)
+    owner.ok("register", "cart", *flags, env=ENV)
+    assert "The secret is right" in owner.ok("register", "cart", *flags, "--check", env=ENV)
+    (hook,) = host.hooks.values()
+    hook["config"]["secret"] = "another"
+    time.sleep(1)
+    assert "was refused" in owner.fails("register", "cart", *flags, "--check", env=ENV)
+
+
+@pytest.mark.parametrize("host", [GitHub], indirect=True)
+def test_openshifts_own_url_is_known_as_ours_and_several_are_not_guessed_at(host, prepared, owner, namespace):  # noqa: F811
+    _, flags, _ = prepared(host)
+    old = f"https://api.example.com/apis/build.openshift.io/v1/namespaces/{namespace}/buildconfigs/cart/webhooks/hidden-canary/github"
+    for number in range(101):
+        host.add({"name": "web", "active": True, "events": ["push"], "config": {"url": f"https://ci.example.com/{number}", "content_type": "json"}})
+    mine = host.add({"name": "web", "active": True, "events": ["push"], "config": {"url": old, "content_type": "form"}})
+    said = owner.run("register", "cart", *flags, "--check", env=ENV)
+    assert said.returncode == 1 and "hidden-canary" not in said.stdout_text + said.stderr_text
+    owner.ok("register", "cart", *flags, env=ENV)
+    assert url_of(host.hooks[str(mine["id"])]).startswith(PUBLIC) and len(host.hooks) == 102
+    host.add({"name": "web", "active": True, "events": ["push"], "config": {"url": old, "content_type": "json"}})
+    said = owner.fails("register", "cart", *flags, env=ENV)
+    assert "2 webhooks" in said and "hidden-canary" not in said and "<secret>" in said
+
+
+@pytest.mark.parametrize("host", KINDS, indirect=True, ids=lambda k: k.kind)
+def test_a_token_that_may_not_is_told_what_it_lacks(host, prepared, owner, tmp_path):  # noqa: F811
+    _, flags, _ = prepared(host)
+    said = owner.fails("register", "cart", *flags, env={"BUILDHOOK_TOKEN": "wrong-canary"})
+    assert "401" in said and "token" in said and "wrong-canary" not in said
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    assert " made" in owner.ok("register", "cart", *flags, "--token-file", str(file))
+    assert "no token" in owner.fails("register", "cart", *flags, env={"BUILDHOOK_TOKEN": ""}, start_new_session=True)
+    assert "empty" in owner.fails("register", "cart", *flags, env={"BUILDHOOK_TOKEN": "a\r\nX-Injected: 1"})
+
+
+@pytest.mark.parametrize("host", [k for k in KINDS if k.kind not in ("gogs", "bitbucket")], indirect=True, ids=lambda k: k.kind)
+def test_an_unknown_host_is_asked_without_the_token_and_confirmed_by_a_person(host, prepared, owner):  # noqa: F811
+    prepared(host)
+    # No terminal: nobody can confirm, and --yes is no confirmation.
+    said = owner.fails("register", "cart", "--yes", env=ENV, start_new_session=True)
+    assert f"--host {host.kind}" in said and host.api in said
+    assert not any(TOKEN in str(headers) for _, _, headers, _ in host.requests)
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(BUILDHOOK, [str(BUILDHOOK), "register", "cart"], {**os.environ, "KUBECONFIG": str(owner.kubeconfig), **ENV})
+    shown = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                part = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            shown += part
+            if part.endswith(b"[y/N] "):
+                os.write(terminal, b"y\n")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    assert b"Send your token to" in shown and TOKEN.encode() not in shown
+    assert len(host.hooks) == 1
+
+
+@pytest.mark.parametrize("host", [GitHub], indirect=True)
+def test_what_cannot_be_is_refused_in_words(host, prepared, owner, cluster, namespace):  # noqa: F811
+    _, flags, _ = prepared(host)
+    assert "TYPE github, not gitlab" in owner.fails("register", "cart", "gitlab", *flags, env=ENV)
+    assert "--host svn" in owner.fails("register", "cart", "--host", "svn", env=ENV)
+    assert "needs --host" in owner.fails("register", "cart", "--api-url", "https://git.example.net/api", env=ENV)
+    assert "exclude" in owner.fails("register", "cart", "--check", "--remove", status=2, env=ENV)
+    assert "http" in owner.fails("register", "cart", "--host", "github", "--api-url", "http://192.0.2.1/api/v3", env=ENV)
+    cluster.patch(namespace, "cart", {"spec": {"source": {"git": {"uri": "https://good.example.com@evil/../x"}}}})
+    wait_for("the change", lambda: "evil" in cluster.get(namespace, "cart")["spec"]["source"]["git"]["uri"])
+    assert "expected the address of a repository" in owner.fails("register", "cart", *flags, env=ENV)
+
+
+@pytest.mark.parametrize("host", [GitHub], indirect=True)
+def test_the_token_is_in_no_argument_and_the_environment_alone_holds_it(host, prepared, owner):  # noqa: F811
+    _, flags, secret = prepared(host)
+    seen = []
+    original = host.route
+
+    def look(*args):
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        seen.append(TOKEN in listed or secret in listed)
+        return original(*args)
+
+    host.route = look
+    owner.ok("register", "cart", *flags, env=ENV)
+    assert seen and not any(seen)
