@@ -124,8 +124,7 @@ static int listen_all(struct server *s, struct err *err)
 	log_msg(LOG_INFO, "server", "listening",
 		LOG_FIELD("receiver", http_server_address(s->receiver_http)),
 		LOG_FIELD("admin", http_server_address(s->admin_http)),
-		LOG_FIELD("api_server", s->config->server),
-		LOG_FIELD("version", version_text));
+		LOG_FIELD("api_server", s->config->server), LOG_FIELD("version", version_text));
 	return 0;
 }
 

@@ -169,7 +169,7 @@ static void put_decoded(struct buf *out, struct str s)
 /* False where FIELDS has none of that name. */
 static bool read_field(struct buf *out, struct str fields, struct str name)
 {
-	struct str part;
+	struct str part = {0};
 
 	while (str_next_part(&fields, '&', &part)) {
 		size_t equals = str_find_char(part, '=');
@@ -503,17 +503,18 @@ static void on_stream_timer(void *arg)
 	timer_start(session_clock(ui->session), &ui->stream, STREAM_MS, on_stream_timer, ui);
 }
 
+/* The browser names the newest version that it has, first in the query and then in a header. */
 static void begin_stream(struct visit *visit)
 {
+	const struct str last = http_header(visit->request, "Last-Event-ID", NULL);
 	CLEANUP(buf_release) struct buf after = BUF_INIT(64);
-	struct str last = http_header(visit->request, "Last-Event-ID", NULL);
 
-	if (str_empty(last)) {
+	if (last.n)
+		buf_put_str(&after, last);
+	else
 		(void)read_field(&after, visit->request->query, STR("after"));
-		last = buf_str(&after);
-	}
 	visit->after = 0;
-	(void)str_parse_u64(last, UINT64_MAX, &visit->after);
+	(void)str_parse_u64(buf_str(&after), UINT64_MAX, &visit->after);
 	visit->is_stream = true;
 	if (ui_model_version(visit->ui->model) > visit->after)
 		answer_stream(visit);

@@ -2,7 +2,7 @@
  * A child process with its output in a pipe that the event loop reads. The child is the program
  * itself: /proc/self/exe, so that a newer file at the same path is not taken for it.
  */
-#define _GNU_SOURCE /* pipe2(2) */
+#define _GNU_SOURCE /* pipe2(2), environ */
 #include "ui_run.h"
 
 #include "base/mem.h"
@@ -20,8 +20,6 @@
 #define MAX_OUTPUT_BYTES ((size_t)256 * 1024)
 /* `rotate` waits for a minute at most. */
 #define MAX_RUN_MS 90000
-
-extern char **environ;
 
 struct ui_run {
 	struct loop *loop;

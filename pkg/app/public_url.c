@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
+
 #define AGAIN_MS (2 * 60 * 1000)
 #define RETRY_MS 2000
 #define MAX_URL  2048
@@ -255,6 +257,7 @@ static void ask(struct public_url *lookup)
 {
 	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_URL);
 
+	assert(lookup->step < STEPS);
 	if (lookup->step == STEP_GATEWAY) {
 		const cJSON *parents = json_at(lookup->http_route, "spec/parentRefs");
 		const cJSON *gateway = parents ? parents->child : NULL;
