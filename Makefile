@@ -133,12 +133,13 @@ print-%:
 	@echo '$($*)'
 
 .PHONY: run down cluster cluster-down e2e test test-long lint
-run: build ## the main job, shown on a development cluster of its own; stays up
-	@hack/deps run
+run: build ## the main job, shown on a development cluster of its own; stays up. BUILD=1: on a node, and the build runs
+	@hack/deps $(if $(BUILD),run-build,run)
 	@hack/cluster build
-	@hack/run up
+	@$(if $(BUILD),hack/run-build,hack/run) up
 
 down: ## ends what `make run` started
+	@hack/run-build down
 	@hack/run down
 
 cluster: ## a development cluster; its last line is the path of its kubeconfig. OPENSHIFT=1: with OpenShift's face; NODE=1: with a node

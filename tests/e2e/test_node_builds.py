@@ -1,7 +1,11 @@
 """Builds that run: from a push to an image that is pulled and started, on a cluster with a real node."""
 
+import base64
+import crypt  # its successor is no part of Python
+import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +21,7 @@ from test_node import Service
 ADDRESS = "10.244.255.1"
 REGISTRY = f"{ADDRESS}:5000"
 GIT = f"http://{ADDRESS}:3000"
+PRIVATE = f"{ADDRESS}:5001"  # a registry that wants a password
 BUILDER = "localhost/buildhook-builder"
 BUILDAH = ["buildah", "--storage-driver", "vfs", "--root", CONTAINER_STORE / "root", "--runroot", CONTAINER_STORE / "run"]
 CONTAINER_ENV = {**os.environ, "CONTAINER_STORE": str(CONTAINER_STORE), "BUILDAH_ISOLATION": "chroot"}
@@ -42,6 +47,7 @@ class Git:
         """The id of the commit, pushed to main."""
         bare, clone = self.folder / f"{name}.git", self.folder / "clones" / name
         if not bare.exists():
+            bare.parent.mkdir(exist_ok=True)
             self.git("init", "-q", "--bare", "-b", "main", bare)
             self.git("-C", bare, "config", "http.receivepack", "true")
             self.git("clone", "-q", bare, clone)
@@ -49,7 +55,7 @@ class Git:
             (clone / path).parent.mkdir(parents=True, exist_ok=True)
             (clone / path).write_text(text)
         self.git("add", "-A", cwd=clone)
-        self.git("commit", "-q", "-m", message, cwd=clone)
+        self.git("commit", "-q", "--allow-empty", "-m", message, cwd=clone)
         address = f"{GIT}/{name}.git".replace("//", f"//robot:{CANARY}source@", 1)
         self.git("push", "-q", address, "HEAD:main", cwd=clone)
         return self.git("rev-parse", "HEAD", cwd=clone)
@@ -82,6 +88,7 @@ def make_base(folder):
     for name, file in (("base:1", "Containerfile"), ("s2i:1", "Containerfile.s2i")):
         run(*BUILDAH, "build", "-q", "-f", folder / file, "-t", f"{REGISTRY}/{name}", folder, env=CONTAINER_ENV)
         run(*BUILDAH, "push", "-q", "--tls-verify=false", f"{REGISTRY}/{name}", f"docker://{REGISTRY}/{name}")
+    run(*BUILDAH, "push", "-q", "--tls-verify=false", "--creds", f"robot:{CANARY}registry", f"{REGISTRY}/base:1", f"docker://{PRIVATE}/base:1")
 
 
 def is_listening(url):
@@ -94,21 +101,40 @@ def is_listening(url):
     return True
 
 
+def write_ssh_host(folder):
+    """A Git host that takes a key, on port 2222."""
+    for name, at in (("host", folder / "host_key"), ("user", folder / "git" / "key")):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", at)
+    shutil.copy(folder / "git" / "key.pub", folder / "authorized_keys")
+    (folder / "sshd_config").write_text(
+        f"Port 2222\nListenAddress {ADDRESS}\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\n"
+        "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n")
+    os.makedirs("/run/sshd", exist_ok=True)
+
+
 @pytest.fixture(scope="session")
 def servers(started_node, tmp_path_factory):
     """A registry and a Git host, in the node's network."""
     folder = tmp_path_factory.mktemp("servers")
     (folder / "git" / "clones").mkdir(parents=True)
-    registry = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}, "delete": {"enabled": True}},
-                "http": {"addr": REGISTRY, "secret": "x"}, "log": {"level": "warn"}}
-    (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
+    (folder / "htpasswd").write_text("robot:" + crypt.crypt(CANARY + "registry", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)) + "\n")
+    for address in (REGISTRY, PRIVATE):
+        registry = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder / "registry" / address)}},
+                    "http": {"addr": address, "secret": "x"}, "log": {"level": "warn"}}
+        if address == PRIVATE:
+            registry["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+        (folder / f"{address}.yaml").write_text(yaml.safe_dump(registry))
+    write_ssh_host(folder)
     (folder / "base").mkdir()
     with started_node.network(), open(folder / "log", "w", encoding="utf-8") as log:
         processes = [
-            subprocess.Popen(["docker-registry", "serve", folder / "registry.yaml"], stdout=log, stderr=log),
+            subprocess.Popen(["docker-registry", "serve", folder / f"{REGISTRY}.yaml"], stdout=log, stderr=log),
+            subprocess.Popen(["docker-registry", "serve", folder / f"{PRIVATE}.yaml"], stdout=log, stderr=log),
+            subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", folder / "sshd_config"], stderr=log),
             subprocess.Popen([sys.executable, ROOT / "tests" / "e2e" / "git_server.py", ADDRESS, "3000", folder / "git"], stderr=log),
         ]
-        wait_for("the registry", lambda: is_listening(f"http://{REGISTRY}/v2/"))
+        for address in (REGISTRY, PRIVATE):
+            wait_for("the registry", lambda address=address: is_listening(f"http://{address}/v2/"))
         wait_for("the Git host", lambda: is_listening(GIT))
         make_base(folder / "base")
     yield Git(folder / "git")
@@ -147,7 +173,7 @@ def shop(product):
     with product.network():
         namespace = product.namespace("shop")
         product.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=baseline")
-        registries = f'[[registry]]\nlocation = "{REGISTRY}"\ninsecure = true\n'
+        registries = "".join(f'[[registry]]\nlocation = "{r}"\ninsecure = true\n' for r in (REGISTRY, PRIVATE))
         product.core.create_namespaced_config_map(namespace, {"metadata": {"name": "buildhook-registries"}, "data": {"registries.conf": registries}})
     return namespace
 
@@ -181,6 +207,19 @@ def git_source(name, **rest):
 
 def output(name):
     return {"to": {"kind": "ImageStreamTag", "name": f"{name}:latest"}}
+
+
+def registry_get(registry, path):
+    proof = base64.b64encode(f"robot:{CANARY}registry".encode()).decode()
+    headers = {"Authorization": f"Basic {proof}", "Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(f"http://{registry}/v2/{path}", headers=headers)) as answer:
+        return json.loads(answer.read())
+
+
+def config_of(registry, name, tag):
+    """The image's configuration: labels, variables."""
+    digest = registry_get(registry, f"{name}/manifests/{tag}")["config"]["digest"]
+    return registry_get(registry, f"{name}/blobs/{digest}")["config"]
 
 
 def started(node, namespace, image, name):
@@ -310,6 +349,119 @@ def test_a_build_whose_pod_is_deleted_is_an_error(ends, node):
     node.kubectl("delete", "pod", "deleted-1-build", "-n", ends, "--wait=false")
     status = wait_for_end(node, ends, "deleted-1")["status"]
     assert (status["phase"], status["reason"]) == ("Error", "BuildPodDeleted")
+
+
+def create_secret(node, namespace, name, data, kind="Opaque"):
+    node.core.create_namespaced_secret(namespace, {"metadata": {"name": name}, "type": kind, "stringData": data})
+
+
+def docker_config(registry, form="new"):
+    auths = {registry: {"username": "robot", "password": CANARY + "registry"}}
+    if form == "old":
+        return {".dockercfg": json.dumps(auths)}
+    return {".dockerconfigjson": json.dumps({"auths": auths})}
+
+
+EVERYTHING = f"""\
+ARG NAME
+FROM {PRIVATE}/base:1 AS first
+ARG NAME
+RUN echo "$NAME in $STAGE" >/first
+FROM nowhere.example.com/replaced:1
+COPY --from=first /first /first
+COPY lib/said config/note /said/
+RUN cat /secret/token | wc -c >/said/length
+CMD cat /first /said/said /said/note /said/length
+"""
+
+
+@pytest.fixture(scope="session")
+def tokens(product, servers, shop):
+    """The team's secrets, each with a value that must show up nowhere."""
+    with product.network():
+        for form in ("new", "old"):
+            kind = "kubernetes.io/dockerconfigjson" if form == "new" else "kubernetes.io/dockercfg"
+            create_secret(product, shop, f"registry-{form}", docker_config(PRIVATE, form), kind)
+        create_secret(product, shop, "git", {"username": "robot", "password": CANARY + "source"})
+        create_secret(product, shop, "ssh", {"ssh-privatekey": (servers.folder / "key").read_text()})
+        create_secret(product, shop, "token", {"token": CANARY + "build"})
+        product.core.create_namespaced_config_map(shop, {"metadata": {"name": "note"}, "data": {"note": "a note\n"}})
+    return shop
+
+
+def test_all_fields_of_the_docker_strategy(product, node, servers, tokens):
+    servers.commit("private/part", {"said": "said by a submodule\n"})
+    servers.commit("private/everything", {"app/Dockerfile.prod": EVERYTHING})
+    clone = servers.folder / "clones" / "private" / "everything"
+    servers.git("submodule", "add", "-q", "--", "../part.git", "app/lib", cwd=clone)
+    servers.commit("private/everything", {}, "add a submodule")
+    create_build(node, tokens, "everything", {
+        "source": git_source("private/everything", contextDir="app", sourceSecret={"name": "git"},
+                             configMaps=[{"configMap": {"name": "note"}, "destinationDir": "config"}]),
+        "strategy": {"type": "Docker", "dockerStrategy": {
+            "dockerfilePath": "Dockerfile.prod", "from": {"kind": "DockerImage", "name": f"{REGISTRY}/base:1"},
+            "buildArgs": [{"name": "NAME", "value": 'a "name"'}], "env": [{"name": "STAGE", "value": "the $first stage"}],
+            "pullSecret": {"name": "registry-new"}, "noCache": True, "forcePull": True,
+            "volumes": [{"name": "v", "mounts": [{"destinationPath": "/secret"}], "source": {"type": "Secret", "secret": {"secretName": "token"}}}],
+        }},
+        "output": {"to": {"kind": "DockerImage", "name": f"{PRIVATE}/everything:1"}, "pushSecret": {"name": "registry-old"},
+                   "imageLabels": [{"name": "team", "value": "shop floor"}]},
+        "postCommit": {"script": "test -s /first && echo hook saw $1", "args": ["it"]},
+    })
+    build = wait_for_end(node, tokens, "everything-1")
+    log = log_of(node, tokens, "everything-1")
+    assert build["status"]["phase"] == "Complete", (build["status"], log)
+    assert "hook saw it" in log
+    assert build["spec"]["revision"]["git"]["message"] == "add a submodule"
+    assert build["spec"]["revision"]["git"]["author"] == {"name": "Alice", "email": "alice@example.com"}
+    labels = config_of(PRIVATE, "everything", "1")["Labels"]
+    assert labels["team"] == "shop floor" and labels["io.openshift.build.commit.message"] == "add a submodule"
+    node.core.patch_namespaced_service_account("default", tokens, {"imagePullSecrets": [{"name": "registry-new"}]})
+    said = started(node, tokens, f"{PRIVATE}/everything:1", "everything-runs")
+    assert said == f'a "name" in the $first stage\nsaid by a submodule\na note\n{len(CANARY + "build")}\n'
+
+
+def test_source_strategy_runs_assemble_and_run(product, node, servers, tokens):
+    servers.commit("private/app", {"said": "hello from source\n", ".s2i/environment": "FLAVOUR=vanilla\n"})
+    create_build(node, tokens, "app", {
+        "source": {"type": "Git", "git": {"uri": f"ssh://root@{ADDRESS}:2222{servers.folder}/private/app.git", "ref": "main"}, "sourceSecret": {"name": "ssh"},
+                   "secrets": [{"secret": {"name": "token"}, "destinationDir": "input"}]},
+        "strategy": {"type": "Source", "sourceStrategy": {"from": {"kind": "DockerImage", "name": f"{REGISTRY}/s2i:1"}}},
+        "output": output("app"),
+    })
+    status = wait_for_end(node, tokens, "app-1")["status"]
+    assert status["phase"] == "Complete", (status, log_of(node, tokens, "app-1"))
+    said = started(node, tokens, f"{REGISTRY}/apps/{tokens}/app:latest", "app-runs")
+    assert said == "hello from source\nbuilt with vanilla\ntoken\n"
+
+
+def test_no_secret_of_a_build_is_shown(product, node, servers, tokens):
+    test_canary = CANARY.encode()
+    for name in ("everything-1", "app-1"):
+        assert CANARY not in log_of(node, tokens, name)
+        assert CANARY not in json.dumps(node.get_json("pod", f"{name}-build", "-n", tokens))
+    assert CANARY not in node.kubectl("get", "builds,events", "-n", tokens, "-o", "json")
+    for pod in node.get_json("pods", "-n", "buildhook")["items"]:
+        assert CANARY not in node.kubectl("logs", "-n", "buildhook", pod["metadata"]["name"])
+    blobs = [p for p in servers.folder.parent.rglob("data") if p.is_file()]
+    assert len(blobs) > 6
+    for blob in blobs:
+        content = blob.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        assert test_canary not in content, blob
+
+
+@pytest.mark.long  # a cluster and a node of its own
+def test_make_run_shows_a_push_that_becomes_an_image():
+    try:
+        shown = run("make", "-s", "-C", ROOT, "run", "BUILD=1")
+        (commit,) = re.findall(r"^commit ([0-9a-f]{40})$", shown, re.M)
+        assert f"I was built from commit {commit}\n" in shown
+        assert (ROOT / ".run" / "url").read_text().startswith("http://")
+    finally:
+        run("make", "-s", "-C", ROOT, "down")
+    assert not (ROOT / ".run").exists()
 
 
 def test_no_controller_had_an_error(product, node):
