@@ -129,7 +129,7 @@ static int parse_resources(cJSON **out, const char *text, struct err *err)
 	struct str rest = str_of(text), part;
 
 	while (str_next_part(&rest, ',', &part)) {
-		struct str name = part, value;
+		struct str name, value;
 		size_t equals = str_find_char(part, '='), dot = str_find_char(part, '.');
 		CLEANUP(mem_free) char *kind = str_dup(str_range(part.p, dot));
 		CLEANUP(mem_free) char *resource = NULL;

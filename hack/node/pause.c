@@ -1,6 +1,6 @@
 /*
- * The first process of each Pod's sandbox: it holds the Pod's namespaces, and waits for the children
- * that it inherits where the Pod's containers share a PID namespace.
+ * The first process of each Pod's sandbox: it holds the Pod's namespaces, and waits for the
+ * children that it inherits where the Pod's containers share a PID namespace.
  */
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,6 +1,5 @@
+/* The build controller's stores, groups and queue: observe, plan, act. */
 #include "builder/internal.h"
-
-#include "base/backoff.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -8,33 +7,7 @@
 
 /* Requests go over two connections; more keys at once would only wait there. */
 #define MAX_WORKING 64
-/* A watch that is later than this is asked after (BUILDER_CREATE_POD, BUILDER_LOOK_FOR_POD). */
-#define EXPECT_MS 5000
-#define KEY_BYTES (2 * BUILDER_NAME_BYTES + 2)
-
-static const struct backoff_range retry = {500, 60 * 1000};
-
-struct entry *builder_find_entry(struct builder *builder, const char *key)
-{
-	struct entry *entry = NULL;
-
-	HASH_FIND_STR(builder->entries, key, entry);
-	return entry;
-}
-
-void entry_expect_pod(struct entry *entry, int64_t now_ms)
-{
-	entry->expected_ms = now_ms + EXPECT_MS;
-	mem_free(&entry->gone_version);
-}
-
-void entry_set_trouble(struct entry *entry, const char *reason, const char *message)
-{
-	free(entry->trouble);
-	free(entry->trouble_message);
-	entry->trouble = mem_strdup(reason);
-	entry->trouble_message = mem_strdup(message);
-}
+#define KEY_BYTES   (2 * BUILDER_NAME_BYTES + 2)
 
 static struct group *get_group(struct builder *builder, const char *key)
 {
@@ -295,28 +268,6 @@ static void observe(struct observation *out, const struct group *group)
 	out->seen.keeps_pods = builder->opt.keeps_pods;
 }
 
-static void run(void *arg);
-
-void builder_finish(struct group *group, bool has_failed)
-{
-	struct builder *builder = group->builder;
-	bool was_full = builder->n_working == MAX_WORKING;
-
-	group->work = NULL;
-	group->is_starting = false;
-	builder->n_working--;
-	queue_done(builder->queue, group->key);
-	if (has_failed) {
-		queue_add_after(builder->queue, group->key,
-				backoff_ms(builder->opt.clock, &retry, ++group->failures));
-	} else {
-		group->failures = 0;
-		queue_add(builder->queue, group->key);
-	}
-	if (was_full)
-		run(builder);
-}
-
 static void reconcile(struct builder *builder, const char *key)
 {
 	struct group *group = get_group(builder, key);
@@ -347,6 +298,7 @@ static void run(void *arg)
 		return;
 	while (builder->n_working < MAX_WORKING && (key = queue_get(builder->queue)))
 		reconcile(builder, key);
+	builder->is_full = builder->n_working == MAX_WORKING;
 }
 
 void builder_resume(struct builder *builder)
@@ -386,6 +338,7 @@ struct builder *builder_new(const struct builder_options *options)
 	struct kube_store_type type = {.arg = builder, .n_scopes = options->n_scopes};
 
 	builder->opt = *options;
+	builder->run = run;
 	builder->queue = queue_new(options->clock, 0, run, builder);
 	type.parse = parse_build;
 	type.free = free_build;

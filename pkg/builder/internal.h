@@ -46,24 +46,27 @@ struct builder {
 	struct group *groups;
 	struct entry *entries;
 	size_t n_working;
+	bool is_full;            /* keys may wait although none is announced */
+	void (*run)(void *self); /* works on the keys that wait */
 	enum user_namespaces user_namespaces;
 	struct event_call *events;
 	size_t n_events;
 	struct build_series *series; /* metrics.c */
 };
 
+/* entry.c */
 struct entry *builder_find_entry(struct builder *builder, const char *key);
 /* The API server has the Pod. It enters the store by the watch alone: a Pod that is gone again
  * meanwhile would stay there. */
 void entry_expect_pod(struct entry *entry, int64_t now_ms);
 void entry_set_trouble(struct entry *entry, const char *reason, const char *message);
 
-/* act.c: one request, or a few; ends with builder_finish(). */
-void builder_act(struct group *group, const struct builder_action *next);
-void builder_cancel(struct work *work);
 /* GROUP's key can be worked on again, and is: at once, or after its back-off. */
 void builder_finish(struct group *group, bool has_failed);
 
+/* act.c: one request, or a few; ends with builder_finish(). */
+void builder_act(struct group *group, const struct builder_action *next);
+void builder_cancel(struct work *work);
 /* event.c */
 void builder_event(struct builder *builder, const struct build *build, bool is_warning,
 		   const char *reason, const char *note);

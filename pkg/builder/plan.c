@@ -1,3 +1,4 @@
+/* The rules of the build controller, in order of dependence. Pure. */
 #include "builder/plan.h"
 
 #include "base/mem.h"

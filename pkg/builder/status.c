@@ -1,3 +1,4 @@
+/* The merge patch by which a Build's status is written. Pure. */
 #include "builder/status.h"
 
 #include "base/clock.h"
@@ -37,7 +38,7 @@ static void put_snippet_line(struct buf *out, struct str line)
 	const size_t half = SNIPPET_LINE_BYTES / 2 - 2;
 
 	if (line.n <= SNIPPET_LINE_BYTES) {
-		buf_put_clean(out, line, line.n);
+		buf_put_clean(out, line, 3 * line.n); /* a bad byte becomes three */
 		return;
 	}
 	buf_put_clean(out, str_cut_utf8(line, half), half);
