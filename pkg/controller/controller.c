@@ -1,3 +1,8 @@
+/*
+ * The roof: which key is next, what is seen of it (observe.c), what is needed (plan.c), and which
+ * file does that. Also what reaches the controller from outside: changes in the cache, the public
+ * URL.
+ */
 #include "controller/controller.h"
 
 #include "base/log.h"
@@ -167,7 +172,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 			secret_set_trouble(&object->secrets, NULL, NULL);
 			object->order = (struct start_memory){.known_version = -1};
 			object->origin = (struct origin_memory){0};
-			object->seen_version = 0;
+			object->cached_version = 0;
 		}
 	}
 	if (object && after)
@@ -204,11 +209,6 @@ void controller_set_public_url(struct controller *c, const char *url)
 		queue_add(c->opt.queue, object->key);
 }
 
-void controller_poke(struct controller *c, const char *key)
-{
-	queue_add(c->opt.queue, key);
-}
-
 bool controller_is_idle(const struct controller *c)
 {
 	struct queue_stats stats;
@@ -225,7 +225,7 @@ static void give_status_turns(void *arg)
 
 	while (!timer_running(&c->status_turn)) {
 		int64_t now_ms = clock_mono_ms(c->opt.clock);
-		int64_t wait_ms = flood_wait_ms(&c->status_flood, &c->status_limit, now_ms);
+		int64_t wait_ms = token_bucket_wait_ms(&c->status_bucket, &c->status_limit, now_ms);
 		struct object *object;
 
 		if (wait_ms > 0) {
@@ -239,7 +239,7 @@ static void give_status_turns(void *arg)
 		queue_done(c->status_turns, key);
 		if (!object)
 			continue;
-		flood_take(&c->status_flood, &c->status_limit, now_ms);
+		token_bucket_take(&c->status_bucket, &c->status_limit, now_ms);
 		object->has_status_turn = true;
 		queue_add(c->opt.queue, object->key);
 	}
@@ -252,8 +252,9 @@ struct controller *controller_new(const struct controller_options *options)
 	c->opt = *options;
 	c->run = controller_run;
 	c->public_url = mem_strdup(options->public_url);
-	c->limit = (struct flood_limit){options->build_burst, options->builds_per_minute / 60000};
-	c->status_limit = (struct flood_limit){5, 5.0 / 1000};
+	c->limit = (struct token_bucket_limit){options->build_burst,
+					       options->builds_per_minute / 60000};
+	c->status_limit = (struct token_bucket_limit){5, 5.0 / 1000};
 	c->status_turns = queue_new(c->opt.clock, 0, give_status_turns, c);
 	c->events = event_log_new(c);
 	controller_metrics_init(c);

@@ -44,7 +44,7 @@ struct controller_options {
 struct controller;
 
 struct controller *controller_new(const struct controller_options *options);
-/* Cancels what is under way: the journal still holds it. */
+/* Cancels actions under way; the journal still holds their changes. */
 void controller_free(struct controller *controller);
 
 /* Works on the keys that wait in the queue, as many as may be worked on at once. For the queue's
@@ -53,12 +53,10 @@ void controller_run(void *arg);
 /* From the store. OLD and NEW_ are struct buildconfig or NULL. */
 void controller_on_change(struct controller *controller, const char *key, const void *old,
 			  const void *new_);
-/* The URLs that are shown change. */
+/* The base of the URLs that annotations show. */
 void controller_set_public_url(struct controller *controller, const char *url);
 /* The store is synced, or the API server answers again: everything that was waiting for that is
  * looked at. */
 void controller_resume(struct controller *controller);
-/* Changes of other parts (activity, Secrets found missing): the key is looked at soon. */
-void controller_poke(struct controller *controller, const char *key);
-/* Nothing is under way and nothing can be done now: for a clean end. */
+/* No action is under way, and none is possible now: the process can end without losing time. */
 bool controller_is_idle(const struct controller *controller);

@@ -1,3 +1,4 @@
+/* Events of the last minutes, so that a repeat finds the series it belongs to: see event.h. */
 #include "controller/event.h"
 
 #include "base/log.h"
@@ -14,9 +15,9 @@
 #define NOTE_BYTES         512
 
 struct recent {
-	char *key;                 /* uid, reason and note */
-	char *path;                /* of the Event */
-	int64_t first_ms, told_ms; /* monotonic */
+	char *key;                     /* uid, reason and note */
+	char *path;                    /* of the Event */
+	int64_t first_ms, reported_ms; /* monotonic */
 	uint64_t count;
 	bool is_stored;
 	UT_hash_handle hh;
@@ -152,7 +153,7 @@ static void send_first(struct event_log *log, const char *key, const struct buil
 	event = new_event(log, bc, name, type, reason, note);
 	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", bc->namespace_);
 	recent->key = mem_strdup(key);
-	recent->first_ms = recent->told_ms = clock_mono_ms(log->controller->opt.clock);
+	recent->first_ms = recent->reported_ms = clock_mono_ms(log->controller->opt.clock);
 	recent->count = 1;
 	HASH_ADD_KEYPTR(hh, log->recent, recent->key, strlen(recent->key), recent);
 	send_doc(log, key, KUBE_POST, path.data, event);
@@ -166,9 +167,9 @@ static void send_repeat(struct event_log *log, struct recent *recent, int64_t no
 	cJSON *series;
 
 	recent->count++;
-	if (!recent->is_stored || now_ms - recent->told_ms < SERIES_INTERVAL_MS)
+	if (!recent->is_stored || now_ms - recent->reported_ms < SERIES_INTERVAL_MS)
 		return;
-	recent->told_ms = now_ms;
+	recent->reported_ms = now_ms;
 	patch = json_new_object();
 	series = json_put_object(patch, "series");
 	json_put_int(series, "count", (int64_t)recent->count);

@@ -6,13 +6,13 @@
 #include "buildconfig/buildconfig.h"
 #include "controller/controller.h"
 #include "controller/event.h"
-#include "controller/flood.h"
 #include "controller/origin.h"
 #include "controller/plan.h"
 #include "controller/redelivery.h"
 #include "controller/secret.h"
 #include "controller/start.h"
 #include "controller/status.h"
+#include "controller/token_bucket.h"
 #include "controller/work.h"
 
 /* The first refused request after a quiet minute shows at once, the next ones once a minute. */
@@ -23,12 +23,12 @@ struct object {
 	struct controller *controller;
 	char *key; /* "namespace/name" */
 	UT_hash_handle hh;
-	struct work *work; /* under way, or NULL */
-	struct flood flood;
-	struct timer look; /* at the Secrets */
+	struct work *work;          /* under way, or NULL */
+	struct token_bucket bucket; /* of its builds */
+	struct timer look;          /* at the Secrets */
 	bool has_look_time;
 	/* status.lastVersion in the store, and since when; monotonic. */
-	int64_t seen_version, seen_version_ms;
+	int64_t cached_version, cached_version_ms;
 	unsigned throttled_reads; /* since the last build that was started */
 	/* Nobody waits for a change up to this one: each sender waits for its change once, from its
 	 * acceptance on. */
@@ -47,7 +47,7 @@ struct object {
 
 struct controller {
 	struct controller_options opt;
-	struct flood_limit limit;
+	struct token_bucket_limit limit;
 	struct object *objects;
 	/* The controller's own: works on the next keys when the limit of keys at once allows it
 	 * again. */
@@ -56,8 +56,8 @@ struct controller {
 	char *public_url;
 	struct event_log *events;
 	/* Status writes of all BuildConfigs: 5/s, for which namespaces take turns. */
-	struct flood_limit status_limit;
-	struct flood status_flood;
+	struct token_bucket_limit status_limit;
+	struct token_bucket status_bucket;
 	struct queue *status_turns; /* those that want to write */
 	struct timer status_turn;   /* the next may */
 	int64_t look_free_ms; /* monotonic: the next look at a Secret that nobody has reserved */
@@ -66,7 +66,7 @@ struct controller {
 };
 
 /* observe.c */
-/* Secrets are lent. */
+/* What seen.secrets point at is lent by kube/secrets.h. */
 struct observation {
 	struct observed seen;
 	struct status status;

@@ -1,3 +1,4 @@
+/* The metrics of reconciling, under the names of controller-runtime, and of builds. */
 #include "controller/internal.h"
 
 static const struct metrics_family reconciles = {

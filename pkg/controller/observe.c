@@ -1,10 +1,14 @@
+/*
+ * Gathers what plan() needs to know of one BuildConfig: the cache, the Secrets, the journal's index
+ * of what waits, the status that should be shown, and until when each kind of action has to wait.
+ */
 #include "controller/internal.h"
 #include "controller/line.h"
 #include "controller/rotation.h"
 
 #include <stdio.h>
 
-/* However many builds there are to start, status follows within this time. */
+/* A status that is due for longer than this comes before the next build. */
 #define MAX_STATUS_DELAY_MS 30000
 
 static void add_secret(struct observed *seen, struct object *object, int type, const char *name)
@@ -56,20 +60,20 @@ static void observe_changes(struct observed *seen, struct object *object)
 						.next_attempt_ms = waiting.next_attempt_ms,
 						.has_successor = waiting.is_replaced,
 						.is_uncertain = waiting.is_starting};
-	/* What starts wait for is over where nothing waits. */
+	/* Without a change that waits, no start waits for anything. */
 	if (waiting.n == 0)
 		object->start = (struct start_trouble){0};
 	seen->start_wait_ms = until(object->start.until_ms, now_ms);
 	seen->waits_for = object->start.outside;
-	seen->token_wait_ms = flood_wait_ms(&object->flood, &c->limit, now_ms);
+	seen->token_wait_ms = token_bucket_wait_ms(&object->bucket, &c->limit, now_ms);
 }
 
 static void note_version(struct object *object, const struct buildconfig *bc)
 {
-	if (bc->last_version <= object->seen_version)
+	if (bc->last_version <= object->cached_version)
 		return;
-	object->seen_version = bc->last_version;
-	object->seen_version_ms = clock_mono_ms(object->controller->opt.clock);
+	object->cached_version = bc->last_version;
+	object->cached_version_ms = clock_mono_ms(object->controller->opt.clock);
 }
 
 static int64_t longer(int64_t a, int64_t b)

@@ -27,7 +27,8 @@ void origin_observe(struct observed *seen, struct object *object)
 		object->origin.looked_version = seen->bc->last_version;
 	}
 	seen->has_unknown_build = seen->bc->last_version > object->origin.looked_version;
-	seen->look_wait_ms = object->seen_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.clock);
+	seen->look_wait_ms =
+		object->cached_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.clock);
 }
 
 /* Index of the hook whose TYPE the Build's cause names; HOOK_TYPES for none. */

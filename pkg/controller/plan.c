@@ -6,7 +6,7 @@ static void wait_at_most(struct action *next, int64_t wait_ms)
 		next->wait_ms = wait_ms;
 }
 
-/* A longer one is of a wall clock that was set back. */
+/* A wait longer than any back-off means that the wall clock was set back: it is over. */
 static int64_t backoff_left_ms(const struct observed *seen)
 {
 	int64_t left_ms = seen->change.next_attempt_ms - seen->wall_ms;
@@ -52,7 +52,7 @@ static bool plan_pending_build(const struct observed *seen, struct action *next)
 	return true;
 }
 
-/* The value before the rotation counts until its time is over, and is then taken away. */
+/* The old value of a rotated Secret is accepted until its time is over, and is then removed. */
 static bool is_previous_over(const struct observed_secret *s, const struct observed *seen)
 {
 	const struct kube_secret *secret = s->secret;

@@ -42,7 +42,7 @@ struct observed {
 	size_t n_secrets;
 	int64_t secret_wait_ms; /* not before: the last attempt failed, or it is not this one's
 				   turn. 0: now */
-	int64_t recheck_ms;     /* monotonic: Secrets fetched before this are looked at again */
+	int64_t recheck_ms;     /* monotonic: Secrets fetched before this are fetched again */
 	size_t n_changes;
 	struct observed_change change;
 	int64_t newest_seq;         /* of the newest change that has not ended */
@@ -70,7 +70,7 @@ enum action_kind {
 	ACTION_SUPERSEDE, /* ends the change */
 	ACTION_REDELIVER,
 	ACTION_WRITE_STATUS,
-	ACTION_LOOK_AT_BUILD, /* who started it? */
+	ACTION_LOOK_AT_BUILD, /* to learn which endpoint started it */
 };
 
 struct action {

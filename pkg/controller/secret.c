@@ -86,7 +86,7 @@ static void put_new_value(cJSON *secret, struct controller *c)
 }
 
 /* All Secrets of a BuildConfig at once, and from then on two a minute. */
-static const struct flood_limit write_limit = {40, 2.0 / 60000};
+static const struct token_bucket_limit write_limit = {40, 2.0 / 60000};
 
 /* What the BuildConfig asks for is recorded also where nothing had to be done: a fresh value needs
  * no rotation. */
@@ -384,8 +384,8 @@ static void write_secret(struct secret_work *w, const struct buildconfig *bc,
 	buf_put_str(&path, STR("?fieldManager=buildhook"));
 	json_format(&body, doc);
 	assert(!body.overflow);
-	flood_take(&w->work.object->secrets.writes, &write_limit,
-		   clock_mono_ms(w->work.controller->opt.clock));
+	token_bucket_take(&w->work.object->secrets.writes, &write_limit,
+			  clock_mono_ms(w->work.controller->opt.clock));
 	request.path = path.data;
 	request.body = buf_str(&body);
 	work_call(&w->work, &request, on_written);
@@ -461,7 +461,7 @@ void secret_act(struct object *object, const struct action *action)
 	struct secret_work *w = mem_new(1, sizeof(*w));
 	const struct buildconfig *bc = object_buildconfig(object);
 	int64_t now_ms = clock_mono_ms(object->controller->opt.clock);
-	int64_t wait_ms = flood_wait_ms(&object->secrets.writes, &write_limit, now_ms);
+	int64_t wait_ms = token_bucket_wait_ms(&object->secrets.writes, &write_limit, now_ms);
 
 	w->kind = action->kind;
 	w->type = action->secret->type;

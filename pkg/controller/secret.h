@@ -2,7 +2,7 @@
 #pragma once
 
 #include "buildconfig/buildconfig.h"
-#include "controller/flood.h"
+#include "controller/token_bucket.h"
 #include "kube/secrets.h"
 
 /* A Secret fetched this recently is not fetched again (kube/secrets.h): do not ask for it. */
@@ -28,7 +28,7 @@ struct secret_memory {
 	/* Made again in place of one that was deleted: the newest. Wall clock. */
 	char *remade_name;
 	int64_t remade_ms;
-	struct flood writes;
+	struct token_bucket writes;
 };
 
 /* TEXT NULL: there is none any more. */

@@ -293,8 +293,8 @@ static void advance(struct start *s, const struct kube_response *response)
 
 	s->seen.wall_ms = clock_wall_ms(c->opt.clock);
 	s->seen.mono_ms = clock_mono_ms(c->opt.clock);
-	s->seen.cached_version = object->seen_version;
-	s->seen.cached_version_ms = object->seen_version_ms;
+	s->seen.cached_version = object->cached_version;
+	s->seen.cached_version_ms = object->cached_version_ms;
 	start_plan(&s->seen, &s->step);
 	start_remember(&s->seen, &s->step);
 	keep_memory(s);

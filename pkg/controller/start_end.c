@@ -95,7 +95,7 @@ void start_succeed(struct start *s, const struct kube_response *response)
 	s->again_ms = 0;
 	object->throttled_reads = 0;
 	object->start = (struct start_trouble){0};
-	flood_take(&object->flood, &c->limit, clock_mono_ms(c->opt.clock));
+	token_bucket_take(&object->bucket, &c->limit, clock_mono_ms(c->opt.clock));
 	if (s->seen.number == object->origin.looked_version + 1)
 		object->origin.looked_version = s->seen.number;
 	controller_count_build(c, s->change->host,

@@ -1,3 +1,8 @@
+/*
+ * The protocol of a start. start_plan() and its rules read what is seen; start_learn_*() turn
+ * answers of the API server into what is seen. Quoted sentences are those of docs/architecture.md,
+ * "Exactly one build", and of the facts about OpenShift that it stands on.
+ */
 #include "controller/start_plan.h"
 
 #include "base/mem.h"

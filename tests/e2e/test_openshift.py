@@ -370,8 +370,8 @@ def test_a_refusal_by_a_quota_says_so_and_ends_when_there_is_room(cluster, build
     wait_for("the cause", lambda: line().endswith("-> waiting, exceeded quota: builds"))
     (event,) = wait_for("the Event", lambda: cluster.events(namespace, "BuildTriggerFailed"))
     assert event.note.startswith("exceeded quota")
-    # The refused requests have used up cart-2 to cart-5, and nobody else makes those.
-    wait_for("the build", lambda: "cart-6" in names(cluster, namespace), 40)
+    # The refused requests have used up cart-1 to cart-4, and nobody else makes those.
+    wait_for("the build", lambda: names(cluster, namespace) == ["cart-5"], 40)
 
 
 def test_an_exported_last_version_is_waited_for_and_the_wait_is_shown(cluster, buildhook, namespace):

@@ -56,7 +56,7 @@ static void the_flood_limit_says_when_the_next_build_may_start(void **state)
 	CLEANUP(free_object) struct object *object = new_object(p);
 
 	assert_int_equal(seen_of(object).token_wait_ms, 0);
-	flood_take(&object->flood, &p->controller->limit, p->base.mono_ms);
+	token_bucket_take(&object->bucket, &p->controller->limit, p->base.mono_ms);
 	/* 12 a minute */
 	assert_int_equal(seen_of(object).token_wait_ms, 5000);
 }
@@ -97,11 +97,11 @@ static void a_last_version_is_remembered_with_its_time(void **state)
 	(void)seen_of(object);
 	parts_go(p, 100);
 	(void)seen_of(object);
-	assert_int_equal(object->seen_version, 3);
-	assert_int_equal(object->seen_version_ms, began_ms);
+	assert_int_equal(object->cached_version, 3);
+	assert_int_equal(object->cached_version_ms, began_ms);
 	parts_put_buildconfig(p, 4);
 	(void)seen_of(object);
-	assert_int_equal(object->seen_version_ms, began_ms + 100);
+	assert_int_equal(object->cached_version_ms, began_ms + 100);
 }
 
 /* The API server down: why is said as it is. */

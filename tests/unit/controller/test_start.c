@@ -304,7 +304,7 @@ static void start_beside(struct start_world *w, struct end *out, enum controller
 	go_for(w, 10);
 	sync_store(w);
 	assert_int_equal(add(&w->base, &change, 1).status, ERR_OK);
-	controller_poke(w->controller, "shop/cart");
+	queue_add(w->queue, "shop/cart");
 	for (int64_t i = 0; i < GIVE_UP_MS && out->state != JOURNAL_STARTED; i++) {
 		go_for(w, 1);
 		journal_each_recent(w->base.journal, 1, keep_end, out);
@@ -367,7 +367,7 @@ static void builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_a
 	w->n_looks = 0;
 	change.uid = "u2";
 	assert_int_equal(add(&w->base, &change, 1).status, ERR_OK);
-	controller_poke(w->controller, "shop/cart");
+	queue_add(w->queue, "shop/cart");
 	go_for(w, GIVE_UP_MS);
 	journal_each_recent(w->base.journal, 1, keep_end, &end);
 	assert_int_equal(end.state, JOURNAL_STARTED);
@@ -393,7 +393,7 @@ static void deliver_again(struct start_world *w)
 	told = add(&w->base, &change, 1);
 	assert_int_equal(told.status, ERR_OK);
 	(void)waiters_add(w->waiters, told.results[0].seq, keep_progress, w);
-	controller_poke(w->controller, "shop/cart");
+	queue_add(w->queue, "shop/cart");
 }
 
 /* Each refusal raised lastVersion, and nobody makes a Build of its number. */
