@@ -1,3 +1,7 @@
+/*
+ * One function for each kind of need, and plan() for their order. Each looks at what is seen alone:
+ * it fills in the action and returns true, or says by wait_at_most() when it has to be asked again.
+ */
 #include "controller/plan.h"
 
 static void wait_at_most(struct action *next, int64_t wait_ms)

@@ -32,7 +32,7 @@ void start_supersede(struct object *object, int64_t seq);
 
 /* RESPONSE: the answer that holds the Build; its document may be missing. */
 void start_succeed(struct start *s, const struct kube_response *response);
-void start_fail(struct start *s, enum journal_state state, enum outcome reason,
+void start_fail(struct start *s, enum journal_state state, enum outcome outcome,
 		const char *message);
 /* Tries again when the back-off says so. WHAT: "create Build cart-7". IS_LIMITED: --give-up ends
  * it. */

@@ -116,8 +116,8 @@ struct start_step {
 /* Fills in what CHANGE says; the rest of what is given is the caller's. */
 void start_begin(struct start_seen *seen, const struct journal_change *change);
 void start_plan(const struct start_seen *seen, struct start_step *next);
-/* Keeps in seen->memory what STEP says. */
-void start_remember(struct start_seen *seen, const struct start_step *step);
+/* Keeps in seen->memory what NEXT says. */
+void start_remember(struct start_seen *seen, const struct start_step *next);
 
 /* DOC is NULL where there is none (404). */
 void start_learn_buildconfig(struct start_seen *seen, const cJSON *doc);
