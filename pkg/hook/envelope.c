@@ -192,12 +192,3 @@ void hook_envelope_read(struct hook_envelope *out, const struct hook_request *re
 		memcpy(out->name, "generic", sizeof("generic"));
 	}
 }
-
-bool hook_is_unsigned_ping(const struct hook_request *request)
-{
-	const struct hook_host *host = hook_host_find(request);
-
-	return host && host->has_unsigned_ping &&
-	       hook_host_pings(host, hook_header(request, host->event_header, NULL)) &&
-	       !hook_is_sent(request, "X-Hub-Signature");
-}

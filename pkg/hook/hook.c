@@ -109,6 +109,15 @@ const char *hook_delivery_provider(const struct hook_delivery *delivery)
 	return delivery && delivery->envelope.host ? delivery->envelope.host->name : "unknown";
 }
 
+bool hook_is_unsigned_ping(const struct hook_request *request)
+{
+	const struct hook_host *host = hook_host_find(request);
+
+	return host && host->has_unsigned_ping &&
+	       hook_host_pings(host, hook_header(request, host->event_header, NULL)) &&
+	       hook_verify_is_absent(hook_header(request, host->signature.header, NULL));
+}
+
 static int read_body(struct hook_delivery *delivery, struct err *err)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;

@@ -28,8 +28,7 @@ void hook_verify_refuse_shape(struct hook_verify *v, const char *why)
 	refuse(v, why);
 }
 
-/* Without a secret Gitea sends the header of a signature empty, or its prefix alone. */
-static bool is_absent(struct str value)
+bool hook_verify_is_absent(struct str value)
 {
 	return str_empty(value) || str_eq(value, STR("sha256=")) || str_eq(value, STR("v1,"));
 }
@@ -42,8 +41,8 @@ bool hook_verify_find_header(struct hook_verify *v, const char *name, const char
 	*out = hook_header(v->request, name, &n);
 	if (n > 1)
 		hook_verify_refuse_shape(v, repeated);
-	v->is_any_sent |= n > 1 || !is_absent(*out);
-	return n == 1 && !is_absent(*out);
+	v->is_any_sent |= n > 1 || !hook_verify_is_absent(*out);
+	return n == 1 && !hook_verify_is_absent(*out);
 }
 
 static struct str key_of_secret(struct str secret, unsigned char space[HOOK_MAX_KEY_BYTES])

@@ -43,7 +43,9 @@ bool hook_verify_holds(struct hook_verify *v);
 
 /* The first problem found is the one that is reported. */
 void hook_verify_refuse_shape(struct hook_verify *v, const char *why);
-/* False without a value: an empty header is absent, as Gitea sends one where it has no secret. */
+/* Of a header. Without a secret Gitea sends that of a signature empty, or its prefix alone. */
+bool hook_verify_is_absent(struct str value);
+/* False without a value: the header is not sent, or absent as above. */
 bool hook_verify_find_header(struct hook_verify *v, const char *name, const char *repeated,
 			     struct str *out);
 void hook_verify_take_hex(struct hook_verify *v, const struct hook_hex_rule *rule);

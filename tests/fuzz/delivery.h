@@ -112,6 +112,14 @@ static inline void delivery_feed(struct hook_delivery *delivery, struct str byte
 	hook_delivery_feed(delivery, str_range(copy, bytes.n));
 }
 
+/* Any rule will do, as long as it is the same for a ref whenever it is asked. */
+static inline bool delivery_wants(const void *arg, struct str ref)
+{
+	(void)arg;
+	assert(hook_ref_is_valid(ref));
+	return ref.n % 3;
+}
+
 static inline void delivery_run(struct buf *out, const struct delivery *d, size_t step)
 {
 	/* That a fuzzer does not guess. */
@@ -125,6 +133,7 @@ static inline void delivery_run(struct buf *out, const struct delivery *d, size_
 		.is_path_proven = d->is_path_proven,
 		.now_ms = 1763900000000,
 		.allow_env = d->allow_env,
+		.wants_ref = delivery_wants,
 	};
 	struct hook_delivery *delivery = hook_delivery_new(&request);
 	const struct delivery_event *event = NULL;

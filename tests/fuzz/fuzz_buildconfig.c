@@ -3,6 +3,8 @@
  * rules nor the status trip over it. What the status says is clean, and once applied it stays.
  */
 #include "base/mem.h"
+#include "buildconfig/decision.h"
+#include "buildconfig/refs.h"
 #include "buildconfig/status.h"
 
 #include <assert.h>
@@ -39,19 +41,27 @@ static void check_texts(const struct buildconfig *bc)
 
 static void check_verdict(const struct buildconfig *bc)
 {
-	const struct delivery_change change = {
+	struct delivery_change change = {
 		.ref = (char *)"refs/heads/main",
 		.message = (char *)"fix [skip ci]",
 	};
 	const struct delivery_event event = {
+		.changes = &change,
+		.n_changes = 1,
+		.repository_path = (char *)"ACME/shop",
 		.repositories = {(char *)"https://git.example.com/acme/shop.git"},
 		.files = (char *)"src/a.c\0docs/b.md\0",
 		.files_bytes = 18,
 		.have_all_files = true,
 	};
+	CLEANUP(decision_release) struct decision decision = {0};
 	struct verdict verdict;
 
 	verdict_decide(&verdict, bc, &event, &change, NULL);
+	decision_make(&decision, bc, &event, NULL);
+	assert(decision.reason == verdict.reason);
+	assert(verdict.reason != OUTCOME_START || !bc->has_git ||
+	       refs_may_build(bc, str_of(change.ref), NULL));
 	assert(str_is_utf8(str_of(verdict.message)) && str_is_utf8(str_of(verdict.hint)));
 	assert(verdict.reason == OUTCOME_START || (*verdict.message && *verdict.brief));
 }

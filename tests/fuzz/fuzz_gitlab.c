@@ -1,9 +1,10 @@
-/* Pushes of branches and tags of GitLab. */
+/* Pushes of branches and tags of GitLab, from webhooks and system hooks. */
 #include "delivery.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct str events[] = {{"Push Hook", 9}, {"Tag Push Hook", 13}};
+	static const struct str events[] = {
+		{"Push Hook", 9}, {"Tag Push Hook", 13}, {"System Hook", 11}};
 	struct delivery d = {.type = HOOK_GITLAB,
 			     .is_path_proven = true,
 			     .headers = {{"Content-Type", STR("application/json")}}};
