@@ -13,11 +13,11 @@
 #define MAX_RULE_BYTES    4096
 #define MAX_REQUEST_BYTES 1024
 
-/* What users say: as text, or as "true". */
+/* Annotations that users set: a text, or "true". */
 static const struct option {
 	const char *key;
 	size_t offset;    /* in struct buildconfig */
-	size_t max_bytes; /* 0: "true" counts, and nothing else */
+	size_t max_bytes; /* 0: only "true" switches it on */
 } options[] = {
 	{BUILDCONFIG_ANNOTATION_PREFIX "ignore", offsetof(struct buildconfig, is_ignored), 0},
 	{BUILDCONFIG_ANNOTATION_PREFIX "skip-ci", offsetof(struct buildconfig, skip_ci), 0},
@@ -41,7 +41,8 @@ static void read_option(struct draft *draft, const struct option *option, const 
 		bool is_true = strcmp(value, "true") == 0;
 		*(bool *)field = is_true;
 		if (!is_true && strcmp(value, "false") != 0)
-			draft_add_problem(draft->problem, "annotation %s counts only as \"true\"",
+			draft_add_problem(draft->problem,
+					  "annotation %s must be \"true\" or \"false\"",
 					  option->key);
 	} else if (strlen(value) > option->max_bytes) {
 		draft_add_problem(draft->problem, "annotation %s is longer than %zu bytes",
@@ -66,7 +67,7 @@ static bool find_status(const char *values[BUILDCONFIG_STATUS_KEYS], const char 
 {
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
 		if (strcmp(buildconfig_status_keys[i], key) == 0) {
-			/* A longer one is not of ours, and differs from all that are. */
+			/* buildhook writes no longer value, so this one differs from its own. */
 			values[i] = strlen(value) <= STATUS_RECENT_BYTES ? value : "";
 			return true;
 		}
@@ -116,7 +117,6 @@ void draft_read_annotations(struct draft *draft, const cJSON *annotations)
 		bc->redeliver = NULL;
 	}
 	if (bc->repository && *bc->repository && strcmp(bc->repository, "match") != 0)
-		draft_add_problem(draft->problem,
-				  "annotation %srepository counts only as \"match\"",
+		draft_add_problem(draft->problem, "annotation %srepository must be \"match\"",
 				  BUILDCONFIG_ANNOTATION_PREFIX);
 }

@@ -1,7 +1,7 @@
 /*
- * A BuildConfig as buildhook sees it: compact, immutable, made from the API server's document
- * without ever trusting a type. What we do not need is not kept; what is wrong with it is said in
- * `problem`. Pure.
+ * A BuildConfig as buildhook uses it: compact, immutable, made from the API server's document
+ * without trusting any type in it. Fields that buildhook does not need are dropped; `problem`
+ * describes malformed ones. Pure.
  */
 #pragma once
 
@@ -10,13 +10,13 @@
 
 #define BUILDCONFIG_ANNOTATION_PREFIX "buildhook.io/"
 #define BUILDCONFIG_MAX_SECRETS       8
-/* The annotations that are ours to write: BUILDCONFIG_FACTS for each hook, then those of the whole.
+/* The annotations that buildhook writes: BUILDCONFIG_FACTS for each hook, then those of the whole.
  */
 #define BUILDCONFIG_FACTS       6
 #define BUILDCONFIG_KEY_RECENT  (HOOK_TYPES * BUILDCONFIG_FACTS)
 #define BUILDCONFIG_KEY_HINT    (BUILDCONFIG_KEY_RECENT + 1)
 #define BUILDCONFIG_STATUS_KEYS (BUILDCONFIG_KEY_HINT + 1)
-/* Of a name in Kubernetes. */
+/* Bytes of a name in Kubernetes. */
 #define BUILDCONFIG_MAX_NAME 253
 
 enum buildconfig_secret_kind {
@@ -37,7 +37,7 @@ struct buildconfig_hook {
 	bool allow_env;
 	unsigned char n_secrets;
 	const struct buildconfig_secret *secrets;
-	const char *problem; /* in words, "" when there is none: "12 secrets, at most 8 count" */
+	const char *problem; /* in words, "" when there is none: "12 secrets given; ..." */
 };
 
 struct buildconfig_annotation {
@@ -58,12 +58,12 @@ struct buildconfig {
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
 	const char *refs, *paths, *repository, *rotate; /* our annotations */
-	/* "ID NONCE": a delivery that is asked for once more; and the newest that was. */
+	/* "ID NONCE": the delivery to build once more, and the newest that was built again. */
 	const char *redeliver, *redelivered;
-	const char *problem; /* what is wrong with the whole, "" when nothing */
+	const char *problem; /* with the whole object, "" when there is none */
 	struct buildconfig_hook hooks[HOOK_TYPES];
 	/*
-	 * What the object holds of the annotations that are ours to write (status.h), for
+	 * The values on the object of the annotations that buildhook writes (status.h), for
 	 * comparison. The keys are static; a value too long to be one of ours is "".
 	 */
 	const struct buildconfig_annotation *status;

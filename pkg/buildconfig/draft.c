@@ -37,7 +37,7 @@ const char *draft_type_name(const cJSON *item)
 const char *draft_quote(char out[DRAFT_QUOTE_BYTES], const char *text)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(DRAFT_QUOTE_BYTES);
-	/* Each byte that is not clean can become three. */
+	/* Each byte that is replaced becomes three. */
 	buf_put_clean(&b, str_of(text), 40);
 	(void)snprintf(out, DRAFT_QUOTE_BYTES, "\"%s\"", b.data ? b.data : "");
 	return out;
@@ -45,7 +45,7 @@ const char *draft_quote(char out[DRAFT_QUOTE_BYTES], const char *text)
 
 typedef void (*text_fn)(void *arg, const char **text);
 
-/* Every text of BC that lies in its block. */
+/* Calls FN for every text of BC that lies in its block. */
 static void each_text(struct buildconfig *bc, text_fn fn, void *arg)
 {
 	const char **const fixed[] = {

@@ -1,6 +1,6 @@
 /*
- * A BuildConfig while it is read: its texts are still lent by the document. For the files that
- * parse one, and nobody else.
+ * A BuildConfig while it is parsed: its texts are still lent by the document. Only for the files
+ * that parse one.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 struct draft {
 	struct buildconfig bc;
 	struct buildconfig_secret secrets[HOOK_TYPES][BUILDCONFIG_MAX_SECRETS];
-	size_t n_secrets_seen[HOOK_TYPES]; /* different ones, also those over the bound */
+	size_t n_secrets_seen[HOOK_TYPES]; /* distinct ones, including those over the bound */
 	struct buildconfig_annotation status[BUILDCONFIG_STATUS_KEYS];
 	char default_names[HOOK_TYPES][BUILDCONFIG_MAX_NAME + 1];
 	char problem[DRAFT_PROBLEM_BYTES];
@@ -29,7 +29,7 @@ const char *draft_quote(char out[DRAFT_QUOTE_BYTES], const char *text);
 
 /* The hooks, from spec.triggers. */
 void draft_read_triggers(struct draft *draft, const cJSON *triggers);
-/* What users say with annotations, and what the object holds of ours. */
+/* The annotations that users set, and the values of those that buildhook writes. */
 void draft_read_annotations(struct draft *draft, const cJSON *annotations);
-/* The one block of memory. */
+/* The finished BuildConfig, in one block of memory. */
 struct buildconfig *draft_pack(struct draft *draft);

@@ -1,6 +1,6 @@
 /*
- * Which refs a BuildConfig builds, whoever says so. A branch and a tag of one name are different
- * things; what does not begin with "refs/" is a branch. Pure.
+ * The refs that a BuildConfig builds, by its annotation, its source or a default. A branch and a
+ * tag of one name are different refs; a name without "refs/" is a branch. Pure.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 struct refs {
 	struct str list;     /* of globs, or empty: */
 	struct str names[2]; /* refs; the second may be empty */
-	const char *source;  /* who says so, for people: "spec.source.git.ref" */
+	const char *source;  /* where the rule is set, for people: "spec.source.git.ref" */
 };
 
 struct refs refs_wanted(const struct buildconfig *bc, struct str payload_default,
@@ -21,7 +21,7 @@ struct refs refs_wanted(const struct buildconfig *bc, struct str payload_default
 bool refs_may_build(const struct buildconfig *bc, struct str ref,
 		    const struct verdict_options *options);
 bool refs_match(const struct refs *refs, struct str ref);
-/* Something other than branches is asked for. */
+/* At least one of them is not a branch. */
 bool refs_name_tags(const struct refs *refs);
 bool ref_is_tag(struct str ref);
 /* "main", "main and master" or the list; cut. */

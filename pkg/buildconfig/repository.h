@@ -2,7 +2,7 @@
  * Addresses of Git repositories, as people and Git hosts write them: https, ssh, git and the
  * scp-like form. Two addresses are of one repository where host and path are the same in any case
  * of letters. Protocol, user, the protocol's own port, ".git" and a slash at the end do not matter,
- * nor does it matter which of its documented addresses a host was called by. Pure.
+ * and a host's documented second address is the same as its first. Pure.
  */
 #pragma once
 

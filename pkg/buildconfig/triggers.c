@@ -128,7 +128,7 @@ static void read_allow_env(struct trigger *trigger, const cJSON *allow, bool is_
 	if (allow && !cJSON_IsBool(allow) && !cJSON_IsNull(allow))
 		add_problem(trigger, ".allowEnv", "is neither true nor false");
 	if (!is_first && hook->allow_env != is_allowed)
-		add_problem(trigger, ".allowEnv", "differs from another trigger's: false counts");
+		add_problem(trigger, ".allowEnv", "differs between triggers; false is used");
 	hook->allow_env = is_allowed && (is_first || hook->allow_env);
 }
 
@@ -187,6 +187,7 @@ void draft_read_triggers(struct draft *draft, const cJSON *triggers)
 	}
 	for (size_t i = 0; i < HOOK_TYPES; i++)
 		if (draft->n_secrets_seen[i] > BUILDCONFIG_MAX_SECRETS)
-			draft_add_problem(draft->hook_problems[i], "%zu secrets, at most %d count",
+			draft_add_problem(draft->hook_problems[i],
+					  "%zu secrets given; only the first %d are used",
 					  draft->n_secrets_seen[i], BUILDCONFIG_MAX_SECRETS);
 }

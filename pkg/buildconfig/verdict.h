@@ -1,26 +1,28 @@
 /*
- * Which change builds, and the words for why one does not. Pure.
+ * The verdict on a change: it builds, or the reason why not, in words. Pure.
  *
- * The rules in their order; the first that says no is the reason. Each presupposes those before it:
- * a push from elsewhere has no ref of ours, and files matter only on a ref that builds. Paused is
- * last, so that it means: this would have been built.
+ * The rules in their order; the first that refuses gives the reason. Each rule relies on those
+ * before it: the ref of another repository is not compared, and files matter only on a ref that
+ * builds. `paused` is last, so that Paused means: this would have been built.
  *
- *  1. source      a Git host needs spec.source.git (NoGitSource); Generic builds without it, and
- * rules 2 to 6 are left out
- *  2. repository  buildhook.io/repository: match, the payload's must be spec.source.git.uri
- * (RepositoryMismatch); without the annotation a hint, but a webhook for several repositories must
- * match, too. buildconfig/repository.h compares. A Generic payload that names none passes
- *  3. deleted     a deleted ref is never built (RefDeleted)
- *  4. ref         buildhook.io/refs, else spec.source.git.ref, else --default-branch, else the
- * payload's default branch, else main and master (RefMismatch; TagIgnored for a tag where no tag is
- * asked for). Generic without a ref passes: the BuildConfig's own is built
- *  5. paths       buildhook.io/paths (PathsUnchanged); passes where the payload lists no files or
- * not all
- *  6. skip-ci     buildhook.io/skip-ci: "true" (SkipCI), in any case of letters
- *  7. paused      openshift.io/build-config.paused (Paused)
+ *  source      A Git host needs spec.source.git (NoGitSource). Generic builds without it, and the
+ *              rules from `repository` to `skip-ci` do not apply then.
+ *  repository  With buildhook.io/repository: match, and for a webhook of several repositories, the
+ *              payload's repository must be spec.source.git.uri (RepositoryMismatch); else a
+ *              mismatch is a hint. A Generic payload that names none passes.
+ *  deleted     A deleted ref is never built (RefDeleted).
+ *  ref         buildhook.io/refs, else spec.source.git.ref, else --default-branch, else the
+ *              payload's default branch, else main and master (RefMismatch; TagIgnored for a tag
+ *              where the rule names no tags). Generic without a ref passes: it builds the
+ *              BuildConfig's own.
+ *  paths       buildhook.io/paths (PathsUnchanged). Passes where the payload lists no files or
+ *              not all of them.
+ *  skip-ci     buildhook.io/skip-ci: "true" (SkipCI), in any case of letters.
+ *  paused      openshift.io/build-config.paused (Paused).
  *
- * A list of globs has commas or line breaks between them. The last one that matches decides;
- * "!glob" excludes, and a list that begins so includes all else (for refs: all branches).
+ * The globs of a list are separated by commas or line breaks. The last one that matches decides;
+ * "!glob" excludes, and a list that begins with an exclusion includes all others (for refs: all
+ * branches).
  */
 #pragma once
 
@@ -40,7 +42,8 @@ struct verdict {
 	/* Our side alone, for the status line behind the reason: "this BuildConfig builds master".
 	 * "" when it starts. */
 	char brief[160];
-	/* Worth telling although it builds: "the push came from another repository ...", or "". */
+	/* Worth reporting although it builds: "the push came from another repository ...", or "".
+	 */
 	char hint[256];
 };
 
@@ -58,8 +61,8 @@ void verdict_explain(const struct buildconfig *bc, const struct delivery_event *
 /* "main" of "refs/heads/main", "v1" of "refs/tags/v1", else REF. */
 struct str ref_short(struct str ref);
 /*
- * The whole of TEXT. "*" and "?" do not cross a slash; a double star does, and with a slash behind
- * it stands for any number of folders, also none; "[a-z]" and "[!a-z]" are sets, a backslash takes
- * away a meaning. At most len(pattern) * len(text) steps.
+ * Does PATTERN match the whole of TEXT? "*" and "?" do not cross a slash; a double star does, and
+ * with a slash behind it matches any number of folders, also none; "[a-z]" and "[!a-z]" are sets; a
+ * backslash makes the next character an ordinary one. At most len(pattern) * len(text) steps.
  */
 bool glob_matches(struct str pattern, struct str text);

@@ -1,3 +1,4 @@
+/* Bitbucket Cloud. */
 #include "hook/decode.h"
 
 #include "hook/ref.h"
@@ -47,9 +48,9 @@ static char *full_ref(const char *type, const char *name)
 }
 
 /*
- * What the ref points at is new.target; the list of commits of a new branch holds older ones. A
- * deleted ref has old alone. A renamed branch has both, and only the new name exists. (Atlassian
- * docs, "Event payloads", push.)
+ * new.target is the commit that the ref points at; the list of commits of a new branch holds older
+ * ones. A deleted ref has old alone. A renamed branch has both, and only the new name exists.
+ * (Atlassian docs, "Event payloads", push.)
  */
 static void add_change(struct hook_decode *d, const struct hook_field *field)
 {

@@ -1,12 +1,13 @@
+/* Bitbucket Data Center (formerly Server). */
 #include "hook/push.h"
 
 #include "hook/ref.h"
 #include "hook/verify.h"
 
 /*
- * Each change names its ref in full, and toHash is zeros after a DELETE. Who wrote the commits is
- * said by newer versions alone, beside the changes: toCommit is the newest, commits a list of a
- * few. (Atlassian docs, "Event payload" of Bitbucket Data Center, push.)
+ * Each change names its ref in full, and toHash is zeros after a DELETE. Only newer
+ * versions name the commits' authors, beside the changes: toCommit is the newest commit, commits a
+ * list of a few. (Atlassian docs, "Event payload" of Bitbucket Data Center, push.)
  */
 static void add_change(struct hook_decode *d, const struct hook_field *field)
 {

@@ -1,3 +1,4 @@
+/* The memory of a decoder, and the functions that its tables name. */
 #include "hook/decode.h"
 
 #include "hook/ref.h"
@@ -5,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Of what was found, in an error. */
+/* Of the value that was found, in an error. */
 #define QUOTED_BYTES 60
 /* Of the names of refs that are not built, in a warning. */
 #define LEFT_OUT_BYTES 300
@@ -96,7 +97,7 @@ void hook_decode_feed(struct hook_decode *d, struct str bytes)
 
 	if (d->problem.code)
 		return;
-	/* What a callback found came before what stopped the reader. */
+	/* A callback's problem is about earlier bytes than the one that stopped the reader. */
 	if (reader_feed(d->reader, bytes, &err) && !d->problem.code)
 		d->problem = err;
 }

@@ -1,11 +1,11 @@
 /*
- * What the decoders of the hosts share. A decoder is a table of the fields that are wanted of a
- * payload, each with what is done to its value as it passes by, and a function that makes the
- * event's changes of what was kept, after the last byte.
+ * The parts that the hosts' decoders share. A decoder is a table of the payload's fields that it
+ * reads, each with a function for its value, and a function that makes the event's changes of the
+ * stored values after the last byte.
  *
- * Fields come in document order, which no host promises: nothing may depend on it. Null counts as
- * absent. A value that decides what is built (a ref, a commit) and is not what it must be makes the
- * payload unreadable; where it only describes (a name, a message), a wrong type counts as absent.
+ * Fields come in document order, which no host promises: nothing may depend on it. Null is the same
+ * as absent. A malformed value that decides which commit is built (a ref, a commit) makes the
+ * payload unreadable; one that only describes it (a name, a message) is treated as absent.
  */
 #pragma once
 
@@ -21,7 +21,7 @@
 #define HOOK_MAX_TEXT_BYTES 255
 #define HOOK_MAX_URL_BYTES  2048
 #define HOOK_MAX_FILE_BYTES 4096
-/* Commits of a list that are kept until it is known which is the head. GitLab lists 20. */
+/* Commits of a list that are stored until the head is known. GitLab lists 20. */
 #define HOOK_MAX_COMMITS 64
 
 typedef void (*hook_field_fn)(struct hook_decode *d, const struct hook_field *field,
@@ -30,7 +30,7 @@ typedef void (*hook_field_fn)(struct hook_decode *d, const struct hook_field *fi
 struct hook_field {
 	const char *path; /* as in struct reader_field */
 	hook_field_fn set;
-	size_t at; /* offset in struct hook_decode of what SET fills, for the functions below */
+	size_t at; /* offset in struct hook_decode of the member that SET fills */
 	uint32_t max_bytes;
 };
 
@@ -41,7 +41,7 @@ struct hook_commit {
 	char *message;
 };
 
-/* A delivery that names one ref. */
+/* A push that names one ref. */
 struct hook_push {
 	char *ref, *before, *after;
 	char *checkout; /* the commit behind an annotated tag, where the host names it */
@@ -53,10 +53,10 @@ struct hook_push {
 	size_t max_commit_files; /* listed of one commit */
 };
 
-/* An element of a list of changes, as far as it is read. */
+/* An element of a list of changes while it is being read. */
 struct hook_draft {
 	char *ref;                /* full, or as the host writes it */
-	char *type;               /* of the ref or of the change, the host's word */
+	char *type;               /* of the ref or of the change, in the host's word */
 	char *old_ref, *old_type; /* before it was renamed or deleted */
 	char *ref_id;             /* the ref once more, beside the object that describes it */
 	bool has_new, has_old;
@@ -64,10 +64,10 @@ struct hook_draft {
 	struct hook_commit commit;
 };
 
-/* Of a Generic payload. */
+/* Parts of a Generic payload. */
 struct hook_generic {
 	bool has_document, has_git;
-	bool has_env, has_build_args, has_options; /* sent, if only to be left out */
+	bool has_env, has_build_args, has_options; /* sent, even if left out */
 	bool has_no_cache, no_cache;
 	struct hook_env env; /* the entry that is being read */
 	struct hook_env_list env_list, build_args;
@@ -87,11 +87,11 @@ struct hook_decode {
 	char *pusher, *sender, *default_branch;
 	char *object_kind, *event_name; /* GitLab: of the event */
 	char *project_key, *slug;       /* Data Center: of the repository */
-	/* Of the repository, told in this order whatever the payload's is. */
+	/* Addresses of the repository, in the order of struct delivery_event. */
 	char *clone_url, *ssh_url, *page_url;
 
 	struct hook_push push;
-	struct hook_commit commit; /* of a list, the one that is being read */
+	struct hook_commit commit; /* the element of a list that is being read */
 	bool commit_has_files;
 	size_t n_commit_files;
 	struct hook_commit commits[HOOK_MAX_COMMITS];
@@ -117,8 +117,8 @@ void hook_decode_feed(struct hook_decode *d, struct str bytes);
 int hook_decode_finish(struct hook_decode *d, struct err *err);
 
 /*
- * The payload cannot be read: FIELD's value is not EXPECTED, which goes on after "expected ". The
- * first such problem is the one that is told.
+ * The payload cannot be read: FIELD's value is not EXPECTED, which continues "expected ". The first
+ * such problem is the one that is reported.
  */
 void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
 			const struct reader_value *value, const char *expected);
@@ -145,11 +145,11 @@ void hook_read_id(struct hook_decode *d, const struct hook_field *field,
 /* Fills a bool. */
 void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
-/* The list of changes itself. */
+/* Notes that the list of changes is there. */
 void hook_read_list(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
 int hook_require_list(const struct hook_decode *d, const char *path, struct err *err);
-/* Puts an address into the event's repositories; with a place in FIELD, there. */
+/* Adds an address to the event's repositories, or fills the char * that FIELD names. */
 void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 			  const struct reader_value *value);
 

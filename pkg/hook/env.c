@@ -15,7 +15,7 @@ static bool is_name(struct str name)
 	       !str_starts(name, STR(".."));
 }
 
-/* Programs heed proxies in either case. */
+/* Programs read the names of proxies in either case. */
 static bool is_of_proxy(struct str name)
 {
 	static const struct str suffix = {"_PROXY", 6};

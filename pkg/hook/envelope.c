@@ -1,3 +1,4 @@
+/* Reading of the headers: event, media type, id and owner of the hook. */
 #include "hook/envelope.h"
 
 #include "base/buf.h"
@@ -5,7 +6,7 @@
 #include "crypto/crypto.h"
 
 #define QUOTED_BYTES 60
-/* Longer than any media type with its parameters has a reason to be. */
+/* No media type with its parameters needs more. */
 #define MAX_MEDIA_BYTES 256
 
 static void report(struct err *problem, const char *what, struct str found, const char *expected)
@@ -17,7 +18,7 @@ static void report(struct err *problem, const char *what, struct str found, cons
 		found.n > QUOTED_BYTES ? "..." : "", expected);
 }
 
-/* Words of letters, digits and ":._- ": any other event of a host's is one that does not build. */
+/* Of letters, digits, spaces and ":._-". The name is shown to users. */
 static bool is_event_name(struct str event)
 {
 	for (size_t i = 0; i < event.n; i++) {
@@ -57,7 +58,7 @@ static struct str unquoted(struct str s)
 	return is_quoted ? str_range(s.p + 1, s.n - 2) : s;
 }
 
-/* RFC 8259, 8.1: JSON is UTF-8. Parameters other than charset mean nothing to us. */
+/* RFC 8259, 8.1: JSON is UTF-8. Other parameters are ignored. */
 static bool is_charset_wrong(struct str parameters)
 {
 	struct str one;
@@ -120,7 +121,7 @@ static void read_media(struct hook_envelope *out, const struct hook_request *req
 		out->media = media;
 }
 
-/* An id that is too long to be stored as it is, or no printable ASCII, goes by its digest. */
+/* An id that is too long to be stored, or not printable ASCII, is replaced by its digest. */
 static void copy_id(char *out, struct str id)
 {
 	unsigned char digest[CRYPTO_SHA256_BYTES];

@@ -1,6 +1,6 @@
 /*
- * What a delivery's headers say: who sent it, which event it is, how its body is written, and its
- * id. What is wrong with them is kept until the delivery is proven.
+ * The contents of a delivery's headers: its host, event, media type and id. Problems with them are
+ * stored, and reported after the delivery is proven.
  */
 #pragma once
 

@@ -4,7 +4,7 @@
 
 static const struct str wanted = {"payload", 7};
 
-/* Decoded bytes of the payload on their way out. */
+/* Decoded bytes of the payload that were not passed on yet. */
 struct piece {
 	char bytes[1024];
 	size_t n;

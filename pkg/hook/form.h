@@ -1,6 +1,6 @@
 /*
- * A form body (application/x-www-form-urlencoded), decoded as it comes: the field "payload" is
- * handed over in pieces, all others are passed over. Keeps nothing.
+ * A form body (application/x-www-form-urlencoded), decoded while it arrives: the field "payload" is
+ * passed on in pieces, other fields are skipped. Stores no text.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct hook_form {
 };
 
 void hook_form_init(struct hook_form *form, hook_form_fn on_payload, void *arg);
-/* What comes after HOOK_MAX_FORM_BYTES is handed over all the same, since it may be signed. */
+/* Bytes after HOOK_MAX_FORM_BYTES are passed on as well, since they may be signed. */
 void hook_form_feed(struct hook_form *form, struct str bytes);
 /* ERR_INVALID: no payload, two of them, a wrong escape. ERR_LIMIT: too long. */
 int hook_form_finish(struct hook_form *form, struct err *err);

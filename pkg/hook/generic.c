@@ -1,18 +1,17 @@
+/*
+ * GenericWebHookEvent of build.openshift.io/v1. git.refs is sent by hooks in a repository that name
+ * several refs at once, and replaces the other fields of git. Keys are case-sensitive here, which
+ * they are not in Go.
+ *
+ * A field that is malformed is left out with a warning, so that it never changes which ref builds.
+ * Only where no ref can be read at all, the payload is ignored, and the BuildConfig's own is built.
+ */
 #include "hook/decode.h"
 
 #include "hook/ref.h"
 #include "hook/verify.h"
 
 #include <assert.h>
-
-/*
- * GenericWebHookEvent of build.openshift.io/v1. git.refs is for hooks in a repository that tell of
- * several refs at once, and takes the place of the rest of git. Keys are case-sensitive here, which
- * they are not in Go.
- *
- * A field that is malformed is left out with a warning, so that it never changes which ref builds.
- * Only where no ref can be read at all, the payload is ignored, and the BuildConfig's own is built.
- */
 
 /* The document and its git part, without which no ref can be read. FIELD fills a bool. */
 static void read_object(struct hook_decode *d, const struct hook_field *field,
@@ -47,7 +46,7 @@ static void read_array(struct hook_decode *d, const struct hook_field *field,
 		hook_decode_leave_out(d, field, value, "a list");
 }
 
-/* A text that is no ref is the name of none that can be built. */
+/* A text that is no valid ref matches no rule, so it is the same as no ref. */
 static void read_ref(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {
@@ -59,7 +58,7 @@ static void read_ref(struct hook_decode *d, const struct hook_field *field,
 		hook_read_ref(d, field, value);
 }
 
-/* OpenShift passes on any text, an abbreviated id as well. An empty one is as good as none. */
+/* OpenShift passes on any text, also an abbreviated id. An empty text is the same as none. */
 static void read_commit(struct hook_decode *d, const struct hook_field *field,
 			const struct reader_value *value)
 {
@@ -92,7 +91,8 @@ static void read_ref_entry(struct hook_decode *d, const struct hook_field *field
 	hook_draft_release(&d->draft);
 }
 
-/* FIELD fills a list. Without allowEnv nothing is taken, and one warning will do for all. */
+/* FIELD fills a list. Without allowEnv no entry is accepted, and finish() adds one warning for all.
+ */
 static void read_env(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {
@@ -210,7 +210,7 @@ static void give_env(struct hook_decode *d)
 
 /*
  * As OpenShift does: without git the BuildConfig's own ref is built; with git the ref must match,
- * so one that names none builds nothing; of git.refs the first match is built.
+ * so a git without a ref builds nothing; of git.refs the first match is built.
  */
 static int finish(struct hook_decode *d, struct err *err)
 {
@@ -242,8 +242,8 @@ static struct str bearer_of(struct str authorization)
 }
 
 /*
- * Any of three, and each that is sent must be right. A bearer token is a proof here, so one beside
- * the secret in the URL is checked; other schemes are meant for a proxy on the way.
+ * Any of three proofs, and each that is sent must be right. A bearer token beside the secret in the
+ * URL is checked, too; other schemes of Authorization are meant for a proxy on the way.
  */
 static void take_proof(struct hook_verify *v)
 {

@@ -10,7 +10,7 @@ void hook_generic_body_release(struct hook_generic_body *body)
 	buf_release(&body->yaml);
 }
 
-/* What is too long is ignored whole, so the rest of it need not be looked at. */
+/* A body that is too long is ignored as a whole, so its rest is not read. */
 void hook_generic_body_feed(struct hook_generic_body *body, const struct hook_envelope *envelope,
 			    struct hook_decode *decode, struct str bytes)
 {
@@ -24,7 +24,7 @@ void hook_generic_body_feed(struct hook_generic_body *body, const struct hook_en
 		buf_put_str(&body->yaml, bytes);
 }
 
-/* Written as JSON once more, so that one table of fields reads both, as OpenShift does it. */
+/* YAML is converted to JSON, so that one table of fields reads both, as in OpenShift. */
 static int feed_yaml(struct hook_generic_body *body, struct hook_decode *decode, struct err *err)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
@@ -40,7 +40,7 @@ static int feed_yaml(struct hook_generic_body *body, struct hook_decode *decode,
 				 "only the first is read");
 	if (left_out.tags)
 		hook_warning_add(&decode->warning, STR("the payload's tags"),
-				 "are not heeded where JSON has no such type");
+				 "are ignored where JSON has no such type");
 	json_format(&json, doc);
 	if (json.overflow)
 		return err_set(err, ERR_LIMIT, "the document is too long with its aliases");

@@ -1,6 +1,6 @@
 /*
- * The body of a Generic delivery, JSON or YAML, or nothing. Whatever is wrong with it, the delivery
- * starts a build: what can't be read is ignored, and a warning says so.
+ * The body of a Generic delivery: JSON, YAML or empty. A body that cannot be read is ignored with a
+ * warning, and the delivery still starts a build.
  */
 #pragma once
 
@@ -17,6 +17,6 @@ struct hook_generic_body {
 void hook_generic_body_release(struct hook_generic_body *body);
 void hook_generic_body_feed(struct hook_generic_body *body, const struct hook_envelope *envelope,
 			    struct hook_decode *decode, struct str bytes);
-/* Fills the event that DECODE was made for. */
+/* Fills the event of DECODE. */
 void hook_generic_body_finish(struct hook_generic_body *body, const struct hook_envelope *envelope,
 			      struct hook_decode *decode);

@@ -1,3 +1,4 @@
+/* Gitea, Forgejo and Gogs. */
 #include "hook/push.h"
 
 #include "hook/ref.h"
@@ -35,8 +36,8 @@ static const struct hook_field fields[] = {
 };
 
 /*
- * For a new branch Gitea lists the newest commits of its history, whoever pushed them and however
- * many there are, so that list is not of this push.
+ * For a new branch Gitea lists the newest commits of its history, so that the list says nothing
+ * about this push.
  */
 static int finish(struct hook_decode *d, struct err *err)
 {

@@ -1,3 +1,4 @@
+/* GitHub, also Enterprise Server. */
 #include "hook/push.h"
 
 #include "hook/ref.h"
@@ -37,8 +38,8 @@ static const struct hook_field fields[] = {
 
 /*
  * After the push of an annotated tag, "after" is the tag object, and head_commit the commit behind
- * it. After a forced push the list has what was added, not what was given up, so files that only
- * the old commits touched are missing from it.
+ * it. After a forced push the list has the commits that were added, not those that were dropped, so
+ * files that only the dropped ones touched are missing.
  */
 static int finish(struct hook_decode *d, struct err *err)
 {

@@ -1,3 +1,4 @@
+/* GitLab. */
 #include "hook/push.h"
 
 #include "hook/ref.h"
@@ -59,7 +60,7 @@ static int finish(struct hook_decode *d, struct err *err)
 	return hook_push_finish(d, push->checkout ? push->checkout : push->after, lists_all, err);
 }
 
-/* Beside a signature the token is no proof: it would make the weaker proof sufficient. */
+/* Beside a signature the token is not accepted: otherwise the weaker proof would be enough. */
 static void take_proof(struct hook_verify *v)
 {
 	struct str token;

@@ -1,3 +1,4 @@
+/* A delivery: its headers, proof, form and payload put together. */
 #include "hook/hook.h"
 
 #include "hook/decode.h"
@@ -29,7 +30,8 @@ static void on_payload(void *arg, struct str piece)
 		hook_decode_feed(&delivery->decode, piece);
 }
 
-/* Not where headers alone decide: the sender knows as much, and we are spared the work. */
+/* A body is not read where the headers alone decide. Its sender knows the headers, so the time it
+ * takes tells nothing new. */
 static bool is_worth_reading(const struct hook_delivery *delivery)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;

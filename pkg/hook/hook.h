@@ -1,8 +1,8 @@
 /*
- * What a Git host says: one HTTP request becomes a proof of who sent it and an event. Pure: no I/O,
- * no clock, no randomness. Each host has a file, and a line in the table of hosts.c.
+ * Deliveries of Git hosts: one HTTP request becomes a proof of its sender and an event. Pure: no
+ * I/O, no clock, no randomness. Each host has a file, and a line in the table of hosts.c.
  *
- * Bytes may be hashed and read as they come, but nothing that was read may be used before
+ * Bytes may be hashed and read while they arrive, but nothing that was read may be used before
  * hook_delivery_holds() is true.
  */
 #pragma once
@@ -22,8 +22,8 @@ struct hook_request {
 	const struct str *secrets;
 	size_t n_secrets;
 	/* OpenShift's URL: the secret in the path is the proof, checked by the caller. A proof of
-	 * the provider's that is sent as well must verify too: a SHA-1 signature of GitHub's never
-	 * does, and a bearer token is one for Generic alone. */
+	 * the host's that is sent as well must verify too. A SHA-1 signature of GitHub's is none,
+	 * and a bearer token is one for Generic alone. */
 	bool is_path_proven;
 	/* For commands that read a saved delivery: no proof is asked for, and none is checked.
 	 * Never for a request from the network. */
@@ -47,8 +47,8 @@ struct hook_request {
 struct hook_delivery;
 
 /*
- * Starts to read a delivery. Never fails: what is wrong with its headers comes out of
- * hook_delivery_finish(), after the proof.
+ * Starts to read a delivery. Never fails: hook_delivery_finish() reports problems with
+ * its headers, after the proof.
  */
 struct hook_delivery *hook_delivery_new(const struct hook_request *request);
 void hook_delivery_free(struct hook_delivery *delivery);
@@ -85,5 +85,5 @@ int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_e
  * request that ended before its delivery was read, is "unknown". Static text.
  */
 const char *hook_delivery_provider(const struct hook_delivery *delivery);
-/* As the host sent it, or a digest of that; "" when it sent none. */
+/* The id as the host sent it, or a digest of it; "" when it sent none. */
 const char *hook_delivery_id(const struct hook_delivery *delivery);

@@ -4,7 +4,8 @@
 
 #include <assert.h>
 
-/* One HMAC at least, also for a hook that has no secrets or does not exist. */
+/* At least one HMAC is computed, also for a hook without secrets or one that does not exist, so
+ * that the time is the same. */
 void hook_mac_start(struct hook_mac *mac, const struct hook_request *request, hook_key_fn key_of,
 		    bool is_form)
 {

@@ -1,6 +1,6 @@
 /*
- * The HMAC-SHA256 of a body under each of a hook's secrets, as the bytes come, and whether one of
- * them is one of the signatures that were sent. Takes the same time whatever the secrets are.
+ * The HMAC-SHA256 of a body under each of a hook's secrets, computed while the bytes arrive, and
+ * the comparison with the signatures that were sent. Takes the same time whatever the secrets are.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct hook_mac {
 	size_t n_sent;
 	unsigned char sent[HOOK_MAX_SIGNATURES][CRYPTO_SHA256_BYTES];
 	size_t n; /* keys; 0: not started */
-	/* A key that never matches is computed with all the same, so that it does not show. */
+	/* False: the key never matches. Its HMAC is computed all the same, to take as long. */
 	bool counts[HOOK_MAX_SECRETS];
 	struct crypto_hmac *body[HOOK_MAX_SECRETS];
 	struct crypto_hmac *payload[HOOK_MAX_SECRETS]; /* of a form, decoded; NULL else */
@@ -27,12 +27,12 @@ struct hook_mac {
 /* The key that SECRET stands for, in SPACE or in SECRET itself; empty when it stands for none. */
 typedef struct str (*hook_key_fn)(struct str secret, unsigned char space[HOOK_MAX_KEY_BYTES]);
 
-/* Both digests of a form count: hosts differ in what they sign. */
+/* Either digest of a form may match: hosts sign the raw form or the decoded payload. */
 void hook_mac_start(struct hook_mac *mac, const struct hook_request *request, hook_key_fn key_of,
 		    bool is_form);
 void hook_mac_release(struct hook_mac *mac);
 void hook_mac_feed(struct hook_mac *mac, struct str bytes);
-/* Only of one that was started for a form, or not at all. */
+/* MAC was started with IS_FORM, or not at all. */
 void hook_mac_feed_payload(struct hook_mac *mac, struct str bytes);
-/* Once. */
+/* May be called once. */
 bool hook_mac_matches(struct hook_mac *mac);

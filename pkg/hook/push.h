@@ -14,7 +14,7 @@ void hook_read_files(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value);
 void hook_read_file(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
-/* How many commits the push has, listed or not. */
+/* The number of commits of the push, listed or not. */
 void hook_read_total(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value);
 

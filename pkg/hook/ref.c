@@ -3,13 +3,13 @@
 #include "base/mem.h"
 #include "delivery/change.h"
 
-/* git-check-ref-format(1), rules 4, 5 and 10. Bytes from 0x80 on are Git's to allow. */
+/* git-check-ref-format(1), rules 4, 5 and 10. Git allows all bytes from 0x80 on. */
 static bool is_forbidden(char c)
 {
 	return (unsigned char)c < 0x20 || c == 0x7f || strchr(" ~^:?*[\\", c) != NULL;
 }
 
-/* Rules 1 and 6: no empty part, none that begins with a dot or ends with ".lock". */
+/* Rules 1 and 6: a part is not empty, begins with no dot and does not end in ".lock". */
 static bool is_part_valid(struct str part)
 {
 	return !str_empty(part) && part.p[0] != '.' && !str_ends(part, STR(".lock"));

@@ -1,12 +1,13 @@
+/* The proofs: signatures in hex, tokens, Standard Webhooks. */
 #include "hook/verify.h"
 
 #include "base/mem.h"
 
 #include <assert.h>
 
-/* Standard Webhooks, "Verifying webhook authenticity". In both directions: clocks differ. */
+/* Standard Webhooks, "Verifying webhook authenticity". In both directions, as clocks differ. */
 #define WINDOW_MS (5 * 60 * 1000)
-/* So that milliseconds fit. */
+/* The last second that fits into an int64_t as milliseconds. */
 #define LAST_SECOND (INT64_MAX / 2000)
 
 #define MAX_ID_BYTES        256
@@ -53,7 +54,7 @@ static struct str key_of_secret(struct str secret, unsigned char space[HOOK_MAX_
 
 /*
  * "whsec_" and the key in base64 (Standard Webhooks, "Signature scheme"; GitLab's signing tokens).
- * Where that gives no bytes there is no key, for an HMAC with an empty one is anybody's.
+ * If decoding gives no bytes there is no key: anybody could make an HMAC with an empty one.
  */
 static struct str key_of_token(struct str secret, unsigned char space[HOOK_MAX_KEY_BYTES])
 {

@@ -7,7 +7,7 @@
 #include "hook/envelope.h"
 #include "hook/mac.h"
 
-/* The first bytes of a text that passes by. */
+/* The first bytes of a streamed text. */
 #define HOOK_HEAD_BYTES 280
 struct hook_head {
 	size_t n;
@@ -17,10 +17,10 @@ struct hook_head {
 struct hook_verify {
 	const struct hook_request *request; /* only while hook_verify_init() runs */
 	bool is_any_sent;                   /* a proof, right or wrong */
-	bool is_hopeless;    /* by the shape of the headers, whatever body and secrets are */
-	const char *refusal; /* static; NULL while nothing speaks against it */
+	bool is_hopeless;    /* refused by the headers alone, whatever body and secrets are */
+	const char *refusal; /* static; NULL while there is no reason to refuse */
 	bool is_form;
-	struct hook_mac hex, standard; /* of those that were sent */
+	struct hook_mac hex, standard; /* started for the signatures that were sent */
 	bool takes_standard;           /* the host signs by Standard Webhooks, too */
 	struct hook_head body_head, payload_head;
 	uint32_t matched; /* secrets that are the token that was sent, a bit for each */
@@ -34,7 +34,7 @@ void hook_verify_release(struct hook_verify *v);
 void hook_verify_feed(struct hook_verify *v, struct str bytes);
 /* Bytes of a form's payload, decoded. */
 void hook_verify_feed_payload(struct hook_verify *v, struct str bytes);
-/* After the last byte. What speaks against it is then in v->refusal. */
+/* After the last byte. If false, v->refusal has the reason. */
 bool hook_verify_holds(struct hook_verify *v);
 
 /* Parts of hook_host.take_proof. They read v->request. WHY and all other texts are static. */

@@ -1,4 +1,4 @@
-/* What of a payload is left out and why, in one bounded line for people. */
+/* The parts of a payload that are left out and the reasons, in one bounded line for people. */
 #pragma once
 
 #include "base/buf.h"
@@ -7,11 +7,11 @@
 
 struct hook_warning {
 	struct buf text;
-	size_t n_more; /* for which there was no room */
+	size_t n_more; /* entries for which there was no room */
 };
 
 void hook_warning_release(struct hook_warning *warning);
-/* WHAT may be from outside; WHY goes on after it. */
+/* WHAT may be from outside; WHY continues it. */
 void hook_warning_add(struct hook_warning *warning, struct str what, const char *why);
 /* The line, owned by the caller; NULL when there is nothing to warn of. */
 char *hook_warning_take(struct hook_warning *warning);

@@ -189,7 +189,8 @@ static void ten_thousand_triggers_keep_eight_secrets(void **state)
 	BC bc = make_bc(spec.data, "");
 	assert_int_equal(bc->hooks[GITHUB].n_secrets, BUILDCONFIG_MAX_SECRETS);
 	assert_string_equal(bc->hooks[GITHUB].secrets[7].text, "s7");
-	assert_string_equal(bc->hooks[GITHUB].problem, "10000 secrets, at most 8 count");
+	assert_string_equal(bc->hooks[GITHUB].problem,
+			    "10000 secrets given; only the first 8 are used");
 }
 
 static void deep_documents_are_no_danger(void **state)
@@ -223,7 +224,7 @@ static void variables_are_allowed_only_where_every_trigger_allows_them(void **st
 	assert_false(other->hooks[GITHUB].allow_env);
 	assert_false(text->hooks[GENERIC].allow_env);
 	assert_false(mixed->hooks[GENERIC].allow_env);
-	assert_non_null(strstr(mixed->hooks[GENERIC].problem, "differs from another trigger's"));
+	assert_non_null(strstr(mixed->hooks[GENERIC].problem, "differs between triggers"));
 }
 
 static void a_strategy_without_a_type_is_known_by_its_member(void **state)
@@ -246,9 +247,9 @@ static void annotations_of_ours_that_mean_nothing_are_told(void **state)
 	} cases[] = {
 		{"'buildhook.io/path':'x'", "annotation \"buildhook.io/path\" is not known"},
 		{"'buildhook.io/skip-ci':'yes'",
-		 "annotation buildhook.io/skip-ci counts only as \"true\""},
+		 "annotation buildhook.io/skip-ci must be \"true\" or \"false\""},
 		{"'buildhook.io/repository':'yes'",
-		 "annotation buildhook.io/repository counts only as \"match\""},
+		 "annotation buildhook.io/repository must be \"match\""},
 		{"'buildhook.io/skip-ci':'false','openshift.io/build-config.paused':'no'", ""},
 		{"'buildhook.io/gitlab-state':'Ready'", ""},
 	};

@@ -79,7 +79,7 @@ static const struct {
 	 "spec.triggers[4].generic.allowEnv is neither"},
 	{"metadata/annotations", "5", "metadata.annotations is a number"},
 	{"metadata/annotations/buildhook.io~1skip-ci", "\"maybe\"",
-	 "annotation buildhook.io/skip-ci counts only as"},
+	 "annotation buildhook.io/skip-ci must be"},
 	{"metadata/uid", "[5]", "metadata.uid is a list"},
 };
 
