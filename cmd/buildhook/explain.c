@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "buildconfig/decision.h"
+#include "buildconfig/refs.h"
 #include "doc/yaml.h"
 #include "kubeconfig/file.h"
 
@@ -72,10 +73,23 @@ static void explain_event(const struct buildconfig *bc, const struct delivery_ev
 	printf("%s\n", wrapped.data);
 }
 
+struct ref_rule {
+	const struct buildconfig *bc;
+	const struct verdict_options *options;
+};
+
+static bool wants_ref(const void *arg, struct str ref)
+{
+	const struct ref_rule *rule = arg;
+
+	return refs_may_build(rule->bc, ref, rule->options);
+}
+
 static int explain_file(const struct buildconfig *bc, const char *file, const enum hook_type *type,
 			const struct verdict_options *options, struct err *err)
 {
 	CLEANUP(saved_release) struct saved saved = {0};
+	const struct ref_rule rule = {bc, options};
 	const struct delivery_event *event = NULL;
 	struct hook_delivery *delivery;
 	int code;
@@ -91,6 +105,8 @@ static int explain_file(const struct buildconfig *bc, const char *file, const en
 				       .header = saved_header,
 				       .header_arg = &saved,
 				       .needs_no_proof = true,
+				       .wants_ref = wants_ref,
+				       .wants_ref_arg = &rule,
 				       .allow_env = bc->hooks[saved.type].allow_env});
 	hook_delivery_feed(delivery, saved.body);
 	if (!hook_delivery_holds(delivery))
