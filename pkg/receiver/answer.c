@@ -69,28 +69,29 @@ static size_t utf8_length(struct str s)
 	return n;
 }
 
+static bool is_plain(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '%';
+}
+
 void answer_put_message(struct buf *out, struct str text)
 {
-	static const char digits[] = "0123456789ABCDEF";
-	size_t begin = out->len;
+	size_t room = ANSWER_MESSAGE_BYTES;
 
 	while (text.n > 0) {
-		size_t n = utf8_length(text);
-		bool is_plain = n == 1 && text.p[0] >= ' ' && text.p[0] < 0x7f && text.p[0] != '%';
+		size_t n = 0;
 
-		if (out->len - begin + (is_plain ? 1 : 3 * n) > ANSWER_MESSAGE_BYTES)
+		while (n < text.n && n < room && is_plain(text.p[n]))
+			n++;
+		buf_put(out, text.p, n);
+		room -= n;
+		text = str_range(text.p + n, text.n - n);
+		n = text.n > 0 ? utf8_length(text) : 0;
+		if (n == 0 || 3 * n > room || is_plain(text.p[0]))
 			return;
-		for (size_t i = 0; i < n; i++) {
-			uint8_t c = (uint8_t)text.p[i];
-
-			if (is_plain) {
-				buf_put_char(out, text.p[i]);
-				continue;
-			}
-			buf_put_char(out, '%');
-			buf_put_char(out, digits[c >> 4]);
-			buf_put_char(out, digits[c & 15]);
-		}
+		for (size_t i = 0; i < n; i++)
+			buf_printf(out, "%%%02X", (unsigned)(uint8_t)text.p[i]);
+		room -= 3 * n;
 		text = str_range(text.p + n, text.n - n);
 	}
 }

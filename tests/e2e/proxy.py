@@ -35,6 +35,7 @@ class Proxy:
         self.random = random.Random(1)
         self.requests = 0
         self.is_mute = False
+        self.secret_delay, self.secret_gets = 0, 0  # before a GET of a Secret; None: for ever
         self.muted = set()
         self.connections = set()
         make_certificate(directory)
@@ -104,6 +105,9 @@ class Proxy:
         head, request = await read_request(reader)
         await self._pass(connection)
         self.requests += 1
+        if request.startswith(b"GET ") and b"/secrets/" in request.split(b"\r\n", 1)[0]:
+            self.secret_gets += 1
+            await (asyncio.sleep(self.secret_delay) if self.secret_delay is not None else asyncio.Event().wait())
         fate = self.random.choice(self.fates) if self.random.random() < self.share else None
         if fate:
             self.hits[fate] += 1

@@ -1,5 +1,6 @@
 """Senders and clusters that mean no good, or are broken: nothing of it ends the process or starves others."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -14,6 +15,7 @@ import time
 import pytest
 
 from harness import RELEASED, Buildhook, buildconfig, github_headers, github_payload, push, wait_for
+from proxy import Proxy
 
 MIB = 1 << 20
 WRONG = "sha256=" + "0" * 64
@@ -120,6 +122,91 @@ def test_a_hanging_apiserver_holds_up_no_delivery(cluster, start, namespace):
         assert answer.status == 503 and answer.headers["Retry-After"]
         assert time.monotonic() - began < 4.8
     wait_for("the build", lambda: len(cluster.builds(namespace)) == 2, 30)
+
+
+@pytest.fixture
+def slow(cluster, kubeconfig, namespace, tmp_path):
+    """buildhook behind a proxy that can delay GETs of Secrets: (buildhook, proxy, namespace), with BuildConfig "cart" and "inline"."""
+    proxy = Proxy(kubeconfig, tmp_path)
+    cluster.create(namespace, buildconfig("cart"))
+    cluster.create(namespace, buildconfig("inline", triggers=[{"type": "GitHub", "github": {"secret": "inline"}}]))
+    buildhook = Buildhook(kubeconfig, tmp_path / "slow", "--log-level", "debug")
+    for name in ("cart", "inline"):
+        wait_for("Ready", lambda name=name: cluster.annotation(namespace, name, "github-state") == "Ready")
+    yield buildhook, proxy, namespace
+    proxy.secret_delay = 0
+    buildhook.stop()
+    buildhook.check_log()
+    proxy.close()
+
+
+def refusal(buildhook, namespace, name, size=100):
+    """Status of a wrong signature, and seconds from the last byte to the answer."""
+    with connect(buildhook) as connection:
+        connection.sendall(head(namespace, name, size, **{"X-Hub-Signature-256": WRONG}) + b" " * (size - 1))
+        time.sleep(0.1)
+        began = time.monotonic()
+        connection.sendall(b" ")
+        return status_line(connection), time.monotonic() - began
+
+
+@pytest.mark.parametrize("delay, status, seconds", [(0.2, "401", 0.5), (0.7, "401", 2), (3, "503", 2), (None, "503", 2)])
+def test_a_slow_apiserver_does_not_show_what_exists(slow, figures, delay, status, seconds):
+    buildhook, proxy, namespace = slow
+    time.sleep(1.1)
+    proxy.secret_delay = delay
+    cases = [(name, size) for name in ("cart", "inline", "none") for size in (100, 600_000)]
+    with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+        seen = list(pool.map(lambda case: refusal(buildhook, namespace, *case), cases))
+    figures(" ".join(f"{name}/{size}: {code} {1000 * took:.0f} ms" for (name, size), (code, took) in zip(cases, seen)))
+    assert {code for code, _ in seen} == {status}
+    assert all(seconds - 0.05 < took < seconds + 0.6 for _, took in seen), seen
+
+
+def test_an_apiserver_that_is_gone_makes_no_hook_look_missing(cluster, slow):
+    buildhook, _, namespace = slow
+    cluster.stop_apiserver()
+    try:
+        seen = [refusal(buildhook, namespace, name) for name in ("none", "cart", "inline", "none", "cart")]
+    finally:
+        cluster.start_apiserver()
+    assert [code for code, _ in seen] == ["503"] * 5, seen
+
+
+def test_a_thousand_wrong_proofs_a_second_ask_the_apiserver_a_few_times(slow, figures):
+    buildhook, proxy, namespace = slow
+    before, began = proxy.secret_gets, time.monotonic()
+
+    def send(i):
+        seen = set()
+        request = head(namespace, ("cart", "inline", "none")[i % 3], 2, **{"X-Hub-Signature-256": WRONG}) + b"{}"
+        with connect(buildhook) as connection, connection.makefile("rb") as answers:
+            for _ in range(3):
+                connection.sendall(request)
+                seen.add(answers.readline().split(b" ")[1])
+                length = next(int(line.split(b":")[1]) for line in answers if line.lower().startswith(b"content-length"))
+                while answers.readline() != b"\r\n":
+                    pass
+                answers.read(length)
+        return seen
+
+    with concurrent.futures.ThreadPoolExecutor(350) as pool:
+        seen = set().union(*pool.map(send, range(350)))
+    took, asked = time.monotonic() - began, proxy.secret_gets - before
+    figures(f"1,050 wrong proofs in {took:.1f} s: {asked} requests for Secrets")
+    assert seen == {b"401"}
+    # Once a second for each of the three, and what the controller looks at itself.
+    assert asked <= 3 * (took + 2) + 5
+
+
+def test_a_secret_in_the_place_of_a_name_is_not_logged(slow):
+    buildhook, _, namespace = slow
+    pasted = "c0ffee" * 8
+    paths = [f"/hooks/{namespace}/{pasted}/github", f"/hooks/{pasted}/cart/github", f"/hooks/{namespace}/cart/{pasted}",
+             f"/apis/build.openshift.io/v1/namespaces/{namespace}/buildconfigs/{pasted}/webhooks/x/github"]
+    assert [buildhook.request(path, b"{}").status for path in paths] == [401, 401, 404, 401]
+    assert "no such webhook" in buildhook.log()
+    assert pasted not in buildhook.log()
 
 
 # Memory: CONTRACT 3 and FAULTS P11. Of the program as it is released: the sanitizers take several times as much.
