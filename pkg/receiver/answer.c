@@ -1,3 +1,4 @@
+/* The bytes of an answer: status, headers, and a Build or a metav1.Status as body. */
 #include "receiver/answer.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* Asks the API server for the secrets of a hook, within limits, or for one that does not exist. */
 #include "receiver/lookup.h"
 
 #include "base/mem.h"
@@ -90,9 +91,9 @@ void lookup_start(struct delivery *d, int64_t max_age_ms, int64_t wait_ms, bool 
 	const struct buildconfig *bc = delivery_buildconfig(d);
 	const struct buildconfig_hook *hook = lookup_find_hook(d);
 	size_t n_references = 0;
+	bool waits = false;
 
 	cancel_all(d);
-	d->on_lookup = fn;
 	d->cannot_ask = false;
 	for (size_t i = 0; hook && i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
@@ -102,12 +103,12 @@ void lookup_start(struct delivery *d, int64_t max_age_ms, int64_t wait_ms, bool 
 	}
 	if (n_references == 0)
 		ask_decoy(d, max_age_ms);
-	if (hook && n_references == 0 && !needs_decoy)
-		d->on_lookup = NULL;
-	if (d->n_lookups == 0 || !d->on_lookup)
-		fn(d);
-	else
+	waits = d->n_lookups > 0 && (n_references > 0 || !hook || needs_decoy);
+	d->on_lookup = waits ? fn : NULL;
+	if (waits)
 		delivery_set_timer(d, wait_ms, on_late);
+	else
+		fn(d);
 }
 
 static void keep_secret(struct delivery *d, struct str value)

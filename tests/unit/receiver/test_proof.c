@@ -104,7 +104,8 @@ static void what_cannot_be_proved_is_refused_alike(void **state)
 		if (w->request->status != 401)
 			fail_msg("case %zu: status %d", i, w->request->status);
 		assert_non_null(strstr(w->request->answer.data, expected));
-		assert_string_equal(w->request->fields.data, "Content-Type: application/json\n"
+		assert_string_equal(w->request->fields.data,
+				    "Content-Type: application/json\n"
 				    "X-Buildhook-Message: the webhook did not accept your "
 				    "secret\n");
 	}
