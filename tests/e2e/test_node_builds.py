@@ -222,9 +222,10 @@ def config_of(registry, name, tag):
     return registry_get(registry, f"{name}/blobs/{digest}")["config"]
 
 
-def started(node, namespace, image, name):
+def started(node, namespace, image, name, secret=None):
     """What the image says when the kubelet has pulled and started it."""
-    spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [{"name": "app", "image": image}]}
+    spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [{"name": "app", "image": image}],
+            "imagePullSecrets": [{"name": secret}] if secret else []}
     node.core.create_namespaced_pod(namespace, {"metadata": {"name": name}, "spec": spec})
     wait_for("the image to have run", lambda: node.core.read_namespaced_pod(name, namespace).status.phase == "Succeeded", 120, 0.3)
     return node.kubectl("logs", "-n", namespace, name)
@@ -416,8 +417,7 @@ def test_all_fields_of_the_docker_strategy(product, node, servers, tokens):
     assert build["spec"]["revision"]["git"]["author"] == {"name": "Alice", "email": "alice@example.com"}
     labels = config_of(PRIVATE, "everything", "1")["Labels"]
     assert labels["team"] == "shop floor" and labels["io.openshift.build.commit.message"] == "add a submodule"
-    node.core.patch_namespaced_service_account("default", tokens, {"imagePullSecrets": [{"name": "registry-new"}]})
-    said = started(node, tokens, f"{PRIVATE}/everything:1", "everything-runs")
+    said = started(node, tokens, f"{PRIVATE}/everything:1", "everything-runs", secret="registry-new")
     assert said == f'a "name" in the $first stage\nsaid by a submodule\na note\n{len(CANARY + "build")}\n'
 
 
