@@ -161,6 +161,29 @@ builder-image: ## the image that build Pods run (git, buildah): localhost/buildh
 	@hack/deps image
 	@hack/builder-image/image
 
+.PHONY: cli man install
+cli: build/version ## the program for workstations, self-contained: build/cli/buildhook-linux-amd64 and -arm64
+	@hack/deps cli
+	@hack/cli
+
+man: build ## man pages: build/man
+	@mkdir -p build/man
+	@build/buildhook __man >build/man/buildhook.1
+	@for c in $$(build/buildhook --help | sed -n '/^commands:/,/^$$/s/^  \([a-z-]*\) .*/\1/p'); do \
+		build/buildhook __man $$c >build/man/buildhook-$$c.1; \
+	done
+
+PREFIX ?= /usr/local
+install: build man ## program, links for kubectl and oc, man pages and completion below $(PREFIX)
+	install -D -m 755 build/buildhook $(DESTDIR)$(PREFIX)/bin/buildhook
+	for l in kubectl-buildhook oc-buildhook kubectl_complete-buildhook; do ln -sfn buildhook $(DESTDIR)$(PREFIX)/bin/$$l; done
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 644 build/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	build/buildhook completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/buildhook
+	build/buildhook completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_buildhook
+	build/buildhook completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/buildhook.fish
+
 lint: build/release/libbuildhook.a ## layers, circles, headers alone, head comments, format, clang-tidy, -fanalyzer
 	@hack/deps test
 	@hack/lint
