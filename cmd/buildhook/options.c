@@ -5,6 +5,8 @@
 
 #define MEMBER(name) offsetof(struct serve_options, name)
 
+#define MIN_JOURNAL_BYTES (4 * 1024 * 1024)
+
 static const char *const backends[] = {"auto", "openshift", "kubernetes", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -30,6 +32,8 @@ const struct flag serve_flags[] = {
 	 "address at which Git hosts reach --listen, for the URLs in annotations", NULL},
 	{"data-dir", FLAG_STRING, MEMBER(app.data_dir), "DIR",
 	 "directory of the journal of deliveries (default /var/lib/buildhook)", NULL},
+	{"journal-size", FLAG_SIZE, MEMBER(app.journal_size_bytes), "SIZE",
+	 "most disk space that the journal may use (default 1GiB)", NULL},
 	{"backend", FLAG_STRING, MEMBER(app.backend), "auto|openshift|kubernetes",
 	 "API that starts builds (default auto: whichever the cluster serves)", backends},
 	{"max-body", FLAG_SIZE, MEMBER(max_body), "SIZE", "largest delivery (default 25MiB)", NULL},
@@ -122,6 +126,10 @@ int serve_options_check(const struct serve_options *o, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "--tls-cert and --tls-key go together; --tls-%s is missing",
 			       o->tls_cert ? "key" : "cert");
+	if (o->app.journal_size_bytes < MIN_JOURNAL_BYTES)
+		return err_set(err, ERR_INVALID,
+			       "--journal-size: found %llu bytes, expected at least 4MiB",
+			       (unsigned long long)o->app.journal_size_bytes);
 	if (o->app.build_burst == 0)
 		return err_set(err, ERR_INVALID, "--build-burst: found 0, expected at least 1");
 	if (o->max_connections == 0)
@@ -140,6 +148,7 @@ void serve_options_init(void *out)
 		.admin_listen = ":8081",
 		.app.data_dir = "/var/lib/buildhook",
 		.app.backend = "auto",
+		.app.journal_size_bytes = 1024 * 1024 * 1024,
 		.max_body = 25 * 1024 * 1024,
 		.app.max_buffer_bytes = 32 * 1024 * 1024,
 		.max_connections = 1000,

@@ -29,6 +29,8 @@ static const struct metrics_family build_info = {.name = "buildhook_build_info",
 enum figure {
 	FIGURE_OLDEST_PENDING,
 	FIGURE_JOURNAL_LOG,
+	FIGURE_JOURNAL_ROOM,
+	FIGURE_JOURNAL_EARLY,
 	FIGURE_LOG_DROPPED,
 	FIGURE_WATCH_AGE,
 	FIGURE_CERTIFICATE,
@@ -66,8 +68,15 @@ static const struct metrics_family figures[FIGURES] = {
 					"Age of the oldest change that has not ended."),
 	[FIGURE_JOURNAL_LOG] =
 		GAUGE("buildhook_journal_log_bytes",
-		      "The journal's write-ahead log; it stays below 64 MiB, unless somebody reads "
-		      "the journal and does not come to an end."),
+		      "The journal's write-ahead log; it stays below 64 MiB or a sixteenth of "
+		      "--journal-size, unless a reader keeps it from being reused."),
+	[FIGURE_JOURNAL_ROOM] =
+		GAUGE("buildhook_journal_room_bytes",
+		      "Room for further deliveries in the journal, beyond what is reserved."),
+	[FIGURE_JOURNAL_EARLY] =
+		COUNTER("buildhook_journal_removed_early_total",
+			"Ended changes that were removed before --dedupe-window was over, because "
+			"others needed the room."),
 	[FIGURE_LOG_DROPPED] = COUNTER("buildhook_log_records_dropped_total",
 				       "Log records that nobody took in time."),
 	[FIGURE_WATCH_AGE] =
@@ -146,6 +155,8 @@ static void read_journal(struct stats *s)
 		metrics_observe(s->commit_seconds, seconds[i]);
 	metrics_set(s->figures[FIGURE_OLDEST_PENDING], (double)journal.oldest_pending_ms / 1000);
 	metrics_set(s->figures[FIGURE_JOURNAL_LOG], (double)journal.log_bytes);
+	metrics_set(s->figures[FIGURE_JOURNAL_ROOM], (double)journal.room_bytes);
+	metrics_set(s->figures[FIGURE_JOURNAL_EARLY], (double)journal.n_removed_early);
 }
 
 static void read_queue(struct stats *s)

@@ -274,8 +274,12 @@ size_t app_read_checks(struct app *app, bool receive_only, struct app_check chec
 	size_t n = 0;
 
 	checks[n++] = (struct app_check){"cache-sync", cache_failure(app)};
+	/* With a full disk pings, and pushes that build nothing, are answered all the same. */
 	checks[n++] = (struct app_check){
-		"journal", journal_is_writable(s->journal) ? NULL : "deliveries cannot be stored"};
+		"journal",
+		journal_failure(s->journal) || (!receive_only && !journal_is_writable(s->journal))
+			? "deliveries cannot be stored"
+			: NULL};
 	checks[n++] = (struct app_check){"shutdown", app->is_draining ? "shutting down" : NULL};
 	if (!receive_only)
 		checks[n++] = (struct app_check){
@@ -311,6 +315,10 @@ int app_new(struct app **out, const struct app_options *options, struct err *err
 				   .transport = options->transport,
 				   .data_dir = settings->data_dir,
 				   .dedupe_window_ms = settings->dedupe_window_ms,
+				   .journal_size_bytes = (int64_t)settings->journal_size_bytes,
+				   .max_replaced = settings->builds_per_minute > 0
+							   ? (size_t)settings->build_burst
+							   : 0,
 				   .wake = options->wake,
 				   .wake_arg = options->wake_arg,
 				   .secret_ttl_ms = settings->secret_ttl_ms,

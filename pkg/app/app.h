@@ -20,6 +20,7 @@ struct app_settings {
 	const char *data_dir;
 	const char *backend; /* "auto", "openshift" or "kubernetes" */
 	uint64_t max_buffer_bytes;
+	uint64_t journal_size_bytes; /* 0: the default */
 	int64_t start_timeout_ms, give_up_ms, dedupe_window_ms, rotation_grace_ms, secret_ttl_ms,
 		status_interval_ms, resync_ms;
 	uint64_t build_burst;

@@ -206,7 +206,9 @@ static void on_recorded(void *arg, int status)
 {
 	struct start *s = arg;
 
-	if (status != ERR_OK) {
+	/* ERR_LIMIT: kept until there is room on the disk. If it is lost with the process, the next
+	 * start looks at the numbers all the same. */
+	if (status != ERR_OK && status != ERR_LIMIT) {
 		start_again(s, 1000);
 		return;
 	}

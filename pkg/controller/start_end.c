@@ -25,7 +25,8 @@ static void on_committed(void *arg, int status)
 {
 	struct start *s = arg;
 
-	if (status != ERR_OK) {
+	/* ERR_LIMIT: kept until there is room on the disk. */
+	if (status != ERR_OK && status != ERR_LIMIT) {
 		s->result = RECONCILE_ERROR;
 		s->again_ms = COMMIT_RETRY_MS;
 	}

@@ -14,7 +14,7 @@ const size_t journal_change_texts[JOURNAL_CHANGE_TEXTS] = {
 	AT(author_email), AT(committer_name), AT(committer_email),
 	AT(message),      AT(pusher),         AT(env_json),
 	AT(options_json), AT(warning),        AT(build),
-	AT(reason),
+	AT(reason),       AT(before),         AT(body_digest),
 };
 
 const char *journal_change_text(const struct journal_change *change, size_t i)

@@ -3,7 +3,7 @@
 
 #include "journal/journal.h"
 
-#define JOURNAL_CHANGE_TEXTS 19
+#define JOURNAL_CHANGE_TEXTS 21
 
 /* The members of struct journal_change that are texts, as offsets, in the order in which the table
  * has them. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "journal/folder.h"
+#include "journal/memory.h"
 #include "journal/op.h"
 #include "journal/pending.h"
 #include "journal/reader.h"
@@ -23,13 +24,16 @@ struct journal {
 	/* The caller's. */
 	struct journal_reader reader;
 	struct journal_pending pending; /* as told */
-	int64_t time_base_ms;           /* journal time less monotonic time */
+	struct journal_memory memory;
+	int64_t time_base_ms; /* journal time less monotonic time */
 	uint64_t last_ticket;
 
 	/* The worker's. */
 	struct journal_writer writer;
-	int64_t probe_at_ms; /* monotonic */
+	struct journal_ops held; /* writes told as stored, for which there was no room yet */
+	int64_t probe_at_ms;     /* monotonic */
 	int64_t prune_at_ms;
+	int64_t measure_at_ms;
 
 	pthread_t thread;
 	bool has_thread;
@@ -42,10 +46,11 @@ struct journal {
 	struct journal_ops running;
 	struct journal_ops done;
 	bool is_stopping;
-	bool is_woken;  /* and has not begun to collect */
-	int64_t now_ms; /* journal time when the caller last asked for something */
-	size_t rows[JOURNAL_STATES];
-	int64_t log_bytes;
+	bool is_woken;              /* and has not begun to collect */
+	int64_t now_ms;             /* journal time when the caller last asked for something */
+	struct journal_stats stats; /* but the age */
+	struct journal_cut cuts[JOURNAL_MAX_CUTS];
+	size_t n_cuts;
 	double seconds[JOURNAL_MAX_SECONDS];
 	size_t n_seconds;
 	char failure[256];

@@ -73,7 +73,7 @@ static int try_open(struct journal_reader *out, const char *path, int flags, str
 
 	if (rc != SQLITE_OK)
 		return fail(err, rc);
-	rc = journal_schema_check(reader.db, err);
+	rc = journal_schema_check(reader.db, &reader.version, err);
 	if (rc != ERR_OK)
 		return rc;
 	*out = reader;

@@ -1,9 +1,11 @@
 #include "journal/core.h"
 
+#include "journal/row.h"
 #include "journal/schema.h"
 #include "journal/sql.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -45,7 +47,12 @@ static int open_connections(struct journal *journal, struct err *err)
 
 	if (rc != ERR_OK)
 		return rc;
-	rc = journal_writer_init(&journal->writer, db, journal->options.dedupe_window_ms);
+	rc = journal_writer_init(&journal->writer, db,
+				 &(struct journal_writer_options){
+					 .dedupe_window_ms = journal->options.dedupe_window_ms,
+					 .size_bytes = journal->options.size_bytes,
+					 .max_replaced = journal->options.max_replaced,
+					 .folder_fd = journal->folder.fd});
 	if (rc == SQLITE_OK)
 		rc = set_time(journal);
 	if (rc == SQLITE_OK)
@@ -54,7 +61,8 @@ static int open_connections(struct journal *journal, struct err *err)
 		rc = journal_pending_load(&journal->pending, journal->reader.db);
 	if (rc != SQLITE_OK)
 		return err_set(err, ERR_UNAVAILABLE, "journal %s: %s", path, sqlite3_errstr(rc));
-	memcpy(journal->rows, journal->writer.rows, sizeof(journal->rows));
+	journal->reader.version = JOURNAL_VERSION;
+	memcpy(journal->stats.rows, journal->writer.rows, sizeof(journal->stats.rows));
 	return ERR_OK;
 }
 
@@ -77,7 +85,9 @@ static void release(struct journal *journal, bool is_clean)
 	journal_writer_release(&journal->writer, is_clean);
 	journal_folder_release(&journal->folder);
 	journal_ops_release(&journal->done);
+	journal_ops_release(&journal->held);
 	journal_pending_release(&journal->pending);
+	journal_memory_release(&journal->memory);
 	(void)pthread_cond_destroy(&journal->is_needed);
 	(void)pthread_mutex_destroy(&journal->lock);
 	free(journal);
@@ -145,8 +155,8 @@ static uint64_t submit(struct journal *journal, struct journal_op *op)
 	return journal->last_ticket;
 }
 
-static uint64_t submit_add(struct journal *journal, struct journal_op *op, journal_add_fn fn,
-			   void *arg)
+/* Of OP, which is freed where too much waits already. */
+static uint64_t submit_bounded(struct journal *journal, struct journal_op *op, void *arg)
 {
 	bool is_full;
 
@@ -160,7 +170,6 @@ static uint64_t submit_add(struct journal *journal, struct journal_op *op, journ
 		journal_op_free(op);
 		return 0;
 	}
-	op->on_added = fn;
 	op->arg = arg;
 	return submit(journal, op);
 }
@@ -168,7 +177,10 @@ static uint64_t submit_add(struct journal *journal, struct journal_op *op, journ
 uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
 		     journal_add_fn fn, void *arg)
 {
-	return submit_add(journal, journal_op_new_add(changes, n), fn, arg);
+	struct journal_op *op = journal_op_new_add(changes, n);
+
+	op->on_added = fn;
+	return submit_bounded(journal, op, arg);
 }
 
 uint64_t journal_ask(struct journal *journal, const struct journal_change *changes, size_t n,
@@ -177,7 +189,8 @@ uint64_t journal_ask(struct journal *journal, const struct journal_change *chang
 	struct journal_op *op = journal_op_new_add(changes, n);
 
 	op->is_question = true;
-	return submit_add(journal, op, fn, arg);
+	op->on_added = fn;
+	return submit_bounded(journal, op, arg);
 }
 
 void journal_write(struct journal *journal, const struct journal_update *update,
@@ -218,27 +231,69 @@ static size_t begin_collect(struct journal *journal)
 	return n;
 }
 
+static void note_added(struct journal *journal, const struct journal_op *op)
+{
+	for (size_t i = 0; i < op->n_changes; i++) {
+		const struct journal_add_result *result = &op->results[i];
+		struct journal_change change = *op->changes[i];
+
+		if (result->added != JOURNAL_NEW && result->added != JOURNAL_REVIVED)
+			continue;
+		change.seq = result->seq;
+		change.state = JOURNAL_ACCEPTED;
+		journal_pending_put(&journal->pending, &change, journal_row_bytes(&change));
+		if (result->superseded == 0)
+			continue;
+		change = (struct journal_change){.seq = result->superseded,
+						 .state = JOURNAL_SUPERSEDED};
+		journal_pending_update(&journal->pending, &change);
+		if (journal->options.on_superseded)
+			journal->options.on_superseded(journal->options.on_superseded_arg,
+						       result->superseded);
+	}
+}
+
+static void note_refused(struct journal *journal, const struct journal_op *op)
+{
+	char key[2 * JOURNAL_MAX_TEXT + 2];
+
+	(void)snprintf(key, sizeof(key), "%s/%s", op->changes[0]->namespace_, op->changes[0]->name);
+	journal_memory_refused(&journal->memory, key, op->results[0].limit, op->now_ms);
+}
+
 /* The index is of what has been told, so that whoever is told of a row finds it there. */
 static void note_told(struct journal *journal, const struct journal_op *op)
 {
-	if (op->status != ERR_OK || op->is_question)
-		return;
-	for (size_t i = 0; i < op->n_changes; i++) {
-		struct journal_change change = *op->changes[i];
-
-		change.seq = op->results[i].seq;
-		change.state = JOURNAL_ACCEPTED;
-		if (op->results[i].added != JOURNAL_DUPLICATE)
-			journal_pending_put(&journal->pending, &change);
+	if (op->kind == JOURNAL_OP_ADD && !op->is_question) {
+		if (op->status == ERR_OK)
+			note_added(journal, op);
+		else if (op->status == ERR_LIMIT)
+			note_refused(journal, op);
 	}
-	if (op->n_changes == 0)
+	if (op->kind == JOURNAL_OP_WRITE && op->status != ERR_UNAVAILABLE)
 		journal_pending_update(&journal->pending, &op->update);
+}
+
+static void note_cuts(struct journal *journal)
+{
+	struct journal_cut cuts[JOURNAL_MAX_CUTS];
+	size_t n;
+
+	pthread_mutex_lock(&journal->lock);
+	n = journal->n_cuts;
+	memcpy(cuts, journal->cuts, sizeof(cuts));
+	journal->n_cuts = 0;
+	pthread_mutex_unlock(&journal->lock);
+	for (size_t i = 0; i < n; i++)
+		journal_memory_cut(&journal->memory, cuts[i].namespace_, cuts[i].seen_ms,
+				   journal_now(journal));
 }
 
 void journal_collect(struct journal *journal)
 {
 	if (!journal->has_thread)
 		journal_worker_finish(journal);
+	note_cuts(journal);
 	/* One at a time: those behind can still be forgotten by what the one before calls. */
 	for (size_t n = begin_collect(journal); n > 0; n--) {
 		struct journal_op *op;
@@ -321,11 +376,12 @@ size_t journal_find_delivery(struct journal *journal, const char *uid, const cha
 void journal_read_waiting(const struct journal *journal, const char *key,
 			  struct journal_waiting *out)
 {
-	const struct journal_pending_config *config = journal_pending_find(&journal->pending, key);
+	const struct journal_pending_config *config =
+		journal_pending_find_config(&journal->pending, key);
 
 	*out = (struct journal_waiting){0};
 	if (config)
-		*out = (struct journal_waiting){.n = config->n,
+		*out = (struct journal_waiting){.n = config->sum.rows,
 						.newest_seq = config->rows->prev->seq,
 						.seq = config->rows->seq,
 						.next_attempt_ms = config->rows->next_attempt_ms,
@@ -336,8 +392,9 @@ void journal_read_waiting(const struct journal *journal, const char *key,
 void journal_each_waiting(const struct journal *journal, const char *key, int64_t after_seq,
 			  void (*fn)(void *arg, int64_t seq), void *arg)
 {
-	const struct journal_pending_config *config = journal_pending_find(&journal->pending, key);
-	size_t left = config ? config->n : 0;
+	const struct journal_pending_config *config =
+		journal_pending_find_config(&journal->pending, key);
+	size_t left = config ? config->sum.rows : 0;
 
 	/* utlist: the head's prev is the tail. */
 	for (const struct journal_pending_row *row = config ? config->rows->prev : NULL;
@@ -352,6 +409,28 @@ void journal_each_waiting_key(const struct journal *journal, void (*fn)(void *ar
 
 	HASH_ITER (hh, journal->pending.configs, config, next)
 		fn(arg, config->key);
+}
+
+/* A time of the journal as one of the wall clock. */
+static int64_t to_wall_ms(const struct journal *journal, int64_t time_ms)
+{
+	return clock_wall_ms(journal->options.clock) - (journal_now(journal) - time_ms);
+}
+
+void journal_read_limits(const struct journal *journal, const char *key, struct journal_limits *out)
+{
+	const struct journal_memory_item *item = journal_memory_find(&journal->memory, key);
+	CLEANUP(mem_free) char *namespace_ = mem_strndup(key, strcspn(key, "/"));
+	int64_t now_ms = journal_now(journal);
+
+	*out = (struct journal_limits){0};
+	if (item && now_ms - item->noted_ms < JOURNAL_REFUSED_MS)
+		*out = (struct journal_limits){.limit = item->limit,
+					       .refused_ms = to_wall_ms(journal, item->noted_ms),
+					       .n_refused = item->n_refused};
+	item = journal_memory_find(&journal->memory, namespace_);
+	if (item && now_ms - item->kept_since_ms < journal->options.dedupe_window_ms)
+		out->kept_since_ms = to_wall_ms(journal, item->kept_since_ms);
 }
 
 struct journal_change *journal_read_row(struct journal *journal, int64_t seq)
@@ -374,10 +453,8 @@ void journal_read_stats(struct journal *journal, struct journal_stats *out)
 	int64_t now_ms = journal_now(journal);
 	int64_t oldest_ms = now_ms;
 
-	*out = (struct journal_stats){0};
 	pthread_mutex_lock(&journal->lock);
-	memcpy(out->rows, journal->rows, sizeof(out->rows));
-	out->log_bytes = journal->log_bytes;
+	*out = journal->stats;
 	pthread_mutex_unlock(&journal->lock);
 	check_read(journal, journal_reader_oldest_pending(&journal->reader, &oldest_ms));
 	out->oldest_pending_ms = now_ms - oldest_ms;

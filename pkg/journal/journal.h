@@ -11,7 +11,10 @@
  * not read the journal itself.
  *
  * Rows that have ended go when the dedupe window, and at least 72 h, have passed since they were
- * accepted; sooner where there are more than 200,000 of them or more than 512 MiB.
+ * accepted. Sooner where they need the room of others, or are more than 200,000: then the namespace
+ * that has most loses its oldest. What waits is bounded for each BuildConfig and each namespace
+ * (space.h), so that one that floods the journal leaves room for the others. A full disk ends
+ * acceptance, and never the end of what was accepted.
  */
 #pragma once
 
@@ -21,9 +24,9 @@
 #define JOURNAL_MAX_TEXT                                                                           \
 	1024 /* bytes of a ref, message, author, ...; longer is the caller's mistake */
 #define JOURNAL_MAX_EXTRA (64 * 1024) /* bytes of env_json and options_json together */
-/* SQLite's write-ahead log stays below this unless somebody reads the file and does not come to an
- * end. */
-#define JOURNAL_LOG_LIMIT_BYTES (64 * 1024 * 1024)
+/* SQLite's write-ahead log stays below this, or a sixteenth of what the journal may take, unless
+ * somebody reads the file and does not come to an end. */
+#define JOURNAL_LOG_LIMIT_BYTES (64LL * 1024 * 1024)
 
 enum journal_state {
 	JOURNAL_ACCEPTED,
@@ -61,6 +64,11 @@ struct journal_change {
 	const char *build;  /* started */
 	const char *reason; /* failed, superseded, ignored, or what the last attempt met */
 	int64_t ended_ms;   /* wall clock; given by the journal */
+	/*
+	 * For hosts that deliver the same bytes again under another id: a digest of the body, and
+	 * the commit at which the ref was before. "" for all others.
+	 */
+	const char *before, *body_digest;
 };
 
 /*
@@ -75,6 +83,16 @@ struct journal_options {
 	const char *data_dir; /* made (0700) if missing */
 	struct clock *clock;
 	int64_t dedupe_window_ms; /* of the monotonic clock while a process runs */
+	int64_t size_bytes;       /* what it may take of the disk; 0: 1 GiB */
+	/*
+	 * Of the changes of one BuildConfig that wait and have a newer one of the same ref, so many
+	 * are kept: as many builds as may start at once. One more ends superseded when the newer
+	 * one comes. 0: all are kept, because none has to wait for its turn.
+	 */
+	size_t max_replaced;
+	/* Called on the caller's thread for a change that ended so. May be NULL. */
+	void (*on_superseded)(void *arg, int64_t seq);
+	void *on_superseded_arg;
 	/*
 	 * Called from the journal's thread when journal_collect() has something to tell, or the
 	 * journal has failed. NULL: no thread, commits happen within journal_collect() (for
@@ -108,14 +126,30 @@ const char *journal_failure(const struct journal *journal);
  * when it can again. */
 bool journal_is_writable(const struct journal *journal);
 
+/* The reason of a change that ended because a newer one came (max_replaced). */
+#define JOURNAL_REPLACED "a newer push of the same ref came while this one waited"
+
 enum journal_added {
 	JOURNAL_NEW,
-	JOURNAL_REVIVED,   /* it had ended without a build, and is accepted anew */
+	JOURNAL_REVIVED,   /* it had ended without a build, and is accepted again */
 	JOURNAL_DUPLICATE, /* it is here already; see state and build */
+	/* It ended without a build, came again under another id, and a newer change of the same ref
+	 * was built: it is not stored, and seq and build are the newer one's. */
+	JOURNAL_OUTDATED,
+};
+
+/* Which bound a delivery met that was not stored. */
+enum journal_limit {
+	JOURNAL_LIMIT_NONE,
+	JOURNAL_LIMIT_BUILDCONFIG, /* 1,000 changes or 16 MiB of its BuildConfig wait */
+	JOURNAL_LIMIT_NAMESPACE,   /* its namespace has its share of the journal */
+	JOURNAL_LIMIT_DISK,        /* the journal is full, or the disk */
 };
 
 struct journal_add_result {
 	enum journal_added added;
+	enum journal_limit limit; /* with ERR_LIMIT: the same in each */
+	int64_t superseded;       /* seq of the change that it replaced, which has ended; 0: none */
 	int64_t seq;
 	/* What there was before this delivery; nothing where it is new. */
 	enum journal_state state;
@@ -124,17 +158,20 @@ struct journal_add_result {
 };
 
 /*
- * STATUS: ERR_OK (durable), ERR_UNAVAILABLE (not stored: disk full or failing) or ERR_LIMIT (too
- * many rows). RESULTS as many as changes, lent; they mean something only with ERR_OK.
+ * STATUS: ERR_OK (durable), ERR_UNAVAILABLE (not stored: disk full or failing) or ERR_LIMIT (not
+ * stored: a bound was met; see limit). RESULTS as many as changes, lent; the rest of them means
+ * something only with ERR_OK.
  */
 typedef void (*journal_add_fn)(void *arg, int status, const struct journal_add_result *results,
 			       size_t n);
 /*
- * Stores the changes of one delivery, all or none, as accepted: of what they say, state, start (but
- * next_attempt_ms) and end don't count. A change is known again by (uid, type, delivery_id, ref):
- * while it waits, and within the dedupe window after it was accepted if it has started. Copies
- * everything. Returns a ticket for journal_forget(), or 0 when too much waits already (then FN is
- * not called: answer 503).
+ * Stores the changes of one delivery to one BuildConfig, all or none, as accepted: their state,
+ * start (but next_attempt_ms) and end are not looked at. A change is recognised by (uid, type,
+ * delivery_id, ref): while it waits, and within the dedupe window after it was accepted if
+ * it has started. It is also recognised by (uid, type, body_digest, ref), where it has a
+ * body_digest and nobody asked for it once more, unless its "before" is the commit of the newest
+ * change of that ref: a branch may be forced back and forth. Copies everything. Returns a ticket
+ * for journal_forget(), or 0 when too much waits already (then FN is not called: answer 503).
  */
 uint64_t journal_add(struct journal *journal, const struct journal_change *changes, size_t n,
 		     journal_add_fn fn, void *arg);
@@ -156,8 +193,10 @@ struct journal_update {
 	const char *reason;
 };
 /*
- * STATUS as in journal_add_fn: after ERR_UNAVAILABLE the row is as it was, and writing it again is
- * the caller's. FN may be NULL. A row that has ended is not changed any more, which is no error.
+ * STATUS: ERR_OK (durable); ERR_LIMIT: there is no room, so it is kept in memory and written when
+ * there is; what the journal says is already the new state, but a crash before that leaves the row
+ * as it was; ERR_UNAVAILABLE: the journal has failed. FN may be NULL. A row that has ended is not
+ * changed any more, which is no error.
  */
 void journal_write(struct journal *journal, const struct journal_update *update,
 		   void (*fn)(void *arg, int status), void *arg);
@@ -183,6 +222,20 @@ void journal_read_waiting(const struct journal *journal, const char *key,
  * FN must not write to the journal. */
 void journal_each_waiting(const struct journal *journal, const char *key, int64_t after_seq,
 			  void (*fn)(void *arg, int64_t seq), void *arg);
+/*
+ * What a BuildConfig's owner has to know of the bounds. The times are of the wall clock, 0: never.
+ * LIMIT is the bound that refused the newest delivery that was refused, within the last hour.
+ * KEPT_SINCE_MS: deliveries of the namespace that are older are not recognised any more, though
+ * the dedupe window is longer: other rows needed the room.
+ */
+struct journal_limits {
+	enum journal_limit limit;
+	int64_t refused_ms;
+	size_t n_refused; /* in a row, within an hour of each other */
+	int64_t kept_since_ms;
+};
+void journal_read_limits(const struct journal *journal, const char *key,
+			 struct journal_limits *out);
 /* BuildConfigs of which something waits. */
 void journal_each_waiting_key(const struct journal *journal, void (*fn)(void *arg, const char *key),
 			      void *arg);
@@ -205,8 +258,11 @@ void journal_each_recent(struct journal *journal, size_t max,
 struct journal_stats {
 	size_t rows[JOURNAL_STATES];
 	int64_t oldest_pending_ms; /* age; 0 without */
-	int64_t log_bytes; /* of the write-ahead log; above JOURNAL_LOG_LIMIT_BYTES is worth an
-			      alarm */
+	int64_t log_bytes;         /* of the write-ahead log */
+	int64_t log_limit_bytes;   /* more in the log is worth an alarm: somebody reads the file and
+				      does not come to an end */
+	int64_t room_bytes;        /* for rows, until some end or go */
+	uint64_t n_removed_early;  /* ended rows that went before their time, since the start */
 };
 void journal_read_stats(struct journal *journal, struct journal_stats *out);
 /* Seconds that each commit took since the last call; at most MAX are kept. Returns how many. */

@@ -41,6 +41,7 @@ struct journal_op *journal_op_new_add(const struct journal_change *changes, size
 	struct journal_op *op = mem_new(1, sizeof(*op));
 
 	assert(n > 0);
+	op->kind = JOURNAL_OP_ADD;
 	op->n_changes = n;
 	op->changes = mem_new(n, sizeof(struct journal_change *));
 	op->results = mem_new(n, sizeof(*op->results));
@@ -71,6 +72,19 @@ struct journal_op *journal_op_new_write(const struct journal_update *update)
 	assert(str_of(op->update.reason).n <= JOURNAL_MAX_TEXT);
 	op->bytes = sizeof(*op) + str_of(op->update.build).n + str_of(op->update.reason).n;
 	return op;
+}
+
+struct journal_op *journal_op_copy_write(const struct journal_op *op)
+{
+	struct journal_op *copy = mem_new(1, sizeof(*copy));
+
+	copy->update = op->update;
+	copy->update.build = mem_strdup(op->update.build);
+	copy->update.reason = mem_strdup(op->update.reason);
+	copy->bytes = op->bytes;
+	copy->now_ms = op->now_ms;
+	copy->wall_ms = op->wall_ms;
+	return copy;
 }
 
 void journal_op_free(struct journal_op *op)

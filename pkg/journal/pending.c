@@ -8,31 +8,16 @@
 #include <stdio.h>
 #include <utlist.h>
 
-static struct journal_pending_config *get_config(struct journal_pending *pending,
-						 const char *namespace_, const char *name)
+struct journal_pending_row *journal_pending_find(const struct journal_pending *pending, int64_t seq)
 {
-	char key[2 * JOURNAL_MAX_TEXT + 2];
-	struct journal_pending_config *config;
+	struct journal_pending_row *row = NULL;
 
-	(void)snprintf(key, sizeof(key), "%s/%s", namespace_, name);
-	config = journal_pending_find(pending, key);
-	if (config)
-		return config;
-	config = mem_new(1, sizeof(*config));
-	config->key = mem_strdup(key);
-	HASH_ADD_KEYPTR(hh, pending->configs, config->key, strlen(config->key), config);
-	return config;
+	HASH_FIND(by_seq, pending->rows, &seq, sizeof(seq), row);
+	return row;
 }
 
-static void free_config(struct journal_pending *pending, struct journal_pending_config *config)
-{
-	HASH_DEL(pending->configs, config);
-	free(config->key);
-	free(config);
-}
-
-struct journal_pending_config *journal_pending_find(const struct journal_pending *pending,
-						    const char *key)
+struct journal_pending_config *journal_pending_find_config(const struct journal_pending *pending,
+							   const char *key)
 {
 	struct journal_pending_config *config = NULL;
 
@@ -40,31 +25,129 @@ struct journal_pending_config *journal_pending_find(const struct journal_pending
 	return config;
 }
 
-void journal_pending_put(struct journal_pending *pending, const struct journal_change *change)
+struct journal_pending_space *journal_pending_find_space(const struct journal_pending *pending,
+							 const char *namespace_)
 {
-	struct journal_pending_config *config =
-		get_config(pending, change->namespace_, change->name);
+	struct journal_pending_space *space = NULL;
+
+	HASH_FIND_STR(pending->spaces, namespace_, space);
+	return space;
+}
+
+/* A '/' is in neither name. */
+struct key {
+	char text[2 * JOURNAL_MAX_TEXT + 2];
+};
+
+static void format_key(struct key *out, const struct journal_change *change)
+{
+	(void)snprintf(out->text, sizeof(out->text), "%s/%s", change->namespace_, change->name);
+}
+
+struct journal_pending_config *journal_pending_config_of(const struct journal_pending *pending,
+							 const struct journal_change *change)
+{
+	struct key key;
+
+	format_key(&key, change);
+	return journal_pending_find_config(pending, key.text);
+}
+
+static uint64_t sum_ref(const struct journal_change *change)
+{
+	uint64_t sum = fnv_64_text(fnv_64_text(FNV_64_INIT, change->uid), change->ref);
+
+	/* Asked for on purpose: neither replaces another change of its ref nor is replaced. */
+	return journal_change_is_redelivery(change) ? fnv_64_text(sum, change->delivery_id) : sum;
+}
+
+struct journal_pending_row *journal_pending_newest_of_ref(
+	const struct journal_pending_config *config, const struct journal_change *change)
+{
+	uint64_t sum = sum_ref(change);
+	struct journal_pending_row *row = NULL;
+
+	if (config)
+		HASH_FIND(by_ref, config->refs, &sum, sizeof(sum), row);
+	return row;
+}
+
+static struct journal_pending_space *get_space(struct journal_pending *pending, const char *name)
+{
+	struct journal_pending_space *space = journal_pending_find_space(pending, name);
+
+	if (space)
+		return space;
+	space = mem_new(1, sizeof(*space));
+	space->name = mem_strdup(name);
+	HASH_ADD_KEYPTR(hh, pending->spaces, space->name, strlen(space->name), space);
+	return space;
+}
+
+static struct journal_pending_config *get_config(struct journal_pending *pending,
+						 const struct journal_change *change)
+{
+	struct journal_pending_config *config = journal_pending_config_of(pending, change);
+	struct key key;
+
+	if (config)
+		return config;
+	format_key(&key, change);
+	config = mem_new(1, sizeof(*config));
+	config->key = mem_strdup(key.text);
+	config->space = get_space(pending, change->namespace_);
+	HASH_ADD_KEYPTR(hh, pending->configs, config->key, strlen(config->key), config);
+	return config;
+}
+
+static void add(struct journal_pending_sum *sum, const struct journal_pending_row *row)
+{
+	sum->rows++;
+	sum->bytes += row->bytes;
+}
+
+static void subtract(struct journal_pending_sum *sum, const struct journal_pending_row *row)
+{
+	sum->rows--;
+	sum->bytes -= row->bytes;
+}
+
+void journal_pending_put(struct journal_pending *pending, const struct journal_change *change,
+			 int64_t bytes)
+{
+	struct journal_pending_config *config = get_config(pending, change);
+	struct journal_pending_row *older = journal_pending_newest_of_ref(config, change);
 	struct journal_pending_row *row = mem_new(1, sizeof(*row));
-	struct journal_pending_row *older = NULL;
 
 	row->config = config;
 	row->seq = change->seq;
 	row->next_attempt_ms = change->next_attempt_ms;
 	row->is_starting = change->state == JOURNAL_STARTING;
-	row->ref_sum = fnv_64_text(fnv_64_text(FNV_64_INIT, change->uid), change->ref);
-	/* Asked for on purpose: neither replaces another change of its ref nor is replaced. */
-	if (journal_change_is_redelivery(change))
-		row->ref_sum = fnv_64_text(row->ref_sum, change->delivery_id);
-	HASH_ADD(by_seq, pending->rows, seq, sizeof(row->seq), row);
-	HASH_FIND(by_ref, config->refs, &row->ref_sum, sizeof(row->ref_sum), older);
+	row->ref_sum = sum_ref(change);
+	row->bytes = bytes;
 	if (older) {
 		HASH_DELETE(by_ref, config->refs, older);
 		older->is_replaced = true;
 		config->n_replaced++;
 	}
+	HASH_ADD(by_seq, pending->rows, seq, sizeof(row->seq), row);
 	HASH_ADD(by_ref, config->refs, ref_sum, sizeof(row->ref_sum), row);
 	DL_APPEND(config->rows, row);
-	config->n++;
+	add(&config->sum, row);
+	add(&config->space->sum, row);
+	add(&pending->sum, row);
+}
+
+static void free_config(struct journal_pending *pending, struct journal_pending_config *config)
+{
+	HASH_DEL(pending->configs, config);
+	if (config->space->sum.rows == 0) {
+		HASH_DEL(pending->spaces, config->space);
+		free(config->space->name);
+		free(config->space);
+	}
+	free(config->key);
+	free(config);
 }
 
 static void remove_row(struct journal_pending *pending, struct journal_pending_row *row)
@@ -77,17 +160,18 @@ static void remove_row(struct journal_pending *pending, struct journal_pending_r
 	else
 		HASH_DELETE(by_ref, config->refs, row);
 	DL_DELETE(config->rows, row);
-	config->n--;
+	subtract(&config->sum, row);
+	subtract(&config->space->sum, row);
+	subtract(&pending->sum, row);
 	free(row);
-	if (config->n == 0)
+	if (config->sum.rows == 0)
 		free_config(pending, config);
 }
 
 void journal_pending_update(struct journal_pending *pending, const struct journal_change *update)
 {
-	struct journal_pending_row *row = NULL;
+	struct journal_pending_row *row = journal_pending_find(pending, update->seq);
 
-	HASH_FIND(by_seq, pending->rows, &update->seq, sizeof(update->seq), row);
 	if (!row)
 		return;
 	if (!journal_state_is_pending(update->state)) {
@@ -123,19 +207,18 @@ static int load_row(struct journal_pending *out, sqlite3_stmt *stmt)
 	};
 
 	if (rc == SQLITE_ROW)
-		journal_pending_put(out, &change);
+		journal_pending_put(out, &change, sqlite3_column_int64(stmt, 8));
 	return rc;
 }
 
 int journal_pending_load(struct journal_pending *out, sqlite3 *db)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
-	int rc =
-		sqlite3_prepare_v2(db,
-				   "SELECT seq, state, next_attempt_ms, uid, namespace, name, ref, "
-				   "delivery_id "
-				   "FROM change WHERE state < 2 ORDER BY seq",
-				   -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(
+		db,
+		"SELECT seq, state, next_attempt_ms, uid, namespace, name, "
+		"ref, delivery_id, bytes FROM change WHERE state < 2 ORDER BY seq",
+		-1, &stmt, NULL);
 
 	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
 		rc = sqlite3_step(stmt);

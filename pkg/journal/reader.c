@@ -4,16 +4,17 @@
 #include "journal/row.h"
 #include "journal/sql.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 #include <assert.h>
 
 enum { GET, RECENT, OLDEST_PENDING };
 
+/* Of the first two the end: journal_row_select() comes before it. */
 static const char *const texts[JOURNAL_QUERIES] = {
-	[GET] = "SELECT " JOURNAL_ROW_COLUMNS " FROM change WHERE seq = ?1",
-	[RECENT] = "SELECT " JOURNAL_ROW_COLUMNS " FROM change WHERE seq < ?1 ORDER BY seq DESC "
-		   "LIMIT ?2",
+	[GET] = "WHERE seq = ?1",
+	[RECENT] = "WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
 	[OLDEST_PENDING] =
 		"SELECT min(seen_ms) FROM (SELECT min(seen_ms) AS seen_ms FROM change "
 		"WHERE state = 0 UNION ALL SELECT min(seen_ms) FROM change WHERE state = 1)",
@@ -45,9 +46,16 @@ void journal_reader_release(struct journal_reader *reader)
 /* The caller binds its parameters, all of them numbers. */
 static int ask(struct journal_reader *reader, int query, sqlite3_stmt **out)
 {
+	CLEANUP(buf_release) struct buf sql = BUF_INIT(4096);
 	sqlite3_stmt **stmt = &reader->queries[query];
-	int rc = *stmt ? SQLITE_OK : journal_sql_prepare(reader->db, texts[query], stmt);
+	int rc = SQLITE_OK;
 
+	if (!*stmt) {
+		if (query != OLDEST_PENDING)
+			buf_put_str(&sql, str_of(journal_row_select(reader->version)));
+		buf_put_str(&sql, str_of(texts[query]));
+		rc = journal_sql_prepare(reader->db, sql.data, stmt);
+	}
 	assert(!*stmt || !sqlite3_stmt_busy(*stmt));
 	*out = *stmt;
 	return rc;

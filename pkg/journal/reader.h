@@ -10,6 +10,7 @@
 
 struct journal_reader {
 	sqlite3 *db;
+	int64_t version;                        /* of the file; set by the caller */
 	sqlite3_stmt *queries[JOURNAL_QUERIES]; /* prepared when first asked */
 };
 

@@ -28,7 +28,7 @@
 /*
  * seen_ms is the journal's own time, which wall-clock jumps don't move; accepted_ms is what people
  * read. Indexes are in order of acceptance within equal keys: each entry ends with the rowid, which
- * is seq. In the order in which check_schema() asks for it.
+ * is seq.
  */
 static const char version_1[] =
 	"CREATE TABLE change ("
@@ -49,9 +49,23 @@ static const char version_1[] =
 	"CREATE INDEX by_state ON change (state, seen_ms);"
 	"CREATE INDEX pending ON change (namespace, name) WHERE state < 2;";
 
+/*
+ * The big texts of a row are in a table of their own: SQLite writes a row whole whenever its state
+ * changes. A row that is there already is charged for an ordinary one. Nothing is rewritten: a big
+ * journal must not need its size once more. body_digest is only filled for hosts that deliver again
+ * under another id.
+ */
+static const char version_2[] =
+	"ALTER TABLE change ADD COLUMN before TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE change ADD COLUMN body_digest TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE change ADD COLUMN bytes INTEGER NOT NULL DEFAULT 2048;"
+	"CREATE INDEX ended ON change (namespace, seq) WHERE state > 1;"
+	"CREATE TABLE extra (change_seq INTEGER PRIMARY KEY, env TEXT NOT NULL, "
+	"options TEXT NOT NULL) STRICT;";
+
 /* Step I leads from version I to version I + 1. */
-static const char *const steps[] = {version_1};
-#define VERSION ((int64_t)ARRAY_LEN(steps))
+static const char *const steps[] = {version_1, version_2};
+static_assert(ARRAY_LEN(steps) == JOURNAL_VERSION, "each version has its step");
 
 static int refuse(struct err *err, const char *why)
 {
@@ -117,27 +131,26 @@ static int check_header(const struct journal_folder *folder, struct err *err)
 		return refuse(err, "not an SQLite file");
 	if (read_u32(head + HEADER_APP_AT) != APPLICATION_ID)
 		return refuse(err, "another program's file");
-	if (read_u32(head + HEADER_VERSION_AT) > VERSION)
-		return refuse(err, "written by a newer version of buildhook");
+	if (read_u32(head + HEADER_VERSION_AT) > JOURNAL_VERSION)
+		return refuse(err, "written by a newer version of buildhook; run that one again");
 	return ERR_OK;
 }
 
-int journal_schema_check(sqlite3 *db, struct err *err)
+int journal_schema_check(sqlite3 *db, int64_t *version, struct err *err)
 {
 	int64_t application = 0;
-	int64_t version = 0;
 	int rc = journal_sql_int(db, "PRAGMA application_id", &application);
 
 	if (rc == SQLITE_OK)
-		rc = journal_sql_int(db, "PRAGMA user_version", &version);
+		rc = journal_sql_int(db, "PRAGMA user_version", version);
 	if (rc != SQLITE_OK)
 		return fail(err, db, rc, "can't be read");
 	if (application != APPLICATION_ID)
 		return refuse(err, "another program's file");
-	if (version < 1)
+	if (*version < 1)
 		return refuse(err, "damaged: no version");
-	if (version > VERSION)
-		return refuse(err, "written by a newer version of buildhook");
+	if (*version > JOURNAL_VERSION)
+		return refuse(err, "written by a newer version of buildhook; run that one again");
 	return ERR_OK;
 }
 
@@ -196,11 +209,10 @@ static int check_pages(sqlite3 *db, struct err *err)
 	return ERR_OK;
 }
 
-static int check_rows(sqlite3 *db, struct err *err)
+static int check_rows(sqlite3 *db, int64_t version, struct err *err)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db, "SELECT " JOURNAL_ROW_COLUMNS " FROM change", -1, &stmt,
-				    NULL);
+	int rc = sqlite3_prepare_v2(db, journal_row_select(version), -1, &stmt, NULL);
 
 	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
 		struct journal_change change = {0};
@@ -213,38 +225,64 @@ static int check_rows(sqlite3 *db, struct err *err)
 	return rc == SQLITE_DONE ? ERR_OK : fail(err, db, rc, "can't be read");
 }
 
-/*
- * What made the tables is in the file word by word. A bit that fell over there may leave SQL that
- * is right, and tables that are not ours. Their order means nothing (VACUUM changes it), nor do
- * tables of SQLite's own (ANALYZE makes one).
- */
-static int check_schema(sqlite3 *db, struct err *err)
+/* The SQL of all tables and indexes, for the caller to free. Their order means nothing (VACUUM
+ * changes it), nor do tables of SQLite's own (ANALYZE makes one). */
+static int read_schema(sqlite3 *db, char **out)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db,
-				    "SELECT group_concat(sql || ';', '') = ?1 FROM "
-				    "(SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' "
-				    "ORDER BY type DESC, name)",
+				    "SELECT group_concat(sql, ';') FROM (SELECT sql FROM "
+				    "sqlite_schema WHERE name NOT LIKE 'sqlite_%' "
+				    "ORDER BY type, name)",
 				    -1, &stmt, NULL);
 
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		return rc;
+	*out = mem_strdup((const char *)sqlite3_column_text(stmt, 0));
+	return SQLITE_OK;
+}
+
+/* As it is in a sound file of that version. */
+static int read_expected_schema(int64_t version, char **out)
+{
+	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
+	int rc = journal_sql_open(&db, ":memory:", SQLITE_OPEN_READWRITE);
+
+	for (int64_t i = 0; rc == SQLITE_OK && i < version; i++)
+		rc = journal_sql_exec(db, steps[i]);
+	return rc == SQLITE_OK ? read_schema(db, out) : rc;
+}
+
+/* A bit that flipped in the SQL of a table may leave SQL that is right, and tables that are not
+ * ours. */
+static int check_schema(sqlite3 *db, int64_t version, struct err *err)
+{
+	CLEANUP(mem_free) char *found = NULL;
+	CLEANUP(mem_free) char *expected = NULL;
+	int rc = read_expected_schema(version, &expected);
+
+	if (rc != SQLITE_OK)
+		return fail(err, NULL, rc, "can't be checked");
+	rc = read_schema(db, &found);
 	if (rc != SQLITE_OK)
 		return fail(err, db, rc, "can't be read");
-	journal_sql_bind_text(stmt, 1, version_1);
-	rc = sqlite3_step(stmt);
-	if (rc != SQLITE_ROW)
-		return fail(err, db, rc, "can't be read");
-	return sqlite3_column_int(stmt, 0) ? ERR_OK : refuse(err, "damaged: its tables");
+	if (!found || strcmp(found, expected) != 0)
+		return refuse(err, "damaged: its tables");
+	return ERR_OK;
 }
 
 static int check_content(sqlite3 *db, struct err *err)
 {
-	int rc = journal_schema_check(db, err);
+	int64_t version = 0;
+	int rc = journal_schema_check(db, &version, err);
 
 	if (rc == ERR_OK)
-		rc = check_schema(db, err);
+		rc = check_schema(db, version, err);
 	if (rc == ERR_OK)
 		rc = check_pages(db, err);
-	return rc == ERR_OK ? check_rows(db, err) : rc;
+	return rc == ERR_OK ? check_rows(db, version, err) : rc;
 }
 
 /* On a connection that only reads, and doesn't put the log into the file when it closes. */
@@ -273,13 +311,14 @@ static int migrate(sqlite3 *db, struct err *err)
 	char done[64];
 	int rc = journal_sql_int(db, "PRAGMA user_version", &version);
 
-	if (rc == SQLITE_OK && version == VERSION)
+	if (rc == SQLITE_OK && version == JOURNAL_VERSION)
 		return ERR_OK;
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(db, "BEGIN IMMEDIATE");
-	for (int64_t i = version; rc == SQLITE_OK && i < VERSION; i++)
+	for (int64_t i = version; rc == SQLITE_OK && i < JOURNAL_VERSION; i++)
 		rc = journal_sql_exec(db, steps[i]);
-	(void)snprintf(done, sizeof(done), "PRAGMA user_version=%lld; COMMIT", (long long)VERSION);
+	(void)snprintf(done, sizeof(done), "PRAGMA user_version=%lld; COMMIT",
+		       (long long)JOURNAL_VERSION);
 	if (rc == SQLITE_OK)
 		rc = journal_sql_exec(db, done);
 	return rc == SQLITE_OK ? ERR_OK : fail_write(err, rc, "bring it up to date");
@@ -353,9 +392,6 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 					  "PRAGMA secure_delete=OFF");
 	if (rc != SQLITE_OK)
 		return fail_write(err, rc, "open it for writing");
-	rc = migrate(db, err);
-	if (rc != ERR_OK)
-		return rc;
 	/*
 	 * After an fsync that failed, the kernel takes pages for written that are not, and a
 	 * restart reads them back from its cache. What is built on them, or put from there into the
@@ -369,6 +405,9 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	rc = journal_sql_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
 	if (rc != SQLITE_OK && !journal_sql_is_passing(rc))
 		return fail_write(err, rc, "put its log into it");
+	rc = migrate(db, err);
+	if (rc != ERR_OK)
+		return rc;
 	*out = TAKE(db);
 	return ERR_OK;
 }

@@ -14,9 +14,11 @@
 #include <stdint.h>
 
 #define JOURNAL_FILE "journal.db"
+/* Of the tables that this program writes; it reads and brings up to date all before it. */
+#define JOURNAL_VERSION 2
 
 /* Checks, or makes, FOLDER's journal and opens it for writing, with everything in it durable.
  * Errors as in journal_open(). */
 int journal_schema_open(sqlite3 **out, const struct journal_folder *folder, struct err *err);
-/* ERR_INVALID unless DB is a journal of a version that we know. */
-int journal_schema_check(sqlite3 *db, struct err *err);
+/* Which version DB's tables have. ERR_INVALID unless it is a journal of a version that we know. */
+int journal_schema_check(sqlite3 *db, int64_t *version, struct err *err);

@@ -10,6 +10,11 @@
 #define BATCH_BYTES (4 * 1024 * 1024)
 #define PROBE_MS    1000
 #define PRUNE_MS    60000
+/* How old a look at the disk may be: others use it, too. */
+#define MEASURE_MS 100
+/* Where there is little room: so few that they fit into the reserve, a page or two for each of the
+ * table and its indexes. */
+#define SMALL_BATCH_OPS 8
 
 /* A clock belongs to one thread; this side has the same source only while it is on the caller's. */
 static int64_t mono_ms(const struct journal *journal)
@@ -65,49 +70,116 @@ static void note(struct journal *journal, const char *what, int rc)
 
 static bool take_batch(struct journal *journal)
 {
+	bool is_short = !atomic_load(&journal->is_writable);
+	size_t max_ops = is_short ? SMALL_BATCH_OPS : BATCH_OPS;
+	size_t max_bytes = (size_t)journal->writer.space.log_limit_bytes / 4;
+
+	if (max_bytes > BATCH_BYTES)
+		max_bytes = BATCH_BYTES;
 	pthread_mutex_lock(&journal->lock);
-	while (journal->waiting.head && journal->running.n < BATCH_OPS &&
-	       journal->running.bytes < BATCH_BYTES)
+	while (journal->waiting.head && journal->running.n < max_ops &&
+	       journal->running.bytes < max_bytes)
 		journal_ops_put(&journal->running, journal_ops_take(&journal->waiting));
 	pthread_mutex_unlock(&journal->lock);
 	return journal->running.head != NULL;
 }
 
+/* Takes the place of an older one of the same row, so there are never more than rows. */
+static void hold(struct journal *journal, const struct journal_op *op)
+{
+	struct journal_ops kept = {0};
+
+	for (struct journal_op *held = journal_ops_take(&journal->held); held;
+	     held = journal_ops_take(&journal->held))
+		if (held->update.seq == op->update.seq)
+			journal_op_free(held);
+		else
+			journal_ops_put(&kept, held);
+	journal_ops_put(&kept, journal_op_copy_write(op));
+	journal->held = kept;
+}
+
+/*
+ * For want of room: what is added is refused, and what changes a row is kept until there is room.
+ * Whoever started a build need not look whether it did.
+ */
 static void refuse_batch(struct journal *journal)
 {
-	for (struct journal_op *op = journal->running.head; op; op = op->next)
+	bool has_failed = atomic_load(&journal->has_failed);
+
+	for (struct journal_op *op = journal->running.head; op; op = op->next) {
 		op->status = ERR_UNAVAILABLE;
+		if (has_failed || op->kind != JOURNAL_OP_WRITE)
+			continue;
+		hold(journal, op);
+		op->status = ERR_LIMIT;
+	}
+}
+
+/* What is held comes first, or an older state of a row would come after a newer one. */
+static int commit_held(struct journal *journal)
+{
+	int rc = SQLITE_OK;
+
+	while (rc == SQLITE_OK && journal->held.head) {
+		struct journal_ops batch = {0};
+
+		while (journal->held.head && batch.n < SMALL_BATCH_OPS)
+			journal_ops_put(&batch, journal_ops_take(&journal->held));
+		rc = journal_writer_commit(&journal->writer, &batch, false);
+		if (rc == SQLITE_OK)
+			journal_ops_release(&batch);
+		journal_ops_append(&batch, &journal->held);
+		journal->held = batch;
+		if (rc == SQLITE_OK)
+			rc = journal_writer_checkpoint(&journal->writer);
+	}
+	return rc;
 }
 
 static double commit_batch(struct journal *journal)
 {
 	double start = now_seconds();
+	bool is_accepting = atomic_load(&journal->is_writable);
 	int rc;
 
-	if (!atomic_load(&journal->is_writable)) {
+	if (atomic_load(&journal->has_failed) || journal->held.head) {
 		refuse_batch(journal);
 		return -1;
 	}
-	rc = journal_writer_commit(&journal->writer, &journal->running);
-	note(journal, "write", rc);
-	return rc == SQLITE_OK ? now_seconds() - start : -1;
+	rc = journal_writer_commit(&journal->writer, &journal->running, is_accepting);
+	if (rc != SQLITE_OK) {
+		note(journal, "write", rc);
+		refuse_batch(journal);
+		return -1;
+	}
+	return now_seconds() - start;
 }
 
 /* SECONDS: of the commit, or less than 0. */
 static void publish(struct journal *journal, double seconds)
 {
-	bool is_dirty;
+	struct journal_writer *writer = &journal->writer;
+	bool is_news;
 
 	pthread_mutex_lock(&journal->lock);
 	journal_ops_append(&journal->done, &journal->running);
-	memcpy(journal->rows, journal->writer.rows, sizeof(journal->rows));
-	journal->log_bytes = (int64_t)journal->writer.log_pages * 4096;
+	memcpy(journal->stats.rows, writer->rows, sizeof(writer->rows));
+	journal->stats.log_bytes = (int64_t)writer->log_pages * JOURNAL_PAGE_BYTES;
+	journal->stats.log_limit_bytes = writer->space.log_limit_bytes;
+	journal->stats.room_bytes = writer->space.room_bytes;
+	journal->stats.n_removed_early = writer->n_removed_early;
+	if (writer->n_cuts > 0) {
+		memcpy(journal->cuts, writer->cuts, sizeof(writer->cuts));
+		journal->n_cuts = writer->n_cuts;
+		writer->n_cuts = 0;
+	}
 	if (seconds >= 0 && journal->n_seconds < JOURNAL_MAX_SECONDS)
 		journal->seconds[journal->n_seconds++] = seconds;
-	is_dirty = journal->done.head && !journal->is_woken;
-	journal->is_woken = journal->is_woken || is_dirty;
+	is_news = (journal->done.head || journal->n_cuts > 0) && !journal->is_woken;
+	journal->is_woken = journal->is_woken || is_news;
 	pthread_mutex_unlock(&journal->lock);
-	if (is_dirty)
+	if (is_news)
 		wake(journal);
 }
 
@@ -115,41 +187,72 @@ static void prune(struct journal *journal)
 {
 	bool more = false;
 	int64_t now_ms;
+	int rc;
 
 	pthread_mutex_lock(&journal->lock);
 	now_ms = journal->now_ms;
 	pthread_mutex_unlock(&journal->lock);
-	note(journal, "prune", journal_writer_prune(&journal->writer, now_ms, &more));
-	journal->prune_at_ms = mono_ms(journal) + (more ? 0 : PRUNE_MS);
+	rc = journal_writer_prune(&journal->writer, now_ms, &more);
+	note(journal, "prune", rc);
+	journal->prune_at_ms = mono_ms(journal) + (more && rc == SQLITE_OK ? 0 : PRUNE_MS);
 }
 
+/* Acceptance begins when there is room, and all that is held has been written. */
 static void probe(struct journal *journal)
 {
-	int rc = journal_writer_probe(&journal->writer);
+	int rc = commit_held(journal);
 
+	if (rc == SQLITE_OK)
+		rc = journal_writer_probe(&journal->writer);
+	journal->probe_at_ms = mono_ms(journal) + PROBE_MS;
 	note(journal, "write", rc);
 	if (rc == SQLITE_OK)
 		atomic_store(&journal->is_writable, true);
 }
 
-static void keep_up(struct journal *journal)
+static bool has_failed(const struct journal *journal)
 {
+	return atomic_load(&journal->has_failed);
+}
+
+static void measure(struct journal *journal)
+{
+	const struct journal_writer *writer = &journal->writer;
 	int64_t now_ms = mono_ms(journal);
 
-	if (atomic_load(&journal->is_writable))
-		note(journal, "checkpoint", journal_writer_checkpoint(&journal->writer));
-	else if (!atomic_load(&journal->has_failed) && now_ms >= journal->probe_at_ms)
-		probe(journal);
-	if (atomic_load(&journal->is_writable) && now_ms >= journal->prune_at_ms)
+	if (now_ms < journal->measure_at_ms && journal_writer_has_room(writer) &&
+	    !writer->space.is_short)
+		return;
+	journal->measure_at_ms = now_ms + MEASURE_MS;
+	note(journal, "measure", journal_writer_measure(&journal->writer));
+	if (atomic_load(&journal->is_writable) && !journal_writer_has_room(writer))
+		note(journal, "write", SQLITE_FULL);
+}
+
+static void keep_up(struct journal *journal)
+{
+	const struct journal_writer *writer = &journal->writer;
+
+	note(journal, "checkpoint", journal_writer_checkpoint(&journal->writer));
+	if (!has_failed(journal))
+		measure(journal);
+	if (!has_failed(journal) &&
+	    (mono_ms(journal) >= journal->prune_at_ms || writer->space.is_short))
 		prune(journal);
+	if (!has_failed(journal) && mono_ms(journal) >= journal->probe_at_ms &&
+	    (!atomic_load(&journal->is_writable) || !journal_writer_has_reserve(writer)))
+		probe(journal);
 }
 
 /* One batch, if any waits, and the upkeep that is due. */
 static void work(struct journal *journal)
 {
+	if (!has_failed(journal))
+		measure(journal);
 	if (take_batch(journal))
 		publish(journal, commit_batch(journal));
-	keep_up(journal);
+	if (!has_failed(journal))
+		keep_up(journal);
 	publish(journal, -1);
 }
 
@@ -163,11 +266,13 @@ void journal_worker_finish(struct journal *journal)
 /* Until there is something to do, with the lock held. */
 static void wait_for_need(struct journal *journal)
 {
-	int64_t due_ms =
-		atomic_load(&journal->is_writable) ? journal->prune_at_ms : journal->probe_at_ms;
-	struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
+	int64_t due_ms = journal->prune_at_ms;
+	struct timespec due;
 	int rc = 0;
 
+	if (!atomic_load(&journal->is_writable) && journal->probe_at_ms < due_ms)
+		due_ms = journal->probe_at_ms;
+	due = (struct timespec){.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
 	while (rc == 0 && !journal->waiting.head && !journal->is_stopping)
 		rc = atomic_load(&journal->has_failed)
 			     ? pthread_cond_wait(&journal->is_needed, &journal->lock)
@@ -179,6 +284,7 @@ static void *run(void *arg)
 	struct journal *journal = arg;
 	bool is_over = false;
 
+	keep_up(journal);
 	while (!is_over) {
 		pthread_mutex_lock(&journal->lock);
 		wait_for_need(journal);
@@ -225,6 +331,8 @@ void journal_worker_stop(struct journal *journal)
 		stop_thread(journal);
 	else
 		journal_worker_finish(journal);
+	if (!atomic_load(&journal->has_failed))
+		note(journal, "write", commit_held(journal));
 	if (!atomic_load(&journal->has_failed))
 		note(journal, "checkpoint", journal_writer_finish(&journal->writer));
 }

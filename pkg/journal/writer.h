@@ -9,55 +9,85 @@
 #pragma once
 
 #include "journal/op.h"
+#include "journal/pending.h"
+#include "journal/space.h"
 
 #include <sqlite3.h>
 
 /* Tests make them smaller. */
 struct journal_bounds {
-	size_t max_pending; /* beyond it additions are refused: they would take days to start */
-	size_t max_ended; /* beyond it ended rows go early, those first that may be delivered again
-			     anyway */
-	/* Of pages in use: ended rows go early beyond the first, additions are refused beyond the
-	 * second. */
-	int64_t big_bytes;
-	int64_t full_bytes;
+	size_t max_ended; /* ended rows go early beyond it */
+	int64_t size_bytes;
 	int checkpoint_pages;
 	int64_t spare_pages; /* free ones that stay in the file */
 };
 
 extern const struct journal_bounds journal_default_bounds;
 
-/* Ended rows are kept for people to look at, also where deliveries are known again for a shorter
- * time. */
+/* Ended rows are kept for people to look at, also where repeated deliveries are recognised for a
+ * shorter time. */
 #define JOURNAL_KEEP_MS (72LL * 3600 * 1000)
 
-#define JOURNAL_STATEMENTS 8
+#define JOURNAL_STATEMENTS 10
+#define JOURNAL_MAX_CUTS   8
+
+/* Rows of a namespace that went before their time: up to that one of this journal time. */
+struct journal_cut {
+	char namespace_[64];
+	int64_t seen_ms;
+};
+
+struct journal_writer_options {
+	int64_t dedupe_window_ms;
+	int64_t size_bytes; /* 0: the default */
+	size_t max_replaced;
+	int folder_fd; /* of the folder that the file is in */
+};
 
 struct journal_writer {
 	sqlite3 *db;
 	sqlite3_stmt *statements[JOURNAL_STATEMENTS];
+	struct journal_writer_options options;
 	struct journal_bounds bounds;
-	int64_t dedupe_window_ms;
 	int64_t last_seq;            /* given; never given again by this process */
 	size_t rows[JOURNAL_STATES]; /* as committed */
-	int64_t used_bytes;          /* as last looked at */
-	int log_pages;               /* in the write-ahead log after the last commit */
+	struct journal_pending pending;
+	bool is_stale;                  /* pending may be of a transaction that failed */
+	struct journal_figures figures; /* as last measured */
+	struct journal_space space;
+	int log_pages; /* in the log after the last commit */
 	int checkpoint_at_pages;
+	/* For journal_read_limits(); taken away by whoever tells of them. */
+	struct journal_cut cuts[JOURNAL_MAX_CUTS];
+	size_t n_cuts;
+	uint64_t n_removed_early;
 };
 
 /* Takes DB over, also on failure. */
-int journal_writer_init(struct journal_writer *out, sqlite3 *db, int64_t dedupe_window_ms);
+int journal_writer_init(struct journal_writer *out, sqlite3 *db,
+			const struct journal_writer_options *options);
 /* Puts the log into the file, as far as nobody reads it. */
 int journal_writer_finish(struct journal_writer *writer);
 /* Takes the log away if IS_CLEAN, else leaves it for the next start. */
 void journal_writer_release(struct journal_writer *writer, bool is_clean);
 
-/* Sets the status and results of each. On failure nothing is stored and each is ERR_UNAVAILABLE. */
-int journal_writer_commit(struct journal_writer *writer, const struct journal_ops *batch);
+/*
+ * Sets the status and results of each; of additions only if IS_ACCEPTING, else they are
+ * ERR_UNAVAILABLE. On failure nothing is stored and each is ERR_UNAVAILABLE.
+ */
+int journal_writer_commit(struct journal_writer *writer, const struct journal_ops *batch,
+			  bool is_accepting);
 
+/* Looks at file, log and disk: writer->space. */
+int journal_writer_measure(struct journal_writer *writer);
+/* Whether there is room for an ordinary delivery; as measured. */
+bool journal_writer_has_room(const struct journal_writer *writer);
+/* Whether the room that is kept for ends is there; as measured. */
+bool journal_writer_has_reserve(const struct journal_writer *writer);
 /* Puts the log into the file when it has grown. */
 int journal_writer_checkpoint(struct journal_writer *writer);
-/* Takes away a few rows whose time is over, or some free pages; *MORE says that there are more. */
+/* Takes away a few rows whose time is over or that are too many, or some free pages; *MORE says
+ * that there are more. */
 int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *more);
-/* Whether there is room again: writes something and takes it back. */
+/* Whether there is room: makes the reserve, or SQLITE_FULL. */
 int journal_writer_probe(struct journal_writer *writer);

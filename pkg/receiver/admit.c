@@ -66,15 +66,36 @@ static struct journal_change to_row(const struct delivery *d, const struct deliv
 	};
 }
 
+/* Of one BuildConfig or namespace that floods the journal only its own deliveries are refused. */
+static void refuse(struct delivery *d, enum journal_limit limit)
+{
+	char message[400];
+
+	if (limit == JOURNAL_LIMIT_BUILDCONFIG)
+		(void)snprintf(
+			message, sizeof(message),
+			"too many changes of %.*s wait for their builds; send it again later",
+			STR_ARG(d->route.name));
+	else if (limit == JOURNAL_LIMIT_NAMESPACE)
+		(void)snprintf(message, sizeof(message),
+			       "too many changes of namespace %.*s wait for their builds; send it "
+			       "again later",
+			       STR_ARG(d->route.namespace_));
+	else
+		(void)snprintf(message, sizeof(message),
+			       "the delivery could not be stored; send it again later");
+	delivery_unavailable(d, message);
+}
+
 static void on_stored(void *arg, int status, const struct journal_add_result *results, size_t n)
 {
 	struct delivery *d = arg;
 
 	d->ticket = 0;
-	if (status != ERR_OK)
-		delivery_unavailable(d, "the delivery could not be stored; send it again later");
-	else
+	if (status == ERR_OK)
 		wait_for_builds(d, results, n);
+	else
+		refuse(d, status == ERR_LIMIT ? results->limit : JOURNAL_LIMIT_DISK);
 }
 
 static void store(struct delivery *d)

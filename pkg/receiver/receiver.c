@@ -22,7 +22,9 @@ static const char *not_now(const struct receiver *r)
 {
 	if (r->is_draining)
 		return "this replica is shutting down; send the delivery again";
-	if (!journal_is_writable(r->opt.journal))
+	/* A full disk is no reason to refuse what needs no room: pings, pushes that build nothing.
+	 */
+	if (journal_failure(r->opt.journal))
 		return "deliveries cannot be stored now; send it again later";
 	if (!kube_store_is_synced(r->opt.store))
 		return "this replica has not read the BuildConfigs yet; send the delivery again";

@@ -173,13 +173,13 @@ static void answer_dry_run(struct delivery *d)
 	size_t n = 0;
 
 	for (size_t i = 0; i < d->n_starts; i++) {
-		if (d->starts[i].is_duplicate)
+		if (d->starts[i].is_duplicate || d->starts[i].has_progress)
 			continue;
 		buf_put_str(&message, n++ ? STR(", ") : STR("dry run: this would build "));
 		put_ref(&message, d, d->starts[i].from);
 	}
 	if (n == 0)
-		answer_duplicate(d, &d->starts[0]);
+		answer(d, NULL, (struct str){0});
 	else
 		delivery_answer(d, 200, OUTCOME_DRY_RUN, message.data);
 }
@@ -191,6 +191,13 @@ static void read_result(struct delivery_start *start, struct delivery *d,
 	start->seq = result->seq;
 	start->is_duplicate = result->added == JOURNAL_DUPLICATE;
 	(void)snprintf(start->build, sizeof(start->build), "%s", result->build);
+	if (result->added != JOURNAL_OUTDATED)
+		return;
+	start->has_progress = true;
+	start->progress = PROGRESS_ENDED;
+	start->outcome = OUTCOME_SUPERSEDED;
+	(void)snprintf(start->message, sizeof(start->message),
+		       "a newer push of %.200s was built: %s", start->from->ref, result->build);
 }
 
 void wait_for_builds(struct delivery *d, const struct journal_add_result *results, size_t n)
@@ -211,6 +218,10 @@ void wait_for_builds(struct delivery *d, const struct journal_add_result *result
 
 		if (start->is_duplicate)
 			continue;
+		if (start->has_progress) {
+			note_outcome(d, start->from, start->outcome, start->message, NULL);
+			continue;
+		}
 		note_outcome(d, start->from, OUTCOME_QUEUED, NULL, NULL);
 		start->wait = waiters_add(r->opt.waiters, start->seq, on_progress, start);
 	}

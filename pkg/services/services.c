@@ -20,11 +20,26 @@ static void free_buildconfig(void *object)
 	buildconfig_free(object);
 }
 
+static void on_superseded(void *arg, int64_t seq)
+{
+	const struct services *s = arg;
+
+	waiters_notify(s->waiters, seq,
+		       &(struct progress){.kind = PROGRESS_ENDED,
+					  .build = "",
+					  .outcome = OUTCOME_SUPERSEDED,
+					  .message = JOURNAL_REPLACED});
+}
+
 int services_init(struct services *out, const struct services_options *o, struct err *err)
 {
 	const struct journal_options journal = {.data_dir = o->data_dir,
 						.clock = o->clock,
 						.dedupe_window_ms = o->dedupe_window_ms,
+						.size_bytes = o->journal_size_bytes,
+						.max_replaced = o->max_replaced,
+						.on_superseded = on_superseded,
+						.on_superseded_arg = out,
 						.wake = o->wake,
 						.wake_arg = o->wake_arg};
 	int rc = 0;

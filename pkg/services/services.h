@@ -30,8 +30,10 @@ struct services_options {
 	struct metrics *metrics;
 	struct kube_transport transport; /* taken over, also on failure */
 	const char *data_dir;
-	int64_t dedupe_window_ms;
 	/* As in struct journal_options. */
+	int64_t dedupe_window_ms;
+	int64_t journal_size_bytes;
+	size_t max_replaced;
 	void (*wake)(void *arg);
 	void *wake_arg;
 	int64_t secret_ttl_ms;

@@ -62,7 +62,10 @@ static const char *const damages[] = {
 	"UPDATE change SET message = 'Mend the cars'",
 	"UPDATE change SET seen_ms = seen_ms + 64",
 	"UPDATE change SET attempts = 4",
-	"UPDATE change SET delivery_sum = delivery_sum + 1",
+	"UPDATE change SET bytes = -1",
+	"UPDATE change SET bytes = 1 << 30",
+	"UPDATE change SET before = '3f2a1b0'",
+	"UPDATE change SET body_digest = 'aa'",
 	"UPDATE change SET content_sum = content_sum + 1",
 	"UPDATE change SET progress_sum = progress_sum + 1",
 };
@@ -135,6 +138,7 @@ static void rows_of_no_state_are_not_counted(void **state)
 	struct world *world = *state;
 
 	for (size_t i = 0; i < 2; i++) {
+		const struct journal_writer_options options = {.folder_fd = -1};
 		struct journal_writer writer;
 		char path[PATH_MAX];
 		sqlite3 *db = NULL;
@@ -144,7 +148,7 @@ static void rows_of_no_state_are_not_counted(void **state)
 		damage(world, damages[i]);
 		(void)snprintf(path, sizeof(path), "%s/journal.db", world->dir);
 		assert_int_equal(journal_sql_open(&db, path, SQLITE_OPEN_READWRITE), SQLITE_OK);
-		assert_int_equal(journal_writer_init(&writer, db, WINDOW_MS), SQLITE_CORRUPT);
+		assert_int_equal(journal_writer_init(&writer, db, &options), SQLITE_CORRUPT);
 	}
 }
 

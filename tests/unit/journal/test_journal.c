@@ -355,18 +355,22 @@ static void too_much_at_once_is_refused_and_too_much_text_too(void **state)
 	struct world *world = *state;
 	char id[16];
 	int taken = 0;
+	size_t n = 0;
 	char *big = mem_new(1, JOURNAL_MAX_EXTRA + 1);
 
 	world_must_open(world);
 	for (uint64_t ticket = 1; ticket != 0; taken++) {
 		struct journal_change change = sample(id, "refs/heads/main");
+		char namespace_[16];
 
+		spread(&change, namespace_, (size_t)taken);
 		(void)snprintf(id, sizeof(id), "d%d", taken);
 		ticket = journal_add(world->journal, &change, 1, NULL, NULL);
 	}
 	assert_int_equal(taken - 1, 4096);
 	journal_collect(world->journal);
-	assert_int_equal(count_pending(world), 4096);
+	journal_each_recent(world->journal, SIZE_MAX, count_row, &n);
+	assert_int_equal(n, 4096);
 
 	memset(big, 'x', JOURNAL_MAX_EXTRA);
 	taken = 0;
@@ -379,6 +383,120 @@ static void too_much_at_once_is_refused_and_too_much_text_too(void **state)
 	}
 	free(big);
 	assert_in_range(taken, 200, 256);
+}
+
+static struct journal_add_result add_bytes(struct world *world, const char *id, const char *before,
+					   const char *after, const char *digest)
+{
+	struct journal_change change = sample(id, "refs/heads/main");
+	struct told told;
+
+	change.host = "gitea";
+	change.before = before;
+	change.commit = after;
+	change.body_digest = digest;
+	told = add(world, &change, 1);
+	assert_int_equal(told.status, ERR_OK);
+	return told.results[0];
+}
+
+static void start_row(struct world *world, int64_t seq, const char *build)
+{
+	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, build, ""), ERR_OK);
+}
+
+/* Gitea, Forgejo and Gogs replay under another id. */
+static void the_same_bytes_under_another_id_are_the_same_delivery(void **state)
+{
+	struct world *world = *state;
+	struct journal_add_result again;
+
+	world_must_open(world);
+	start_row(world, add_bytes(world, "d1", "0", "a", "A").seq, "cart-1");
+	again = add_bytes(world, "d2", "0", "a", "A");
+	assert_int_equal(again.added, JOURNAL_DUPLICATE);
+	assert_string_equal(again.build, "cart-1");
+	/* Other bytes, another ref and another hook are not. */
+	assert_int_equal(add_bytes(world, "d3", "a", "b", "B").added, JOURNAL_NEW);
+	/* After a newer one as well, while that waits and when it was built. */
+	assert_int_equal(add_bytes(world, "d4", "0", "a", "A").added, JOURNAL_DUPLICATE);
+	world_reopen(world);
+	assert_int_equal(add_bytes(world, "d5", "a", "b", "B").added, JOURNAL_DUPLICATE);
+	world_advance(world, WINDOW_MS);
+	assert_int_equal(add_bytes(world, "d6", "0", "a", "A").added, JOURNAL_NEW);
+}
+
+static void other_refs_hooks_and_hosts_without_a_digest_are_not_compared(void **state)
+{
+	struct world *world = *state;
+	struct journal_change changes[3];
+
+	world_must_open(world);
+	(void)add_bytes(world, "d1", "0", "a", "A");
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		changes[i] = sample("d2", "refs/heads/main");
+		changes[i].body_digest = "A";
+	}
+	changes[0].ref = "refs/heads/next";
+	changes[1].uid = "another";
+	changes[2].type = "generic";
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+		assert_int_equal(add(world, &changes[i], 1).results[0].added, JOURNAL_NEW);
+	assert_int_equal(add_bytes(world, "d3", "0", "a", "").added, JOURNAL_NEW);
+	assert_int_equal(add_bytes(world, "d4", "0", "a", "").added, JOURNAL_NEW);
+}
+
+/* Each push begins where the newest one ended, with the same bytes every other time. */
+static void a_branch_that_is_forced_back_and_forth_builds_each_time(void **state)
+{
+	struct world *world = *state;
+
+	world_must_open(world);
+	for (int i = 0; i < 4; i++) {
+		char id[16];
+		const char *const ends[] = {"a", "b"};
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		start_row(world,
+			  add_bytes(world, id, ends[i % 2], ends[1 - i % 2], ends[i % 2]).seq, "");
+	}
+	assert_int_equal(add_bytes(world, "replay", "b", "a", "b").added, JOURNAL_DUPLICATE);
+	assert_int_equal(add_bytes(world, "forth", "a", "b", "a").added, JOURNAL_NEW);
+}
+
+static void one_that_never_built_is_tried_again_unless_a_newer_one_was_built(void **state)
+{
+	struct world *world = *state;
+	struct journal_add_result again;
+	int64_t first, second;
+
+	world_must_open(world);
+	first = add_bytes(world, "d1", "0", "a", "A").seq;
+	assert_int_equal(write_state(world, first, JOURNAL_FAILED, "", "quota"), ERR_OK);
+	again = add_bytes(world, "d2", "0", "a", "A");
+	assert_int_equal(again.added, JOURNAL_REVIVED);
+	assert_int_equal(write_state(world, again.seq, JOURNAL_SUPERSEDED, "", "newer"), ERR_OK);
+	second = add_bytes(world, "d3", "a", "b", "B").seq;
+	start_row(world, second, "cart-2");
+	again = add_bytes(world, "d4", "0", "a", "A");
+	assert_int_equal(again.added, JOURNAL_OUTDATED);
+	assert_int_equal(again.seq, second);
+	assert_string_equal(again.build, "cart-2");
+	assert_int_equal(count_pending(world), 0);
+	/* By its own id somebody asked for it. */
+	assert_int_equal(add_bytes(world, "d2", "0", "a", "A").added, JOURNAL_REVIVED);
+}
+
+/* Asked for on purpose: neither de-duplication nor order stop it, but the same request is one. */
+static void a_redelivery_is_a_change_of_its_own(void **state)
+{
+	struct world *world = *state;
+
+	world_must_open(world);
+	start_row(world, add_bytes(world, "d1", "0", "a", "A").seq, "cart-1");
+	assert_int_equal(add_bytes(world, "d1 n1", "0", "a", "A").added, JOURNAL_NEW);
+	assert_int_equal(add_bytes(world, "d1 n1", "0", "a", "A").added, JOURNAL_DUPLICATE);
+	assert_int_equal(add_bytes(world, "d1 n2", "0", "a", "A").added, JOURNAL_NEW);
 }
 
 static void states_have_names(void **state)
@@ -408,6 +526,11 @@ int main(void)
 		cmocka_unit_test(the_dedupe_window_goes_with_time_and_not_with_the_wall_clock),
 		WORLD_TEST(what_waits_is_known_however_old_it_is),
 		WORLD_TEST(too_much_at_once_is_refused_and_too_much_text_too),
+		WORLD_TEST(the_same_bytes_under_another_id_are_the_same_delivery),
+		WORLD_TEST(other_refs_hooks_and_hosts_without_a_digest_are_not_compared),
+		WORLD_TEST(a_branch_that_is_forced_back_and_forth_builds_each_time),
+		WORLD_TEST(one_that_never_built_is_tried_again_unless_a_newer_one_was_built),
+		WORLD_TEST(a_redelivery_is_a_change_of_its_own),
 		cmocka_unit_test(states_have_names),
 	};
 

@@ -99,8 +99,10 @@ static void ask(struct live *live)
 	char id[32];
 	struct journal_change change = sample(id, "refs/heads/main");
 	struct asked *asked = mem_new(1, sizeof(*asked));
+	char namespace_[16];
 
 	*asked = (struct asked){live, live->next_id++};
+	spread(&change, namespace_, asked->id);
 	(void)snprintf(id, sizeof(id), "%llu", (unsigned long long)asked->id);
 	if (journal_add(live->journal, &change, 1, on_stored, asked) == 0) {
 		free(asked);

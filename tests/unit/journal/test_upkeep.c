@@ -109,48 +109,226 @@ static void a_jump_of_the_wall_clock_takes_nothing_away(void **state)
 	assert_rows(world, "d1 ");
 }
 
-static void where_there_are_too_many_those_that_may_come_again_go_first(void **state)
+static int64_t end_now(struct world *world, const char *namespace_, const char *id,
+		       enum journal_state state)
+{
+	struct journal_change change = sample(id, "refs/heads/main");
+	int64_t seq;
+
+	change.namespace_ = namespace_;
+	seq = add(world, &change, 1).results[0].seq;
+	assert_int_equal(write_state(world, seq, state, "", ""), ERR_OK);
+	return seq;
+}
+
+/* Nobody whose share is smaller loses one. */
+static void where_too_many_have_ended_the_namespace_with_most_loses_its_oldest(void **state)
 {
 	struct world *world = *state;
 	struct journal_stats stats = {0};
+	struct journal_limits limits;
 
 	world_must_open(world);
-	world->journal->writer.bounds.max_ended = 3;
-	(void)add_ended(world, "s1", JOURNAL_STARTED);
-	(void)add_ended(world, "s2", JOURNAL_STARTED);
-	(void)add_ended(world, "f1", JOURNAL_FAILED);
-	(void)add_ended(world, "s3", JOURNAL_STARTED);
-	(void)add_ended(world, "o1", JOURNAL_SUPERSEDED);
-	(void)add_ended(world, "s4", JOURNAL_STARTED);
+	(void)end_now(world, "depot", "small 1", JOURNAL_STARTED);
+	world_advance(world, 1000);
+	(void)end_now(world, "shop", "s1", JOURNAL_STARTED);
+	(void)end_now(world, "shop", "f1", JOURNAL_FAILED);
+	world_advance(world, 1000);
+	(void)end_now(world, "shop", "s2", JOURNAL_STARTED);
+	(void)end_now(world, "depot", "small 2", JOURNAL_SUPERSEDED);
+	(void)end_now(world, "shop", "s3", JOURNAL_STARTED);
 	(void)add_one(world, "waits", "refs/heads/main");
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.kept_since_ms, 0);
+	world->journal->writer.bounds.max_ended = 4;
 	let_it_tidy(world);
-	assert_rows(world, "waits s4 s3 s2 ");
+	assert_rows(world, "waits s3 small 2 s2 small 1 ");
 	journal_read_stats(world->journal, &stats);
 	assert_int_equal(stats.rows[JOURNAL_STARTED], 3);
-	assert_int_equal(stats.rows[JOURNAL_FAILED] + stats.rows[JOURNAL_SUPERSEDED], 0);
+	assert_int_equal(stats.rows[JOURNAL_FAILED], 0);
 	assert_int_equal(stats.rows[JOURNAL_ACCEPTED], 1);
+	assert_int_equal(stats.n_removed_early, 2);
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.kept_since_ms, START_MS + 1000);
+	journal_read_limits(world->journal, "depot/cart", &limits);
+	assert_int_equal(limits.kept_since_ms, 0);
+	world_advance(world, WINDOW_MS);
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.kept_since_ms, 0);
 }
 
-static void where_too_many_wait_more_are_refused_whole(void **state)
+static struct told add_to(struct world *world, const char *key, const char *id, const char *ref,
+			  const char *extra)
+{
+	struct journal_change change = sample(id, ref);
+	char namespace_[64];
+
+	(void)snprintf(namespace_, sizeof(namespace_), "%.*s", (int)strcspn(key, "/"), key);
+	change.namespace_ = namespace_;
+	change.name = key + strcspn(key, "/") + 1;
+	change.uid = key;
+	change.env_json = extra;
+	return add(world, &change, 1);
+}
+
+/* Adds changes of refs of their own until one is refused; how many were taken. */
+static int flood(struct world *world, const char *key, const char *extra, enum journal_limit limit)
+{
+	static int last;
+	struct told told = {0};
+	int n = -1;
+
+	for (; told.status == ERR_OK && n < 110000; n++) {
+		char id[16], ref[32];
+
+		(void)snprintf(id, sizeof(id), "f%d", last);
+		(void)snprintf(ref, sizeof(ref), "refs/heads/f%d", last++);
+		told = add_to(world, key, id, ref, extra);
+	}
+	assert_int_equal(told.status, ERR_LIMIT);
+	assert_int_equal(told.results[0].limit, limit);
+	return n;
+}
+
+static void of_one_buildconfig_a_thousand_changes_or_16_mib_wait(void **state)
 {
 	struct world *world = *state;
-	const struct journal_change two[] = {sample("d9", "refs/heads/a"),
-					     sample("d9", "refs/heads/b")};
-	struct journal_change one = sample("d8", "refs/heads/a");
-	int64_t seq;
+	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
+	struct journal_change both[] = {sample("both", "refs/heads/a"),
+					sample("both", "refs/heads/b")};
+	struct journal_change known;
+	struct journal_limits limits;
 
+	memset(extra, 'x', JOURNAL_MAX_EXTRA);
 	world_must_open(world);
-	world->journal->writer.bounds.max_pending = 3;
-	seq = add_one(world, "d1", "refs/heads/main").seq;
-	(void)add_one(world, "d2", "refs/heads/main");
-	assert_int_equal(add(world, two, 2).status, ERR_LIMIT);
-	assert_int_equal(add(world, &one, 1).status, ERR_OK);
-	assert_int_equal(add(world, two, 2).status, ERR_LIMIT);
+	assert_int_equal(flood(world, "shop/cart", "", JOURNAL_LIMIT_BUILDCONFIG), 1000);
+	assert_in_range(flood(world, "shop/till", extra, JOURNAL_LIMIT_BUILDCONFIG), 240, 256);
 	assert_true(journal_is_writable(world->journal));
-	assert_rows(world, "d8 d2 d1 ");
-	assert_int_equal(write_state(world, seq, JOURNAL_FAILED, "", ""), ERR_OK);
-	one.delivery_id = "d10";
-	assert_int_equal(add(world, &one, 1).status, ERR_OK);
+	/* What is there already needs no room; all of a delivery is stored, or nothing. */
+	known = sample("f0", "refs/heads/f0");
+	known.uid = "shop/cart";
+	assert_int_equal(add(world, &known, 1).results[0].added, JOURNAL_DUPLICATE);
+	assert_int_equal(write_state(world, 1, JOURNAL_STARTED, "", ""), ERR_OK);
+	assert_int_equal(add(world, both, 2).status, ERR_LIMIT);
+	assert_int_equal(add(world, both, 1).status, ERR_OK);
+	/* Its owner is told; others are not concerned. */
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.limit, JOURNAL_LIMIT_BUILDCONFIG);
+	assert_int_equal(limits.n_refused, 2);
+	assert_int_equal(limits.refused_ms, START_MS);
+	journal_read_limits(world->journal, "shop/other", &limits);
+	assert_int_equal(limits.limit, JOURNAL_LIMIT_NONE);
+	assert_int_equal(add_to(world, "shop/other", "o1", "r", "").status, ERR_OK);
+	world_advance(world, 61LL * MINUTE_MS);
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.limit, JOURNAL_LIMIT_NONE);
+	assert_int_equal(add(world, both, 2).status, ERR_LIMIT);
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.n_refused, 1);
+}
+
+/* Eight namespaces flood a small journal with 32 KB each, at 10 BuildConfigs; a ninth is taken. */
+static void each_further_namespace_finds_room(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(mem_free) char *extra = mem_new(1, 32 * 1024);
+	int total = 0;
+
+	memset(extra, 'x', 32 * 1024 - 1);
+	world->size_bytes = 64 * 1024 * 1024;
+	world_must_open(world);
+	for (int i = 0; i < 8; i++) {
+		char key[32];
+		int n;
+
+		(void)snprintf(key, sizeof(key), "tenant-%d/cart", i);
+		n = flood(world, key, extra, JOURNAL_LIMIT_NAMESPACE);
+		print_message("namespace %d: %d changes\n", i, n);
+		assert_true(n > 0);
+		total += n;
+		let_it_tidy(world);
+		assert_true(journal_is_writable(world->journal));
+	}
+	assert_true(total > 1000);
+	for (int i = 0; i < 8; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "n%d", i);
+		assert_int_equal(add_to(world, "ninth/cart", id, id, extra).status, ERR_OK);
+	}
+}
+
+struct ends {
+	int64_t seq[8];
+	size_t n;
+};
+
+static void keep_end(void *arg, int64_t seq)
+{
+	struct ends *ends = arg;
+
+	assert_true(ends->n < ARRAY_LEN(ends->seq));
+	ends->seq[ends->n++] = seq;
+}
+
+/* Two builds may start at once: the oldest one, which may be being started, and two more. */
+static void a_change_that_a_newer_one_replaces_ends_at_once(void **state)
+{
+	struct world *world = *state;
+	struct ends ends = {0};
+	struct journal_stats stats;
+	struct journal_waiting waiting;
+	struct told told;
+	int64_t first;
+
+	world->max_replaced = 2;
+	world->on_superseded = keep_end;
+	world->on_superseded_arg = &ends;
+	world_must_open(world);
+	first = add_one(world, "d1", "refs/heads/main").seq;
+	for (int i = 2; i <= 4; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		(void)add_one(world, id, "refs/heads/main");
+	}
+	(void)add_one(world, "d5", "refs/heads/next");
+	assert_int_equal(ends.n, 1);
+	assert_int_equal(ends.seq[0], first + 2);
+	world_reopen(world);
+	told = add_to(world, "shop/cart", "d6", "refs/heads/next", "");
+	assert_int_equal(told.results[0].superseded, 0); /* another BuildConfig's uid */
+	(void)add_one(world, "d7", "refs/heads/next");
+	assert_int_equal(ends.n, 2);
+	assert_int_equal(ends.seq[1], first + 4);
+	journal_read_waiting(world->journal, "shop/cart", &waiting);
+	assert_int_equal(waiting.n, 5);
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.rows[JOURNAL_SUPERSEDED], 2);
+	assert_rows(world, "d7 d6 d5 d4 d3 d2 d1 ");
+	/* One that is known already replaces nothing. */
+	(void)add_one(world, "d2", "refs/heads/main");
+	assert_int_equal(ends.n, 2);
+}
+
+/* What it replaces makes room for it. */
+static void a_change_that_is_replaced_does_not_count(void **state)
+{
+	struct world *world = *state;
+
+	world->max_replaced = 1;
+	world_must_open(world);
+	(void)add_to(world, "shop/cart", "a", "refs/heads/a", "");
+	(void)add_to(world, "shop/cart", "b", "refs/heads/a", "");
+	assert_int_equal(flood(world, "shop/cart", "", JOURNAL_LIMIT_BUILDCONFIG), 998);
+	for (int i = 0; i < 100; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "m%d", i);
+		assert_int_equal(add_to(world, "shop/cart", id, "refs/heads/a", "").status, ERR_OK);
+	}
+	assert_int_equal(add_to(world, "shop/cart", "other", "refs/heads/other", "").status,
+			 ERR_LIMIT);
 }
 
 /* More than go in one part, and others that are too many besides. */
@@ -163,12 +341,14 @@ static void many_rows_go_in_parts(void **state)
 	for (int i = 0; i < 1100; i++) {
 		char id[16];
 		struct journal_change change = sample(id, "refs/heads/main");
+		char namespace_[16];
 
+		spread(&change, namespace_, (size_t)i);
 		(void)snprintf(id, sizeof(id), "d%d", i);
 		assert_int_not_equal(journal_add(world->journal, &change, 1, NULL, NULL), 0);
 	}
 	journal_collect(world->journal);
-	(void)each_pending(world, 1100, supersede_row, world->journal);
+	journal_each_recent(world->journal, 1100, supersede_row, world->journal);
 	(void)add_ended(world, "s1", JOURNAL_STARTED);
 	(void)add_ended(world, "s2", JOURNAL_STARTED);
 	world->journal->writer.bounds.max_ended = 1;
@@ -198,6 +378,9 @@ static void add_many(struct world *world, int n, const char *extra)
 
 	change.env_json = extra;
 	for (int i = 0; i < n; i++) {
+		char namespace_[16];
+
+		spread(&change, namespace_, (size_t)last * 5);
 		(void)snprintf(id, sizeof(id), "m%d", last++);
 		assert_int_equal(add(world, &change, 1).status, ERR_OK);
 	}
@@ -210,29 +393,37 @@ static void end_row(void *arg, const struct journal_change *change)
 	journal_write(arg, &update, NULL, NULL);
 }
 
-static void a_big_file_is_bounded_and_gives_room_back(void **state)
+/* What has ended makes room for what comes, and in the end the file is small again. */
+static void a_full_journal_takes_more_as_soon_as_some_has_ended(void **state)
 {
 	struct world *world = *state;
 	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
-	struct journal_change change = sample("one more", "refs/heads/main");
+	struct journal_stats stats;
 	int64_t big;
+	int taken = 0;
 
 	memset(extra, 'x', JOURNAL_MAX_EXTRA);
+	world->size_bytes = 16LL * 1024 * 1024;
 	world_must_open(world);
-	add_many(world, 100, extra);
-	world->journal->writer.bounds.big_bytes = 2 * 1024 * 1024;
-	world->journal->writer.bounds.full_bytes = 4 * 1024 * 1024;
 	world->journal->writer.bounds.spare_pages = 64;
-	let_it_tidy(world);
-	big = size_of(world, "journal.db");
-	assert_true(big > 4 * 1024 * 1024);
-	assert_int_equal(add(world, &change, 1).status, ERR_LIMIT);
-	assert_int_equal(each_pending(world, 1000, end_row, world->journal), 100);
+	for (int round = 0; round < 10; round++) {
+		taken += flood(world, "shop/cart", extra, JOURNAL_LIMIT_NAMESPACE);
+		(void)each_pending(world, 1000, end_row, world->journal);
+		journal_collect(world->journal);
+		assert_int_equal(count_pending(world), 0);
+	}
+	big = size_of(world, "journal.db") + size_of(world, "journal.db-wal");
+	assert_true(big < world->size_bytes);
+	assert_true(taken > 300);
+	journal_read_stats(world->journal, &stats);
+	assert_true(stats.n_removed_early > 0);
+	assert_true(stats.log_bytes < stats.log_limit_bytes);
+	assert_int_equal(stats.log_limit_bytes, 1024 * 1024);
+	world_advance(world, WINDOW_MS);
 	for (int i = 0; i < 5; i++)
 		let_it_tidy(world);
-	assert_int_equal(add(world, &change, 1).status, ERR_OK);
 	world_reopen(world);
-	assert_true(size_of(world, "journal.db") < big / 2);
+	assert_true(size_of(world, "journal.db") < 2 * 1024 * 1024);
 }
 
 static void the_log_is_put_into_the_file_and_starts_over(void **state)
@@ -319,10 +510,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(rows_that_have_ended_go_when_their_time_is_over),
 		WORLD_TEST(a_jump_of_the_wall_clock_takes_nothing_away),
-		WORLD_TEST(where_there_are_too_many_those_that_may_come_again_go_first),
+		WORLD_TEST(where_too_many_have_ended_the_namespace_with_most_loses_its_oldest),
+		WORLD_TEST(of_one_buildconfig_a_thousand_changes_or_16_mib_wait),
+		WORLD_TEST(each_further_namespace_finds_room),
+		WORLD_TEST(a_change_that_a_newer_one_replaces_ends_at_once),
+		WORLD_TEST(a_change_that_is_replaced_does_not_count),
 		WORLD_TEST(many_rows_go_in_parts),
-		WORLD_TEST(where_too_many_wait_more_are_refused_whole),
-		WORLD_TEST(a_big_file_is_bounded_and_gives_room_back),
+		WORLD_TEST(a_full_journal_takes_more_as_soon_as_some_has_ended),
 		WORLD_TEST(the_log_is_put_into_the_file_and_starts_over),
 		WORLD_TEST(a_reader_that_comes_to_no_end_is_seen_by_the_size_of_the_log),
 		WORLD_TEST(an_index_of_the_log_that_can_not_grow_is_no_space),

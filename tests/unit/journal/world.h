@@ -30,6 +30,11 @@ struct world {
 	int64_t wall_ms;
 	struct clock *clock;
 	struct journal *journal;
+	/* As in struct journal_options. */
+	int64_t size_bytes;
+	size_t max_replaced;
+	void (*on_superseded)(void *arg, int64_t seq);
+	void *on_superseded_arg;
 };
 
 struct told {
@@ -89,6 +94,10 @@ static inline int world_open(struct world *world, struct err *err)
 		.data_dir = world->dir,
 		.clock = world->clock,
 		.dedupe_window_ms = WINDOW_MS,
+		.size_bytes = world->size_bytes,
+		.max_replaced = world->max_replaced,
+		.on_superseded = world->on_superseded,
+		.on_superseded_arg = world->on_superseded_arg,
 	};
 
 	return journal_open(&world->journal, &options, err);
@@ -157,6 +166,19 @@ static inline struct journal_change sample(const char *delivery_id, const char *
 		.author_name = "Alice",
 		.message = "Mend the cart",
 	};
+}
+
+/* Of so many changes those of one BuildConfig are few enough. TEXT is for the namespace. */
+static inline void spread(struct journal_change *change, char text[16], size_t i)
+{
+	(void)snprintf(text, 16, "n%zu", i / 900 % 100000);
+	change->namespace_ = text;
+}
+
+static inline void count_row(void *arg, const struct journal_change *change)
+{
+	(void)change;
+	(*(size_t *)arg)++;
 }
 
 static inline void on_added(void *arg, int status, const struct journal_add_result *results,
