@@ -49,6 +49,10 @@ struct delivery_event {
 	char name[64]; /* the event as the host calls it ("push", "Push Hook"), cleaned */
 	struct delivery_change *changes;
 	size_t n_changes;
+	/* Of hosts that deliver the same bytes again under another id: a digest of the body, in
+	 * hex, and the commit that the ref pointed at before. "" of all others. */
+	char body_digest[33];
+	char before[65];
 	/* Generic's git.refs: only the first change whose ref the BuildConfig builds is built. */
 	bool is_first_match_only;
 	char *pusher;         /* login or name of the person who pushed */

@@ -52,6 +52,8 @@ static int finish(struct hook_decode *d, struct err *err)
 		d->event->kind = DELIVERY_PING;
 		return 0;
 	}
+	if (push->before && strlen(push->before) < sizeof(d->event->before))
+		memcpy(d->event->before, push->before, strlen(push->before) + 1);
 	return hook_push_finish(d, is_tag && push->head.id ? push->head.id : push->after, lists_all,
 				err);
 }
@@ -62,7 +64,8 @@ static int finish(struct hook_decode *d, struct err *err)
 	{                                                                                          \
 		.name = lower, .type = HOOK_GITHUB,                                                \
 		.media = "application/json or application/x-www-form-urlencoded",                  \
-		.takes_form = true, .event_header = "X-" Name "-Event", .push_events = {"push"},   \
+		.takes_form = true, .replays_as_new = true, .event_header = "X-" Name "-Event",    \
+		.push_events = {"push"},                                                           \
 		.target_headers = {"X-" Name "-Hook-Installation-Target-Type",                     \
 				   "X-Gitea-Hook-Installation-Target-Type"},                       \
 		.id_headers = {"X-" Name "-Delivery"},                                             \

@@ -19,6 +19,7 @@ struct hook_delivery {
 	bool is_read; /* decode is set up, and the body goes there */
 	struct hook_decode decode;
 	struct delivery_event event;
+	struct crypto_hmac *digest; /* of the body, NULL where nobody asks for it */
 };
 
 static void on_payload(void *arg, struct str piece)
@@ -53,6 +54,8 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	delivery->is_read = is_worth_reading(delivery);
 	if (delivery->is_read)
 		hook_decode_init(&delivery->decode, delivery->envelope.host, &delivery->event);
+	if (delivery->is_read && delivery->envelope.host && delivery->envelope.host->replays_as_new)
+		delivery->digest = crypto_hmac_new(STR("body"));
 	delivery->decode.allow_env = request->allow_env;
 	delivery->decode.wants_ref = request->wants_ref;
 	delivery->decode.wants_ref_arg = request->wants_ref_arg;
@@ -68,6 +71,7 @@ void hook_delivery_free(struct hook_delivery *delivery)
 		hook_decode_release(&delivery->decode);
 	hook_generic_body_release(&delivery->generic);
 	delivery_event_release(&delivery->event);
+	crypto_hmac_free(delivery->digest);
 	free(delivery);
 }
 
@@ -76,6 +80,8 @@ void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes)
 	const struct hook_envelope *envelope = &delivery->envelope;
 
 	hook_verify_feed(&delivery->verify, bytes);
+	if (delivery->digest)
+		crypto_hmac_update(delivery->digest, bytes);
 	if (envelope->media == HOOK_MEDIA_FORM)
 		hook_form_feed(&delivery->form, bytes);
 	if (delivery->is_read && envelope->host == &hook_generic)
@@ -161,6 +167,12 @@ int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_e
 	failed = read_body(delivery, err);
 	if (failed)
 		return failed;
+	if (delivery->digest) {
+		unsigned char digest[CRYPTO_SHA256_BYTES];
+
+		crypto_hmac_final(delivery->digest, digest);
+		crypto_hex(event->body_digest, digest, sizeof(event->body_digest) / 2);
+	}
 	event->type = delivery->type;
 	event->provider = hook_delivery_provider(delivery);
 	memcpy(event->name, envelope->name, sizeof(event->name));

@@ -34,6 +34,7 @@ struct hook_host {
 	enum hook_type type;         /* of the triggers that it calls */
 	const char *media;           /* media types that it sends, in words, for errors */
 	bool takes_form, takes_yaml; /* besides JSON */
+	bool replays_as_new;         /* delivers the same bytes again under another id */
 
 	/* NULL: the host is recognised by its TYPE alone, and every POST is a push. */
 	const char *event_header;

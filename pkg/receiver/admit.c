@@ -63,6 +63,8 @@ static struct journal_change to_row(const struct delivery *d, const struct deliv
 		.env_json = text(d->event->env_json),
 		.options_json = text(d->event->options_json),
 		.warning = text(d->event->warning),
+		.before = d->event->before,
+		.body_digest = d->event->body_digest,
 	};
 }
 

@@ -1,5 +1,6 @@
 """The journal on disks, in folders and beside neighbours that are not as they should be."""
 
+import hmac
 import json
 import os
 import re
@@ -244,6 +245,29 @@ def test_a_delivery_without_an_id_is_one_of_its_own(cluster, start, namespace, s
     ids = {a.headers["X-Buildhook-Delivery"] for a in answers}
     assert len(ids) == 2 and all(re.fullmatch("[0-9a-f]{32}", i) for i in ids)
     wait_for("both builds", lambda: {b["metadata"]["annotations"]["buildhook.io/delivery-id"] for b in cluster.builds(namespace)} == ids)
+
+
+def gitea_push(buildhook, namespace, secret, before, after, id):
+    body = json.dumps({**github_payload(commit="c" * 40), "ref": "refs/heads/main", "before": before * 40, "after": after * 40}).encode()
+    headers = {
+        "Content-Type": "application/json", "X-Gitea-Event": "push", "X-Gitea-Delivery": id,
+        "X-Gitea-Signature": hmac.new(secret.encode(), body, "sha256").hexdigest(),
+    }
+    return buildhook.request(f"/hooks/{namespace}/cart/github", body, headers)
+
+
+def test_gitea_replays_under_another_id_what_was_built_already(cluster, start, namespace, secret):
+    """The same bytes are the same delivery, unless the branch was forced back to where they begin."""
+    buildhook = start("--builds-per-minute", "0")
+    assert gitea_push(buildhook, namespace, secret, "1", "a", "first").json["kind"] == "Build"
+    assert gitea_push(buildhook, namespace, secret, "a", "b", "second").json["kind"] == "Build"
+    for id in ("replayed", "again"):
+        answer = gitea_push(buildhook, namespace, secret, "1", "a", id)
+        assert (answer.status, answer.json["reason"]) == (200, "Duplicate") and "cart-1" in answer.json["message"], answer.body
+    assert gitea_push(buildhook, namespace, secret, "b", "a", "back").json["kind"] == "Build"
+    assert gitea_push(buildhook, namespace, secret, "a", "b", "forth").json["kind"] == "Build"
+    commits = [b["spec"]["revision"]["git"]["commit"][0] for b in cluster.builds(namespace)]
+    assert commits == ["a", "b", "a", "b"]
 
 
 def test_a_log_that_nobody_reads_holds_nothing_up_and_is_counted(start, namespace, secret):
