@@ -1,3 +1,4 @@
+/* A BuildConfig as the commands see it: its hooks and what the annotations say of them. */
 #include "view.h"
 
 #include "base/clock.h"

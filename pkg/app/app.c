@@ -4,18 +4,15 @@
  */
 #include "app/app.h"
 
+#include "app/discovery.h"
 #include "app/public_url.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/controller.h"
-#include "kube/discovery.h"
 
 #include <stdio.h>
 
-#define DISCOVERY_RETRY_MS 2000
-/* The CRDs may go, or the cluster may become another one. */
-#define DISCOVERY_AGAIN_MS (5 * 60 * 1000)
-#define DRAIN_STEP_MS      50
+#define DRAIN_STEP_MS 50
 /* Of the 20 s that a clean end may take. */
 #define DRAIN_LIMIT_MS 18000
 
@@ -25,14 +22,13 @@ struct app {
 	struct receiver *receiver;
 	struct controller *controller; /* NULL until backend and public address are known */
 	struct public_url *public_url; /* NULL with --public-url */
-	struct kube_discovery_call *discovery;
-	struct timer discovery_timer, drain_timer;
+	struct timer drain_timer;
+	struct discovery *discovery; /* NULL before app_start() */
 	enum controller_backend backend;
 	bool has_backend;
 	bool is_draining;
 	bool has_ended;
 	int64_t drain_until_ms;
-	char discovery_error[400];
 	char cache_error[400];
 };
 
@@ -103,15 +99,7 @@ static void start_controller(struct app *app, const char *url)
 	const struct services *s = &app->services;
 
 	app->controller = controller_new(&(struct controller_options){
-		.clock = s->clock,
-		.queue = s->queue,
-		.client = s->client,
-		.store = s->store,
-		.secrets = s->secrets,
-		.journal = s->journal,
-		.waiters = s->waiters,
-		.activity = s->activity,
-		.metrics = s->metrics,
+		.services = s,
 		.backend = app->backend,
 		.public_url = url,
 		.instance = app->opt.instance,
@@ -140,66 +128,11 @@ static void on_public_url(void *arg, const char *url)
 		start_controller(app, url);
 }
 
-static void on_discovery(void *arg, const struct kube_discovery *discovery, const struct err *err);
-
-static void discover(void *arg)
+static void on_backend(void *arg, enum controller_backend backend)
 {
 	struct app *app = arg;
 
-	app->discovery = kube_discover(app->services.client, on_discovery, app);
-}
-
-/* NULL, or why no backend can be chosen. */
-static const char *find_backend(const struct app *app, const struct kube_discovery *discovery,
-				enum controller_backend *out)
-{
-	const char *chosen = app->opt.settings->backend;
-
-	if (strcmp(chosen, "openshift") == 0 && !discovery->has_instantiate)
-		return "the cluster serves no buildconfigs/instantiate, which --backend openshift "
-		       "needs";
-	if (discovery->has_instantiate && strcmp(chosen, "kubernetes") != 0)
-		*out = CONTROLLER_OPENSHIFT;
-	else if (discovery->has_buildconfigs && discovery->has_builds)
-		*out = CONTROLLER_KUBERNETES;
-	else
-		return "the cluster serves no BuildConfigs that builds can be started from; on a "
-		       "cluster that is not OpenShift, apply manifests/crds";
-	return NULL;
-}
-
-/* The same error is logged once. */
-static void retry_discovery(struct app *app, const char *why)
-{
-	bool is_known = strcmp(app->discovery_error, why) == 0;
-
-	(void)snprintf(app->discovery_error, sizeof(app->discovery_error), "%s", why);
-	if (!app->has_backend && !is_known)
-		log_msg(LOG_WARN, "server", "not ready", LOG_FIELD("error", why));
-	timer_start(app->services.clock, &app->discovery_timer,
-		    app->has_backend ? DISCOVERY_AGAIN_MS : DISCOVERY_RETRY_MS, discover, app);
-}
-
-static void on_discovery(void *arg, const struct kube_discovery *discovery, const struct err *err)
-{
-	struct app *app = arg;
-	enum controller_backend backend = CONTROLLER_KUBERNETES;
-	char failure[sizeof(app->discovery_error)];
-	const char *why = failure;
-
-	app->discovery = NULL;
-	if (err->code != ERR_OK && err->code != ERR_NOTFOUND)
-		(void)snprintf(failure, sizeof(failure), "API discovery failed: %s", err->msg);
-	else
-		why = find_backend(app, discovery, &backend);
-	if (why) {
-		retry_discovery(app, why);
-		return;
-	}
-	timer_start(app->services.clock, &app->discovery_timer, DISCOVERY_AGAIN_MS, discover, app);
 	if (app->has_backend) {
-		if (backend == app->backend)
-			return;
 		log_msg(LOG_ERROR, "server", "the cluster's BuildConfig API changed; restarting");
 		end(app, true);
 		return;
@@ -219,7 +152,8 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 
 void app_start(struct app *app)
 {
-	discover(app);
+	app->discovery = discovery_new(app->services.client, app->services.clock,
+				       app->opt.settings->backend, on_backend, app);
 }
 
 /* End. */
@@ -260,7 +194,7 @@ static const char *cache_failure(struct app *app)
 	const char *why = kube_informer_error(app->services.buildconfigs);
 
 	if (!app->has_backend)
-		return app->discovery_error;
+		return discovery_error(app->discovery);
 	if (kube_store_is_synced(app->services.store))
 		return NULL;
 	(void)snprintf(app->cache_error, sizeof(app->cache_error),
@@ -306,8 +240,6 @@ int app_new(struct app **out, const struct app_options *options, struct err *err
 	int rc = 0;
 
 	app->opt = *options;
-	(void)snprintf(app->discovery_error, sizeof(app->discovery_error),
-		       "the API server has not answered yet");
 	rc = services_init(s,
 			   &(struct services_options){
 				   .clock = options->clock,
@@ -337,15 +269,7 @@ int app_new(struct app **out, const struct app_options *options, struct err *err
 	}
 	kube_client_on_change(s->client, on_api_change, app);
 	app->receiver = receiver_new(&(struct receiver_options){
-		.clock = s->clock,
-		.client = s->client,
-		.store = s->store,
-		.secrets = s->secrets,
-		.journal = s->journal,
-		.waiters = s->waiters,
-		.activity = s->activity,
-		.queue = s->queue,
-		.metrics = s->metrics,
+		.services = s,
 		.verdict = {.default_branch = settings->default_branch},
 		.max_buffer_bytes = settings->max_buffer_bytes,
 		.secret_ttl_ms = settings->secret_ttl_ms,
@@ -362,9 +286,8 @@ void app_free(struct app *app)
 	/* Clients before the services they use, so that pending calls can still be cancelled. */
 	receiver_free(app->receiver);
 	controller_free(app->controller);
-	kube_discovery_cancel(app->discovery);
+	discovery_free(app->discovery);
 	public_url_free(app->public_url);
-	timer_stop(app->services.clock, &app->discovery_timer);
 	timer_stop(app->services.clock, &app->drain_timer);
 	services_release(&app->services);
 	mem_free(&app);

@@ -91,15 +91,6 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(args);
 }
 
-void buf_drop(struct buf *b, size_t n)
-{
-	assert(n <= b->len);
-	if (n == 0)
-		return;
-	b->len -= n;
-	memmove(b->data, b->data + n, b->len + 1);
-}
-
 struct str buf_str(const struct buf *b)
 {
 	return str_range(b->data, b->len);

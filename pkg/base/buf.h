@@ -31,8 +31,6 @@ void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, struct str s);
 void buf_put_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Drops the first N bytes; N is at most len. */
-void buf_drop(struct buf *b, size_t n);
 struct str buf_str(const struct buf *b);
 /* Gives the NUL-terminated text to the caller (never NULL) and leaves the buffer empty. */
 char *buf_take(struct buf *b);

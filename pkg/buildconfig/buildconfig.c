@@ -141,15 +141,3 @@ const char *buildconfig_status(const struct buildconfig *bc, const char *key)
 			return bc->status[i].value;
 	return "";
 }
-
-bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret)
-{
-	for (size_t i = 0; i < HOOK_TYPES; i++)
-		for (size_t j = 0; j < bc->hooks[i].n_secrets; j++) {
-			const struct buildconfig_secret *own = &bc->hooks[i].secrets[j];
-			if (own->kind != BUILDCONFIG_SECRET_INLINE &&
-			    strcmp(own->text, secret) == 0)
-				return true;
-		}
-	return false;
-}

@@ -85,8 +85,6 @@ enum buildconfig_fact {
 /* "buildhook.io/github-state" at [TYPE * BUILDCONFIG_FACTS + FACT], ..., "buildhook.io/hint" at
  * [BUILDCONFIG_KEY_HINT]. */
 extern const char *const buildconfig_status_keys[BUILDCONFIG_STATUS_KEYS];
-/* The hook that needs this Secret, by name; false if none does. */
-bool buildconfig_uses_secret(const struct buildconfig *bc, const char *secret);
 /*
  * "NAME-SUFFIX", or where that is too long for a name: a part of NAME, a hash of all of it, and
  * SUFFIX (at most 200 bytes), as OpenShift shortens the names of Builds.

@@ -1,3 +1,4 @@
+/* Whether two repository URLs mean the same repository, whatever the protocol, user and ".git". */
 #include "buildconfig/repository.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* The documents that start a build: a Build for Kubernetes, a BuildRequest for OpenShift. Pure. */
 #include "controller/build_body.h"
 
 #include "base/mem.h"

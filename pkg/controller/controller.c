@@ -47,19 +47,19 @@ static void on_look(void *arg)
 {
 	struct object *object = arg;
 	struct controller *c = object->controller;
-	int64_t now_ms = clock_mono_ms(c->opt.clock);
+	int64_t now_ms = clock_mono_ms(c->opt.services->clock);
 	int64_t at_ms = object->has_look_time ? now_ms : reserve_look(c, object, now_ms);
 
 	object->has_look_time = at_ms > now_ms;
 	if (object->has_look_time) {
-		timer_start(c->opt.clock, &object->look, at_ms - now_ms, on_look, object);
+		timer_start(c->opt.services->clock, &object->look, at_ms - now_ms, on_look, object);
 		return;
 	}
 	object->secrets.recheck_ms = now_ms - JUST_FETCHED_MS;
 	if (now_ms - object->secrets.owning_denied_ms >= c->opt.resync_ms)
 		object->secrets.is_owning_denied = false;
-	queue_add(c->opt.queue, object->key);
-	timer_start(c->opt.clock, &object->look, look_interval_ms(c), on_look, object);
+	queue_add(c->opt.services->queue, object->key);
+	timer_start(c->opt.services->clock, &object->look, look_interval_ms(c), on_look, object);
 }
 
 static struct object *get_object(struct controller *c, const char *key)
@@ -74,9 +74,10 @@ static struct object *get_object(struct controller *c, const char *key)
 	object->key = mem_strdup(key);
 	object->order.known_version = -1;
 	HASH_ADD_KEYPTR(hh, c->objects, object->key, strlen(object->key), object);
-	spread_ms =
-		(int64_t)clock_random_below(c->opt.clock, (uint64_t)look_interval_ms(c) / 2 + 1);
-	timer_start(c->opt.clock, &object->look, look_interval_ms(c) - spread_ms, on_look, object);
+	spread_ms = (int64_t)clock_random_below(c->opt.services->clock,
+						(uint64_t)look_interval_ms(c) / 2 + 1);
+	timer_start(c->opt.services->clock, &object->look, look_interval_ms(c) - spread_ms, on_look,
+		    object);
 	return object;
 }
 
@@ -84,7 +85,7 @@ static void free_object(struct controller *c, struct object *object)
 {
 	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	HASH_DEL(c->objects, object);
-	timer_stop(c->opt.clock, &object->look);
+	timer_stop(c->opt.services->clock, &object->look);
 	secret_release(&object->secrets);
 	free(object->key);
 	free(object);
@@ -136,11 +137,11 @@ static void reconcile(struct controller *c, const char *key)
 
 	observe(&o, object);
 	/* Some of what waits may not have been read; the process ends. */
-	if (journal_failure(c->opt.journal))
+	if (journal_failure(c->opt.services->journal))
 		return;
 	if (is_forgettable(&o)) {
 		controller_count_reconcile(c, RECONCILE_SUCCESS);
-		queue_done(c->opt.queue, key);
+		queue_done(c->opt.services->queue, key);
 		free_object(c, object);
 		return;
 	}
@@ -155,9 +156,9 @@ void controller_run(void *arg)
 	struct controller *c = arg;
 	const char *key;
 
-	if (!kube_store_is_synced(c->opt.store))
+	if (!kube_store_is_synced(c->opt.services->store))
 		return;
-	while (c->n_working < MAX_WORKING && (key = queue_get(c->opt.queue)))
+	while (c->n_working < MAX_WORKING && (key = queue_get(c->opt.services->queue)))
 		reconcile(c, key);
 }
 
@@ -167,7 +168,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 	struct object *object = find_object(c, key);
 
 	if (before && (!after || strcmp(before->uid, after->uid) != 0)) {
-		activity_drop(c->opt.activity, before->uid);
+		activity_drop(c->opt.services->activity, before->uid);
 		if (object) {
 			secret_set_trouble(&object->secrets, NULL, NULL);
 			object->order = (struct start_memory){.known_version = -1};
@@ -176,25 +177,26 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 		}
 	}
 	if (object && after)
-		object->secrets.recheck_ms = clock_mono_ms(c->opt.clock) - c->opt.secret_ttl_ms;
-	queue_add(c->opt.queue, key);
+		object->secrets.recheck_ms =
+			clock_mono_ms(c->opt.services->clock) - c->opt.secret_ttl_ms;
+	queue_add(c->opt.services->queue, key);
 }
 
 static void add_waiting(void *arg, const char *key)
 {
 	struct controller *c = arg;
 
-	queue_add(c->opt.queue, key);
+	queue_add(c->opt.services->queue, key);
 }
 
 void controller_resume(struct controller *c)
 {
 	struct object *object, *next;
 
-	journal_each_waiting_key(c->opt.journal, add_waiting, c);
+	journal_each_waiting_key(c->opt.services->journal, add_waiting, c);
 	HASH_ITER (hh, c->objects, object, next) {
 		if (object->status.due_ms || object->secrets.trouble)
-			queue_add(c->opt.queue, object->key);
+			queue_add(c->opt.services->queue, object->key);
 	}
 	controller_run(c);
 }
@@ -206,14 +208,14 @@ void controller_set_public_url(struct controller *c, const char *url)
 	free(c->public_url);
 	c->public_url = mem_strdup(url);
 	HASH_ITER (hh, c->objects, object, next)
-		queue_add(c->opt.queue, object->key);
+		queue_add(c->opt.services->queue, object->key);
 }
 
 bool controller_is_idle(const struct controller *c)
 {
 	struct queue_stats stats;
 
-	queue_read_stats(c->opt.queue, &stats);
+	queue_read_stats(c->opt.services->queue, &stats);
 	return stats.depth == 0 && stats.working == 0;
 }
 
@@ -224,12 +226,13 @@ static void give_status_turns(void *arg)
 	const char *key;
 
 	while (!timer_running(&c->status_turn)) {
-		int64_t now_ms = clock_mono_ms(c->opt.clock);
+		int64_t now_ms = clock_mono_ms(c->opt.services->clock);
 		int64_t wait_ms = token_bucket_wait_ms(&c->status_bucket, &c->status_limit, now_ms);
 		struct object *object;
 
 		if (wait_ms > 0) {
-			timer_start(c->opt.clock, &c->status_turn, wait_ms, give_status_turns, c);
+			timer_start(c->opt.services->clock, &c->status_turn, wait_ms,
+				    give_status_turns, c);
 			return;
 		}
 		key = queue_get(c->status_turns);
@@ -241,7 +244,7 @@ static void give_status_turns(void *arg)
 			continue;
 		token_bucket_take(&c->status_bucket, &c->status_limit, now_ms);
 		object->has_status_turn = true;
-		queue_add(c->opt.queue, object->key);
+		queue_add(c->opt.services->queue, object->key);
 	}
 }
 
@@ -255,7 +258,7 @@ struct controller *controller_new(const struct controller_options *options)
 	c->limit = (struct token_bucket_limit){options->build_burst,
 					       options->builds_per_minute / 60000};
 	c->status_limit = (struct token_bucket_limit){5, 5.0 / 1000};
-	c->status_turns = queue_new(c->opt.clock, 0, give_status_turns, c);
+	c->status_turns = queue_new(c->opt.services->clock, 0, give_status_turns, c);
 	c->events = event_log_new(c);
 	controller_metrics_init(c);
 	return c;
@@ -277,7 +280,7 @@ void controller_free(struct controller *c)
 		}
 		free_object(c, object);
 	}
-	timer_stop(c->opt.clock, &c->status_turn);
+	timer_stop(c->opt.services->clock, &c->status_turn);
 	queue_free(c->status_turns);
 	event_log_free(c->events);
 	free(c->public_url);

@@ -5,29 +5,13 @@
  */
 #pragma once
 
-#include "base/clock.h"
-#include "delivery/activity.h"
-#include "delivery/waiters.h"
-#include "journal/journal.h"
-#include "kube/client.h"
-#include "kube/secrets.h"
-#include "kube/store.h"
-#include "metrics/metrics.h"
-#include "queue/queue.h"
+#include "services/services.h"
 
 enum controller_backend { CONTROLLER_KUBERNETES, CONTROLLER_OPENSHIFT };
 
 /* Everything is borrowed and must outlive the controller. */
 struct controller_options {
-	struct clock *clock;
-	struct queue *queue;
-	struct kube_client *client;
-	struct kube_store *store; /* of struct buildconfig */
-	struct kube_secrets *secrets;
-	struct journal *journal;
-	struct waiters *waiters;
-	struct activity *activity;
-	struct metrics *metrics;
+	const struct services *services;
 	enum controller_backend backend;
 	const char *public_url; /* copied; "": not known */
 	const char *instance;   /* for Events: the Pod's or host's name */

@@ -107,7 +107,7 @@ static cJSON *new_event(const struct event_log *log, const struct buildconfig *b
 	json_put_str(regarding, "namespace", bc->namespace_);
 	json_put_str(regarding, "name", bc->name);
 	json_put_str(regarding, "uid", bc->uid);
-	put_micro_time(event, "eventTime", clock_wall_ms(opt->clock));
+	put_micro_time(event, "eventTime", clock_wall_ms(opt->services->clock));
 	json_put_str(event, "type", type == EVENT_WARNING ? "Warning" : "Normal");
 	json_put_str(event, "reason", reason);
 	json_put_str(event, "action", reason);
@@ -130,7 +130,7 @@ static void send_doc(struct event_log *log, const char *key, enum kube_method me
 	sending->key = mem_strdup(key);
 	DL_APPEND(log->sending, sending);
 	log->n_sending++;
-	sending->call = kube_start(log->controller->opt.client,
+	sending->call = kube_start(log->controller->opt.services->client,
 				   &(struct kube_request){.method = method,
 							  .path = path,
 							  .body = buf_str(&body),
@@ -147,13 +147,14 @@ static void send_first(struct event_log *log, const char *key, const struct buil
 	char name[KUBE_NAME_BYTES + 32];
 	uint64_t chance;
 
-	clock_random(log->controller->opt.clock, &chance, sizeof(chance));
+	clock_random(log->controller->opt.services->clock, &chance, sizeof(chance));
 	/* An object name has at most 253 characters. */
 	(void)snprintf(name, sizeof(name), "%.230s.%016" PRIx64, bc->name, chance);
 	event = new_event(log, bc, name, type, reason, note);
 	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", bc->namespace_);
 	recent->key = mem_strdup(key);
-	recent->first_ms = recent->reported_ms = clock_mono_ms(log->controller->opt.clock);
+	recent->first_ms = recent->reported_ms =
+		clock_mono_ms(log->controller->opt.services->clock);
 	recent->count = 1;
 	HASH_ADD_KEYPTR(hh, log->recent, recent->key, strlen(recent->key), recent);
 	send_doc(log, key, KUBE_POST, path.data, event);
@@ -173,7 +174,8 @@ static void send_repeat(struct event_log *log, struct recent *recent, int64_t no
 	patch = json_new_object();
 	series = json_put_object(patch, "series");
 	json_put_int(series, "count", (int64_t)recent->count);
-	put_micro_time(series, "lastObservedTime", clock_wall_ms(log->controller->opt.clock));
+	put_micro_time(series, "lastObservedTime",
+		       clock_wall_ms(log->controller->opt.services->clock));
 	send_doc(log, recent->key, KUBE_MERGE_PATCH, recent->path, patch);
 }
 
@@ -181,7 +183,7 @@ void event_send(struct controller *c, const struct buildconfig *bc, enum event_t
 		const char *reason, const char *note)
 {
 	struct event_log *log = c->events;
-	int64_t now_ms = clock_mono_ms(c->opt.clock);
+	int64_t now_ms = clock_mono_ms(c->opt.services->clock);
 	CLEANUP(buf_release) struct buf key = BUF_INIT(4096);
 	struct recent *recent = NULL;
 

@@ -21,7 +21,7 @@ void line_note(struct controller *c, const struct journal_change *change, enum o
 
 	if (!hook_type_parse(str_of(change->type), &type))
 		return;
-	activity = activity_get(c->opt.activity, change->uid, type);
+	activity = activity_get(c->opt.services->activity, change->uid, type);
 	status_format_last(text, sizeof(text), &line);
 	if (outcome == OUTCOME_START) {
 		activity->ignored_row = 0;
@@ -30,7 +30,8 @@ void line_note(struct controller *c, const struct journal_change *change, enum o
 			memcpy(activity->built, text, sizeof(text));
 		}
 	} else if (outcome != OUTCOME_QUEUED) {
-		activity_add_unbuilt(c->opt.activity, change->uid, type, change->accepted_ms, text);
+		activity_add_unbuilt(c->opt.services->activity, change->uid, type,
+				     change->accepted_ms, text);
 	}
 	activity->is_dirty = true;
 	if (activity->last_ms > change->accepted_ms)

@@ -45,12 +45,13 @@ void controller_metrics_init(struct controller *c)
 
 	reconcile_seconds.n_buckets = metrics_n_seconds;
 	for (size_t i = 0; i < ARRAY_LEN(results); i++)
-		c->reconciles[i] = metrics_get(c->opt.metrics, &reconciles,
+		c->reconciles[i] = metrics_get(c->opt.services->metrics, &reconciles,
 					       (const char *const[]){"buildconfig", results[i]});
-	c->reconcile_errors = metrics_get(c->opt.metrics, &reconcile_errors,
+	c->reconcile_errors = metrics_get(c->opt.services->metrics, &reconcile_errors,
 					  (const char *const[]){"buildconfig"});
-	c->active = metrics_get(c->opt.metrics, &active, (const char *const[]){"buildconfig"});
-	c->reconcile_seconds = metrics_get(c->opt.metrics, &reconcile_seconds,
+	c->active = metrics_get(c->opt.services->metrics, &active,
+				(const char *const[]){"buildconfig"});
+	c->reconcile_seconds = metrics_get(c->opt.services->metrics, &reconcile_seconds,
 					   (const char *const[]){"buildconfig"});
 }
 
@@ -72,11 +73,15 @@ void controller_count_build(struct controller *c, const char *provider, int64_t 
 	};
 
 	start_seconds.n_buckets = metrics_n_seconds;
-	metrics_add(metrics_get(c->opt.metrics, &builds, (const char *const[]){provider}), 1);
-	metrics_observe(metrics_get(c->opt.metrics, &start_seconds, NULL), (double)took_ms / 1000);
+	metrics_add(metrics_get(c->opt.services->metrics, &builds, (const char *const[]){provider}),
+		    1);
+	metrics_observe(metrics_get(c->opt.services->metrics, &start_seconds, NULL),
+			(double)took_ms / 1000);
 }
 
 void controller_count_failure(struct controller *c, const char *provider)
 {
-	metrics_add(metrics_get(c->opt.metrics, &failures, (const char *const[]){provider}), 1);
+	metrics_add(
+		metrics_get(c->opt.services->metrics, &failures, (const char *const[]){provider}),
+		1);
 }

@@ -21,13 +21,14 @@ static void add_secret(struct observed *seen, struct object *object, int type, c
 	s = &seen->secrets[seen->n_secrets++];
 	s->name = name;
 	s->type = type;
-	s->secret = kube_secrets_peek(object->controller->opt.secrets, seen->bc->namespace_, name);
+	s->secret = kube_secrets_peek(object->controller->opt.services->secrets,
+				      seen->bc->namespace_, name);
 	s->is_owned = object->secrets.is_owning_denied || secret_is_owned(s->secret, seen->bc);
 	s->wants_rotation = s->secret->state == KUBE_SECRET_PRESENT &&
 			    rotation_is_wanted(seen->bc, name, s->secret->rotated_for);
 	s->is_former = kube_secret_is_former(s->secret, seen->bc->name, seen->bc->uid);
 	if (s->is_former && s->secret->fetched_ms + FORMER_INTERVAL_MS <=
-				    clock_mono_ms(object->controller->opt.clock))
+				    clock_mono_ms(object->controller->opt.services->clock))
 		seen->recheck_ms = s->secret->fetched_ms + 1;
 }
 
@@ -51,9 +52,9 @@ static void observe_changes(struct observed *seen, struct object *object)
 {
 	struct controller *c = object->controller;
 	struct journal_waiting waiting;
-	int64_t now_ms = clock_mono_ms(c->opt.clock);
+	int64_t now_ms = clock_mono_ms(c->opt.services->clock);
 
-	journal_read_waiting(c->opt.journal, object->key, &waiting);
+	journal_read_waiting(c->opt.services->journal, object->key, &waiting);
 	seen->n_changes = waiting.n;
 	seen->newest_seq = waiting.newest_seq;
 	seen->change = (struct observed_change){.seq = waiting.seq,
@@ -73,7 +74,7 @@ static void note_version(struct object *object, const struct buildconfig *bc)
 	if (bc->last_version <= object->cached_version)
 		return;
 	object->cached_version = bc->last_version;
-	object->cached_version_ms = clock_mono_ms(object->controller->opt.clock);
+	object->cached_version_ms = clock_mono_ms(object->controller->opt.services->clock);
 }
 
 static int64_t longer(int64_t a, int64_t b)
@@ -85,7 +86,7 @@ static void observe_status(struct observation *out, struct object *object)
 {
 	struct controller *c = object->controller;
 	struct observed *seen = &out->seen;
-	int64_t now_ms = clock_mono_ms(c->opt.clock);
+	int64_t now_ms = clock_mono_ms(c->opt.services->clock);
 	unsigned change;
 	uint64_t fingerprint;
 
@@ -123,16 +124,17 @@ void observe(struct observation *out, struct object *object)
 	struct observed *seen = &out->seen;
 
 	seen->bc = object_buildconfig(object);
-	seen->wall_ms = clock_wall_ms(c->opt.clock);
-	seen->is_api_up = kube_client_is_up(c->opt.client);
-	seen->api_trouble = kube_client_trouble(c->opt.client);
+	seen->wall_ms = clock_wall_ms(c->opt.services->clock);
+	seen->is_api_up = kube_client_is_up(c->opt.services->client);
+	seen->api_trouble = kube_client_trouble(c->opt.services->client);
 	seen->is_provisioning = c->opt.provision;
 	observe_changes(seen, object);
 	if (!seen->bc || seen->bc->is_deleting)
 		return;
 	note_version(object, seen->bc);
 	seen->recheck_ms = object->secrets.recheck_ms;
-	seen->secret_wait_ms = until(object->secrets.retry_ms, clock_mono_ms(c->opt.clock));
+	seen->secret_wait_ms =
+		until(object->secrets.retry_ms, clock_mono_ms(c->opt.services->clock));
 	if (!seen->bc->is_ignored)
 		observe_secrets(seen, object);
 	redelivery_observe(seen, object);
@@ -161,15 +163,16 @@ static void tell_one(void *arg, int64_t seq)
 void tell_waiting(struct object *object, int64_t newest_seq, const char *why)
 {
 	struct controller *c = object->controller;
-	struct waiting waiting = {c->opt.waiters,
+	struct waiting waiting = {c->opt.services->waiters,
 				  {.kind = PROGRESS_WAITING, .build = "", .message = why}};
 	struct journal_change *newest;
 
 	if (newest_seq <= object->told_seq)
 		return;
-	journal_each_waiting(c->opt.journal, object->key, object->told_seq, tell_one, &waiting);
+	journal_each_waiting(c->opt.services->journal, object->key, object->told_seq, tell_one,
+			     &waiting);
 	object->told_seq = newest_seq;
-	newest = journal_read_row(c->opt.journal, newest_seq);
+	newest = journal_read_row(c->opt.services->journal, newest_seq);
 	if (newest)
 		line_note(c, newest, OUTCOME_QUEUED, "",
 			  strcmp(why, object->start.outside) == 0 ? object->start.why : why);

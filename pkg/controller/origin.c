@@ -28,7 +28,7 @@ void origin_observe(struct observed *seen, struct object *object)
 	}
 	seen->has_unknown_build = seen->bc->last_version > object->origin.looked_version;
 	seen->look_wait_ms =
-		object->cached_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.clock);
+		object->cached_version_ms + LOOK_AFTER_MS - clock_mono_ms(c->opt.services->clock);
 }
 
 /* Index of the hook whose TYPE the Build's cause names; HOOK_TYPES for none. */

@@ -28,7 +28,7 @@ struct redelivery {
 bool redelivery_is_unknown(const struct object *object)
 {
 	const struct redelivery_memory *memory = &object->redelivery;
-	int64_t now_ms = clock_mono_ms(object->controller->opt.clock);
+	int64_t now_ms = clock_mono_ms(object->controller->opt.services->clock);
 
 	return memory->is_searched && now_ms - memory->since_ms >= SEARCH_MS;
 }
@@ -36,7 +36,7 @@ bool redelivery_is_unknown(const struct object *object)
 void redelivery_observe(struct observed *seen, struct object *object)
 {
 	struct redelivery_memory *memory = &object->redelivery;
-	int64_t now_ms = clock_mono_ms(object->controller->opt.clock);
+	int64_t now_ms = clock_mono_ms(object->controller->opt.services->clock);
 	const struct buildconfig *bc = seen->bc;
 	uint64_t request = fnv_64_text(fnv_64_text(FNV_64_INIT, bc->uid), bc->redeliver);
 	int64_t at_ms = 0;
@@ -57,7 +57,7 @@ static void release(struct work *work)
 	struct redelivery *r = (struct redelivery *)work;
 
 	if (r->ticket)
-		journal_forget(work->controller->opt.journal, r->ticket);
+		journal_forget(work->controller->opt.services->journal, r->ticket);
 	free(r->request);
 	free(r->version);
 	free(r);
@@ -71,7 +71,7 @@ static void end(struct redelivery *r, const char *error)
 		log_msg(LOG_WARN, "controller", "the redelivery waits",
 			LOG_FIELD("key", object->key), LOG_FIELD("error", error));
 		object->redelivery.retry_ms =
-			clock_mono_ms(r->work.controller->opt.clock) + RETRY_MS;
+			clock_mono_ms(r->work.controller->opt.services->clock) + RETRY_MS;
 	}
 	work_end(&r->work, error ? RECONCILE_ERROR : RECONCILE_SUCCESS, 0);
 }
@@ -86,7 +86,8 @@ static void on_claimed(void *arg, const struct kube_response *response)
 		end(r, response->err.msg);
 		return;
 	}
-	kube_store_put_written(c->opt.store, response->doc, clock_mono_ms(c->opt.clock));
+	kube_store_put_written(c->opt.services->store, response->doc,
+			       clock_mono_ms(c->opt.services->clock));
 	log_msg(LOG_INFO, "controller", "a delivery is built once more, as asked for",
 		LOG_FIELD("key", r->work.object->key), LOG_FIELD("delivery", r->request));
 	end(r, NULL);
@@ -144,16 +145,16 @@ static void store(struct object *object, const struct buildconfig *bc, const int
 	work_begin(&r->work, object, release);
 	/* The oldest first, as they were stored. */
 	for (size_t i = n; i > 0; i--) {
-		rows[i - 1] = journal_read_row(c->opt.journal, seqs[i - 1]);
+		rows[i - 1] = journal_read_row(c->opt.services->journal, seqs[i - 1]);
 		if (!rows[i - 1])
 			continue;
 		changes[n_changes] = *rows[i - 1];
 		changes[n_changes].delivery_id = r->request;
-		changes[n_changes].accepted_ms = clock_wall_ms(c->opt.clock);
+		changes[n_changes].accepted_ms = clock_wall_ms(c->opt.services->clock);
 		changes[n_changes++].next_attempt_ms = 0;
 	}
 	if (n_changes > 0)
-		r->ticket = journal_add(c->opt.journal, changes, n_changes, on_added, r);
+		r->ticket = journal_add(c->opt.services->journal, changes, n_changes, on_added, r);
 	for (size_t i = 0; i < n; i++)
 		free(rows[i]);
 	if (!r->ticket)
@@ -170,7 +171,7 @@ void redelivery_act(struct object *object)
 	size_t n = 0;
 
 	buf_put_str(&id, str_range(request.p, str_find_char(request, ' ')));
-	n = journal_find_delivery(object->controller->opt.journal, bc->uid, id.data,
+	n = journal_find_delivery(object->controller->opt.services->journal, bc->uid, id.data,
 				  memory->before_seq, &memory->before_seq, seqs, MAX_CHANGES);
 	if (n > 0) {
 		memory->before_seq = 0;

@@ -78,7 +78,7 @@ static void put_new_value(cJSON *secret, struct controller *c)
 	unsigned char bytes[SECRET_BYTES];
 	char hex[2 * SECRET_BYTES + 1];
 
-	clock_random(c->opt.clock, bytes, sizeof(bytes));
+	clock_random(c->opt.services->clock, bytes, sizeof(bytes));
 	crypto_hex(hex, bytes, sizeof(bytes));
 	json_put_str(json_put_object(secret, "stringData"), KUBE_SECRET_KEY, hex);
 	explicit_bzero(bytes, sizeof(bytes));
@@ -130,7 +130,8 @@ static void put_rotation(cJSON *patch, cJSON *annotations, const struct secret_w
 	char *previous = crypto_base64((const unsigned char *)old->value.p, old->value.n);
 	char until[CLOCK_TEXT_BYTES];
 
-	clock_format_rfc3339(until, clock_wall_ms(c->opt.clock) + c->opt.rotation_grace_ms, false);
+	clock_format_rfc3339(
+		until, clock_wall_ms(c->opt.services->clock) + c->opt.rotation_grace_ms, false);
 	json_put_str(annotations, "buildhook.io/previous-until", until);
 	json_put_str(json_put_object(patch, "data"), KUBE_SECRET_PREVIOUS_KEY, previous);
 	mem_wipe_str(&previous);
@@ -171,7 +172,7 @@ static cJSON *new_patch(const struct secret_work *w, const struct buildconfig *b
 static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms)
 {
 	struct object *object = w->work.object;
-	struct clock *clock = w->work.controller->opt.clock;
+	struct clock *clock = w->work.controller->opt.services->clock;
 	int64_t wait_ms = backoff_ms(clock, &retry_backoff, ++object->secrets.failures);
 
 	if (retry_after_ms > wait_ms)
@@ -182,8 +183,8 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 			LOG_FIELD("error", text));
 	secret_set_trouble(&object->secrets, w->name, text);
 	if (w->kind != ACTION_FETCH_SECRET) {
-		const struct kube_secret *known =
-			kube_secrets_peek(w->work.controller->opt.secrets, w->namespace_, w->name);
+		const struct kube_secret *known = kube_secrets_peek(
+			w->work.controller->opt.services->secrets, w->namespace_, w->name);
 
 		/* Before the next attempt: somebody may have mended it. */
 		object->secrets.recheck_ms = clock_mono_ms(clock) - JUST_FETCHED_MS;
@@ -208,8 +209,8 @@ static void succeed(struct secret_work *w)
 /* Something on the way may have taken away what was written (an admission webhook). */
 static bool is_effective(const struct secret_work *w, const struct buildconfig *bc)
 {
-	const struct kube_secret *now =
-		kube_secrets_peek(w->work.controller->opt.secrets, w->namespace_, w->name);
+	const struct kube_secret *now = kube_secrets_peek(w->work.controller->opt.services->secrets,
+							  w->namespace_, w->name);
 
 	switch (w->kind) {
 	case ACTION_CREATE_SECRET:
@@ -242,7 +243,7 @@ static void note_remade(struct secret_work *w, const struct buildconfig *bc)
 		return;
 	free(memory->remade_name);
 	memory->remade_name = mem_strdup(w->name);
-	memory->remade_ms = clock_wall_ms(w->work.controller->opt.clock);
+	memory->remade_ms = clock_wall_ms(w->work.controller->opt.services->clock);
 }
 
 static void on_success(struct secret_work *w)
@@ -293,7 +294,7 @@ static void look_again(struct secret_work *w)
 {
 	struct controller *c = w->work.controller;
 
-	kube_secrets_forget(c->opt.secrets, w->namespace_, w->name);
+	kube_secrets_forget(c->opt.services->secrets, w->namespace_, w->name);
 	work_end(&w->work, RECONCILE_REQUEUE, 0);
 }
 
@@ -305,7 +306,8 @@ static void look_again(struct secret_work *w)
 static void accept_one_owner(struct secret_work *w, const char *why)
 {
 	w->work.object->secrets.is_owning_denied = true;
-	w->work.object->secrets.owning_denied_ms = clock_mono_ms(w->work.controller->opt.clock);
+	w->work.object->secrets.owning_denied_ms =
+		clock_mono_ms(w->work.controller->opt.services->clock);
 	log_msg(LOG_INFO, "controller", "a shared webhook secret keeps its one owner",
 		LOG_FIELD("namespace", w->namespace_), LOG_FIELD("secret", w->name),
 		LOG_FIELD("error", why));
@@ -337,7 +339,7 @@ static void on_written(void *arg, const struct kube_response *response)
 	w->work.call = NULL;
 	switch (response->err.code) {
 	case ERR_OK:
-		kube_secrets_put_written(c->opt.secrets, response->doc);
+		kube_secrets_put_written(c->opt.services->secrets, response->doc);
 		tell_written(w);
 		on_success(w);
 		return;
@@ -355,7 +357,7 @@ static void on_written(void *arg, const struct kube_response *response)
 		explain(text, sizeof(text), response,
 			w->kind == ACTION_CREATE_SECRET ? "create" : "patch");
 		if (response->is_uncertain)
-			kube_secrets_forget(c->opt.secrets, w->namespace_, w->name);
+			kube_secrets_forget(c->opt.services->secrets, w->namespace_, w->name);
 		fail(w, text, response->retry_after_ms);
 	}
 }
@@ -385,7 +387,7 @@ static void write_secret(struct secret_work *w, const struct buildconfig *bc,
 	json_format(&body, doc);
 	assert(!body.overflow);
 	token_bucket_take(&w->work.object->secrets.writes, &write_limit,
-			  clock_mono_ms(w->work.controller->opt.clock));
+			  clock_mono_ms(w->work.controller->opt.services->clock));
 	request.path = path.data;
 	request.body = buf_str(&body);
 	work_call(&w->work, &request, on_written);
@@ -413,7 +415,7 @@ static void on_request_read(void *arg, const struct kube_response *response)
 	struct controller *c = w->work.controller;
 	const struct buildconfig *bc = object_buildconfig(object);
 	const struct kube_secret *secret =
-		kube_secrets_peek(c->opt.secrets, w->namespace_, w->name);
+		kube_secrets_peek(c->opt.services->secrets, w->namespace_, w->name);
 	char text[800];
 
 	w->work.call = NULL;
@@ -427,7 +429,7 @@ static void on_request_read(void *arg, const struct kube_response *response)
 		write_secret(w, bc, secret);
 	} else {
 		/* The watch will tell what there is. */
-		object->secrets.retry_ms = clock_mono_ms(c->opt.clock) + BEHIND_MS;
+		object->secrets.retry_ms = clock_mono_ms(c->opt.services->clock) + BEHIND_MS;
 		work_end(&w->work, RECONCILE_REQUEUE, 0);
 	}
 }
@@ -460,7 +462,7 @@ void secret_act(struct object *object, const struct action *action)
 {
 	struct secret_work *w = mem_new(1, sizeof(*w));
 	const struct buildconfig *bc = object_buildconfig(object);
-	int64_t now_ms = clock_mono_ms(object->controller->opt.clock);
+	int64_t now_ms = clock_mono_ms(object->controller->opt.services->clock);
 	int64_t wait_ms = token_bucket_wait_ms(&object->secrets.writes, &write_limit, now_ms);
 
 	w->kind = action->kind;
@@ -472,8 +474,8 @@ void secret_act(struct object *object, const struct action *action)
 		object->secrets.retry_ms = now_ms + wait_ms;
 		work_end(&w->work, RECONCILE_REQUEUE, 0);
 	} else if (w->kind == ACTION_FETCH_SECRET) {
-		w->work.lookup = kube_secrets_fetch(object->controller->opt.secrets, w->namespace_,
-						    w->name, 0, on_fetched, w);
+		w->work.lookup = kube_secrets_fetch(object->controller->opt.services->secrets,
+						    w->namespace_, w->name, 0, on_fetched, w);
 	} else if (w->kind == ACTION_ROTATE_SECRET) {
 		work_get_buildconfig(&w->work, bc->namespace_, bc->name, on_request_read);
 	} else {

@@ -221,7 +221,7 @@ static void record(struct start *s)
 	const struct journal_update update = {
 		.seq = s->change->seq, .state = JOURNAL_STARTING, .attempts = s->change->attempts};
 
-	journal_write(s->work.controller->opt.journal, &update, on_recorded, s);
+	journal_write(s->work.controller->opt.services->journal, &update, on_recorded, s);
 }
 
 static void on_version_raised(void *arg, const struct kube_response *response)
@@ -230,8 +230,8 @@ static void on_version_raised(void *arg, const struct kube_response *response)
 
 	s->work.call = NULL;
 	if (response->err.code == ERR_OK)
-		kube_store_put_written(s->work.controller->opt.store, response->doc,
-				       clock_mono_ms(s->work.controller->opt.clock));
+		kube_store_put_written(s->work.controller->opt.services->store, response->doc,
+				       clock_mono_ms(s->work.controller->opt.services->clock));
 	/* After a conflict it is read and tried again; after anything else the next start finds
 	 * the name taken, moves on, and raises it then. */
 	if (response->err.code == ERR_CONFLICT)
@@ -293,8 +293,8 @@ static void advance(struct start *s, const struct kube_response *response)
 	const struct controller *c = s->work.controller;
 	const struct object *object = s->work.object;
 
-	s->seen.wall_ms = clock_wall_ms(c->opt.clock);
-	s->seen.mono_ms = clock_mono_ms(c->opt.clock);
+	s->seen.wall_ms = clock_wall_ms(c->opt.services->clock);
+	s->seen.mono_ms = clock_mono_ms(c->opt.services->clock);
 	s->seen.cached_version = object->cached_version;
 	s->seen.cached_version_ms = object->cached_version_ms;
 	start_plan(&s->seen, &s->step);
@@ -356,7 +356,8 @@ static void release(struct work *work)
 /* NULL where the journal has failed: then the process ends. */
 static struct start *start_new(struct object *object, int64_t seq)
 {
-	struct journal_change *change = journal_read_row(object->controller->opt.journal, seq);
+	struct journal_change *change =
+		journal_read_row(object->controller->opt.services->journal, seq);
 	struct start *s;
 
 	if (!change)

@@ -36,7 +36,7 @@ static void on_committed(void *arg, int status)
 void start_commit(struct start *s, const struct journal_update *update)
 {
 	s->n_open++;
-	journal_write(s->work.controller->opt.journal, update, on_committed, s);
+	journal_write(s->work.controller->opt.services->journal, update, on_committed, s);
 }
 
 void start_log(const struct start *s, enum log_level level, const char *message, const char *error)
@@ -63,7 +63,7 @@ static void send_event(struct start *s, enum event_type type, const char *reason
 static void notify(struct start *s, enum progress_kind kind, enum outcome outcome,
 		   const char *message)
 {
-	waiters_notify(s->work.controller->opt.waiters, s->change->seq,
+	waiters_notify(s->work.controller->opt.services->waiters, s->change->seq,
 		       &(struct progress){
 			       .kind = kind, .build = "", .outcome = outcome, .message = message});
 }
@@ -96,15 +96,15 @@ void start_succeed(struct start *s, const struct kube_response *response)
 	s->again_ms = 0;
 	object->throttled_reads = 0;
 	object->start = (struct start_trouble){0};
-	token_bucket_take(&object->bucket, &c->limit, clock_mono_ms(c->opt.clock));
+	token_bucket_take(&object->bucket, &c->limit, clock_mono_ms(c->opt.services->clock));
 	if (s->seen.number == object->origin.looked_version + 1)
 		object->origin.looked_version = s->seen.number;
 	controller_count_build(c, s->change->host,
-			       clock_wall_ms(c->opt.clock) - s->change->accepted_ms);
+			       clock_wall_ms(c->opt.services->clock) - s->change->accepted_ms);
 	start_log(s, LOG_INFO, "build started", NULL);
 	note_line(s, OUTCOME_START, NULL);
 	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
-	waiters_notify(c->opt.waiters, s->change->seq, &progress);
+	waiters_notify(c->opt.services->waiters, s->change->seq, &progress);
 	start_commit(s, &update);
 	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->seen.build,
 		       s->change->host, s->change->delivery_id);
@@ -178,13 +178,14 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 {
 	struct controller *c = s->work.controller;
 	struct start_trouble *trouble = &s->work.object->start;
-	int64_t now_ms = clock_wall_ms(c->opt.clock);
+	int64_t now_ms = clock_wall_ms(c->opt.services->clock);
 	struct journal_update update = {.seq = s->change->seq,
 					.state = s->change->state,
 					.gap_number = s->change->gap_number,
 					.gap_ms = s->change->gap_ms,
 					.attempts = s->change->attempts + 1};
-	int64_t wait_ms = backoff_ms(c->opt.clock, &retry_backoff, (unsigned)update.attempts);
+	int64_t wait_ms =
+		backoff_ms(c->opt.services->clock, &retry_backoff, (unsigned)update.attempts);
 	char message[700];
 
 	(void)snprintf(message, sizeof(message), "%s: %s", what, response->err.msg);

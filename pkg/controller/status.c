@@ -1,3 +1,4 @@
+/* Writes the status annotations of a BuildConfig by server-side apply. */
 #include "base/log.h"
 #include "controller/internal.h"
 
@@ -53,7 +54,7 @@ static void put_hook(struct status_hook *out, const struct object *object,
 {
 	const struct buildconfig_hook *hook = &seen->bc->hooks[type];
 	const struct hook_activity *activity =
-		activity_find(object->controller->opt.activity, seen->bc->uid, type);
+		activity_find(object->controller->opt.services->activity, seen->bc->uid, type);
 
 	for (size_t i = 0; i < hook->n_secrets; i++) {
 		if (hook->secrets[i].kind == BUILDCONFIG_SECRET_INLINE)
@@ -99,7 +100,7 @@ void status_observe(struct status *out, const struct object *object, const struc
 	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)
 		input.waiting = "more builds than the limit were asked for";
 	input.is_redelivery_unknown = redelivery_is_unknown(object);
-	input.n_unbuilt = activity_find_unbuilt(c->opt.activity, bc->uid, &input.unbuilt);
+	input.n_unbuilt = activity_find_unbuilt(c->opt.services->activity, bc->uid, &input.unbuilt);
 	status_make(out, bc, &input);
 }
 
@@ -129,7 +130,7 @@ static void tell_forbidden(struct object *object, const char *why)
 static void fail(struct status_work *w, const struct kube_response *response)
 {
 	struct object *object = w->work.object;
-	struct clock *clock = w->work.controller->opt.clock;
+	struct clock *clock = w->work.controller->opt.services->clock;
 	int64_t wait_ms = backoff_ms(clock, &retry_backoff, ++object->status.failures);
 
 	if (response->retry_after_ms > wait_ms)
@@ -162,10 +163,11 @@ static void on_applied(void *arg, const struct kube_response *response)
 		return;
 	}
 	if (response->err.code == ERR_OK)
-		kube_store_put_written(c->opt.store, response->doc, clock_mono_ms(c->opt.clock));
+		kube_store_put_written(c->opt.services->store, response->doc,
+				       clock_mono_ms(c->opt.services->clock));
 	object->status.failures = 0;
 	object->status.retry_ms = 0;
-	object->status.written_ms = clock_mono_ms(c->opt.clock);
+	object->status.written_ms = clock_mono_ms(c->opt.services->clock);
 	object->status.due_ms = 0;
 	object->status.fingerprint = w->fingerprint;
 	if (w->tells_refused)
@@ -210,7 +212,7 @@ void status_settle(struct object *object, const struct buildconfig *bc)
 {
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
 		struct hook_activity *activity =
-			activity_find(object->controller->opt.activity, bc->uid, type);
+			activity_find(object->controller->opt.services->activity, bc->uid, type);
 
 		if (activity)
 			activity->is_dirty = false;
@@ -223,7 +225,7 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
 		const char *name = hook_type_name(type);
 		struct hook_activity *activity =
-			activity_find(object->controller->opt.activity, bc->uid, type);
+			activity_find(object->controller->opt.services->activity, bc->uid, type);
 		char note[400];
 
 		if (!activity)

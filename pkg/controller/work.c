@@ -20,7 +20,7 @@ void object_split(const struct object *object, char *namespace_, char *name)
 
 const struct buildconfig *object_buildconfig(const struct object *object)
 {
-	return kube_store_find(object->controller->opt.store, object->key);
+	return kube_store_find(object->controller->opt.services->store, object->key);
 }
 
 void work_begin(struct work *work, struct object *object, void (*release)(struct work *work))
@@ -29,7 +29,7 @@ void work_begin(struct work *work, struct object *object, void (*release)(struct
 	work->controller = object->controller;
 	work->object = object;
 	work->release = release;
-	work->began_ms = clock_mono_ms(object->controller->opt.clock);
+	work->began_ms = clock_mono_ms(object->controller->opt.services->clock);
 	object->work = work;
 	object->controller->n_working++;
 	metrics_set(object->controller->active, object->controller->n_working);
@@ -40,11 +40,11 @@ void work_finish(struct object *object, enum reconcile_result result, int64_t ag
 	struct controller *c = object->controller;
 
 	controller_count_reconcile(c, result);
-	queue_done(c->opt.queue, object->key);
+	queue_done(c->opt.services->queue, object->key);
 	if (again_ms == 0)
-		queue_add(c->opt.queue, object->key);
+		queue_add(c->opt.services->queue, object->key);
 	else if (again_ms > 0)
-		queue_add_after(c->opt.queue, object->key, again_ms);
+		queue_add_after(c->opt.services->queue, object->key, again_ms);
 }
 
 void work_end(struct work *work, enum reconcile_result result, int64_t again_ms)
@@ -55,7 +55,7 @@ void work_end(struct work *work, enum reconcile_result result, int64_t again_ms)
 
 	assert(!work->call && !work->lookup);
 	metrics_observe(c->reconcile_seconds,
-			(double)(clock_mono_ms(c->opt.clock) - work->began_ms) / 1000);
+			(double)(clock_mono_ms(c->opt.services->clock) - work->began_ms) / 1000);
 	object->work = NULL;
 	c->n_working--;
 	work->release(work);
@@ -67,7 +67,7 @@ void work_end(struct work *work, enum reconcile_result result, int64_t again_ms)
 void work_call(struct work *work, const struct kube_request *request, kube_response_fn fn)
 {
 	assert(!work->call);
-	work->call = kube_start(work->controller->opt.client, request, fn, work);
+	work->call = kube_start(work->controller->opt.services->client, request, fn, work);
 }
 
 static void get(struct work *work, const char *namespace_, const char *resource, const char *name,

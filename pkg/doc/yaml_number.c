@@ -150,37 +150,3 @@ bool yaml_number_parse(struct yaml_number *out, struct str text)
 		return are_underscores_between_digits(text) && parse_float(out, plain);
 	return parse_integer(out, plain) || parse_float(out, plain);
 }
-
-/* Digits after the first that VALUE needs to read back as the same float32. */
-static int count_decimals(float value)
-{
-	char text[YAML_FLOAT_TEXT_BYTES];
-
-	for (int decimals = 0; decimals < 8; decimals++) {
-		(void)snprintf(text, sizeof(text), "%.*e", decimals, (double)value);
-		if (strtof(text, NULL) == value)
-			return decimals;
-	}
-	return 8;
-}
-
-void yaml_number_format_key(char *out, double value)
-{
-	float single = (float)value;
-	int decimals = 0;
-	int exponent = 0;
-
-	if (isnan(single) || isinf(single)) {
-		(void)snprintf(out, YAML_FLOAT_TEXT_BYTES, "%s",
-			       isnan(single) ? ".nan"
-			       : single < 0  ? "-.inf"
-					     : ".inf");
-		return;
-	}
-	decimals = count_decimals(single);
-	(void)snprintf(out, YAML_FLOAT_TEXT_BYTES, "%.*e", decimals, (double)single);
-	exponent = atoi(strchr(out, 'e') + 1);
-	if (exponent >= -4 && exponent < 6)
-		(void)snprintf(out, YAML_FLOAT_TEXT_BYTES, "%.*f",
-			       decimals > exponent ? decimals - exponent : 0, (double)single);
-}

@@ -15,7 +15,3 @@ struct yaml_number {
 
 /* False, and *OUT untouched, for what is no number. */
 bool yaml_number_parse(struct yaml_number *out, struct str text);
-
-#define YAML_FLOAT_TEXT_BYTES 32
-/* As Go writes a float32 in the shortest way that reads back. OUT has YAML_FLOAT_TEXT_BYTES. */
-void yaml_number_format_key(char *out, double value);

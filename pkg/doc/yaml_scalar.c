@@ -118,53 +118,6 @@ static cJSON *resolve(struct str text, enum kind *kind)
 	return new_string(text);
 }
 
-static int base64_value(char c)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(letters, c) : NULL;
-
-	return at ? (int)(at - letters) : -1;
-}
-
-/* RFC 4648, section 4, over several lines. */
-static bool decode_base64(char *out, size_t *out_n, struct str text)
-{
-	unsigned bits = 0;
-	size_t letters = 0;
-	size_t padding = 0;
-
-	for (size_t i = 0; i < text.n; i++) {
-		int value = base64_value(text.p[i]);
-
-		if (text.p[i] == '\n' || text.p[i] == '\r')
-			continue;
-		if (text.p[i] == '=' && letters % 4 >= 2 && padding < 2) {
-			padding++;
-			continue;
-		}
-		if (value < 0 || padding > 0)
-			return false;
-		bits = bits << 6 | (unsigned)value;
-		if (letters++ % 4 > 0)
-			out[(*out_n)++] = (char)(bits >> (6 - 2 * ((letters - 1) % 4)));
-	}
-	return (letters + padding) % 4 == 0;
-}
-
-static int parse_binary(cJSON **out, struct str text, struct err *err)
-{
-	CLEANUP(mem_free) char *bytes = mem_new(text.n + 1, 1);
-	size_t n = 0;
-
-	if (!decode_base64(bytes, &n, text))
-		return err_set(err, ERR_INVALID, "!!binary with a text that is no base64");
-	if (memchr(bytes, '\0', n) || !str_is_utf8(str_range(bytes, n)))
-		return err_set(err, ERR_INVALID, "!!binary data that is no text");
-	*out = new_string(str_range(bytes, n));
-	return 0;
-}
-
 /* !!float makes a float of an integer, as long as that has a sign bit. */
 static bool become_float(cJSON **value, enum kind *kind, struct str text)
 {
@@ -212,22 +165,21 @@ int yaml_scalar_parse(cJSON **out, const struct yaml_scalar *scalar, struct err 
 		return 0;
 	}
 	if (kind == KIND_BINARY)
-		return parse_binary(out, scalar->text, err);
+		return err_set(err, ERR_INVALID, "!!binary is not supported; write it as text");
 	if (kind != KIND_STRING)
 		return parse_tagged(out, scalar->text, kind, err);
 	*out = new_string(scalar->text);
 	return 0;
 }
 
+/* NULL for fractions, infinities and numbers that a double does not hold exactly. */
 static char *format_number_key(double value)
 {
-	char text[YAML_FLOAT_TEXT_BYTES];
+	char text[32];
 
-	if (fabs(value) < (double)PLAIN_BELOW && trunc(value) == value &&
-	    !(value == 0 && signbit(value)))
-		(void)snprintf(text, sizeof(text), "%.0f", value);
-	else
-		yaml_number_format_key(text, value);
+	if (!(fabs(value) < (double)PLAIN_BELOW) || trunc(value) != value)
+		return NULL;
+	(void)snprintf(text, sizeof(text), "%.0f", value);
 	return mem_strdup(text);
 }
 

@@ -1,3 +1,4 @@
+/* Reads a journal's file without opening it for writing, while another process may have it open. */
 #include "journal/change.h"
 #include "journal/reader.h"
 #include "journal/schema.h"

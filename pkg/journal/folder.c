@@ -1,3 +1,4 @@
+/* The data directory: its owner and mode, and the lock that keeps a second process out. */
 #include "journal/folder.h"
 
 #include "base/buf.h"

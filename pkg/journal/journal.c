@@ -1,3 +1,6 @@
+/*
+ * The journal's interface, on the caller's thread: submits operations, and delivers their results.
+ */
 #include "journal/core.h"
 
 #include "journal/row.h"

@@ -1,3 +1,4 @@
+/* The rows that have not ended, in memory, by BuildConfig. */
 #include "journal/pending.h"
 
 #include "journal/row.h"

@@ -1,3 +1,7 @@
+/*
+ * The tables, their versions, and the checks that a file is a journal of ours before it is written
+ * to.
+ */
 #include "journal/schema.h"
 
 #include "journal/row.h"

@@ -1,3 +1,4 @@
+/* The journal's thread: takes what was submitted, commits it in batches, and wakes the loop. */
 #include "journal/core.h"
 
 #include "journal/sql.h"

@@ -68,7 +68,7 @@ static bool is_good(int status)
 
 static void on_probe_due(void *arg);
 
-/* Where the probe fails, that is the news. */
+/* A failed probe marks the API server as down. */
 static void on_probe(void *arg, const struct kube_response *response)
 {
 	struct kube_client *client = arg;
@@ -87,7 +87,8 @@ static void on_probe(void *arg, const struct kube_response *response)
 
 /*
  * One request that fails may have failed for reasons of its own (an object's webhook, an aggregated
- * API server): what nobody's object is in the way of is asked before all others have to wait.
+ * API server): before declaring the server down,
+ * probe /readyz, which no object or webhook can break.
  */
 static void on_probe_due(void *arg)
 {
@@ -114,10 +115,10 @@ static void call_free(struct kube_call *call)
 }
 
 /*
- * What an answer says of the server. Nothing, where a stream ended (what began it did, and the next
- * request will), or where others were answered while this one was not.
+ * Updates is_up from one answer. A watch that ends says nothing about the server (its begin did,
+ * and the next request will); nor does a request that failed while others were answered.
  */
-static void tell_news(const struct kube_call *call, const struct http_client_answer *answer)
+static void update_is_up(const struct kube_call *call, const struct http_client_answer *answer)
 {
 	struct kube_client *client = call->client;
 	bool was_answered = answer->status > 0 && !answer->is_cut;
@@ -146,7 +147,7 @@ static void finish(struct kube_call *call, const struct http_client_answer *answ
 	timer_stop(client->clock, &call->timer);
 	client_metrics_count(&client->metrics, &call->request, answer->status,
 			     now_ms - call->started_ms);
-	tell_news(call, answer);
+	update_is_up(call, answer);
 	call->fn(call->arg, response);
 	call_free(call);
 }

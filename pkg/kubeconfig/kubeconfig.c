@@ -274,7 +274,7 @@ static int read_user(struct kube_config *out, const struct entry *user, bool all
 		return 0;
 	if (!allow_exec)
 		return err_set(err, ERR_INVALID,
-			       "exec credentials are for people, not for a service; use a service "
+			       "exec credential plugins are not supported by serve; use a service "
 			       "account's token (token, tokenFile) or a client certificate");
 	return exec_parse(out, exec, user->file->folder, err);
 }

@@ -224,7 +224,7 @@ static void read_kept(struct http_conn *conn)
 		http_conn_kick(conn);
 }
 
-/* Something came that is not read now. Is it only the news that the peer is gone? */
+/* Readable while paused: either data to keep for later, or the peer has closed. */
 static void park(struct http_conn *conn)
 {
 	if (http_stream_is_broken(&conn->stream))
@@ -324,8 +324,8 @@ static void count_held(struct http_conn *conn)
 	conn->held_bytes = held;
 }
 
-/* All together hold too much, and this one much of it. A request that is complete is no longer
- * given up. */
+/* Over the global buffer limit: shed a connection that holds a large share. A request that is
+ * complete is no longer given up. */
 static void give_up(struct http_conn *conn)
 {
 	conn->is_busy = true;

@@ -102,7 +102,7 @@ static void on_stored(void *arg, int status, const struct journal_add_result *re
 
 static void store(struct delivery *d)
 {
-	struct journal *journal = d->receiver->opt.journal;
+	struct journal *journal = d->receiver->opt.services->journal;
 	struct journal_change rows[DELIVERY_MAX_STARTS];
 
 	for (size_t i = 0; i < d->n_starts; i++)
@@ -124,7 +124,7 @@ static void set_delivery_id(struct delivery *d, const char *sent)
 		(void)snprintf(d->id, sizeof(d->id), "%s", sent);
 		return;
 	}
-	clock_random(d->receiver->opt.clock, random, sizeof(random));
+	clock_random(d->receiver->opt.services->clock, random, sizeof(random));
 	crypto_hex(d->id, random, sizeof(random));
 }
 
@@ -134,7 +134,7 @@ void admit(struct delivery *d)
 	CLEANUP(decision_release) struct decision decision = {0};
 	int status;
 
-	d->accepted_ms = clock_wall_ms(d->receiver->opt.clock);
+	d->accepted_ms = clock_wall_ms(d->receiver->opt.services->clock);
 	d->is_dry_run =
 		str_eq_nocase(http_header(d->request, "X-Buildhook-Dry-Run", NULL), STR("true"));
 	set_delivery_id(d, hook_delivery_id(d->payload));

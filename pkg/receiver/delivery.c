@@ -23,7 +23,7 @@ struct delivery *delivery_new(struct receiver *r, struct http_request *request,
 	d->receiver = r;
 	d->request = request;
 	d->route = *route;
-	d->began_ms = clock_mono_ms(r->opt.clock);
+	d->began_ms = clock_mono_ms(r->opt.services->clock);
 	d->body_end_ms = -1;
 	(void)snprintf(d->key, sizeof(d->key), "%.*s/%.*s", STR_ARG(route->namespace_),
 		       STR_ARG(route->name));
@@ -37,11 +37,11 @@ void delivery_free(struct delivery *d)
 {
 	struct receiver *r = d->receiver;
 
-	timer_stop(r->opt.clock, &d->timer);
+	timer_stop(r->opt.services->clock, &d->timer);
 	for (size_t i = 0; i < ARRAY_LEN(d->lookups); i++)
 		kube_secrets_cancel(d->lookups[i].handle);
 	if (d->ticket)
-		journal_forget(r->opt.journal, d->ticket);
+		journal_forget(r->opt.services->journal, d->ticket);
 	for (size_t i = 0; i < d->n_starts; i++) {
 		waiters_cancel(d->starts[i].wait);
 		free(d->starts[i].json);
@@ -59,18 +59,19 @@ void delivery_free(struct delivery *d)
 
 void delivery_enter(struct delivery *d, enum delivery_phase phase)
 {
-	timer_stop(d->receiver->opt.clock, &d->timer);
+	timer_stop(d->receiver->opt.services->clock, &d->timer);
 	d->phase = phase;
 }
 
 void delivery_set_timer(struct delivery *d, int64_t delay_ms, timer_fn fn)
 {
-	timer_start(d->receiver->opt.clock, &d->timer, delay_ms > 0 ? delay_ms : 0, fn, d);
+	timer_start(d->receiver->opt.services->clock, &d->timer, delay_ms > 0 ? delay_ms : 0, fn,
+		    d);
 }
 
 const struct buildconfig *delivery_buildconfig(const struct delivery *d)
 {
-	return kube_store_find(d->receiver->opt.store, d->key);
+	return kube_store_find(d->receiver->opt.services->store, d->key);
 }
 
 void delivery_log(const struct delivery *d, const char *reason, const char *build,
@@ -91,8 +92,9 @@ static struct http_request *end(struct delivery *d, const char *verdict, const c
 	const char *const labels[] = {hook_type_name(d->route.type), d->provider,
 				      d->is_dry_run ? "dry-run" : verdict, reason};
 
-	metrics_add(metrics_get(r->opt.metrics, &deliveries, labels), 1);
-	metrics_observe(r->seconds, (double)(clock_mono_ms(r->opt.clock) - d->began_ms) / 1000);
+	metrics_add(metrics_get(r->opt.services->metrics, &deliveries, labels), 1);
+	metrics_observe(r->seconds,
+			(double)(clock_mono_ms(r->opt.services->clock) - d->began_ms) / 1000);
 	return d->request;
 }
 

@@ -55,8 +55,9 @@ static void ask(struct delivery *d, const char *namespace_, const char *name, bo
 		int64_t max_age_ms)
 {
 	struct receiver *r = d->receiver;
-	const struct kube_secret *known = kube_secrets_peek(r->opt.secrets, namespace_, name);
-	int64_t now_ms = clock_mono_ms(r->opt.clock);
+	const struct kube_secret *known =
+		kube_secrets_peek(r->opt.services->secrets, namespace_, name);
+	int64_t now_ms = clock_mono_ms(r->opt.services->clock);
 	int64_t age_ms =
 		known->state == KUBE_SECRET_UNKNOWN ? INT64_MAX : now_ms - known->fetched_ms;
 	struct lookup *lookup = &d->lookups[d->n_lookups];
@@ -64,14 +65,14 @@ static void ask(struct delivery *d, const char *namespace_, const char *name, bo
 	if (age_ms < max_age_ms)
 		return;
 	if ((is_decoy || age_ms < r->opt.secret_ttl_ms) &&
-	    !kube_secrets_is_asked(r->opt.secrets, namespace_, name) &&
+	    !kube_secrets_is_asked(r->opt.services->secrets, namespace_, name) &&
 	    !ask_limit_take(&r->asks, str_of(is_decoy ? "" : namespace_), now_ms)) {
 		d->cannot_ask |= r->is_asking_late;
 		return;
 	}
 	lookup->delivery = d;
-	lookup->handle =
-		kube_secrets_fetch(r->opt.secrets, namespace_, name, max_age_ms, on_secret, lookup);
+	lookup->handle = kube_secrets_fetch(r->opt.services->secrets, namespace_, name, max_age_ms,
+					    on_secret, lookup);
 	d->n_lookups++;
 }
 
@@ -123,18 +124,20 @@ static void keep_secret(struct delivery *d, struct str value)
 static void keep_reference(struct delivery *d, const struct buildconfig *bc, const char *name)
 {
 	struct receiver *r = d->receiver;
-	const struct kube_secret *secret = kube_secrets_peek(r->opt.secrets, bc->namespace_, name);
+	const struct kube_secret *secret =
+		kube_secrets_peek(r->opt.services->secrets, bc->namespace_, name);
 
 	if (secret->state == KUBE_SECRET_UNKNOWN)
 		d->cannot_ask = true;
 	/* The reconciler makes a Secret that a delivery found missing. */
 	if (secret->state == KUBE_SECRET_MISSING)
-		queue_add(r->opt.queue, d->key);
+		queue_add(r->opt.services->queue, d->key);
 	if (secret->state != KUBE_SECRET_PRESENT ||
 	    kube_secret_is_former(secret, bc->name, bc->uid))
 		return;
 	keep_secret(d, secret->value);
-	if (secret->previous_until_ms <= clock_wall_ms(r->opt.clock) || secret->previous.n == 0)
+	if (secret->previous_until_ms <= clock_wall_ms(r->opt.services->clock) ||
+	    secret->previous.n == 0)
 		return;
 	d->previous |= UINT32_C(1) << d->n_secrets;
 	keep_secret(d, secret->previous);

@@ -8,7 +8,7 @@
 static void tell_controller(struct delivery *d, struct hook_activity *activity)
 {
 	if (!activity->is_dirty)
-		queue_add(d->receiver->opt.queue, d->key);
+		queue_add(d->receiver->opt.services->queue, d->key);
 	activity->is_dirty = true;
 }
 
@@ -16,7 +16,7 @@ void note_outcome(struct delivery *d, const struct delivery_change *change, enum
 		  const char *build, const char *why)
 {
 	struct hook_activity *activity =
-		activity_get(d->receiver->opt.activity, d->uid, d->route.type);
+		activity_get(d->receiver->opt.services->activity, d->uid, d->route.type);
 	const struct status_line line = {
 		.event = d->event && d->event->kind != DELIVERY_PUSH ? d->event->name : "push",
 		.ref = change ? change->ref : NULL,
@@ -34,8 +34,8 @@ void note_outcome(struct delivery *d, const struct delivery_change *change, enum
 	status_format_last(activity->last, sizeof(activity->last), &line);
 	if (outcome != OUTCOME_START && outcome != OUTCOME_QUEUED && outcome != OUTCOME_PING &&
 	    outcome != OUTCOME_DUPLICATE)
-		activity_note_ignored(d->receiver->opt.activity, d->uid, d->route.type, outcome,
-				      change ? change->ref : line.event);
+		activity_note_ignored(d->receiver->opt.services->activity, d->uid, d->route.type,
+				      outcome, change ? change->ref : line.event);
 	tell_controller(d, activity);
 }
 
@@ -47,12 +47,12 @@ void note_refusal(struct delivery *d, const char *why)
 
 	if (!bc)
 		return;
-	activity = activity_get(d->receiver->opt.activity, bc->uid, d->route.type);
+	activity = activity_get(d->receiver->opt.services->activity, bc->uid, d->route.type);
 	activity->refused++;
-	activity->refused_ms = clock_wall_ms(d->receiver->opt.clock);
+	activity->refused_ms = clock_wall_ms(d->receiver->opt.services->clock);
 	(void)snprintf(activity->refused_why, sizeof(activity->refused_why), "%s", why);
 	(void)snprintf(line, sizeof(line), "refused: %s", activity->refused_why);
-	activity_add_unbuilt(d->receiver->opt.activity, bc->uid, d->route.type,
+	activity_add_unbuilt(d->receiver->opt.services->activity, bc->uid, d->route.type,
 			     activity->refused_ms, line);
 	tell_controller(d, activity);
 }

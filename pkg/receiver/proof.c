@@ -107,7 +107,7 @@ static void start_reading(struct delivery *d)
 		.type = d->route.type,
 		.header = find_header,
 		.header_arg = d->request,
-		.now_ms = clock_wall_ms(d->receiver->opt.clock),
+		.now_ms = clock_wall_ms(d->receiver->opt.services->clock),
 		.allow_env = hook && hook->allow_env,
 		.wants_ref = wants_ref,
 		.wants_ref_arg = d,
@@ -182,11 +182,11 @@ static void on_refusal_due(void *arg)
 
 static void refuse(struct delivery *d)
 {
-	int64_t took_ms = clock_mono_ms(d->receiver->opt.clock) - d->body_end_ms;
+	int64_t took_ms = clock_mono_ms(d->receiver->opt.services->clock) - d->body_end_ms;
 	int64_t due_ms = took_ms <= REFUSAL_MS ? REFUSAL_MS : LATE_REFUSAL_MS;
 
 	/* Known or not: while the API server is down, "no" would be a guess. */
-	d->cannot_ask |= !kube_client_is_up(d->receiver->opt.client);
+	d->cannot_ask |= !kube_client_is_up(d->receiver->opt.services->client);
 	log_refusal(d);
 	if (d->is_known && !d->cannot_ask)
 		note_refusal(d, refusal_of(d));
@@ -200,7 +200,8 @@ static void refuse(struct delivery *d)
 
 static int64_t lookup_ms(const struct delivery *d)
 {
-	return kube_client_is_up(d->receiver->opt.client) ? LATE_REFUSAL_MS : DOWN_LOOKUP_MS;
+	return kube_client_is_up(d->receiver->opt.services->client) ? LATE_REFUSAL_MS
+								    : DOWN_LOOKUP_MS;
 }
 
 static void on_fetched_again(struct delivery *d);
@@ -213,7 +214,7 @@ static void decide(struct delivery *d)
 		(void)budget_count(d, 0);
 		admit(d);
 	} else if (d->phase != PHASE_DECIDE && d->is_kept) {
-		int64_t took_ms = clock_mono_ms(d->receiver->opt.clock) - d->body_end_ms;
+		int64_t took_ms = clock_mono_ms(d->receiver->opt.services->clock) - d->body_end_ms;
 
 		delivery_enter(d, PHASE_DECIDE);
 		lookup_start(d, 0, lookup_ms(d) - took_ms, true, on_fetched_again);
@@ -246,7 +247,8 @@ static void on_secrets(struct delivery *d)
 	delivery_enter(d, PHASE_BODY);
 	if (d->is_paused)
 		delivery_set_timer(d,
-				   d->began_ms + RESUME_MS - clock_mono_ms(d->receiver->opt.clock),
+				   d->began_ms + RESUME_MS -
+					   clock_mono_ms(d->receiver->opt.services->clock),
 				   on_resume_due);
 }
 
@@ -302,7 +304,7 @@ void proof_feed(struct delivery *d, struct str bytes)
 
 void proof_end(struct delivery *d)
 {
-	d->body_end_ms = clock_mono_ms(d->receiver->opt.clock);
+	d->body_end_ms = clock_mono_ms(d->receiver->opt.services->clock);
 	if (d->phase == PHASE_BODY)
 		decide(d);
 }

@@ -24,9 +24,9 @@ static const char *not_now(const struct receiver *r)
 		return "this replica is shutting down; send the delivery again";
 	/* A full disk is no reason to refuse what needs no room: pings, pushes that build nothing.
 	 */
-	if (journal_failure(r->opt.journal))
+	if (journal_failure(r->opt.services->journal))
 		return "deliveries cannot be stored now; send it again later";
-	if (!kube_store_is_synced(r->opt.store))
+	if (!kube_store_is_synced(r->opt.services->store))
 		return "this replica has not read the BuildConfigs yet; send the delivery again";
 	return NULL;
 }
@@ -124,7 +124,7 @@ struct receiver *receiver_new(const struct receiver_options *options)
 
 	seconds.n_buckets = metrics_n_seconds;
 	r->opt = *options;
-	r->seconds = metrics_get(r->opt.metrics, &seconds, NULL);
+	r->seconds = metrics_get(r->opt.services->metrics, &seconds, NULL);
 	return r;
 }
 

@@ -6,27 +6,12 @@
 #pragma once
 
 #include "buildconfig/verdict.h"
-#include "delivery/activity.h"
-#include "delivery/waiters.h"
-#include "journal/journal.h"
-#include "kube/client.h"
-#include "kube/secrets.h"
-#include "kube/store.h"
-#include "metrics/metrics.h"
 #include "net/http.h"
-#include "queue/queue.h"
+#include "services/services.h"
 
 /* Everything is borrowed and must outlive the receiver. */
 struct receiver_options {
-	struct clock *clock;
-	struct kube_client *client;
-	struct kube_store *store; /* of struct buildconfig */
-	struct kube_secrets *secrets;
-	struct journal *journal;
-	struct waiters *waiters;
-	struct activity *activity;
-	struct queue *queue;
-	struct metrics *metrics;
+	const struct services *services;
 	struct verdict_options verdict;
 	uint64_t max_buffer_bytes; /* --max-buffer: of all requests together */
 	int64_t secret_ttl_ms;

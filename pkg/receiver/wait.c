@@ -205,7 +205,7 @@ void wait_for_builds(struct delivery *d, const struct journal_add_result *result
 	struct receiver *r = d->receiver;
 	/* The sender has waited for the proof already. */
 	int64_t due_ms = d->body_end_ms + r->opt.start_timeout_ms;
-	int64_t left_ms = due_ms - clock_mono_ms(r->opt.clock);
+	int64_t left_ms = due_ms - clock_mono_ms(r->opt.services->clock);
 
 	for (size_t i = 0; i < n; i++)
 		read_result(&d->starts[i], d, &results[i]);
@@ -223,14 +223,14 @@ void wait_for_builds(struct delivery *d, const struct journal_add_result *result
 			continue;
 		}
 		note_outcome(d, start->from, OUTCOME_QUEUED, NULL, NULL);
-		start->wait = waiters_add(r->opt.waiters, start->seq, on_progress, start);
+		start->wait = waiters_add(r->opt.services->waiters, start->seq, on_progress, start);
 	}
 	if (!is_waiting(d)) {
 		answer(d, NULL, (struct str){0});
 		return;
 	}
-	queue_add(r->opt.queue, d->key);
-	if (!kube_client_is_up(r->opt.client))
+	queue_add(r->opt.services->queue, d->key);
+	if (!kube_client_is_up(r->opt.services->client))
 		left_ms = 0;
 	delivery_enter(d, PHASE_BUILD);
 	delivery_set_timer(d, left_ms, on_timeout);

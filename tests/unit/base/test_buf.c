@@ -63,20 +63,6 @@ static void an_overflow_keeps_what_was_there_and_ignores_the_rest(void **state)
 	assert_true(b.overflow);
 }
 
-static void dropping_moves_the_rest_to_the_front(void **state)
-{
-	CLEANUP(buf_release) struct buf b = BUF_INIT(100);
-
-	(void)state;
-	buf_drop(&b, 0);
-	buf_put_str(&b, STR("head body"));
-	buf_drop(&b, 5);
-	assert_string_equal(b.data, "body");
-	buf_drop(&b, 4);
-	assert_string_equal(b.data, "");
-	assert_int_equal(b.len, 0);
-}
-
 static void taking_gives_text_and_leaves_the_buffer_usable(void **state)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(4);
@@ -191,7 +177,6 @@ int main(void)
 		cmocka_unit_test(appends_make_one_terminated_text),
 		cmocka_unit_test(the_limit_itself_fits),
 		cmocka_unit_test(an_overflow_keeps_what_was_there_and_ignores_the_rest),
-		cmocka_unit_test(dropping_moves_the_rest_to_the_front),
 		cmocka_unit_test(taking_gives_text_and_leaves_the_buffer_usable),
 		cmocka_unit_test(clean_text_is_one_line_that_reads_as_it_is_stored),
 		cmocka_unit_test(clean_text_of_random_bytes_is_fit),

@@ -295,20 +295,6 @@ static void a_quarter_megabyte_in_an_annotation_is_not_kept(void **state)
 	assert_string_equal(buildconfig_status(bc, "buildhook.io/hint"), "");
 }
 
-static void the_hooks_that_use_a_secret_are_found(void **state)
-{
-	BC bc = make_bc(
-		"'triggers':[{'type':'GitHub','github':{'secretReference':{'name':'s'}}},"
-		"{'type':'Generic','generic':{'secret':'inline'}},{'type':'GitLab','gitlab':{}}]",
-		"");
-
-	(void)state;
-	assert_true(buildconfig_uses_secret(bc, "s"));
-	assert_true(buildconfig_uses_secret(bc, "cart-gitlab-webhook"));
-	assert_false(buildconfig_uses_secret(bc, "inline"));
-	assert_false(buildconfig_uses_secret(bc, "cart-github-webhook"));
-}
-
 static void long_names_are_shortened_and_stay_different(void **state)
 {
 	char a[254], b[254], name[254];
@@ -374,7 +360,6 @@ int main(void)
 		cmocka_unit_test(annotations_of_ours_that_mean_nothing_are_told),
 		cmocka_unit_test(what_the_object_holds_of_ours_is_kept_for_comparison),
 		cmocka_unit_test(a_quarter_megabyte_in_an_annotation_is_not_kept),
-		cmocka_unit_test(the_hooks_that_use_a_secret_are_found),
 		cmocka_unit_test(long_names_are_shortened_and_stay_different),
 		cmocka_unit_test(a_usual_one_takes_little_memory),
 	};

@@ -27,6 +27,7 @@ struct parts_call {
 
 struct parts {
 	struct world base;
+	struct services services;
 	struct kube_client *client;
 	struct kube_store *store;
 	struct kube_secrets *secrets;
@@ -134,7 +135,7 @@ static inline int parts_setup(void **state)
 	p->waiters = waiters_new();
 	p->activity = activity_new();
 	p->queue = queue_new(p->base.clock, 16, parts_on_queue, p);
-	p->controller = controller_new(&(struct controller_options){
+	p->services = (struct services){
 		.clock = p->base.clock,
 		.queue = p->queue,
 		.client = p->client,
@@ -144,6 +145,9 @@ static inline int parts_setup(void **state)
 		.waiters = p->waiters,
 		.activity = p->activity,
 		.metrics = p->metrics,
+	};
+	p->controller = controller_new(&(struct controller_options){
+		.services = &p->services,
 		.backend = CONTROLLER_OPENSHIFT,
 		.public_url = "",
 		.instance = "one",

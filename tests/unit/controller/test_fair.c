@@ -35,6 +35,7 @@ struct call {
 
 struct fair_world {
 	struct world base;
+	struct services services;
 	struct kube_client *client;
 	struct kube_store *store;
 	struct kube_secrets *secrets;
@@ -177,7 +178,7 @@ static int setup(void **state)
 	w->waiters = waiters_new();
 	w->activity = activity_new();
 	w->queue = queue_new(w->base.clock, PER_NAMESPACE, on_queue, w);
-	w->controller = controller_new(&(struct controller_options){
+	w->services = (struct services){
 		.clock = w->base.clock,
 		.queue = w->queue,
 		.client = w->client,
@@ -187,6 +188,9 @@ static int setup(void **state)
 		.waiters = w->waiters,
 		.activity = w->activity,
 		.metrics = w->metrics,
+	};
+	w->controller = controller_new(&(struct controller_options){
+		.services = &w->services,
 		.backend = CONTROLLER_KUBERNETES,
 		.public_url = "",
 		.instance = "one",

@@ -33,6 +33,7 @@ struct call {
 
 struct start_world {
 	struct world base;
+	struct services services;
 	struct kube_client *client;
 	struct kube_store *store;
 	struct kube_secrets *secrets;
@@ -184,7 +185,7 @@ static void on_queue(void *arg)
 
 static void make_controller(struct start_world *w, enum controller_backend backend)
 {
-	w->controller = controller_new(&(struct controller_options){
+	w->services = (struct services){
 		.clock = w->base.clock,
 		.queue = w->queue,
 		.client = w->client,
@@ -194,6 +195,9 @@ static void make_controller(struct start_world *w, enum controller_backend backe
 		.waiters = w->waiters,
 		.activity = w->activity,
 		.metrics = w->metrics,
+	};
+	w->controller = controller_new(&(struct controller_options){
+		.services = &w->services,
 		.backend = backend,
 		.public_url = "",
 		.instance = "one",

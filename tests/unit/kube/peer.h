@@ -86,7 +86,8 @@ static inline void on_peer_readable(void *arg, int what)
 
 		assert_true(i < MAX_REQUESTS);
 		peer->requests[i] = str_dup(str_range(c->in.data, length));
-		buf_drop(&c->in, length);
+		memmove(c->in.data, c->in.data + length, c->in.len - length + 1);
+		c->in.len -= length;
 		if (peer->script[i])
 			send_text(c, peer->script[i]);
 		if (!peer->script[i] || peer->closes[i]) {

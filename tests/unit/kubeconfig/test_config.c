@@ -175,7 +175,7 @@ static void each_mistake_is_one_line_that_says_what_to_change(void **state)
 		 "auth-provider is not supported"},
 		{HEAD CONTEXT CLUSTER("") USER("as: root"), NULL, "as is not supported"},
 		{HEAD CONTEXT CLUSTER("") USER("exec: {apiVersion: x, command: y}"), NULL,
-		 "exec credentials are for people"},
+		 "exec credential plugins are not supported"},
 		{"", NULL, "expected apiVersion: v1, kind: Config"},
 		{"[1]", NULL, "expected apiVersion: v1, kind: Config"},
 		{"a: [", NULL, "kubeconfig"},

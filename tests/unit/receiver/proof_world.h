@@ -31,6 +31,7 @@ struct world {
 	size_t n_rows;
 	char row[300]; /* "TYPE REF COMMIT" of the first */
 	struct clock *clock;
+	struct services services;
 	struct kube_client *client;
 	struct kube_store *store;
 	struct kube_secrets *secrets;
@@ -161,7 +162,7 @@ static void on_queue(void *arg)
 static void start_receiver(struct world *w, uint64_t max_buffer_bytes)
 {
 	receiver_free(w->receiver);
-	w->receiver = receiver_new(&(struct receiver_options){
+	w->services = (struct services){
 		.clock = w->clock,
 		.client = w->client,
 		.store = w->store,
@@ -170,6 +171,9 @@ static void start_receiver(struct world *w, uint64_t max_buffer_bytes)
 		.activity = w->activity,
 		.queue = w->queue,
 		.metrics = w->metrics,
+	};
+	w->receiver = receiver_new(&(struct receiver_options){
+		.services = &w->services,
 		.max_buffer_bytes = max_buffer_bytes,
 		.secret_ttl_ms = 30000,
 		.start_timeout_ms = 4000,
