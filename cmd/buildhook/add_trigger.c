@@ -92,9 +92,17 @@ static int run(const struct invocation *in)
 	if (target_parse_type(&type, in->args[1], &err) != 0 ||
 	    session_open(&session, in, &err) != 0 ||
 	    target_read(&target, session, in->args[0], &err) != 0 ||
-	    add(&target, session, in->args[0], type, &err) != 0 ||
-	    hook_wait_ready(&target, session, in->args[0], type, &secret, &err) != 0)
+	    add(&target, session, in->args[0], type, &err) != 0)
 		return session_fail(session, &err);
+	if (hook_wait_ready(&target, session, in->args[0], type, &secret, &err) != 0) {
+		if (err.code == ERR_DENIED)
+			(void)fprintf(
+				stderr,
+				"buildconfig \"%s\" has the %s trigger, but you may not read its "
+				"secret; `url %s` prints the URL\n",
+				in->args[0], hook_type_name(type), in->args[0]);
+		return session_fail(session, &err);
+	}
 	url_print_warnings(&target, type);
 	url_print_guide(&target, type, &secret);
 	return EXIT_OK;

@@ -374,8 +374,10 @@ static int cancel(struct session *session, const char *name, struct err *err)
 	if (view_is_over(build.doc))
 		printf("build.build.openshift.io/%s %s\n", name, view_phase(build.doc));
 	else
-		printf("build.build.openshift.io/%s marked for cancellation (%s)\n", name,
-		       view_phase(build.doc));
+		printf("build.build.openshift.io/%s marked for cancellation (%s)\n"
+		       "It ends as soon as whatever runs builds here sees the mark; where it does "
+		       "not end, nothing runs builds.\n",
+		       name, view_phase(build.doc));
 	return 0;
 }
 

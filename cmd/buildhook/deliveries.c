@@ -112,8 +112,15 @@ static int run(const struct invocation *in)
 
 	if (in->shared.output && !is_wide)
 		out.items = json_put_array(doc, "items");
-	if (journal_read_file(options->data_dir, options->limit, on_change, &out, &err) != 0)
-		return command_fail(&err);
+	if (journal_read_file(options->data_dir, options->limit, on_change, &out, &err) != 0) {
+		(void)command_fail(&err);
+		if (err.code == ERR_NOTFOUND)
+			(void)fputs("It is where `serve` runs: kubectl exec -n buildhook "
+				    "buildhook-0 -- "
+				    "buildhook deliveries; --data-dir names another folder.\n",
+				    stderr);
+		return EXIT_FAILED;
+	}
 	if (out.items)
 		session_print_json(doc);
 	else if (table_rows(table) > 0)

@@ -268,12 +268,13 @@ static void print_since(const struct entries *entries, int64_t unbuilt_since, bo
 			first_build = entries->list[i].ms;
 	if (first_build) {
 		clock_format_rfc3339(at, first_build, false);
-		printf("Builds are known from %s on, ", at);
+		printf("Builds are known from %s on, deliveries that built nothing\nfrom ", at);
 	} else {
-		printf(has_builds ? "No builds are there, " : "You may not list builds, ");
+		printf("%s; deliveries that built nothing are known\nfrom ",
+		       has_builds ? "There are no builds" : "You may not list builds");
 	}
 	clock_format_rfc3339(at, unbuilt_since, false);
-	printf("deliveries that built nothing\nfrom %s on%s.\n", at,
+	printf("%s on%s.\n", at,
 	       has_events ? "; Events are kept for about an hour" : "; you may not list Events");
 }
 

@@ -115,11 +115,14 @@ static int print_result(struct session *session, const struct target *target,
 {
 	CLEANUP(target_wipe) struct buf secret = BUF_INIT(8192);
 
-	printf("secret/%s rotated; the old value is accepted until %s\n", subject->name,
-	       *subject->until ? subject->until : "the end of --rotation-grace");
+	if (*subject->until)
+		printf("secret/%s rotated; the old value is accepted until %s\n", subject->name,
+		       subject->until);
+	else
+		printf("secret/%s has a new value; no old one is accepted\n", subject->name);
 	if (with_secret && target_read_secret(&secret, session, target, subject->type, err) != 0)
 		return err->code;
-	printf("Paste the new one before that. ");
+	printf("Paste the new one %s. ", *subject->until ? "before that" : "now");
 	url_print_guide(target, subject->type, with_secret ? &secret : NULL);
 	return 0;
 }

@@ -280,6 +280,10 @@ static void print_advice(const struct session *s, int code)
 			stderr,
 			"The address is from %s; --context and --kubeconfig choose another.\n",
 			s->config->source);
+	else if (code == ERR_DENIED &&
+		 str_contains(str_of(s->failure), STR("at the cluster scope")))
+		(void)fprintf(stderr, "That is for admins of the cluster; without -A, and with -n "
+				      "NAMESPACE, it needs rights in that namespace alone.\n");
 	else if (code == ERR_DENIED)
 		(void)fprintf(stderr,
 			      "Ask an admin of the namespace for that right; `kubectl auth can-i "
@@ -294,6 +298,12 @@ static void print_advice(const struct session *s, int code)
 			      "`%s status -n %s` lists those that are there; -n chooses another "
 			      "namespace.\n",
 			      program, session_namespace(s));
+	else if (code == ERR_NOTFOUND && str_contains(str_of(s->failure), STR("builds.build")))
+		(void)fprintf(
+			stderr,
+			"`%s history NAME -n %s` lists the builds of a BuildConfig; -n chooses "
+			"another namespace.\n",
+			program, session_namespace(s));
 }
 
 int session_fail(const struct session *session, const struct err *err)

@@ -138,8 +138,15 @@ static void print_notes(const struct view_hook *hooks, size_t n)
 				   "buildhook has not looked at it: does it run, and watch this "
 				   "namespace?");
 		(void)snprintf(what, sizeof(what), "%s refused", type);
-		if (*hooks[i].refused)
-			print_note(&hooks[i], what, hooks[i].refused);
+		if (*hooks[i].refused) {
+			char text[MAX_LINE_BYTES];
+
+			(void)snprintf(text, sizeof(text),
+				       "%s. If your Git host sent it, paste there what `url %s %s "
+				       "--with-secret` prints",
+				       hooks[i].refused, hooks[i].name, type);
+			print_note(&hooks[i], what, text);
+		}
 		/* The hint is the BuildConfig's; after the last of its hooks. */
 		if (*hooks[i].hint && (i + 1 == n || strcmp(hooks[i].name, hooks[i + 1].name) != 0))
 			print_note(&hooks[i], "hint", hooks[i].hint);
@@ -232,6 +239,8 @@ static void print_nothing(const struct view *v)
 
 	if (v->in->shared.all_namespaces)
 		(void)fprintf(stderr, "No webhooks found.\n");
+	else if (v->in->n_args > 0)
+		(void)fprintf(stderr, "BuildConfig %s has no webhook trigger.\n", v->in->args[0]);
 	else
 		(void)fprintf(stderr, "No webhooks found in %s namespace.\n",
 			      session_namespace(v->session));

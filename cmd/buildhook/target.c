@@ -131,7 +131,9 @@ int target_read_secret(struct buf *out, struct session *session, const struct ta
 {
 	const struct buildconfig_hook *hook = &target->bc->hooks[type];
 
-	err_set(err, ERR_NOTFOUND, "the %s trigger of buildconfig \"%s\" has no secret",
+	struct err failure = {0};
+
+	err_set(&failure, ERR_NOTFOUND, "the %s trigger of buildconfig \"%s\" has no secret",
 		hook_type_name(type), target->bc->name);
 	for (size_t i = 0; i < hook->n_secrets; i++) {
 		CLEANUP(session_answer_release) struct session_answer answer = {0};
@@ -141,14 +143,18 @@ int target_read_secret(struct buf *out, struct session *session, const struct ta
 			buf_put_str(out, str_of(secret->text));
 			return 0;
 		}
-		if (session_get(session, &answer, err, "/api/v1/namespaces/%s/secrets/%s",
+		if (session_get(session, &answer, &failure, "/api/v1/namespaces/%s/secrets/%s",
 				session_namespace(session), secret->text) != 0)
 			continue;
 		if (target_decode_secret(out, answer.doc))
 			return 0;
-		err_set(err, ERR_NOTFOUND, "secret \"%.100s\" has no value at %s", secret->text,
-			KUBE_SECRET_KEY);
+		err_set(&failure, ERR_NOTFOUND,
+			"secret \"%.100s\" has no value at %s: `rotate %s %s` makes one if "
+			"buildhook "
+			"made the Secret; else put one there",
+			secret->text, KUBE_SECRET_KEY, target->bc->name, hook_type_name(type));
 	}
+	*err = failure;
 	return err->code;
 }
 

@@ -111,7 +111,7 @@ static void end(struct buf *out)
 /* A state is a word and a mark, so that neither colour nor shape alone has to carry it. */
 static void put_state(struct buf *out, const char *state)
 {
-	bool is_ready = strcmp(state, "Ready") == 0;
+	bool is_ready = strncmp(state, "Ready", 5) == 0;
 
 	buf_printf(out,
 		   "<p class=\"state %s\"><span class=\"mark\" aria-hidden=\"true\">%s</span> ",

@@ -107,7 +107,7 @@ void usage_print(FILE *to, const char *program)
 	(void)fprintf(to, "usage: %s COMMAND [flags]\n\ncommands:\n", program);
 	for (size_t i = 0; i < n_commands; i++)
 		if (!commands[i]->is_hidden)
-			(void)fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+			(void)fprintf(to, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
 	(void)fprintf(to, "\n%s COMMAND --help lists a command's flags.\n", program);
 }
 

@@ -157,7 +157,7 @@ def test_test_stays_a_dry_run_where_the_commit_is_not_known(cluster, buildhook, 
 def failing(owner, *args):
     """The step that fails, and what it says."""
     done = owner.run(*args)
-    assert done.returncode == 1, (done.stdout_text, done.stderr_text)
+    assert done.returncode == 1 and not done.stderr_text, (done.stdout_text, done.stderr_text)
     (at,) = [i for i, line in enumerate(done.stdout_text.splitlines()) if line.startswith("FAIL")]
     text = " ".join(" ".join(done.stdout_text.splitlines()[at:]).split())
     return text

@@ -59,6 +59,7 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     reader = Owner(cluster, namespace, tmp_path, rules)
     assert reader.ok("url", "cart", "github")
     assert 'secrets "cart-hook" is forbidden' in reader.fails("url", "cart", "github", "--with-secret")
+    assert '"cart" has the github trigger, but you may not read its secret' in reader.fails("add-trigger", "cart", "github")
     # Nobody, and nowhere.
     for change, words in ((lambda c: c["users"][0]["user"].update(token="wrong"), "error: You must be logged in to the server (Unauthorized)"),
                           (lambda c: c["clusters"][0]["cluster"].update(server="https://127.0.0.1:1"),
@@ -138,3 +139,8 @@ def test_rotate_makes_a_new_secret_and_says_how_long_the_old_one_counts(cluster,
     assert cluster.secret_value(namespace, "mine") in text and cluster.secret_value(namespace, "b") in text
     assert cluster.secret_value(namespace, "mine") != new and cluster.secret_value(namespace, "b") != old["b"]
     assert "buildhook made no secret" in owner.fails("rotate", "cart", "generic")
+    # Of a Secret without a value nothing old can be accepted.
+    cluster.core.patch_namespaced_secret("b", namespace, {"data": None})
+    assert "`rotate cart gitlab` makes one" in owner.fails("url", "cart", "gitlab", "--with-secret")
+    text = owner.ok("rotate", "cart", "gitlab")
+    assert "secret/b has a new value; no old one is accepted\nPaste the new one now." in text, text

@@ -39,6 +39,9 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     assert rows[0].split()[:3] == ["blog", "gitlab", "NotReady"] and rows[1].split()[:3] == ["cart", "github", "Ready"]
     assert "push wip" in rows[1] and rows[1].endswith("cart-1 New")
     assert "blog gitlab: NotReady: " in text and "cart github refused: " in text and "WebHookSecretKey" in text
+    assert "paste there what `url cart github --with-secret` prints" in " ".join(text.split())
+    cluster.create(namespace, buildconfig("plain", triggers=[]))
+    assert owner.run("status", "plain").stderr_text.startswith("BuildConfig plain has no webhook trigger.\n")
     one = owner.ok("status", "cart")
     assert "blog" not in one and "cart-1 New" in one
     wide = owner.ok("status", "-o", "wide")
@@ -49,6 +52,7 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     assert 'buildconfigs.build.openshift.io "x" not found' in owner.fails("status", "x")
     forbidden = owner.fails("status", "-A")
     assert forbidden.startswith("Error from server (Forbidden): ") and "at the cluster scope" in forbidden
+    assert "without -A" in forbidden and "admin of the namespace" not in forbidden
     # All namespaces, as somebody who may.
     admin = Owner.__new__(Owner)
     admin.kubeconfig = cluster.kubeconfig

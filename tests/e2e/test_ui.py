@@ -187,6 +187,16 @@ def test_hostile_text_stays_text(cluster, buildhook, namespace, opened):
     assert not page.query_selector("main script, main img")
 
 
+def test_a_webhook_is_good_during_a_rotation(cluster, buildhook, hook, ui):
+    namespace, name, _ = hook
+    cluster.patch(namespace, name, {"metadata": {"annotations": {"buildhook.io/rotate": "1"}}})
+    wait_for("the rotation", lambda: "old secret" in cluster.annotation(namespace, name, "github-state"), 80)
+    page = ui("--namespace", namespace)
+    answer, _ = page.request("GET", "/?" + page.url.partition("?")[2])
+    _, text = page.request("GET", "/", {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]})
+    assert re.search('class="state good">.*Ready, the old secret is accepted until', text), text
+
+
 def test_only_this_browser_and_this_page_come_in(ui, namespace):
     page = ui("--namespace", namespace)
     token = page.url.partition("?")[2]
@@ -195,7 +205,7 @@ def test_only_this_browser_and_this_page_come_in(ui, namespace):
     # A name that somebody's DNS points at this machine.
     assert page.request("GET", f"/?{token}", {"Host": "evil.example.com"})[0].status == 403
     answer, _ = page.request("GET", f"/?{token}")
-    assert answer.status == 303 and answer.headers["Location"] == "/"
+    assert (answer.status, answer.reason) == (303, "See Other") and answer.headers["Location"] == "/"
     cookie = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
     assert "HttpOnly" in answer.headers["Set-Cookie"] and "SameSite=Strict" in answer.headers["Set-Cookie"]
     # Once only.
