@@ -642,9 +642,9 @@ const struct command command_register = {
 		"Knows GitHub, GitLab, Gitea, Forgejo, Gogs, Bitbucket Cloud and Bitbucket Data "
 		"Center. A host that is not well known is asked without the token what it is, and "
 		"you confirm it; or name it with --host and --api-url.",
-	.examples = "BUILDHOOK_TOKEN=... kubectl buildhook register cart\n"
-		    "kubectl buildhook register cart github --token-file token --check\n"
-		    "kubectl buildhook register cart --host gitea --api-url "
+	.examples = "BUILDHOOK_TOKEN=... buildhook register cart\n"
+		    "buildhook register cart github --token-file token --check\n"
+		    "buildhook register cart --host gitea --api-url "
 		    "https://git.example.com/api/v1",
 	.min_args = 1,
 	.max_args = 2,

@@ -95,8 +95,11 @@ static int wait_for(struct subject *subject, struct session *session, const stru
 			return err->code;
 		if (!rotation_is_wanted(target->bc, subject->name,
 					annotation_of(answer.doc, "buildhook.io/rotated"))) {
-			(void)snprintf(subject->until, sizeof(subject->until), "%s",
-				       annotation_of(answer.doc, "buildhook.io/previous-until"));
+			/* Of a Secret that had no value nothing old is kept. */
+			if (json_member(json_member(answer.doc, "data"), KUBE_SECRET_PREVIOUS_KEY))
+				(void)snprintf(
+					subject->until, sizeof(subject->until), "%s",
+					annotation_of(answer.doc, "buildhook.io/previous-until"));
 			return 0;
 		}
 		if (clock_mono_ms(clock) > until_ms)
