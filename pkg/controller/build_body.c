@@ -54,7 +54,32 @@ void build_label_value(char *out, const char *name)
 	out[n] = 0;
 }
 
-static void put_person(cJSON *git, const char *key, const char *name, const char *email)
+/*
+ * A commit's texts as they came, or with what could end a line or move a cursor replaced; line
+ * breaks and tabs stay. `kubectl describe` prints what a CRD's object holds.
+ */
+static void put_commit_text(cJSON *object, const char *key, const char *text, bool is_clean)
+{
+	CLEANUP(buf_release) struct buf clean = BUF_INIT((size_t)4 * JOURNAL_MAX_TEXT);
+
+	if (!is_clean) {
+		json_put_str(object, key, text);
+		return;
+	}
+	while (*text) {
+		size_t n = strcspn(text, "\n\t");
+		bool is_crlf = n > 0 && text[n - 1] == '\r' && text[n] == '\n';
+
+		buf_put_clean(&clean, str_range(text, n - is_crlf), SIZE_MAX);
+		if (text[n])
+			buf_put_char(&clean, text[n++]);
+		text += n;
+	}
+	json_put_text(object, key, buf_str(&clean));
+}
+
+static void put_person(cJSON *git, const char *key, const char *name, const char *email,
+		       bool is_clean)
 {
 	cJSON *person;
 
@@ -62,35 +87,29 @@ static void put_person(cJSON *git, const char *key, const char *name, const char
 		return;
 	person = json_put_object(git, key);
 	if (*name)
-		json_put_str(person, "name", name);
+		put_commit_text(person, "name", name, is_clean);
 	if (*email)
-		json_put_str(person, "email", email);
+		put_commit_text(person, "email", email, is_clean);
 }
 
-/* NULL without a commit: the build then takes what the BuildConfig's ref points at. */
-static cJSON *new_revision(const struct journal_change *change)
+/*
+ * Left out without a commit: the build then takes what the BuildConfig's ref points at. IS_CLEAN is
+ * false on OpenShift, where the object must equal the one that its own endpoint makes.
+ */
+static void put_revision(cJSON *object, const struct journal_change *change, bool is_clean)
 {
 	cJSON *revision, *git;
 
 	if (!*change->commit)
-		return NULL;
-	revision = json_new_object();
+		return;
+	revision = json_put_object(object, "revision");
 	json_put_str(revision, "type", "Git");
 	git = json_put_object(revision, "git");
 	json_put_str(git, "commit", change->commit);
-	put_person(git, "author", change->author_name, change->author_email);
-	put_person(git, "committer", change->committer_name, change->committer_email);
+	put_person(git, "author", change->author_name, change->author_email, is_clean);
+	put_person(git, "committer", change->committer_name, change->committer_email, is_clean);
 	if (*change->message)
-		json_put_str(git, "message", change->message);
-	return revision;
-}
-
-static void put_revision(cJSON *object, const struct journal_change *change)
-{
-	cJSON *revision = new_revision(change);
-
-	if (revision)
-		json_put(object, "revision", revision);
+		put_commit_text(git, "message", change->message, is_clean);
 }
 
 bool build_is_by_hand(const struct journal_change *change)
@@ -98,7 +117,7 @@ bool build_is_by_hand(const struct journal_change *change)
 	return !*change->type;
 }
 
-static void put_triggered_by(cJSON *object, const struct journal_change *change)
+static void put_triggered_by(cJSON *object, const struct journal_change *change, bool is_clean)
 {
 	cJSON *list = json_put_array(object, "triggeredBy");
 	cJSON *entry, *cause;
@@ -116,7 +135,7 @@ static void put_triggered_by(cJSON *object, const struct journal_change *change)
 	entry = json_append(list, json_new_object());
 	json_put_str(entry, "message", hook_type_cause(type));
 	cause = json_put_object(entry, member);
-	put_revision(cause, change);
+	put_revision(cause, change, is_clean);
 	json_put_str(cause, "secret", "<secret>");
 }
 
@@ -138,7 +157,7 @@ static void put_delivery_annotations(cJSON *annotations, const struct journal_ch
 	if (*change->ref)
 		json_put_str(annotations, BUILD_REF_ANNOTATION, change->ref);
 	if (*change->warning)
-		json_put_str(annotations, "buildhook.io/warning", change->warning);
+		put_commit_text(annotations, "buildhook.io/warning", change->warning, true);
 }
 
 static cJSON *parse_extra(const char *json)
@@ -258,8 +277,8 @@ static void put_spec(cJSON *build, const cJSON *bc, const struct journal_change 
 	json_put_str(spec, "serviceAccount", account && *account ? account : "builder");
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 		put_copy(spec, from, members[i]);
-	put_revision(spec, change);
-	put_triggered_by(spec, change);
+	put_revision(spec, change, true);
+	put_triggered_by(spec, change, true);
 	put_types(spec);
 	strategy = cJSON_GetObjectItemCaseSensitive(spec, "strategy");
 	put_env(strategy, change);
@@ -367,8 +386,8 @@ cJSON *build_request_body(const struct journal_change *change, int64_t last_vers
 	}
 	if (last_version >= 0)
 		json_put_int(request, "lastVersion", last_version);
-	put_triggered_by(request, change);
-	put_revision(request, change);
+	put_triggered_by(request, change, false);
+	put_revision(request, change, false);
 	env = parse_extra(change->env_json);
 	if (env)
 		json_put(request, "env", env);

@@ -114,6 +114,9 @@ static void act(struct object *object, const struct observation *o, const struct
 	case ACTION_WRITE_STATUS:
 		status_act(object, o->seen.bc, &o->status);
 		return;
+	case ACTION_LOOK_FOR_RUNNER:
+		runner_act(object);
+		return;
 	case ACTION_LOOK_AT_BUILD:
 		origin_act(object);
 		return;
@@ -171,6 +174,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 		activity_drop(c->opt.services->activity, before->uid);
 		if (object) {
 			secret_set_trouble(&object->secrets, NULL, NULL);
+			object->runner = (struct runner_memory){0};
 			object->order = (struct start_memory){.known_version = -1};
 			object->origin = (struct origin_memory){0};
 			object->cached_version = 0;

@@ -9,6 +9,7 @@
 #include "controller/origin.h"
 #include "controller/plan.h"
 #include "controller/redelivery.h"
+#include "controller/runner.h"
 #include "controller/secret.h"
 #include "controller/start.h"
 #include "controller/status.h"
@@ -40,6 +41,7 @@ struct object {
 	struct status_memory status;
 	struct origin_memory origin;
 	struct redelivery_memory redelivery;
+	struct runner_memory runner;
 };
 
 /* Requests go over two connections; more keys at once would only wait there. */
@@ -60,6 +62,8 @@ struct controller {
 	struct token_bucket status_bucket;
 	struct queue *status_turns; /* those that want to write */
 	struct timer status_turn;   /* the next may */
+	int64_t run_seen_ms;        /* monotonic: a Build was seen to run; 0: none */
+	int64_t run_free_ms;        /* monotonic: no look at whether Builds run before */
 	int64_t look_free_ms; /* monotonic: the next look at a Secret that nobody has reserved */
 	struct metrics_series *reconciles[3]; /* by enum reconcile_result */
 	struct metrics_series *reconcile_seconds, *reconcile_errors, *active;

@@ -138,6 +138,7 @@ void observe(struct observation *out, struct object *object)
 	if (!seen->bc->is_ignored)
 		observe_secrets(seen, object);
 	redelivery_observe(seen, object);
+	runner_observe(seen, object);
 	observe_status(out, object);
 	origin_observe(seen, object);
 }

@@ -138,6 +138,17 @@ static bool plan_status(const struct observed *seen, struct action *next)
 	return true;
 }
 
+static bool plan_run_look(const struct observed *seen, struct action *next)
+{
+	if (!seen->wants_run_look || !seen->is_api_up)
+		return false;
+	if (seen->run_wait_ms > 0)
+		wait_at_most(next, seen->run_wait_ms);
+	else
+		next->kind = ACTION_LOOK_FOR_RUNNER;
+	return next->kind == ACTION_LOOK_FOR_RUNNER;
+}
+
 static bool plan_look(const struct observed *seen, struct action *next)
 {
 	if (!seen->has_unknown_build || !seen->is_api_up)
@@ -164,6 +175,6 @@ void plan(const struct observed *seen, struct action *next)
 	if (plan_pending_build(seen, next) || plan_missing_secret(seen, next) ||
 	    plan_redelivery(seen, next))
 		return;
-	if (!plan_status(seen, next))
-		(void)plan_look(seen, next);
+	if (!plan_status(seen, next) && !plan_look(seen, next))
+		(void)plan_run_look(seen, next);
 }

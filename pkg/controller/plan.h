@@ -51,6 +51,8 @@ struct observed {
 	int64_t token_wait_ms;      /* until the flood limit lets a build start; 0: now */
 	bool wants_redelivery;      /* a delivery is asked for once more, and may be here */
 	int64_t redelivery_wait_ms; /* until the next step of that; 0: now */
+	bool wants_run_look;        /* whether anything runs Builds */
+	int64_t run_wait_ms;        /* until that; 0: now */
 	bool is_status_stale;       /* what the object shows is not what is to be shown */
 	bool is_status_overdue;     /* and has not been for too long */
 	int64_t status_wait_ms;     /* until status may be written; 0: now */
@@ -68,6 +70,7 @@ enum action_kind {
 	ACTION_OWN_SECRET,   /* ours, not yet owned by this BuildConfig */
 	ACTION_START_BUILD,
 	ACTION_SUPERSEDE, /* ends the change */
+	ACTION_LOOK_FOR_RUNNER,
 	ACTION_REDELIVER,
 	ACTION_WRITE_STATUS,
 	ACTION_LOOK_AT_BUILD, /* to learn which endpoint started it */

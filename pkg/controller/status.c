@@ -1,4 +1,8 @@
-/* Writes the status annotations of a BuildConfig by server-side apply. */
+/*
+ * Collects what the status annotations say (buildconfig/status.h) from the store, the Secrets, the
+ * activity of the hooks and the start of builds; writes them, and sends the Events of the same
+ * causes.
+ */
 #include "base/log.h"
 #include "controller/internal.h"
 
@@ -99,6 +103,8 @@ void status_observe(struct status *out, const struct object *object, const struc
 	input.is_start_refused = object->start.is_refused;
 	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)
 		input.waiting = "more builds than the limit were asked for";
+	input.unrun_build = object->runner.unrun;
+	input.builds_run = c->run_seen_ms > 0;
 	input.is_redelivery_unknown = redelivery_is_unknown(object);
 	input.n_unbuilt = activity_find_unbuilt(c->opt.services->activity, bc->uid, &input.unbuilt);
 	status_make(out, bc, &input);

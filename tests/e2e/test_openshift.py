@@ -368,6 +368,7 @@ def test_a_refusal_by_a_quota_says_so_and_ends_when_there_is_room(cluster, build
     assert answer.status == 202 and answer.json["message"].endswith(": exceeded quota: builds"), answer.body
     line = lambda: cluster.annotation(namespace, name, "github-last")
     wait_for("the cause", lambda: line().endswith("-> waiting, exceeded quota: builds"))
+    assert cluster.annotation(*inline, "github-state") == "NotReady: exceeded quota: builds"
     (event,) = wait_for("the Event", lambda: cluster.events(namespace, "BuildTriggerFailed"))
     assert event.note.startswith("exceeded quota")
     # The refused requests have used up cart-1 to cart-4, and nobody else makes those.

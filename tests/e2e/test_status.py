@@ -1,6 +1,7 @@
 """What a BuildConfig shows: annotations that an owner reads with `oc describe`."""
 
 import json
+import shlex
 import time
 
 from harness import buildconfig, github_headers, github_payload, push, wait_for
@@ -63,3 +64,22 @@ def test_what_was_seen_before_a_restart_stays(cluster, start, namespace):
     shows(cluster, namespace, "cart", "github-last", "issues -> ignored")
     assert cluster.annotation(namespace, "cart", "github-built").endswith("-> cart-1")
     assert "issues" in cluster.annotation(namespace, "cart", "recent")
+
+
+def test_where_nothing_runs_builds_the_hint_says_so(cluster, start, namespace):
+    buildhook = start("--status-interval", "1s")
+    cluster.create(namespace, buildconfig("cart"))
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    assert push(buildhook, namespace, "cart", cluster.secret_value(namespace, "cart-hook")).json["kind"] == "Build"
+    shows(cluster, namespace, "cart", "hint", "nothing runs Builds here: cart-1 stays New", 75)
+
+
+def test_an_inline_secret_comes_with_a_command_that_moves_it(cluster, buildhook, namespace):
+    triggers = [{"type": "ConfigChange"}, {"type": "GitHub", "github": {"secret": "hunter2"}}]
+    cluster.create(namespace, buildconfig("cart", triggers=triggers))
+    hint = shows(cluster, namespace, "cart", "hint", "github secret is inline, move it: kubectl ")
+    command = shlex.split(hint.partition("move it: kubectl ")[2])
+    cluster.kubectl(*command, "-n", namespace)
+    value = wait_for("the Secret", lambda: cluster.find_secret_value(namespace, "cart-github-webhook"))
+    assert push(buildhook, namespace, "cart", value).json["kind"] == "Build"
+    assert "hunter2" not in json.dumps(cluster.get(namespace, "cart")["spec"])

@@ -244,7 +244,7 @@ static void deliver(struct world *w, struct replica *r, struct push *push)
 	CLEANUP(mem_free) char *value = NULL;
 	CLEANUP(mem_free) char *previous = NULL;
 
-	if (!bc || strcmp(bc->uid, push->uid) != 0)
+	if (!bc || strcmp(bc->uid, push->uid) != 0 || push->is_redelivery)
 		return;
 	api_secret_name(name, sizeof(name), bc);
 	secret = api_find(w->api, API_SECRET, push->namespace_, name);
@@ -298,6 +298,24 @@ static void redeliver_failed(struct world *w)
 	for (struct push *p = w->ledger->pushes; p; p = p->next)
 		if (p->is_failed && world_chance(w, 50))
 			deliver(w, pick_replica(w), p);
+}
+
+/* Somebody asks for a delivery that was built once more. */
+static void ask_for_redelivery(struct world *w)
+{
+	struct api_object *bc = pick(w, API_BUILDCONFIG);
+	struct push *p = w->ledger->pushes;
+
+	for (uint64_t n = world_below(w, 8); p && p->next && n > 0; n--)
+		p = p->next;
+	while (p && bc && (p->n_builds == 0 || p->is_redelivery || strcmp(p->uid, bc->uid) != 0))
+		p = p->next;
+	if (!bc || !p)
+		return;
+	p = ledger_add_redelivery(w, p, (unsigned)world_below(w, 1000000));
+	set_annotation(bc, "buildhook.io/redeliver", p->id);
+	api_touch(w->api, bc);
+	world_trace(w, "ask for %s of %s", p->id, p->name);
 }
 
 /* Networks and machines. */
@@ -382,6 +400,7 @@ static const struct {
 	{6, push_often},
 	{8, redeliver},
 	{8, redeliver_failed},
+	{3, ask_for_redelivery},
 	{6, edit},
 	{2, rotate},
 	{2, pause_or_resume},

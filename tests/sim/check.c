@@ -59,7 +59,8 @@ static void check_unique(struct world *w, const struct api_object *created)
 static void check_order(struct world *w, const struct build *created)
 {
 	for (const struct build *b = w->ledger->builds; b; b = b->next)
-		if (strcmp(b->uid, created->uid) == 0 && strcmp(b->ref, created->ref) == 0 &&
+		if (!b->is_redelivery && !created->is_redelivery &&
+		    strcmp(b->uid, created->uid) == 0 && strcmp(b->ref, created->ref) == 0 &&
 		    b->first_ms > created->accepted_ms && b->number < created->number)
 			world_fail(w,
 				   "build %s is of an older push of %s than build %s, which was "
@@ -75,6 +76,7 @@ void check_build_created(struct world *w, const struct api_object *object)
 
 	if (push)
 		build->first_ms = push->first_ms;
+	build->is_redelivery = push && push->is_redelivery;
 	check_unique(w, object);
 	check_order(w, build);
 	build->next = w->ledger->builds;

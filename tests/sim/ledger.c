@@ -82,6 +82,25 @@ static void put_label(struct push *push)
 	build_delivery_label(push->label, &change);
 }
 
+struct push *ledger_add_redelivery(struct world *w, const struct push *of, unsigned nonce)
+{
+	struct push *push = mem_new(1, sizeof(*push));
+
+	(void)snprintf(push->namespace_, sizeof(push->namespace_), "%s", of->namespace_);
+	(void)snprintf(push->name, sizeof(push->name), "%s", of->name);
+	(void)snprintf(push->uid, sizeof(push->uid), "%s", of->uid);
+	(void)snprintf(push->ref, sizeof(push->ref), "%s", of->ref);
+	(void)snprintf(push->commit, sizeof(push->commit), "%s", of->commit);
+	(void)snprintf(push->id, sizeof(push->id), "%.20s %u", of->id, nonce);
+	put_label(push);
+	push->is_matching = of->is_matching;
+	push->is_redelivery = true;
+	push->first_ms = world_wall_ms(w);
+	push->next = w->ledger->pushes;
+	w->ledger->pushes = push;
+	return push;
+}
+
 struct push *ledger_add_push(struct world *w, const struct api_object *bc, const char *ref)
 {
 	struct push *push = mem_new(1, sizeof(*push));

@@ -15,12 +15,13 @@ struct push {
 	char ref[64];
 	char commit[41];
 	char label[33];
-	bool is_matching; /* its ref is built */
-	bool is_last;     /* pushed when all was well again */
-	bool is_acked;    /* 200 or 202, that is not for nothing */
-	bool is_failed;   /* answered 503, or not at all: the host sends it again, perhaps */
-	int last_status;  /* of its last answer, 0 without */
-	int64_t first_ms; /* wall clock; before it was accepted anywhere */
+	bool is_matching;   /* its ref is built */
+	bool is_redelivery; /* asked for on the BuildConfig, by annotation */
+	bool is_last;       /* pushed when all was well again */
+	bool is_acked;      /* 200 or 202, that is not for nothing */
+	bool is_failed;     /* answered 503, or not at all: the host sends it again, perhaps */
+	int last_status;    /* of its last answer, 0 without */
+	int64_t first_ms;   /* wall clock; before it was accepted anywhere */
 	unsigned n_builds;
 	unsigned n_attempts; /* requests to start a build */
 	int64_t first_acked_ms;
@@ -35,6 +36,7 @@ struct build {
 	int64_t accepted_ms;
 	int64_t first_ms; /* of its push */
 	int64_t number;
+	bool is_redelivery;
 	struct build *next;
 };
 
@@ -65,6 +67,8 @@ void ledger_free(struct ledger *ledger);
 struct push *ledger_find(struct ledger *ledger, const char *label);
 /* A push that is new to all. */
 struct push *ledger_add_push(struct world *w, const struct api_object *bc, const char *ref);
+/* OF once more, as NONCE on the BuildConfig asks for it. */
+struct push *ledger_add_redelivery(struct world *w, const struct push *of, unsigned nonce);
 /* Made if there is none. */
 struct rotation *ledger_rotation(struct ledger *ledger, const char *secret);
 void ledger_add_secret(struct ledger *ledger, const char *value);

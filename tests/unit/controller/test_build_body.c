@@ -260,6 +260,49 @@ static void long_names_are_cut_as_openshift_cuts_them(void **state)
 	assert_string_equal(value, "cart");
 }
 
+static void control_characters_of_a_commit_reach_no_build_of_ours(void **state)
+{
+	struct journal_change change = push;
+	CLEANUP(json_freep) cJSON *bc = parse(bc_text);
+
+	(void)state;
+	change.author_name = "A\x07lice\xE2\x80\xAE";
+	change.message = "one\r\n\ttwo \xC2\x9B"
+			 "31m";
+	change.warning = "left out \x1b[31m";
+	CLEANUP(json_freep) cJSON *build = build_body(bc, &change, 7, 0);
+	CLEANUP(json_freep) cJSON *request = build_request_body(&change, 6);
+	const cJSON *git = json_at(build, "spec/revision/git");
+	assert_string_equal(json_str_at(git, "message"), "one\n\ttwo \xEF\xBF\xBD"
+							 "31m");
+	assert_string_equal(json_str_at(git, "author/name"), "A\xEF\xBF\xBDlice\xEF\xBF\xBD");
+	assert_string_equal(
+		json_member(json_at(build, "metadata/annotations"), "buildhook.io/warning")
+			->valuestring,
+		"left out \xEF\xBF\xBD[31m");
+	/* OpenShift's own endpoint would have sent it so. */
+	assert_string_equal(json_str_at(request, "revision/git/message"), change.message);
+}
+
+static void a_redelivery_has_a_label_of_its_own_and_the_hosts_id(void **state)
+{
+	struct journal_change again = push;
+	char first[BUILD_DELIVERY_LABEL_CHARS + 1], second[BUILD_DELIVERY_LABEL_CHARS + 1];
+	CLEANUP(json_freep) cJSON *bc = parse(bc_text);
+
+	(void)state;
+	again.delivery_id = "d-1 now";
+	build_delivery_label(first, &push);
+	build_delivery_label(second, &again);
+	assert_string_not_equal(first, second);
+	CLEANUP(json_freep) cJSON *build = build_body(bc, &again, 7, 0);
+	const cJSON *annotations = json_at(build, "metadata/annotations");
+	assert_string_equal(json_member(annotations, "buildhook.io/delivery-id")->valuestring,
+			    "d-1");
+	assert_string_equal(json_member(annotations, "buildhook.io/redelivered")->valuestring,
+			    "now");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +314,8 @@ int main(void)
 		cmocka_unit_test(a_build_request_says_what_the_build_will_carry),
 		cmocka_unit_test(the_delivery_label_tells_what_makes_deliveries_differ),
 		cmocka_unit_test(long_names_are_cut_as_openshift_cuts_them),
+		cmocka_unit_test(control_characters_of_a_commit_reach_no_build_of_ours),
+		cmocka_unit_test(a_redelivery_has_a_label_of_its_own_and_the_hosts_id),
 	};
 
 	return cmocka_run_group_tests_name("build_body", tests, NULL, NULL);

@@ -379,6 +379,68 @@ static void what_is_no_journal_or_a_damaged_one_is_said_to_be_so(void **state)
 	assert_not_read(world, "not a database");
 }
 
+/* More than one call of journal_find_delivery() looks at. */
+#define MANY_ROWS 2100
+#define BATCH     50
+
+static size_t find(struct world *world, const char *uid, int64_t *before_seq, int64_t *out)
+{
+	return journal_find_delivery(world->journal, uid, "d1", *before_seq, before_seq, out, 4);
+}
+
+static void the_rows_of_a_delivery_are_found_a_bounded_number_at_a_time(void **state)
+{
+	struct world *world = *state;
+	struct journal_change both[] = {sample("d1", "refs/heads/a"), sample("d1", "refs/heads/b")};
+	struct journal_change other = sample("d1", "refs/heads/a");
+	int64_t seqs[4], before_seq = 0;
+
+	world_must_open(world);
+	assert_int_equal(find(world, both[0].uid, &before_seq, seqs), 0);
+	assert_int_equal(before_seq, 0);
+	other.uid = "another";
+	(void)add(world, &other, 1);
+	(void)add(world, both, 2);
+	assert_int_equal(find(world, both[0].uid, &before_seq, seqs), 2);
+	assert_true(seqs[0] > seqs[1]);
+	for (int i = 0; i < MANY_ROWS; i += BATCH) {
+		struct journal_change changes[BATCH];
+		char ids[BATCH][16];
+
+		for (int j = 0; j < BATCH; j++) {
+			(void)snprintf(ids[j], sizeof(ids[j]), "x%d", i + j);
+			changes[j] = sample(ids[j], "refs/heads/a");
+		}
+		(void)add(world, changes, BATCH);
+	}
+	before_seq = 0;
+	assert_int_equal(find(world, both[0].uid, &before_seq, seqs), 0);
+	assert_int_not_equal(before_seq, 0);
+	assert_int_equal(find(world, both[0].uid, &before_seq, seqs), 2);
+	assert_int_equal(before_seq, 0);
+}
+
+static void a_redelivery_replaces_no_other_change_and_is_not_replaced(void **state)
+{
+	struct world *world = *state;
+	struct journal_waiting waiting;
+
+	world_must_open(world);
+	(void)add_one(world, "d1", "refs/heads/main");
+	(void)add_one(world, "d1 again", "refs/heads/main");
+	read_cart(world, &waiting);
+	assert_int_equal(waiting.n, 2);
+	assert_false(waiting.is_replaced);
+	assert_int_equal(write_state(world, waiting.seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
+	(void)add_one(world, "d2", "refs/heads/main");
+	read_cart(world, &waiting);
+	assert_false(waiting.is_replaced);
+	world_reopen(world);
+	read_cart(world, &waiting);
+	assert_int_equal(waiting.n, 2);
+	assert_false(waiting.is_replaced);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +448,8 @@ int main(void)
 		WORLD_TEST(the_oldest_of_what_waits_is_known_with_what_replaces_it),
 		WORLD_TEST(what_is_newer_than_one_is_told_newest_first),
 		WORLD_TEST(a_revived_change_is_the_newest),
+		WORLD_TEST(the_rows_of_a_delivery_are_found_a_bounded_number_at_a_time),
+		WORLD_TEST(a_redelivery_replaces_no_other_change_and_is_not_replaced),
 		WORLD_TEST(each_key_with_pending_changes_comes_once),
 		WORLD_TEST(recent_changes_come_newest_first),
 		WORLD_TEST(stats_count_rows_also_after_a_restart),

@@ -336,6 +336,27 @@ static void marks_of_ours_are_read(void **state)
 	assert_string_equal(secret->owners[0].name, "cart");
 }
 
+static void what_others_can_write_into_a_secret_is_bounded(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(buf_release) struct buf body = BUF_INIT((size_t)1024 * 1024);
+
+	buf_put_str(&body, STR("{\"metadata\":{\"annotations\":{\"buildhook.io/rotated\":\""));
+	for (size_t i = 0; i <= KUBE_SECRET_MAX_RECORD; i++)
+		buf_put_char(&body, 'x');
+	buf_put_str(&body, STR("\"},\"ownerReferences\":["));
+	for (size_t i = 0; i <= KUBE_SECRET_MAX_OWNERS; i++)
+		buf_printf(&body, "%s{\"kind\":\"BuildConfig\",\"uid\":\"u%zu\",\"name\":\"n\"}",
+			   i ? "," : "", i);
+	buf_put_str(&body, STR("]},\"data\":{}}"));
+	fetch(w, 0);
+	answer(w, 200, body.data);
+	assert_true(peek(w)->has_long_record);
+	assert_string_equal(peek(w)->rotated_for, "");
+	assert_int_equal(peek(w)->n_owners, KUBE_SECRET_MAX_OWNERS);
+	assert_true(peek(w)->has_more_owners);
+}
+
 static void a_previous_value_of_others_does_not_count(void **state)
 {
 	struct world *w = *state;
@@ -448,6 +469,7 @@ int main(void)
 		TEST(a_value_is_usable_or_the_problem_is_told),
 		TEST(a_value_over_4096_bytes_is_not_usable),
 		TEST(marks_of_ours_are_read),
+		TEST(what_others_can_write_into_a_secret_is_bounded),
 		TEST(a_previous_value_of_others_does_not_count),
 		TEST(what_we_wrote_counts_at_once),
 		TEST(what_is_forgotten_is_asked_for_anew),

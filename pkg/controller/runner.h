@@ -1,0 +1,20 @@
+/* Does anything on the cluster run Builds? Backend kubernetes: runner.c. */
+#pragma once
+
+#include "base/str.h"
+
+struct object;
+struct observed;
+
+/* Zeroed: nothing is awaited. */
+struct runner_memory {
+	int64_t seen_version; /* Builds up to this number need no look */
+	int64_t version;      /* of the Build that is awaited; 0: none */
+	int64_t look_ms;      /* monotonic: when it is looked at */
+	bool has_seen_version;
+	char unrun[64]; /* a Build that stayed New, "" without */
+};
+
+/* Fills in whether there are Builds to look at. */
+void runner_observe(struct observed *seen, struct object *object);
+void runner_act(struct object *object);
