@@ -405,11 +405,15 @@ static void the_rows_of_a_delivery_are_found_a_bounded_number_at_a_time(void **s
 	assert_true(seqs[0] > seqs[1]);
 	for (int i = 0; i < MANY_ROWS; i += BATCH) {
 		struct journal_change changes[BATCH];
-		char ids[BATCH][16];
+		char ids[BATCH][16], uid[32];
+
+		/* No BuildConfig may have that many that wait. */
+		(void)snprintf(uid, sizeof(uid), "other-%d", i);
 
 		for (int j = 0; j < BATCH; j++) {
 			(void)snprintf(ids[j], sizeof(ids[j]), "x%d", i + j);
 			changes[j] = sample(ids[j], "refs/heads/a");
+			changes[j].uid = changes[j].name = uid;
 		}
 		(void)add(world, changes, BATCH);
 	}
