@@ -41,8 +41,11 @@ static struct journal_memory_item *note(struct journal_memory *memory, const cha
 		item = mem_new(1, sizeof(*item));
 		item->key = mem_strdup(key);
 	}
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	item->noted_ms = now_ms;
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	HASH_ADD_KEYPTR(hh, memory->items, item->key, strlen(item->key), item);
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	if (HASH_COUNT(memory->items) > JOURNAL_MEMORY_ITEMS)
 		drop(memory, memory->items);
 	return item;

@@ -231,6 +231,8 @@ int journal_pending_load(struct journal_pending *out, sqlite3 *db)
 
 void journal_pending_release(struct journal_pending *pending)
 {
+	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	while (pending->rows)
+		// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 		remove_row(pending, pending->rows);
 }

@@ -234,18 +234,19 @@ static int check_rows(sqlite3 *db, int64_t version, struct err *err)
 static int read_schema(sqlite3 *db, char **out)
 {
 	CLEANUP(journal_sql_finalizep) sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db,
-				    "SELECT group_concat(sql, ';') FROM (SELECT sql FROM "
-				    "sqlite_schema WHERE name NOT LIKE 'sqlite_%' "
-				    "ORDER BY type, name)",
-				    -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(
+		db,
+		"SELECT coalesce(group_concat(sql, ';'), '') FROM (SELECT sql FROM "
+		"sqlite_schema WHERE name NOT LIKE 'sqlite_%' "
+		"ORDER BY type, name)",
+		-1, &stmt, NULL);
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
 		return rc;
 	*out = mem_strdup((const char *)sqlite3_column_text(stmt, 0));
-	return SQLITE_OK;
+	return *out ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 /* As it is in a sound file of that version. */
@@ -254,6 +255,7 @@ static int read_expected_schema(int64_t version, char **out)
 	CLEANUP(journal_sql_closep) sqlite3 *db = NULL;
 	int rc = journal_sql_open(&db, ":memory:", SQLITE_OPEN_READWRITE);
 
+	assert(version <= JOURNAL_VERSION);
 	for (int64_t i = 0; rc == SQLITE_OK && i < version; i++)
 		rc = journal_sql_exec(db, steps[i]);
 	return rc == SQLITE_OK ? read_schema(db, out) : rc;
@@ -272,7 +274,7 @@ static int check_schema(sqlite3 *db, int64_t version, struct err *err)
 	rc = read_schema(db, &found);
 	if (rc != SQLITE_OK)
 		return fail(err, db, rc, "can't be read");
-	if (!found || strcmp(found, expected) != 0)
+	if (!str_eq(str_of(found), str_of(expected)))
 		return refuse(err, "damaged: its tables");
 	return ERR_OK;
 }

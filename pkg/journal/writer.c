@@ -378,7 +378,7 @@ static enum journal_limit check_bounds(struct journal_writer *writer, const stru
 		if (!older || writer->options.max_replaced == 0)
 			continue;
 		/* The oldest may be being started. */
-		if (older == config->rows || older->is_starting ||
+		if (older == older->config->rows || older->is_starting ||
 		    n_replaced < writer->options.max_replaced) {
 			n_replaced++;
 			continue;
