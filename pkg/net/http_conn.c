@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { NEVER = -1 };
+enum { NEVER = -1, TRIM_MS = 1000, TRIM_CONNS = 64 };
 
 static bool has_output(const struct http_conn *conn)
 {
@@ -49,6 +49,23 @@ static void release_output(struct http_conn *conn)
 	conn->output_sent = 0;
 }
 
+static void on_trim(void *arg)
+{
+	(void)arg;
+	mem_trim();
+}
+
+/* Gives memory back to the system soon after most connections have ended. */
+static void note_end(struct http_server *server)
+{
+	size_t n = server->n_conns + server->n_refused;
+
+	if (server->peak_conns < TRIM_CONNS || n > server->peak_conns / 2)
+		return;
+	server->peak_conns = n;
+	timer_start(server->clock, &server->trim, TRIM_MS, on_trim, server);
+}
+
 static void unlink_conn(struct http_conn *conn)
 {
 	if (conn->next)
@@ -63,7 +80,7 @@ static void unlink_conn(struct http_conn *conn)
 		conn->server->n_conns--;
 	if (conn->state == HTTP_HANDSHAKE)
 		conn->server->n_handshakes--;
-	http_server_note_end(conn->server);
+	note_end(conn->server);
 }
 
 void http_conn_free(struct http_conn *conn)

@@ -162,8 +162,5 @@ void http_request_abort(struct http_conn *conn);
 /* Milliseconds after the body began at which it is too slow. */
 int64_t http_request_body_ms(const struct http_incoming *request, const struct http_limits *limits);
 
-/* A connection ended. Gives memory back to the system soon after most have. */
-void http_server_note_end(struct http_server *server);
-
 /* A listening socket; *OUT_TEXT (owned) is where it listens. */
 int http_listen(int *out_fd, char **out_text, const char *address, struct err *err);

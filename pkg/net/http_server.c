@@ -17,8 +17,6 @@
 enum {
 	ACCEPTS_A_ROUND = 64,
 	ACCEPT_PAUSE_MS = 100,
-	TRIM_MS = 1000,
-	TRIM_CONNS = 64,
 	REFUSED_MAX = 32,
 	REPLY_MAX_BYTES = 16 << 20,
 	/* For the journal, the API server, and those that are told that there are too many. */
@@ -42,21 +40,6 @@ static const char *plain_error_body(struct buf *body, int status, const char *me
 {
 	buf_printf(body, "%d %s: %s\n", status, http_status_text(status), message);
 	return "text/plain; charset=utf-8";
-}
-
-static void on_trim(void *arg)
-{
-	(void)arg;
-	mem_trim();
-}
-
-void http_server_note_end(struct http_server *server)
-{
-	size_t n = server->n_conns + server->n_refused;
-	if (server->peak_conns < TRIM_CONNS || n > server->peak_conns / 2)
-		return;
-	server->peak_conns = n;
-	timer_start(server->clock, &server->trim, TRIM_MS, on_trim, server);
 }
 
 /* Said and closed, with no more effort than a flood of connections is worth. */
