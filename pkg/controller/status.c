@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 
-#define MAX_BODY (32 * 1024)
+/* How long after a refusal the hint shows the bound that refused. */
+#define BOUND_SHOWN_MS (10 * 60 * 1000)
+#define MAX_BODY       (32 * 1024)
 
 struct status_work {
 	struct work work;
@@ -83,6 +85,20 @@ static void put_hook(struct status_hook *out, const struct object *object,
 	out->hint = activity->hint;
 }
 
+/* The bound that refuses deliveries now, in words; "" where none does. */
+static const char *bound_in_force(const struct object *object, int64_t now_ms)
+{
+	struct journal_limits limits;
+
+	journal_read_limits(object->controller->opt.services->journal, object->key, &limits);
+	if (limits.refused_ms + BOUND_SHOWN_MS < now_ms)
+		return "";
+	if (limits.limit == JOURNAL_LIMIT_BUILDCONFIG)
+		return "1,000 changes or 16 MiB of this BuildConfig";
+	return limits.limit == JOURNAL_LIMIT_NAMESPACE ? "the namespace's share of the journal"
+						       : "";
+}
+
 void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
 		    const struct observed *seen)
 {
@@ -99,6 +115,7 @@ void status_observe(struct status *out, const struct object *object, const struc
 	}
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++)
 		put_hook(&input.hooks[type], object, seen, type);
+	input.over_bounds = bound_in_force(object, seen->wall_ms);
 	input.waiting = object->start.why;
 	input.is_start_refused = object->start.is_refused;
 	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)

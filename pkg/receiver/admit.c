@@ -86,6 +86,8 @@ static void refuse(struct delivery *d, enum journal_limit limit)
 	else
 		(void)snprintf(message, sizeof(message),
 			       "the delivery could not be stored; send it again later");
+	if (limit != JOURNAL_LIMIT_DISK)
+		note_bound(d);
 	delivery_unavailable(d, message);
 }
 

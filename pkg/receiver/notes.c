@@ -12,6 +12,12 @@ static void tell_controller(struct delivery *d, struct hook_activity *activity)
 	activity->is_dirty = true;
 }
 
+void note_bound(struct delivery *d)
+{
+	tell_controller(d,
+			activity_get(d->receiver->opt.services->activity, d->uid, d->route.type));
+}
+
 void note_outcome(struct delivery *d, const struct delivery_change *change, enum outcome outcome,
 		  const char *build, const char *why)
 {

@@ -8,3 +8,5 @@ void note_outcome(struct delivery *d, const struct delivery_change *change, enum
 		  const char *build, const char *why);
 /* The proof of a hook that exists failed. */
 void note_refusal(struct delivery *d, const char *why);
+/* A bound of what waits refused the delivery: the status says so. */
+void note_bound(struct delivery *d);
