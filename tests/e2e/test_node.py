@@ -28,7 +28,7 @@ class Service:
 def test_both_pods_are_ready_in_a_namespace_that_is_restricted(deployed, node):
     labels = node.get_json("namespace", "buildhook")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    pods = node.get_json("pods", "-n", "buildhook")["items"]
+    pods = node.get_json("pods", "-n", "buildhook", "-l", "app.kubernetes.io/component=receiver")["items"]
     assert [p["metadata"]["name"] for p in pods] == ["buildhook-0", "buildhook-1"]
     for pod in pods:
         (container,) = pod["status"]["containerStatuses"]
@@ -47,7 +47,8 @@ def test_a_push_through_the_service_makes_its_build(deployed, node):
     assert answer.status == 200 and answer.json["metadata"]["name"] == "cart-1", answer.body
     (build,) = node.builds(namespace)
     assert build["spec"]["revision"]["git"]["commit"] == "3f2a1b0c" * 5
-    assert build["status"]["phase"] == "New"
+    # Where other tests of this node have installed the build controller, it has taken the Build already.
+    assert build["status"]["phase"] in ("New", "Pending", "Running")
 
 
 def test_a_deleted_pod_comes_back_with_its_journal(deployed, node):
