@@ -266,6 +266,7 @@ void start_remember(struct start_seen *s, const struct start_step *next)
 
 void start_learn_buildconfig(struct start_seen *s, const cJSON *doc)
 {
+	struct start_memory *m = &s->memory;
 	const char *uid = json_str_at(doc, "metadata/uid");
 	const cJSON *paused = json_member(json_at(doc, "metadata/annotations"),
 					  "openshift.io/build-config.paused");
@@ -274,6 +275,12 @@ void start_learn_buildconfig(struct start_seen *s, const cJSON *doc)
 	s->is_paused = cJSON_IsString(paused) && strcasecmp(paused->valuestring, "true") == 0;
 	s->version = json_int_at(doc, "status/lastVersion", 0);
 	s->is_read = true;
+	/* A name that was found taken beyond lastVersion may have been that of a deleted
+	 * BuildConfig's Build, which has been collected since; another replica may have taken it.
+	 */
+	if (!s->is_openshift && s->version > m->last_version && m->known_version > m->last_version)
+		m->known_version = m->last_version;
+	m->last_version = s->version;
 }
 
 static int64_t build_number(const cJSON *build)
@@ -349,15 +356,14 @@ static enum start_look look_at(struct start_seen *s, const cJSON *build)
 		return LOOK_MISSING;
 	if (is_own(s, build))
 		return LOOK_OWN;
-	/* A redelivery was asked for on purpose: order is not its business, nor is it that of
-	 * others. */
-	if (json_member(json_at(build, "metadata/annotations"), BUILD_REDELIVERED_ANNOTATION) ||
-	    journal_change_is_redelivery(s->change))
+	/* A redelivery was asked for on purpose: no order holds for it, nor for others after it.
+	 * What it has seen is still noted for the changes that come after it. */
+	if (json_member(json_at(build, "metadata/annotations"), BUILD_REDELIVERED_ANNOTATION))
 		return is_old(s, build) ? LOOK_OLD : LOOK_OTHER;
 	if (ms > s->memory.known_accepted_ms)
 		s->memory.known_accepted_ms = ms;
-	if (cJSON_IsString(ref) && strcmp(ref->valuestring, s->change->ref) == 0 &&
-	    ms > s->change->accepted_ms)
+	if (!journal_change_is_redelivery(s->change) && cJSON_IsString(ref) &&
+	    strcmp(ref->valuestring, s->change->ref) == 0 && ms > s->change->accepted_ms)
 		return LOOK_NEWER;
 	return is_old(s, build) ? LOOK_OLD : LOOK_OTHER;
 }
@@ -412,6 +418,7 @@ void start_learn_made(struct start_seen *s, const cJSON *build)
 	if (s->number > m->known_version + 1)
 		return;
 	know(m, s->number);
+	m->last_version = s->number;
 	*m->fresh = 0;
 	if (version && strlen(version) < sizeof(m->fresh) &&
 	    strspn(version, "0123456789") == strlen(version))

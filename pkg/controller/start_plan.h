@@ -36,6 +36,8 @@ struct start_memory {
 	 * or burnt (start_learn_refused). -1: none.
 	 */
 	int64_t known_version;
+	/* lastVersion when the Builds up to known_version became known. */
+	int64_t last_version;
 	/*
 	 * A resourceVersion at which all Builds up to known_version existed, or "". A list that is
 	 * not older than that has every one of them.

@@ -46,7 +46,7 @@ static struct start_seen begin(enum backend backend, const struct journal_change
 	struct start_seen s = {.is_openshift = backend == OPENSHIFT,
 			       .wall_ms = NOW_MS,
 			       .mono_ms = 1000000,
-			       .memory = {.known_version = -1}};
+			       .memory = {.known_version = -1, .last_version = 1000}};
 
 	start_begin(&s, change);
 	return s;
@@ -389,6 +389,20 @@ static void openshift_records_the_start_and_sends_the_version_as_compare_and_set
 	assert_int_equal(plan_of(&s).number, 0);
 }
 
+/* A name beyond lastVersion may be that of a deleted BuildConfig's Build, and free again later. */
+static void a_name_that_was_taken_is_looked_at_again_when_last_version_reaches_it(void **state)
+{
+	struct start_seen s = begin(KUBERNETES, &row);
+
+	(void)state;
+	s.memory.known_version = 1;
+	s.memory.last_version = 0;
+	learn_version(&s, 1);
+	learn_no_own(&s);
+	assert_int_equal(plan_of(&s).kind, START_GET_BUILD);
+	assert_int_equal(plan_of(&s).number, 1);
+}
+
 /* "The name is the lock: whoever comes second looks whose it is." */
 static void kubernetes_moves_on_from_a_name_that_is_taken(void **state)
 {
@@ -641,6 +655,8 @@ int main(void)
 		cmocka_unit_test(below_an_old_build_or_a_settled_gap_nothing_is_to_come),
 		cmocka_unit_test(
 			openshift_records_the_start_and_sends_the_version_as_compare_and_set),
+		cmocka_unit_test(
+			a_name_that_was_taken_is_looked_at_again_when_last_version_reaches_it),
 		cmocka_unit_test(kubernetes_moves_on_from_a_name_that_is_taken),
 		cmocka_unit_test(kubernetes_takes_its_own_build_and_yields_to_a_newer_push),
 		cmocka_unit_test(
