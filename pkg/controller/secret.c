@@ -25,6 +25,7 @@ struct secret_work {
 	int type;
 	char namespace_[KUBE_NAME_BYTES];
 	char name[KUBE_NAME_BYTES];
+	char *version; /* of the Secret that a write is based on; NULL: there is no write yet */
 };
 
 void secret_set_trouble(struct secret_memory *memory, const char *name, const char *text)
@@ -57,7 +58,10 @@ bool secret_is_owned(const struct kube_secret *secret, const struct buildconfig 
 
 static void release(struct work *work)
 {
-	free(work);
+	struct secret_work *w = (struct secret_work *)work;
+
+	free(w->version);
+	free(w);
 }
 
 static void put_owner(cJSON *list, const struct buildconfig *bc)
@@ -183,13 +187,11 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 			LOG_FIELD("error", text));
 	secret_set_trouble(&object->secrets, w->name, text);
 	if (w->kind != ACTION_FETCH_SECRET) {
-		const struct kube_secret *known = kube_secrets_peek(
-			w->work.controller->opt.services->secrets, w->namespace_, w->name);
-
-		/* Before the next attempt: somebody may have mended it. */
+		/* Before the next attempt: somebody may have mended it, or the write has arrived
+		 * although its answer was lost. */
 		object->secrets.recheck_ms = clock_mono_ms(clock) - JUST_FETCHED_MS;
 		free(object->secrets.failed_version);
-		object->secrets.failed_version = mem_strdup(known->resource_version);
+		object->secrets.failed_version = mem_strdup(w->version ? w->version : "");
 	}
 	object->secrets.retry_ms = clock_mono_ms(clock) + wait_ms;
 	/* At once: the status tells of it. The Secret waits for its time. */
@@ -370,6 +372,7 @@ static void write_secret(struct secret_work *w, const struct buildconfig *bc,
 	CLEANUP(json_freep) cJSON *doc = NULL;
 	struct kube_request request = {.metric_resource = "secrets"};
 
+	w->version = mem_strdup(old->resource_version);
 	buf_printf(&path, "/api/v1/namespaces/%s/secrets", w->namespace_);
 	if (w->kind == ACTION_CREATE_SECRET) {
 		request.method = KUBE_POST;
