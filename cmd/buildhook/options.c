@@ -120,6 +120,68 @@ static int check_namespaces(const struct flag_list *list, struct err *err)
 	return 0;
 }
 
+static const char *skip_spaces(const char *p)
+{
+	return p + strspn(p, " \t");
+}
+
+/* A key or a value. The end of the word, which may be empty. */
+static const char *skip_word(const char *p)
+{
+	return p + strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./");
+}
+
+/* "(a, b)". NULL where it is none. */
+static const char *skip_set(const char *p)
+{
+	if (*p != '(')
+		return NULL;
+	do
+		p = skip_spaces(skip_word(skip_spaces(p + 1)));
+	while (*p == ',');
+	return *p == ')' ? p + 1 : NULL;
+}
+
+/* "key", "!key", "key=value", "key in (a, b)". NULL where it is none. */
+static const char *skip_requirement(const char *p)
+{
+	bool is_negated = *p == '!';
+	const char *key = skip_spaces(p + is_negated), *end = skip_word(key);
+
+	if (end == key)
+		return NULL;
+	p = skip_spaces(end);
+	if (is_negated || *p == ',' || *p == '\0')
+		return p;
+	if (*p == '=' || (*p == '!' && p[1] == '='))
+		return skip_word(skip_spaces(p + 1 + (p[1] == '=')));
+	if (*p == '<' || *p == '>')
+		return skip_word(skip_spaces(p + 1));
+	if (strncmp(p, "notin", 5) == 0)
+		return skip_set(skip_spaces(p + 5));
+	return strncmp(p, "in", 2) == 0 ? skip_set(skip_spaces(p + 2)) : NULL;
+}
+
+/* The shape alone, which the API server would refuse at each attempt; it checks the names. */
+static int check_selector(const char *selector, struct err *err)
+{
+	const char *p = selector ? skip_spaces(selector) : "";
+
+	while (*p) {
+		p = skip_requirement(p);
+		p = p ? skip_spaces(p) : NULL;
+		if (p && *p == ',' && *skip_spaces(p + 1))
+			p = skip_spaces(p + 1);
+		else if (!p || *p)
+			return err_set(
+				err, ERR_INVALID,
+				"--selector: found \"%.100s\", expected labels as kubectl -l "
+				"takes them, team=shop or \"team in (shop, web)\"",
+				selector);
+	}
+	return 0;
+}
+
 int serve_options_check(const struct serve_options *o, struct err *err)
 {
 	if (!o->tls_cert != !o->tls_key)
@@ -136,7 +198,7 @@ int serve_options_check(const struct serve_options *o, struct err *err)
 		return err_set(err, ERR_INVALID, "--max-connections: found 0, expected at least 1");
 	if (o->app.resync_ms < 1000)
 		return err_set(err, ERR_INVALID, "--resync: expected at least 1s");
-	if (check_namespaces(&o->namespaces, err) != 0)
+	if (check_namespaces(&o->namespaces, err) != 0 || check_selector(o->app.selector, err) != 0)
 		return err->code;
 	return check_url(o->app.public_url, err);
 }

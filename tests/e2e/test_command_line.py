@@ -53,6 +53,8 @@ WRONG = {
     "a public URL with a query": (["serve"], {"public-url": "https://h/?a"}, "expected https://HOST"),
     "a public URL of another protocol": (["serve"], {"public-url": "hooks.example.com"}, "expected https://HOST"),
     "a namespace that cannot be one": (["serve"], {"namespace": "Shop/cart"}, "cannot be a namespace's name"),
+    "a selector that cannot be parsed": (["serve"], {"selector": "team in (shop"}, "expected labels as kubectl -l"),
+    "a selector with two values": (["serve"], {"selector": "a=b=c"}, "expected labels as kubectl -l"),
     "a certificate without its key": (["serve"], {"tls-cert": "/x.crt"}, "--tls-key is missing"),
     "a certificate that is not there": (["serve"], {"tls-cert": "/x.crt", "tls-key": "/x.key"}, '"/x.crt": No such file'),
     "a kubeconfig that is not there": (["serve"], {"kubeconfig": "/x/config"}, "/x/config: no such file"),
