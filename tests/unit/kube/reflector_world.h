@@ -188,8 +188,8 @@ static inline void fail_with(struct world *w, int status, const char *reason,
 		       "{\"kind\":\"Status\",\"code\":%d,\"message\":\"%s\",\"reason\":\"%s\"}",
 		       status, reason, reason);
 	done(w, &(struct http_client_answer){.status = status,
-						.retry_after = str_of(retry_after),
-						.body = str_of(body)});
+					     .retry_after = str_of(retry_after),
+					     .body = str_of(body)});
 	pass(w, 0);
 }
 
