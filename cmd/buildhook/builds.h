@@ -11,6 +11,6 @@
 int builds_start(char name_out[BUILD_NAME_BYTES], struct session *session,
 		 const struct target *target, const char *commit, struct err *err);
 /* The log of a Build, on stdout; with FOLLOW until the Build has ended. */
-int builds_print_log(struct session *session, const char *build, bool follow, struct err *err);
+int builds_print_log(struct session *session, const char *name, bool follow, struct err *err);
 /* Waits for the end of a Build, and prints its phase. ERR_INVALID where that is not Complete. */
-int builds_wait(struct session *session, const char *build, struct err *err);
+int builds_wait(struct session *session, const char *name, struct err *err);

@@ -239,7 +239,8 @@ static void complete(struct question *q, struct invocation *in)
 	in->command = command_find(q->words[0]);
 	if (!in->command)
 		return;
-	options = in->options = mem_new(1, in->command->options_size + 1);
+	options = mem_new(1, in->command->options_size + 1);
+	in->options = options;
 	if (read_words(q, in, &pending) != 0)
 		return;
 	if (pending) {

@@ -11,6 +11,7 @@
 #include "doc/yaml.h"
 #include "kubeconfig/file.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define MAX_LINE_BYTES 4096
@@ -94,6 +95,7 @@ static int explain_file(const struct buildconfig *bc, const char *file, const en
 	struct hook_delivery *delivery;
 	int code;
 
+	assert(bc);
 	if (saved_read(&saved, file, type, err) != 0)
 		return err->code;
 	if (!bc->hooks[saved.type].exists)
@@ -114,6 +116,7 @@ static int explain_file(const struct buildconfig *bc, const char *file, const en
 	else
 		code = hook_delivery_finish(delivery, &event, err);
 	if (code == 0) {
+		assert(event);
 		printf("%s %s, as %s sends it\n", hook_delivery_provider(delivery), event->name,
 		       hook_type_name(saved.type));
 		explain_event(bc, event, options);
@@ -132,6 +135,7 @@ static void explain_ref(const struct buildconfig *bc, const char *ref, const enu
 	struct delivery_event event = {
 		.provider = "", .changes = &change, .n_changes = 1, .type = HOOK_GITHUB};
 
+	assert(bc && ref);
 	buf_printf(&full, "%s%s", strncmp(ref, "refs/", 5) == 0 ? "" : "refs/heads/", ref);
 	change.ref = full.data;
 	event.default_branch = (char *)options->default_branch;

@@ -9,6 +9,7 @@
 #include "kubeconfig/config.h"
 #include "net/loop.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -346,6 +347,7 @@ void session_print_json(const cJSON *doc)
 	char *text = cJSON_Print(doc);
 
 	mem_require(text != NULL);
+	assert(text);
 	puts(text);
 	explicit_bzero(text, strlen(text));
 	cJSON_free(text);

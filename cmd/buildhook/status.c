@@ -412,7 +412,8 @@ static int run(const struct invocation *in)
 		return session_fail(session, &err);
 	v.session = session;
 	v.is_wide = in->shared.output && strcmp(in->shared.output, "wide") == 0;
-	v.table = table = new_table(&v);
+	table = new_table(&v);
+	v.table = table;
 	code = options->watch ? watch(&v, &err) : print_once(&v, &err);
 	timer_stop(session_clock(session), &v.refresh);
 	kube_store_free(v.bcs);

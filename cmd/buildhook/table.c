@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -178,6 +179,7 @@ void table_print(struct table *table)
 			(void)putchar('\n');
 	}
 	table->has_head = true;
+	assert(table->n_columns > 0);
 	for (size_t i = 0; i < table->n_cells; i++) {
 		size_t column = i % table->n_columns;
 		bool is_last = column + 1 == table->n_columns;

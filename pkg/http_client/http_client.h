@@ -116,4 +116,4 @@ void http_client_peer(struct http_client_peer *out, const struct http_client_ans
 #define HTTP_CLIENT_MAX_RETRY_AFTER_MS ((int64_t)5 * 60 * 1000)
 
 /* Milliseconds that a Retry-After header asks for, clamped to 5 min; -1 without one. */
-int64_t http_client_retry_after(struct str text, int64_t wall_ms);
+int64_t http_client_retry_after(struct str text, int64_t now_ms);

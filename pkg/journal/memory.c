@@ -48,6 +48,7 @@ static struct journal_memory_item *note(struct journal_memory *memory, const cha
 	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	if (HASH_COUNT(memory->items) > JOURNAL_MEMORY_ITEMS)
 		drop(memory, memory->items);
+	// NOLINTNEXTLINE(clang-analyzer-*): ITEM is the newest, and the oldest is dropped
 	return item;
 }
 

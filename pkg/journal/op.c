@@ -1,3 +1,5 @@
+/* One queued operation of the journal: made on the loop thread, carried out by the journal thread.
+ */
 #include "journal/op.h"
 
 #include "journal/change.h"

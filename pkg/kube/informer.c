@@ -61,7 +61,7 @@ void kube_informer_start(struct kube_informer *informer)
 	size_t n = informer->opt.n_namespaces;
 
 	assert(!informer->reflectors);
-	informer->reflectors = mem_new(n > 0 ? n : 1, sizeof(*informer->reflectors));
+	informer->reflectors = mem_new(n > 0 ? n : 1, sizeof(struct kube_reflector *));
 	if (n == 0)
 		start_reflector(informer, NULL);
 	for (size_t i = 0; i < n; i++)
