@@ -169,7 +169,7 @@ static int set_flag(const struct flag *flag, void *out, const char *value, struc
 		break;
 	case FLAG_SIZE:
 		is_good = flags_parse_size(text, member);
-		expected = "a size in bytes, or with KiB or MiB, as 25MiB";
+		expected = "a size in bytes, or with KiB, MiB or GiB, as 25MiB";
 		break;
 	default:
 		is_good = flags_parse_duration(text, member);
@@ -261,6 +261,13 @@ static int parse_short(const struct flag_set *sets, size_t n_sets, char **argv, 
 	return 0;
 }
 
+/* "--provision false": the likeliest way to get a switch wrong. */
+static bool is_switch_value(char **argv, int i)
+{
+	return i > 1 && strncmp(argv[i - 1], "--", 2) == 0 &&
+	       (strcmp(argv[i], "true") == 0 || strcmp(argv[i], "false") == 0);
+}
+
 int flags_parse(const struct flag_set *sets, size_t n_sets, int argc, char **argv,
 		const char **args, size_t max_args, size_t *n_args, struct err *err)
 {
@@ -278,6 +285,11 @@ int flags_parse(const struct flag_set *sets, size_t n_sets, int argc, char **arg
 		} else if (is_flag) {
 			if (parse_short(sets, n_sets, argv, &i, err) != 0)
 				return err->code;
+		} else if (*n_args == max_args && is_switch_value(argv, i)) {
+			return err_set(err, ERR_INVALID,
+				       "\"%s\" after %.60s: a switch takes its value with =, "
+				       "%.60s=%s",
+				       argv[i], argv[i - 1], argv[i - 1], argv[i]);
 		} else if (*n_args == max_args) {
 			return err_set(err, ERR_INVALID, "unexpected argument \"%.60s\"", argv[i]);
 		} else {

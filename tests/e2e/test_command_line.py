@@ -46,6 +46,7 @@ WRONG = {
     "a duration without a unit": (["serve"], {"start-timeout": "4"}, "as 4s"),
     "a negative number": (["serve"], {"builds-per-minute": "-1"}, "expected a number"),
     "no burst": (["serve"], {"build-burst": "0"}, "expected at least 1"),
+    "a switch with a space": (["serve", "--provision", "false"], {}, "--provision=false"),
     "neither true nor false": (["serve"], {"provision": "yes"}, "expected true or false"),
     "an address without a port": (["serve"], {"listen": "localhost"}, "expected ADDR:PORT"),
     "an address of another machine": (["serve"], {"admin-listen": "192.0.2.1:80"}, "--admin-listen"),
