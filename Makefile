@@ -74,7 +74,7 @@ build/$(1)/pkg/base/version.o: build/version
 build/$(1)/pkg/base/version.o: BASE += -DBUILDHOOK_VERSION='"$$(VERSION)"'
 
 $$(UNIT_SRCS:%.c=build/$(1)/%): build/$(1)/tests/unit/%: build/$(1)/tests/unit/%.o build/$(1)/libbuildhook.a
-	$$(Q)$$(call link,$(1),-lcmocka)
+	$$(Q)$$(call link,$(1),-lcmocka $$($(1)_unit_LDFLAGS))
 
 build/$(1)/tests/sim/sim: $$(SIM_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1))
@@ -88,6 +88,8 @@ build/$(1)/tests/torture/torture: $$(TORTURE_SRCS:%.c=build/$(1)/%.o) build/$(1)
 endef
 torture_LDFLAGS := -Wl,--wrap=api_serve,--wrap=api_create_build
 coverage_torture_LDFLAGS := -Wl,-u,__gcov_dump
+# Some unit tests ask the sanitizer how much is allocated.
+coverage_unit_LDFLAGS := $(asan_LDFLAGS)
 $(foreach f,release asan coverage fuzz,$(eval $(call flavour,$(f))))
 
 build/buildhook: $(CMD_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
