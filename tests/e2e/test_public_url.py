@@ -28,7 +28,7 @@ def apply(cluster):
 
 
 def shown(cluster, namespace):
-    return wait_for("the URL", lambda: cluster.annotation(namespace, "cart", "github-url"))
+    return wait_for("the URL", lambda: cluster.annotation(namespace, "cart", "github-url"), 240)
 
 
 def test_the_flag_says_it(cluster, start, namespace):
@@ -110,7 +110,7 @@ def test_on_openshift_the_manifests_route_says_it_as_soon_as_it_has_a_host(opens
         cluster.kubectl("patch", "route", "buildhook", "-n", "buildhook", "--subresource=status", "--type=merge", "-p", host)
         buildhook.start()
         full = f"https://buildhook-buildhook.apps.example.com/hooks/{namespace}/cart/github"
-        wait_for("the whole URL", lambda: shown(cluster, namespace) == full)
+        wait_for("the whole URL", lambda: shown(cluster, namespace) == full, 240)
         assert buildhook.stop() == 0
         buildhook.check_log()
     finally:

@@ -71,7 +71,7 @@ def test_where_nothing_runs_builds_the_hint_says_so(cluster, start, namespace):
     cluster.create(namespace, buildconfig("cart"))
     wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
     assert push(buildhook, namespace, "cart", cluster.secret_value(namespace, "cart-hook")).json["kind"] == "Build"
-    shows(cluster, namespace, "cart", "hint", "nothing runs Builds here: cart-1 stays New", 75)
+    shows(cluster, namespace, "cart", "hint", "nothing runs Builds here: cart-1 stays New", 300)
 
 
 def test_an_inline_secret_comes_with_a_command_that_moves_it(cluster, buildhook, namespace):
