@@ -161,15 +161,16 @@ static cJSON *body_gogs(const struct git_hook_wish *wish)
 	return body;
 }
 
+/* Events that start no build. */
+static const char *const gitlab_others[] = {
+	"issues_events",   "confidential_issues_events", "merge_requests_events",
+	"note_events",     "confidential_note_events",   "job_events",
+	"pipeline_events", "wiki_page_events",           "deployment_events",
+	"releases_events",
+};
+
 static void read_gitlab(struct git_hook *out, const cJSON *item)
 {
-	static const char *const others[] = {
-		"issues_events",   "confidential_issues_events", "merge_requests_events",
-		"note_events",     "confidential_note_events",   "job_events",
-		"pipeline_events", "wiki_page_events",           "deployment_events",
-		"releases_events",
-	};
-
 	read_id(out, json_member(item, "id"));
 	(void)snprintf(out->url, sizeof(out->url), "%s", text_at(item, "url"));
 	(void)snprintf(out->branch_filter, sizeof(out->branch_filter), "%s",
@@ -179,18 +180,12 @@ static void read_gitlab(struct git_hook *out, const cJSON *item)
 	out->is_json = true;
 	out->verifies_tls = is_true(item, "enable_ssl_verification");
 	out->sends_pushes = is_true(item, "push_events");
-	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		out->sends_more |= is_true(item, others[i]);
+	for (size_t i = 0; i < ARRAY_LEN(gitlab_others); i++)
+		out->sends_more |= is_true(item, gitlab_others[i]);
 }
 
 static cJSON *body_gitlab(const struct git_hook_wish *wish)
 {
-	static const char *const off[] = {
-		"issues_events",   "confidential_issues_events", "merge_requests_events",
-		"note_events",     "confidential_note_events",   "job_events",
-		"pipeline_events", "wiki_page_events",           "deployment_events",
-		"releases_events",
-	};
 	cJSON *body = json_new_object();
 
 	json_put_str(body, "url", wish->url);
@@ -198,8 +193,8 @@ static cJSON *body_gitlab(const struct git_hook_wish *wish)
 	json_put_bool(body, "enable_ssl_verification", true);
 	json_put_bool(body, "push_events", true);
 	json_put_bool(body, "tag_push_events", wish->with_tags);
-	for (size_t i = 0; i < ARRAY_LEN(off); i++)
-		json_put_bool(body, off[i], false);
+	for (size_t i = 0; i < ARRAY_LEN(gitlab_others); i++)
+		json_put_bool(body, gitlab_others[i], false);
 	if (wish->branch_filter && *wish->branch_filter)
 		json_put_str(body, "push_events_branch_filter", wish->branch_filter);
 	return body;
