@@ -187,6 +187,8 @@ static void come_to_rest(struct world *w)
 	if (w->is_crashing)
 		crash_until_all_ended(w);
 	go_until_all_ended(w, REST_MS);
+	/* A replica whose watch was behind may have created a Secret for a deleted BuildConfig. */
+	api_collect_garbage(w->api);
 	action_push_last(w);
 	go_until_all_ended(w, LAST_MS);
 	action_repeat_refused(w);
