@@ -20,14 +20,15 @@
 
 static void close_file(FILE **file)
 {
-	if (*file && *file != stdin)
+	if (*file)
 		(void)fclose(*file);
 }
 
 static int read_file(struct buf *out, const char *path, struct err *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
-	CLEANUP(close_file) FILE *file = is_stdin ? stdin : fopen(path, "re");
+	CLEANUP(close_file) FILE *opened = is_stdin ? NULL : fopen(path, "re");
+	FILE *file = is_stdin ? stdin : opened;
 	CLEANUP(mem_free) char *chunk = mem_new(1, CHUNK_BYTES);
 	size_t n;
 
