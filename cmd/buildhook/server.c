@@ -176,7 +176,8 @@ int server_run(struct server *s)
 {
 	app_start(s->app);
 	loop_run(s->loop);
-	app_finish(s->app);
+	if (!app_finish(s->app))
+		s->exit_status = EXIT_FAILED;
 	log_msg(LOG_INFO, "server", "stopped");
 	return s->exit_status;
 }

@@ -28,6 +28,7 @@ struct app {
 	bool has_backend;
 	bool is_draining;
 	bool has_ended;
+	bool has_journal_failed;
 	int64_t drain_until_ms;
 	char cache_error[400];
 };
@@ -84,8 +85,9 @@ void app_collect(struct app *app)
 
 	journal_collect(app->services.journal);
 	failure = journal_failure(app->services.journal);
-	if (!failure || app->has_ended)
+	if (!failure || app->has_journal_failed)
 		return;
+	app->has_journal_failed = true;
 	log_msg(LOG_ERROR, "journal", "the journal failed; nothing more is acknowledged",
 		LOG_FIELD("error", failure));
 	end(app, true);
@@ -181,10 +183,11 @@ void app_drain(struct app *app)
 	timer_start(clock, &app->drain_timer, DRAIN_STEP_MS, on_drain_step, app);
 }
 
-void app_finish(struct app *app)
+bool app_finish(struct app *app)
 {
 	journal_finish(app->services.journal);
 	app_collect(app);
+	return !app->has_journal_failed;
 }
 
 /* Reading. */

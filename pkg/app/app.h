@@ -54,8 +54,9 @@ void app_start(struct app *app);
 void app_collect(struct app *app);
 /* New deliveries are refused; on_end is called when those under way are answered, at most 18 s. */
 void app_drain(struct app *app);
-/* Commits what waits: the last step before app_free(). */
-void app_finish(struct app *app);
+/* Commits what waits: the last step before app_free(). False: the journal failed; that was logged.
+ */
+bool app_finish(struct app *app);
 void app_free(struct app *app);
 
 struct http_handler app_handler(struct app *app);

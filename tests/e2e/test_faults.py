@@ -4,6 +4,7 @@ import collections
 import errno
 import itertools
 import json
+import os
 import subprocess
 import time
 import uuid
@@ -79,10 +80,19 @@ def sweep(cluster, live, waiting, figures):
         life.deliver()
         is_built = life.end(5)
         assert is_built or cluster.openshift and not life.was_spared, life.buildhook.log()[-2000:]
-        (done if is_built else waiting[cluster]).append(life)
+        if is_built:
+            done.append(life)
+        else:
+            wait(waiting, life)
         return not life.was_spared
 
     return sweep_all
+
+
+def wait(waiting, life):
+    """For the last test."""
+    life.cluster.keep(life.hook[0])
+    waiting[life.cluster].append(life)
 
 
 def check(cluster, lives):
@@ -122,7 +132,8 @@ def front(cluster):
 @pytest.mark.parametrize("cluster", ["openshift"], indirect=True, scope="session")
 def test_killed_at_any_call_while_a_build_comes_late_or_never_after_its_number_it_loses_and_doubles_nothing(cluster, front, live, sweep, waiting):
     front({"fault": "gap-cut", "count": 1})
-    waiting[cluster].append(life := live(Fault("before", 40)))
+    life = live(Fault("before", 40))
+    wait(waiting, life)
     life.deliver()
     front({"fault": "slow-create", "delayMs": 300})
     sweep(kills()[0])
@@ -134,6 +145,22 @@ def test_any_call_of_the_journal_that_fails_ends_it_and_loses_and_doubles_nothin
 
 def test_any_call_of_the_journal_that_fails_ends_a_start_and_loses_and_doubles_nothing(sweep):
     sweep(*failures(STORED, from_start=True))
+
+
+@pytest.mark.parametrize("cluster", ["kubernetes"], indirect=True, scope="session")
+def test_a_write_that_fails_as_the_process_stops_is_an_error_and_loses_nothing(cluster, live):
+    for at in itertools.count(1):
+        life = live(Fault(errno.EIO, at, WRITES, JOURNAL))
+        life.ledger.push(life, life.hook)
+        life.fault.arm()
+        status = life.buildhook.stop()
+        if life.was_spared:
+            break
+        assert status == 1 and os.strerror(errno.EIO) in life.buildhook.log(), (at, status, life.buildhook.log()[-2000:])
+        life.buildhook.env = dict(os.environ)
+        life.buildhook.start()
+        check(cluster, [life])
+    assert status == 0 and at > 3
 
 
 def push_once(buildhook, hook, id):
