@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import subprocess
@@ -18,6 +19,27 @@ def pytest_collection_modifyitems(config, items):
     if left:
         config.hook.pytest_deselected(items=left)
     items[:] = sorted((i for i in items if i not in left), key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@contextlib.contextmanager
+def cleaned():
+    """What is made meanwhile goes afterwards: beside hundreds of BuildConfigs the next test's would wait for their turn."""
+    before = {cluster: len(cluster.namespaces) for cluster in Cluster.running}
+    yield
+    for cluster in Cluster.running:
+        cluster.clean(before.get(cluster, 0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cleaned_module():
+    with cleaned():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cleaned_test():
+    with cleaned():
+        yield
 
 
 @pytest.fixture(scope="session")

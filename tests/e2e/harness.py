@@ -51,10 +51,12 @@ class Cluster:
     """A development cluster of its own, with the CRDs and buildhook's manifests applied."""
 
     program = DEVCLUSTER
+    running: "list[Cluster]" = []
 
     def __init__(self, directory, openshift=False):
         self.openshift = openshift
         self.start(directory, *(["--openshift"] if openshift else []))
+        Cluster.running.append(self)
         if not openshift:
             self.kubectl("apply", "--server-side", "-k", ROOT / "manifests" / "crds")
         self.kubectl("apply", "--server-side", "-k", ROOT / "manifests")
@@ -65,6 +67,7 @@ class Cluster:
 
     def start(self, directory, *flags):
         self.dir = pathlib.Path(directory)
+        self.namespaces, self.kept = [], set()
         subprocess.run([self.program, "start", "--dir", self.dir, *flags], check=True, stdout=subprocess.PIPE)
         self.kubeconfig = self.dir / "kubeconfig"
         self.api = config.new_client_from_config(str(self.kubeconfig))
@@ -88,6 +91,8 @@ class Cluster:
         return done.stdout
 
     def down(self):
+        if self in Cluster.running:
+            Cluster.running.remove(self)
         subprocess.run([self.program, "down", "--dir", self.dir], check=True)
 
     def stop_apiserver(self):
@@ -111,7 +116,19 @@ class Cluster:
         name = f"{prefix}-{uuid.uuid4().hex[:8]}"
         self.core.create_namespace({"metadata": {"name": name}})
         wait_for("its ServiceAccount", lambda: self.core.list_namespaced_service_account(name).items, 60)
+        self.namespaces.append(name)
         return name
+
+    def keep(self, namespace):
+        """Its BuildConfigs stay for a later test."""
+        self.kept.add(namespace)
+
+    def clean(self, first):
+        """Deletes the BuildConfigs of the namespaces made since there were FIRST, but of those that are kept."""
+        for namespace in self.namespaces[first:]:
+            if namespace not in self.kept:
+                self.custom.delete_collection_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs")
+        self.namespaces[first:] = [n for n in self.namespaces[first:] if n in self.kept]
 
     def faults(self, *faults):
         """Replaces what goes wrong in the front: ("lost-answer", 1), or a dict as the front takes it."""

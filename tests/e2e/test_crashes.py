@@ -62,6 +62,8 @@ def killed(kubernetes_cluster, openshift_cluster, tmp_path_factory):
         directory = tmp_path_factory.mktemp("killed")
         kubeconfig = cluster.service_account_kubeconfig(directory / "kubeconfig")
         hooks = make_hooks(cluster, scaled(2, 20), scaled(4, 5))
+        for namespace, _ in hooks:
+            cluster.keep(namespace)
         namespaces = sorted({f"--namespace={namespace}" for namespace, _ in hooks})
         buildhook = Buildhook(kubeconfig, directory / "buildhook", *UNLIMITED, *namespaces)
         runs[cluster] = (buildhook, *push_and_kill(buildhook, hooks))
