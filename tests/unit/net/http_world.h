@@ -62,9 +62,18 @@ struct client {
 /* Time that a test does not wait for. */
 SHARED int64_t skipped_ms;
 
+/*
+ * At most a millisecond passes between two readings, so while the process gets no CPU no time
+ * passes: a time limit ends a connection only if the client, which runs on the same loop, had its
+ * turns meanwhile.
+ */
 SHARED int64_t mono_ms(void *arg)
 {
-	return clock_real_mono_ms(arg) + skipped_ms;
+	static int64_t read_ms, passed_ms;
+	int64_t real_ms = clock_real_mono_ms(arg);
+	passed_ms += real_ms > read_ms;
+	read_ms = real_ms;
+	return passed_ms + skipped_ms;
 }
 
 SHARED void no_random(void *arg, void *out, size_t n)
@@ -276,6 +285,19 @@ SHARED bool never(struct world *world, void *arg)
 	(void)world;
 	(void)arg;
 	return false;
+}
+
+SHARED bool has_ends(struct world *world, void *arg)
+{
+	return world->n_ends == *(size_t *)arg;
+}
+
+/* N whole requests have come, the last of which the test has to answer. */
+SHARED void expect_held(struct world *world, size_t n)
+{
+	if (!run_until(world, has_ends, &n, 3000))
+		fail_msg("expected %zu whole requests, got %zu", n, world->n_ends);
+	assert_non_null(world->held);
 }
 
 SHARED void run_for(struct world *world, int64_t ms)

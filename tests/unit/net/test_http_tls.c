@@ -193,9 +193,8 @@ static void a_late_answer_goes_on_with_what_is_left_in_tls(void **state)
 	client_send(client, STR(POST_HEAD "\r\n" POST_HEAD "Content-Length: 60000\r\n\r\n"));
 	for (int i = 0; i < 60000; i++)
 		buf_put_char(&client->out, 'x');
-	for (int i = 0; i < 2; i++) {
-		run_for(&tls->world, 100);
-		assert_non_null(tls->world.held);
+	for (size_t n = 1; n <= 2; n++) {
+		expect_held(&tls->world, n);
 		give_answer(&tls->world, tls->world.held);
 	}
 	expect_answers(&tls->world, client, "200 200");
