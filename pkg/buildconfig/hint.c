@@ -315,15 +315,24 @@ static bool is_no_runner_over(const struct hint_view *view, struct str held)
 	return view->input->builds_run;
 }
 
+/* The time grows until rows are removed again; a doubling is worth a write, a minute more is not.
+ */
 static bool put_kept(struct buf *out, const struct hint_view *view)
 {
+	int64_t minutes = view->input->kept_ms / 60000;
+	int64_t n = minutes < 60 ? minutes : minutes / 60;
+	int64_t shown = 1;
 	if (view->input->kept_ms <= 0)
 		return false;
-	buf_printf(
-		out,
-		"too many deliveries for --dedupe-window: repeated ones are recognised for %" PRId64
-		" minutes",
-		view->input->kept_ms / 60000);
+	buf_put_str(out, STR("too many deliveries for --dedupe-window: repeated ones are "
+			     "recognised for "));
+	while (2 * shown <= n)
+		shown *= 2;
+	if (n == 0)
+		buf_put_str(out, STR("less than a minute"));
+	else
+		buf_printf(out, "%" PRId64 " %s%s", shown, minutes < 60 ? "minute" : "hour",
+			   shown == 1 ? "" : "s");
 	return true;
 }
 

@@ -85,24 +85,19 @@ static void put_hook(struct status_hook *out, const struct object *object,
 	out->hint = activity->hint;
 }
 
-/* The bound that refuses deliveries now, in words; "" where none does. */
-static const char *bound_in_force(const struct object *object, int64_t now_ms)
+/* The tenant's own bound that the newest refused delivery met, in words; "" for the disk's. */
+static const char *bound_name(enum journal_limit limit)
 {
-	struct journal_limits limits;
-
-	journal_read_limits(object->controller->opt.services->journal, object->key, &limits);
-	if (limits.refused_ms + BOUND_SHOWN_MS < now_ms)
-		return "";
-	if (limits.limit == JOURNAL_LIMIT_BUILDCONFIG)
+	if (limit == JOURNAL_LIMIT_BUILDCONFIG)
 		return "1,000 changes or 16 MiB of this BuildConfig";
-	return limits.limit == JOURNAL_LIMIT_NAMESPACE ? "the namespace's share of the journal"
-						       : "";
+	return limit == JOURNAL_LIMIT_NAMESPACE ? "the namespace's share of the journal" : "";
 }
 
 void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
 		    const struct observed *seen)
 {
 	const struct controller *c = object->controller;
+	struct journal_limits limits;
 	struct status_input input = {
 		.public_url = c->public_url,
 		.provision = c->opt.provision,
@@ -115,7 +110,11 @@ void status_observe(struct status *out, const struct object *object, const struc
 	}
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++)
 		put_hook(&input.hooks[type], object, seen, type);
-	input.over_bounds = bound_in_force(object, seen->wall_ms);
+	journal_read_limits(c->opt.services->journal, object->key, &limits);
+	if (limits.refused_ms + BOUND_SHOWN_MS >= seen->wall_ms)
+		input.over_bounds = bound_name(limits.limit);
+	if (limits.kept_since_ms)
+		input.kept_ms = seen->wall_ms - limits.kept_since_ms;
 	input.waiting = object->start.why;
 	input.is_start_refused = object->start.is_refused;
 	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)
@@ -231,8 +230,28 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 	object->status.is_not_ready_told = !is_ready;
 }
 
+/* The bound that refused deliveries is an Event also where another hint comes before its own. */
+static void tell_bound(struct object *object, const struct buildconfig *bc)
+{
+	struct journal_limits limits;
+	char note[200];
+
+	journal_read_limits(object->controller->opt.services->journal, object->key, &limits);
+	if (limits.n_refused == object->status.bound_told)
+		return;
+	object->status.bound_told = limits.n_refused;
+	if (limits.n_refused == 0 || !*bound_name(limits.limit))
+		return;
+	(void)snprintf(note, sizeof(note),
+		       "deliveries are refused with 503 until some of what waits has ended: too "
+		       "much waits (%s)",
+		       bound_name(limits.limit));
+	event_send(object->controller, bc, EVENT_WARNING, "WebhookRefused", note);
+}
+
 void status_settle(struct object *object, const struct buildconfig *bc)
 {
+	tell_bound(object, bc);
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
 		struct hook_activity *activity =
 			activity_find(object->controller->opt.services->activity, bc->uid, type);
@@ -266,6 +285,7 @@ static void tell_events(struct object *object, const struct buildconfig *bc,
 			event_send(object->controller, bc, EVENT_WARNING, "WebhookRefused", note);
 		}
 	}
+	tell_bound(object, bc);
 	tell_not_ready(object, bc, status);
 }
 

@@ -16,6 +16,7 @@ struct status_memory {
 	unsigned failures;    /* in a row */
 	/* The counters of the hook (delivery/activity.h) up to which Events were sent. */
 	uint32_t ignored_told[HOOK_TYPES], refused_told[HOOK_TYPES];
+	size_t bound_told; /* as journal_limits.n_refused */
 	bool is_not_ready_told;
 };
 

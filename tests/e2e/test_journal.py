@@ -132,6 +132,9 @@ def test_namespaces_that_flood_the_journal_leave_room_for_another(cluster, start
             answers.append(answer)
         assert int(answer.headers["Retry-After"]) > 0
         taken.append(len(answers))
+        text = "the namespace's share of the journal"
+        wait_for("the hint", lambda name=name: text in cluster.annotation(name, "cart", "hint"))
+        wait_for("the Event", lambda name=name: any(text in e.note for e in cluster.events(name, "WebhookRefused")))
     # The ninth is none of the flood's: it is taken, and built.
     assert all(big_push(buildhook, namespaces[8], i).status in (200, 202) for i in range(2 if size == 8 else 5))
     wait_for("its build", lambda: cluster.builds(namespaces[8]))

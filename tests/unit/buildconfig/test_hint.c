@@ -197,7 +197,7 @@ static void each_fact_of_the_caller_has_its_words(void **state)
 
 	(void)state;
 	input.kept_ms = 5 * 60000;
-	assert_non_null(strstr(hint_of(hint, bc, &input), "recognised for 5 minutes"));
+	assert_non_null(strstr(hint_of(hint, bc, &input), "recognised for 4 minutes"));
 	input.unrun_build = "cart-1";
 	assert_non_null(strstr(hint_of(hint, bc, &input), "nothing runs Builds here: cart-1"));
 	input.hooks[0].secrets[0].remade_ms = T0;
@@ -207,6 +207,35 @@ static void each_fact_of_the_caller_has_its_words(void **state)
 	assert_non_null(strstr(hint_of(hint, bc, &input), "no delivery \"d-1\" is stored"));
 	input.over_bounds = "1000 changes";
 	assert_non_null(strstr(hint_of(hint, bc, &input), "too much waits (1000 changes)"));
+}
+
+/* It grows by itself, and each other text is a write. */
+static void how_long_deliveries_are_recognised_is_shown_in_steps_of_two(void **state)
+{
+	static const struct {
+		int64_t ms;
+		const char *shown;
+	} cases[] = {
+		{1, "recognised for less than a minute"},
+		{59999, "recognised for less than a minute"},
+		{60000, "recognised for 1 minute"},
+		{7 * 60000 + 1, "recognised for 4 minutes"},
+		{59 * 60000, "recognised for 32 minutes"},
+		{60 * 60000, "recognised for 1 hour"},
+		{71 * 3600000LL, "recognised for 64 hours"},
+	};
+	struct status_input input = quiet();
+	char hint[256];
+	BC bc = make(MASTER HOOK, "", 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		input.kept_ms = cases[i].ms;
+		assert_string_equal(strstr(hint_of(hint, bc, &input), "recognised"),
+				    cases[i].shown);
+	}
+	input.kept_ms = 0;
+	assert_null(strstr(hint_of(hint, bc, &input), "recognised"));
 }
 
 /* The rows of the table "When a hint comes", in the order of the rules. */
@@ -241,6 +270,7 @@ int main(void)
 		cmocka_unit_test(the_old_secret_is_a_hint_until_its_time_is_over),
 		cmocka_unit_test(the_inline_secret_comes_with_one_command),
 		cmocka_unit_test(each_fact_of_the_caller_has_its_words),
+		cmocka_unit_test(how_long_deliveries_are_recognised_is_shown_in_steps_of_two),
 		cmocka_unit_test(the_docs_have_a_row_for_each_rule),
 	};
 
