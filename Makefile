@@ -198,7 +198,7 @@ e2e: build/buildhook-asan build/buildhook ## the real program against the real A
 test: ## all tests
 	@hack/test
 
-test-long: build/buildhook ## the long forms of the fault tests, hours; make test-long T=test_crashes.py LONG=0.1
+test-long: build/buildhook ## the long forms of the tests, hours; make test-long T=test_crashes.py LONG=0.1
 	@LONG=$(or $(LONG),1) hack/test-long $(T)
 
 clean: ## removes what was built (not the development cluster's program)

@@ -36,7 +36,7 @@ def scaled(short, long):
     return max(short, int(long * LONG))
 
 
-def wait_for(what, probe, timeout=20.0, interval=0.05):
+def wait_for(what, probe, timeout=60.0, interval=0.05):
     """The first true result of PROBE; fails after TIMEOUT seconds with WHAT it waited for."""
     deadline = time.monotonic() + timeout
     while True:
