@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_CAP = 64 };
+#define FIRST_CAP 256
 
 void buf_release(struct buf *b)
 {

@@ -1,12 +1,20 @@
 /* Times as text (RFC 3339). Declared in clock.h. */
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 /* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z */
 #define FIRST_MS (-62167219200000)
 #define LAST_MS  253402300799999
+
+/* Puts the last N digits of VALUE, and END after them. Returns what follows. */
+static char *put_digits(char *out, size_t n, unsigned value, char end)
+{
+	for (size_t i = n; i-- > 0; value /= 10)
+		out[i] = (char)('0' + value % 10);
+	out[n] = end;
+	return out + n + 1;
+}
 
 void clock_format_rfc3339(char *out, int64_t wall_ms, bool with_ms)
 {
@@ -14,13 +22,17 @@ void clock_format_rfc3339(char *out, int64_t wall_ms, bool with_ms)
 	unsigned part = (unsigned)((ms - FIRST_MS) % 1000);
 	time_t seconds = (time_t)((ms - (int64_t)part) / 1000);
 	struct tm t = {0};
-	size_t n = 0;
 
 	(void)gmtime_r(&seconds, &t);
-	/* Not %Y, which writes the years before 1000 with fewer digits. */
-	n = (size_t)snprintf(out, CLOCK_TEXT_BYTES, "%04u", (unsigned)(t.tm_year + 1900) % 10000);
-	n += strftime(out + n, CLOCK_TEXT_BYTES - n, "-%m-%dT%H:%M:%S", &t);
-	(void)snprintf(out + n, CLOCK_TEXT_BYTES - n, with_ms ? ".%03uZ" : "Z", part);
+	out = put_digits(out, 4, (unsigned)(t.tm_year + 1900), '-');
+	out = put_digits(out, 2, (unsigned)(t.tm_mon + 1), '-');
+	out = put_digits(out, 2, (unsigned)t.tm_mday, 'T');
+	out = put_digits(out, 2, (unsigned)t.tm_hour, ':');
+	out = put_digits(out, 2, (unsigned)t.tm_min, ':');
+	out = put_digits(out, 2, (unsigned)t.tm_sec, with_ms ? '.' : 'Z');
+	if (with_ms)
+		out = put_digits(out, 3, part, 'Z');
+	*out = '\0';
 }
 
 /* Takes N digits off S. False unless they are there and make a number of LOW to HIGH. */

@@ -18,6 +18,8 @@ bool str_eq_nocase(struct str a, struct str b)
 {
 	if (a.n != b.n)
 		return false;
+	if (a.n == 0 || memcmp(a.p, b.p, a.n) == 0)
+		return true;
 	for (size_t i = 0; i < a.n; i++)
 		if (lower_ascii(a.p[i]) != lower_ascii(b.p[i]))
 			return false;

@@ -3,6 +3,12 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <stdlib.h>
+
+void hook_mac_expect(struct hook_mac *mac, size_t n)
+{
+	mac->sent = mem_new(n, sizeof(*mac->sent));
+}
 
 /* At least one HMAC is computed, also for a hook without secrets or one that does not exist, so
  * that the time is the same. */
@@ -17,10 +23,10 @@ void hook_mac_start(struct hook_mac *mac, const struct hook_request *request, ho
 		struct str secret = i < request->n_secrets ? request->secrets[i] : STR("");
 		struct str key = key_of(secret, space);
 
-		mac->counts[i] = !str_empty(key);
-		mac->body[i] = crypto_hmac_new(mac->counts[i] ? key : STR("none"));
+		mac->has_key[i] = !str_empty(key);
+		mac->body[i] = crypto_hmac_new(mac->has_key[i] ? key : STR("none"));
 		if (is_form)
-			mac->payload[i] = crypto_hmac_new(mac->counts[i] ? key : STR("none"));
+			mac->payload[i] = crypto_hmac_new(mac->has_key[i] ? key : STR("none"));
 	}
 	explicit_bzero(space, sizeof(space));
 }
@@ -31,6 +37,7 @@ void hook_mac_release(struct hook_mac *mac)
 		crypto_hmac_free(mac->body[i]);
 		crypto_hmac_free(mac->payload[i]);
 	}
+	free(mac->sent);
 	*mac = (struct hook_mac){0};
 }
 
@@ -67,7 +74,7 @@ bool hook_mac_matches(struct hook_mac *mac)
 
 		if (mac->payload[i])
 			found |= is_sent(mac, mac->payload[i]);
-		found &= mac->counts[i];
+		found &= mac->has_key[i];
 		mac->matched |= (uint32_t)found << i;
 		matches |= found;
 	}

@@ -15,15 +15,17 @@
 
 struct hook_mac {
 	size_t n_sent;
-	unsigned char sent[HOOK_MAX_SIGNATURES][CRYPTO_SHA256_BYTES];
-	size_t n; /* keys; 0: not started */
+	unsigned char (*sent)[CRYPTO_SHA256_BYTES]; /* signatures; NULL before hook_mac_expect() */
+	size_t n;                                   /* keys; 0: not started */
 	/* False: the key never matches. Its HMAC is computed all the same, to take as long. */
-	bool counts[HOOK_MAX_SECRETS];
+	bool has_key[HOOK_MAX_SECRETS];
 	struct crypto_hmac *body[HOOK_MAX_SECRETS];
 	struct crypto_hmac *payload[HOOK_MAX_SECRETS]; /* of a form, decoded; NULL else */
 	uint32_t matched; /* a bit for each secret, after hook_mac_matches() */
 };
 
+/* Makes room for N signatures in MAC->sent. */
+void hook_mac_expect(struct hook_mac *mac, size_t n);
 /* The key that SECRET stands for, in SPACE or in SECRET itself; empty when it stands for none. */
 typedef struct str (*hook_key_fn)(struct str secret, unsigned char space[HOOK_MAX_KEY_BYTES]);
 

@@ -75,6 +75,7 @@ void hook_verify_take_hex(struct hook_verify *v, const struct hook_hex_rule *rul
 	if (!hook_verify_find_header(v, rule->header, rule->repeated, &sent))
 		return;
 	hex = str_without_prefix(sent, str_of(rule->prefix));
+	hook_mac_expect(&v->hex, 1);
 	if (hex.n + strlen(rule->prefix) != sent.n ||
 	    !crypto_unhex(v->hex.sent[0], CRYPTO_SHA256_BYTES, hex)) {
 		hook_verify_refuse_shape(v, rule->malformed);
@@ -138,6 +139,7 @@ void hook_verify_take_standard(struct hook_verify *v)
 	if (!hook_verify_find_header(v, "webhook-signature", "webhook-signature" HOOK_REPEATED,
 				     &sent))
 		return;
+	hook_mac_expect(&v->standard, HOOK_MAX_SIGNATURES);
 	parse_signatures(&v->standard, sent);
 	if (v->standard.n_sent == 0)
 		hook_verify_refuse_shape(v,

@@ -73,10 +73,10 @@ static void put_value(struct buf *out, struct str value)
 {
 	size_t begin = out->len;
 	buf_put_str(out, value);
-	for (size_t i = begin; i < out->len; i++) {
-		uint8_t c = (uint8_t)out->data[i];
-		if (c < ' ' || c == 0x7f)
-			out->data[i] = ' ';
+	char *end = out->data + out->len;
+	for (char *c = out->data + begin; c < end; c++) {
+		if ((uint8_t)*c < ' ' || *c == 0x7f)
+			*c = ' ';
 	}
 }
 

@@ -45,10 +45,10 @@ void answer_put_status(struct buf *out, int code, const char *reason, const char
 
 	if (!*reason)
 		reason = reason_of(code);
-	buf_printf(out,
-		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"%s\","
-		   "\"message\":",
-		   is_success ? "Success" : "Failure");
+	buf_put_str(out, STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"));
+	buf_put_str(out,
+		    is_success ? STR("\"status\":\"Success\"") : STR("\"status\":\"Failure\""));
+	buf_put_str(out, STR(",\"message\":"));
 	buf_put_json(out, str_of(message));
 	buf_put_str(out, STR(",\"reason\":"));
 	buf_put_json(out, str_of(reason));
@@ -80,9 +80,9 @@ void answer_put_message(struct buf *out, struct str text)
 	size_t room = ANSWER_MESSAGE_BYTES;
 
 	while (text.n > 0) {
-		size_t n = 0;
+		size_t n = 0, most = text.n < room ? text.n : room;
 
-		while (n < text.n && n < room && is_plain(text.p[n]))
+		while (n < most && is_plain(text.p[n]))
 			n++;
 		buf_put(out, text.p, n);
 		room -= n;
