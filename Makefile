@@ -82,6 +82,9 @@ build/$(1)/tests/sim/sim: $$(SIM_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhoo
 build/$(1)/tests/sim_builder/sim: $$(SIM_BUILDER_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1))
 
+build/$(1)/tests/bench/bench_%: build/$(1)/tests/bench/bench_%.o build/$(1)/libbuildhook.a
+	$$(Q)$$(call link,$(1))
+
 build/$(1)/tests/torture/%.o: BASE += -Itests
 build/$(1)/tests/torture/torture: $$(TORTURE_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS) $$($(1)_torture_LDFLAGS))
@@ -121,6 +124,11 @@ $(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libbuildhook
 .PHONY: fuzz
 fuzz: $(FUZZ_TARGETS) ## replays the corpora of the parsers' fuzz targets; SECONDS_EACH=60: fuzzes each for that long, too
 	@hack/run-fuzz $(FUZZ_TARGETS)
+
+BENCH_PEERS := build/release/tests/bench/bench_hmac build/release/tests/bench/bench_journal
+.PHONY: bench
+bench: build $(BENCH_PEERS) ## figures of speed and size, beside nginx, SQLite and curl: make bench ROWS="pushes --rounds 3"
+	@hack/bench $(ROWS)
 
 .PHONY: coverage
 coverage: $(UNIT_SRCS:%.c=build/coverage/%) build/coverage/tests/torture/torture build/coverage/tests/sim/sim ## lines and branches that tests cover, and where some are missing; T=journal: of its files

@@ -20,6 +20,11 @@
 
 #define SENDERS 256
 #define BATCH   32
+/* Of one BuildConfig, one namespace and all wait at most 1,000, 25,000 and 100,000
+ * (journal/space.c). */
+#define PER_BUILDCONFIG 500
+#define PER_NAMESPACE   2000
+#define MAX_ROWS        80000
 
 struct bench {
 	struct journal *journal;
@@ -52,18 +57,26 @@ static void must(bool is_good, const char *what)
 	}
 }
 
-static struct journal_change delivery(uint64_t i, char *id, size_t cap)
+struct texts {
+	char id[64], uid[64], namespace_[32], name[32];
+};
+
+static struct journal_change delivery(uint64_t i, struct texts *t)
 {
-	(void)snprintf(id, cap, "%08" PRIx64 "-72d3-11e3-8144-f2c3%08" PRIx64,
+	(void)snprintf(t->id, sizeof(t->id), "%08" PRIx64 "-72d3-11e3-8144-f2c3%08" PRIx64,
 		       i * 2654435761U % 4294967296U, i);
+	(void)snprintf(t->uid, sizeof(t->uid), "5f0c3a9e-0000-4000-8000-%012" PRIx64,
+		       i / PER_BUILDCONFIG);
+	(void)snprintf(t->namespace_, sizeof(t->namespace_), "shop-%" PRIu64, i / PER_NAMESPACE);
+	(void)snprintf(t->name, sizeof(t->name), "cart-%" PRIu64, i / PER_BUILDCONFIG);
 	return (struct journal_change){
 		.accepted_ms = clock_real_wall_ms(NULL),
-		.uid = "5f0c3a9e-0000-4000-8000-1d2c3b4a5968",
-		.namespace_ = "shop",
-		.name = "cart",
+		.uid = t->uid,
+		.namespace_ = t->namespace_,
+		.name = t->name,
 		.type = "github",
 		.host = "github",
-		.delivery_id = id,
+		.delivery_id = t->id,
 		.ref = "refs/heads/main",
 		.commit = "3f2a1b04c5d6e7f8091a2b3c4d5e6f708192a3b4",
 		.author_name = "Alice Example",
@@ -72,6 +85,11 @@ static struct journal_change delivery(uint64_t i, char *id, size_t cap)
 		.committer_email = "alice@example.com",
 		.message = "Mend the cart: prices with more than two decimals were cut",
 		.pusher = "alice",
+		.env_json = "",
+		.options_json = "",
+		.warning = "",
+		.before = "",
+		.body_digest = "",
 	};
 }
 
@@ -84,14 +102,14 @@ static void on_stored(void *arg, int status, const struct journal_add_result *re
 	must(status == ERR_OK && n == 1 && results->added == JOURNAL_NEW, "not stored");
 	bench->n_stored++;
 	bench->n_waiting--;
-	if (clock_mono_ms(bench->clock) < bench->end_ms)
+	if (clock_mono_ms(bench->clock) < bench->end_ms && bench->n_asked < MAX_ROWS)
 		send_next(bench);
 }
 
 static void send_next(struct bench *bench)
 {
-	char id[64];
-	const struct journal_change change = delivery(bench->n_asked++, id, sizeof(id));
+	struct texts texts;
+	const struct journal_change change = delivery(bench->n_asked++, &texts);
 
 	must(journal_add(bench->journal, &change, 1, on_stored, bench) != 0, "refused");
 	bench->n_waiting++;
@@ -154,8 +172,8 @@ static struct figures measure_journal(const char *folder, int seconds)
 /* The texts of a delivery as one: about what a row of the journal holds. */
 static size_t format_row(char *out, size_t cap, uint64_t i)
 {
-	char id[64];
-	const struct journal_change d = delivery(i, id, sizeof(id));
+	struct texts texts;
+	const struct journal_change d = delivery(i, &texts);
 	int n = snprintf(out, cap, "%s %s %s %s %s %s %s %s %s %s %s %s %s %s", d.uid, d.namespace_,
 			 d.name, d.type, d.host, d.delivery_id, d.ref, d.commit, d.author_name,
 			 d.author_email, d.committer_name, d.committer_email, d.message, d.pusher);
