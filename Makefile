@@ -36,9 +36,10 @@ CMD_SRCS := $(sort $(wildcard cmd/buildhook/*.c))
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
 # What belongs to the API server is left out: its allocations do not fail.
-TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) \
-	$(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
+SIM_CORE_SRCS := $(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
 	program.c replica.c transport.c)
+TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) $(SIM_CORE_SRCS)
+INSTRUCTIONS_SRCS := tests/bench/instructions.c tests/torture/world.c $(SIM_CORE_SRCS)
 SIM_BUILDER_SRCS := $(sort $(wildcard tests/sim_builder/*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
@@ -85,6 +86,10 @@ build/$(1)/tests/sim_builder/sim: $$(SIM_BUILDER_SRCS:%.c=build/$(1)/%.o) build/
 build/$(1)/tests/bench/bench_%: build/$(1)/tests/bench/bench_%.o build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1))
 
+build/$(1)/tests/bench/instructions.o: BASE += -Itests
+build/$(1)/tests/bench/instructions: $$(INSTRUCTIONS_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
+	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS))
+
 build/$(1)/tests/torture/%.o: BASE += -Itests
 build/$(1)/tests/torture/torture: $$(TORTURE_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS) $$($(1)_torture_LDFLAGS))
@@ -129,6 +134,10 @@ BENCH_PEERS := build/release/tests/bench/bench_hmac build/release/tests/bench/be
 .PHONY: bench
 bench: build $(BENCH_PEERS) ## figures of speed and size, beside nginx, SQLite and curl: make bench ROWS="pushes --rounds 3"
 	@hack/bench $(ROWS)
+
+.PHONY: instructions
+instructions: build/release/tests/bench/instructions ## instructions of a delivery, counted by valgrind, beside those that are kept
+	@tests/bench/instructions
 
 .PHONY: coverage
 coverage: $(UNIT_SRCS:%.c=build/coverage/%) build/coverage/tests/torture/torture build/coverage/tests/sim/sim ## lines and branches that tests cover, and where some are missing; T=journal: of its files
