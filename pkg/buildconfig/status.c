@@ -301,6 +301,70 @@ unsigned status_compare(const struct status *status, const struct buildconfig *b
 	return change;
 }
 
+/* What a state says of starts that wait; the later, the worse. */
+enum start_trouble {
+	START_FREE,
+	START_WAITS,
+	START_REFUSED,
+	START_UNKNOWN, /* the hook itself does not work */
+};
+
+static enum start_trouble read_trouble(const char *state)
+{
+	static const char not_ready[] = "NotReady: ";
+
+	if (!state || !str_starts(str_of(state), STR("NotReady: ")))
+		return state && strstr(state, ", a build waits: ") ? START_WAITS : START_FREE;
+	return str_starts(str_of(state + strlen(not_ready)), STR("Secret ")) ? START_UNKNOWN
+									     : START_REFUSED;
+}
+
+/* The held state of this hook says more of a start than OURS, which differs. */
+static bool is_held_worse(const struct buildconfig *bc, const struct status_annotation *ours)
+{
+	const char *held = buildconfig_status(bc, ours->key);
+	enum start_trouble trouble = read_trouble(held);
+
+	return (trouble == START_WAITS || trouble == START_REFUSED) &&
+	       read_trouble(ours->value) <= trouble && strcmp(held, ours->value) != 0;
+}
+
+static bool is_state(const char *key)
+{
+	return str_ends(str_of(key), STR("-state"));
+}
+
+bool status_is_milder(const struct status *status, const struct buildconfig *bc)
+{
+	for (size_t i = 0; i < status->n; i++)
+		if (is_state(status->items[i].key) && is_held_worse(bc, &status->items[i]))
+			return true;
+	return false;
+}
+
+void status_keep_trouble(struct status *status, const struct buildconfig *bc)
+{
+	for (size_t i = 0; i < status->n; i++) {
+		struct status_annotation *item = &status->items[i];
+
+		if (!is_state(item->key) || !is_held_worse(bc, item))
+			continue;
+		free(item->value);
+		item->value = mem_strdup(buildconfig_status(bc, item->key));
+	}
+}
+
+uint64_t status_trouble(const struct status *status, const struct buildconfig *bc)
+{
+	uint64_t sum = FNV_64_INIT;
+	for (size_t type = 0; type < HOOK_TYPES; type++) {
+		const char *key = key_of(type, BUILDCONFIG_FACT_STATE);
+		const char *state = status ? value_of(status, key) : held_value(bc, key);
+		sum = fnv_64_text(sum, read_trouble(state) == START_FREE ? NULL : state);
+	}
+	return sum;
+}
+
 uint64_t status_fingerprint(const struct status *status, const struct buildconfig *bc)
 {
 	uint64_t sum = FNV_64_INIT;

@@ -116,6 +116,18 @@ void status_release(struct status *status);
 
 unsigned status_compare(const struct status *status, const struct buildconfig *bc);
 /*
+ * Only the replica whose start waits can say why. Its words stay on the object while the others,
+ * which know of no trouble or of one that is not worse, have nothing newer to say of starts:
+ * otherwise replicas would replace each other's state without end.
+ */
+/* STATUS says less of starts that wait than the states that the object holds. */
+bool status_is_milder(const struct status *status, const struct buildconfig *bc);
+/* Where it does, the held state stays. */
+void status_keep_trouble(struct status *status, const struct buildconfig *bc);
+/* A digest of the states that are not simply Ready: of STATUS, or where that is NULL of those that
+ * the object holds. */
+uint64_t status_trouble(const struct status *status, const struct buildconfig *bc);
+/*
  * Of what an apply would do. It cannot take away a key that somebody else wrote too (an exported
  * file that was applied again): where the object still differs after an apply, and this is what it
  * was before, applying again changes nothing.

@@ -62,6 +62,8 @@ static void observe_changes(struct observed *seen, struct object *object)
 						.has_successor = waiting.is_replaced,
 						.is_uncertain = waiting.is_starting};
 	/* Without a change that waits, no start waits for anything. */
+	if (waiting.n == 0 && *object->start.why)
+		status_note_start(&object->status);
 	if (waiting.n == 0)
 		object->start = (struct start_trouble){0};
 	seen->start_wait_ms = until(object->start.until_ms, now_ms);

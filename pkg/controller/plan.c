@@ -128,6 +128,8 @@ static bool plan_redelivery(const struct observed *seen, struct action *next)
 
 static bool plan_status(const struct observed *seen, struct action *next)
 {
+	if (seen->others_wait_ms > 0)
+		wait_at_most(next, seen->others_wait_ms);
 	if (!seen->is_status_stale || !seen->is_api_up)
 		return false;
 	if (seen->status_wait_ms > 0) {

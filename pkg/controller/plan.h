@@ -56,8 +56,9 @@ struct observed {
 	bool is_status_stale;       /* what the object shows is not what is to be shown */
 	bool is_status_overdue;     /* and has not been for too long */
 	int64_t status_wait_ms;     /* until status may be written; 0: now */
-	bool has_unknown_build;     /* of a number that was not raised here */
-	int64_t look_wait_ms;       /* until it is looked at; not positive: now */
+	int64_t others_wait_ms; /* another replica's trouble stays on the object so long; 0: none */
+	bool has_unknown_build; /* of a number that was not raised here */
+	int64_t look_wait_ms;   /* until it is looked at; not positive: now */
 };
 
 enum action_kind {

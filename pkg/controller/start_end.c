@@ -96,6 +96,7 @@ void start_succeed(struct start *s, const struct kube_response *response)
 	s->again_ms = 0;
 	object->throttled_reads = 0;
 	object->start = (struct start_trouble){0};
+	status_note_start(&object->status);
 	token_bucket_take(&object->bucket, &c->limit, clock_mono_ms(c->opt.services->clock));
 	if (s->seen.number == object->origin.looked_version + 1)
 		object->origin.looked_version = s->seen.number;
@@ -122,6 +123,7 @@ void start_fail(struct start *s, enum journal_state state, enum outcome outcome,
 
 	s->result = is_failure ? RECONCILE_ERROR : RECONCILE_SUCCESS;
 	s->again_ms = 0;
+	status_note_start(&s->work.object->status);
 	start_log(s, is_failure ? LOG_WARN : LOG_INFO,
 		  is_failure ? "the build cannot be started" : "no build is started", message);
 	note_line(s, outcome, message);

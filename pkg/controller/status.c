@@ -10,7 +10,10 @@
 
 /* How long after a refusal the hint shows the bound that refused. */
 #define BOUND_SHOWN_MS (10 * 60 * 1000)
-#define MAX_BODY       (32 * 1024)
+/* Twice as long as a replica waits at most between two attempts to start a build. */
+#define OTHERS_TROUBLE_MS    (2 * MAX_BACKOFF_MS)
+#define MAX_OTHERS_DOUBLINGS 7 /* to nearly a day */
+#define MAX_BODY             (32 * 1024)
 
 struct status_work {
 	struct work work;
@@ -93,8 +96,44 @@ static const char *bound_name(enum journal_limit limit)
 	return limit == JOURNAL_LIMIT_NAMESPACE ? "the namespace's share of the journal" : "";
 }
 
-void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
-		    const struct observed *seen)
+void status_note_start(struct status_memory *memory)
+{
+	memory->others_ms = 0;
+	memory->others_n = 0;
+}
+
+/*
+ * Another replica's start waits: its words stay until a start of ours has ended, or until they are
+ * so old that the replica may be gone. If it is still there, it writes them again, and they stay
+ * for twice as long.
+ */
+static void keep_others_trouble(struct status *out, struct object *object,
+				const struct buildconfig *bc, struct observed *seen)
+{
+	struct status_memory *memory = &object->status;
+	const int64_t now_ms = clock_mono_ms(object->controller->opt.services->clock);
+	const uint64_t trouble = status_trouble(NULL, bc);
+	int64_t left_ms = 0;
+
+	if (trouble != memory->trouble || !memory->knows_trouble)
+		memory->others_ms = memory->knows_trouble && status_is_milder(out, bc) ? now_ms : 0;
+	memory->trouble = trouble;
+	memory->knows_trouble = true;
+	if (!memory->others_ms)
+		return;
+	left_ms = memory->others_ms + (OTHERS_TROUBLE_MS << memory->others_n) - now_ms;
+	if (left_ms > 0) {
+		status_keep_trouble(out, bc);
+		seen->others_wait_ms = left_ms;
+		return;
+	}
+	memory->others_ms = 0;
+	if (memory->others_n < MAX_OTHERS_DOUBLINGS)
+		memory->others_n++;
+}
+
+void status_observe(struct status *out, struct object *object, const struct buildconfig *bc,
+		    struct observed *seen)
 {
 	const struct controller *c = object->controller;
 	struct journal_limits limits;
@@ -124,6 +163,7 @@ void status_observe(struct status *out, const struct object *object, const struc
 	input.is_redelivery_unknown = redelivery_is_unknown(object);
 	input.n_unbuilt = activity_find_unbuilt(c->opt.services->activity, bc->uid, &input.unbuilt);
 	status_make(out, bc, &input);
+	keep_others_trouble(out, object, bc, seen);
 }
 
 static void release(struct work *work)
@@ -158,6 +198,7 @@ static void fail(struct status_work *w, const struct kube_response *response)
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
 	object->status.retry_ms = clock_mono_ms(clock) + wait_ms;
+	object->status.knows_trouble = response->is_uncertain;
 	if (response->status == 403 && object->status.failures == 1)
 		tell_forbidden(object, response->err.msg);
 	log_msg(LOG_WARN, "controller", "status was not written",
@@ -300,6 +341,11 @@ void status_act(struct object *object, const struct buildconfig *bc, const struc
 	tell_events(object, bc, status);
 	object_split(object, w->namespace_, w->name);
 	w->fingerprint = status_fingerprint(status, bc);
+	/* Also when the answer gets lost: what comes by the watch then is ours. */
+	if (!object->status.others_ms) {
+		object->status.trouble = status_trouble(status, bc);
+		object->status.knows_trouble = true;
+	}
 	object->has_status_turn = false;
 	w->tells_refused = (change & STATUS_REFUSED) || !(change & STATUS_CHANGED);
 	json_format(&body, doc);

@@ -18,11 +18,19 @@ struct status_memory {
 	uint32_t ignored_told[HOOK_TYPES], refused_told[HOOK_TYPES];
 	size_t bound_told; /* as journal_limits.n_refused */
 	bool is_not_ready_told;
+	uint64_t trouble;   /* on the object: status_trouble() */
+	bool knows_trouble; /* it was looked at, or written */
+	/* Monotonic: since when the object holds trouble of another replica's; 0: it is ours to
+	 * replace. */
+	int64_t others_ms;
+	unsigned others_n; /* how often such trouble was replaced because of its age */
 };
 
 /* Fills OUT from what is known of the BuildConfig. */
-void status_observe(struct status *out, const struct object *object, const struct buildconfig *bc,
-		    const struct observed *seen);
+void status_observe(struct status *out, struct object *object, const struct buildconfig *bc,
+		    struct observed *seen);
+/* A start of this replica has come to an end: it knows as well as another how starts fare. */
+void status_note_start(struct status_memory *memory);
 /* The object shows what it should: only what is added from here on has to be written. */
 void status_settle(struct object *object, const struct buildconfig *bc);
 void status_act(struct object *object, const struct buildconfig *bc, const struct status *status);

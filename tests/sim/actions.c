@@ -475,6 +475,23 @@ void action_push_last(struct world *w)
 	}
 }
 
+void action_push_refused(struct world *w)
+{
+	struct replica *replica = pick_replica(w);
+	const struct api_object *bc = NULL;
+
+	w->api->quota = 0;
+	world_trace(w, "no build may be created");
+	for (struct push *p = w->ledger->pushes; p; p = p->next)
+		p->is_last = false;
+	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc) {
+		struct push *p = ledger_add_push(w, bc, "refs/heads/main");
+
+		p->is_last = true;
+		deliver(w, replica, p);
+	}
+}
+
 void action_repeat_refused(struct world *w)
 {
 	for (struct push *p = w->ledger->pushes; p; p = p->next)

@@ -43,6 +43,7 @@ struct api {
 	size_t n_changes, cap_changes;
 	size_t n_uids;
 	size_t n_writes; /* carried out or refused */
+	size_t n_applies; /* of them */
 	size_t quota;    /* Builds that may be made before 403; SIZE_MAX: all */
 };
 

@@ -373,6 +373,7 @@ static void serve_write(struct api *api, const struct target *t, const struct ap
 	bool is_openshift = api->world->backend == CONTROLLER_OPENSHIFT;
 
 	api->n_writes++;
+	api->n_applies += method == KUBE_APPLY;
 	if (strcmp(t->sub, is_openshift ? "status" : "instantiate") == 0)
 		api_put_status(out, 404, "NotFound",
 			       "the server could not find the requested resource");

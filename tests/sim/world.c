@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #define MAX_GAP_MS  12000
 #define REST_MS     (40 * 60 * 1000)
@@ -13,6 +14,8 @@
 #define MAX_REST_MS (4 * 3600 * 1000)
 #define QUIET_MS    (70 * 60 * 1000)
 #define MAX_LIFE_MS 60000
+/* In QUIET_MS: another replica's words are replaced after 10, 20 and 40 minutes. */
+#define MAX_REFUSED_APPLIES 8
 
 /* SplitMix64 (Steele, Lea, Flood). */
 static uint64_t next_random(struct rng *rng)
@@ -179,6 +182,31 @@ static void crash_until_all_ended(struct world *w)
 	}
 }
 
+/*
+ * One replica has starts that are refused, the others have not: they must not replace each other's
+ * state. The words of a day are written a few times, not once in five seconds.
+ */
+static void refuse_starts(struct world *w)
+{
+	const struct api_object *bc = NULL;
+	size_t n_applies = 0, n = 0;
+
+	action_push_refused(w);
+	world_go(w, w->now_ms + LAST_MS);
+	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc)
+		n++;
+	n_applies = w->api->n_applies;
+	world_go(w, w->now_ms + QUIET_MS);
+	if (w->api->n_applies > n_applies + n * MAX_REFUSED_APPLIES)
+		world_fail(w,
+			   "the status of %zu BuildConfigs was written %zu times while starts "
+			   "were refused",
+			   n, w->api->n_applies - n_applies);
+	w->api->quota = SIZE_MAX;
+	go_until_all_ended(w, LAST_MS);
+	world_go(w, w->now_ms + REST_MS);
+}
+
 static void come_to_rest(struct world *w)
 {
 	size_t n_writes = 0;
@@ -199,6 +227,10 @@ static void come_to_rest(struct world *w)
 	world_go(w, w->now_ms + QUIET_MS);
 	if (w->api->n_writes != n_writes)
 		world_fail(w, "%zu writes in a quiet world", w->api->n_writes - n_writes);
+	if (!*w->failure)
+		check_at_rest(w);
+	if (w->n_replicas > 1 && w->seed / 4 % 5 == 0)
+		refuse_starts(w);
 	if (!*w->failure)
 		check_at_rest(w);
 }

@@ -90,5 +90,7 @@ void action_restart(struct world *w, struct replica *r);
 void action_heal(struct world *w);
 /* One more push to each BuildConfig, which must work as if nothing had been. */
 void action_push_last(struct world *w);
+/* A push to each BuildConfig, all at one replica, where nothing can be built. */
+void action_push_refused(struct world *w);
 /* Once more what was refused, as its secret was made anew meanwhile. */
 void action_repeat_refused(struct world *w);

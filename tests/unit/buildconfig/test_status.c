@@ -705,6 +705,53 @@ static void the_state_says_what_is_still_accepted_and_what_waits(void **state)
 			    "NotReady: buildhook may not create Builds: grant it");
 }
 
+static void the_trouble_of_another_replicas_start_stays(void **state)
+{
+	static const struct {
+		const char *held, *waiting;
+		bool is_refused, is_kept;
+	} cases[] = {
+		{"NotReady: exceeded quota", "", false, true},
+		{"Ready, a build waits: more builds than the limit were asked for", "", false,
+		 true},
+		{"NotReady: exceeded quota", "more builds than the limit", false, true},
+		{"NotReady: exceeded quota: used 3", "exceeded quota: used 4", true, true},
+		/* Ours is worse, the same, or the hook's own. */
+		{"Ready, a build waits: more builds than the limit", "exceeded quota", true, false},
+		{"NotReady: exceeded quota", "exceeded quota", true, false},
+		{"NotReady: Secret \"s\" does not exist", "", false, false},
+		{"Ready", "", false, false},
+		{"417", "", false, false},
+		{"", "", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(buf_release) struct buf annotations = BUF_INIT(1024);
+		struct status_input input = usable();
+		STATUS status, same;
+		char ours[200];
+
+		buf_put_str(&annotations, STR("\"buildhook.io/github-state\":"));
+		buf_put_json(&annotations, str_of(cases[i].held));
+		BC bc = make_bc(SOURCE, annotations.data);
+		input.waiting = cases[i].waiting;
+		input.is_start_refused = cases[i].is_refused;
+		status_make(&status, bc, &input);
+		(void)snprintf(ours, sizeof(ours), "%s", value(&status, "github-state"));
+		assert_int_equal(status_is_milder(&status, bc), cases[i].is_kept);
+		status_keep_trouble(&status, bc);
+		assert_string_equal(value(&status, "github-state"),
+				    cases[i].is_kept ? cases[i].held : ours);
+		if (cases[i].is_kept)
+			assert_int_equal(status_trouble(&status, bc), status_trouble(NULL, bc));
+		/* A Secret that does not work is this replica's own to tell. */
+		input.hooks[GITHUB].secrets[0].state = STATUS_SECRET_MISSING;
+		status_make(&same, bc, &input);
+		assert_false(status_is_milder(&same, bc));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -734,6 +781,7 @@ int main(void)
 		cmocka_unit_test(ten_unbuilt_are_two_kibibytes_at_most),
 		cmocka_unit_test(a_secret_of_a_deleted_namesake_is_not_ready),
 		cmocka_unit_test(the_state_says_what_is_still_accepted_and_what_waits),
+		cmocka_unit_test(the_trouble_of_another_replicas_start_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
