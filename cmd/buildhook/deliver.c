@@ -76,6 +76,15 @@ void delivered_release(struct delivered *delivered)
 	fetch_release(&delivered->answer);
 }
 
+int deliver_check_url(const char *url, struct err *err)
+{
+	if (!url || strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID,
+		       "--url: found \"%.100s\", expected https://HOST/PATH or http://HOST/PATH",
+		       url);
+}
+
 void deliver_warn(const char *url, enum hook_type type)
 {
 	bool shows_token = type == HOOK_GITLAB || type == HOOK_GENERIC;

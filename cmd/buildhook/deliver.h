@@ -17,5 +17,7 @@ int deliver(struct delivered *out, struct loop *loop, const char *url, const str
 	    struct str secret, int64_t wall_ms, bool is_dry_run, struct err *err);
 /* For CLEANUP. */
 void delivered_release(struct delivered *delivered);
+/* The value of --url; NULL is right. */
+int deliver_check_url(const char *url, struct err *err);
 /* "http" to another machine shows a token to everybody on the way. */
 void deliver_warn(const char *url, enum hook_type type);

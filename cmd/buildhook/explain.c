@@ -45,6 +45,20 @@ static void print_rule(void *arg, const char *rule, enum outcome reason, const c
 	       holds ? "yes" : "NO", table_colour_end(), rule, line.data);
 }
 
+/* Whatever the rules say: without a trigger there is no URL to send to. */
+static void put_no_trigger(struct buf *out, const struct buildconfig *bc, enum hook_type type)
+{
+	bool has_trigger = false;
+
+	for (size_t i = 0; i < HOOK_TYPES; i++)
+		has_trigger = has_trigger || bc->hooks[i].exists;
+	buf_printf(out,
+		   "It would build nothing: the BuildConfig has no %s trigger, so the delivery is "
+		   "answered 401. Add one: buildhook add-trigger %s %s",
+		   has_trigger ? hook_type_name(type) : "webhook", *bc->name ? bc->name : "NAME",
+		   has_trigger ? hook_type_name(type) : "TYPE");
+}
+
 static void explain_event(const struct buildconfig *bc, const struct delivery_event *event,
 			  const struct verdict_options *options)
 {
@@ -61,7 +75,9 @@ static void explain_event(const struct buildconfig *bc, const struct delivery_ev
 		verdict_explain(bc, event, change, options, print_rule, NULL);
 	}
 	decision_make(&decision, bc, event, options);
-	if (decision.reason == OUTCOME_START)
+	if (!bc->hooks[event->type].exists)
+		put_no_trigger(&line, bc, event->type);
+	else if (decision.reason == OUTCOME_START)
 		buf_printf(&line, "It would start %zu build%s.", decision.n_starts,
 			   decision.n_starts == 1 ? "" : "s");
 	else
@@ -98,10 +114,6 @@ static int explain_file(const struct buildconfig *bc, const char *file, const en
 	assert(bc);
 	if (saved_read(&saved, file, type, err) != 0)
 		return err->code;
-	if (!bc->hooks[saved.type].exists)
-		(void)fprintf(stderr,
-			      "warning: the BuildConfig has no %s trigger; add-trigger adds one\n",
-			      hook_type_name(saved.type));
 	delivery = hook_delivery_new(
 		&(struct hook_request){.type = saved.type,
 				       .header = saved_header,
@@ -144,10 +156,6 @@ static void explain_ref(const struct buildconfig *bc, const char *ref, const enu
 			event.type = (enum hook_type)i;
 	if (type)
 		event.type = *type;
-	if (!bc->hooks[event.type].exists)
-		(void)fprintf(stderr,
-			      "warning: the BuildConfig has no %s trigger; add-trigger adds one\n",
-			      type ? hook_type_name(event.type) : "webhook");
 	explain_event(bc, &event, verdict);
 }
 

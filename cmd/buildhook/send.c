@@ -67,6 +67,8 @@ static int run(const struct invocation *in)
 	CLEANUP(session_freep) struct session *session = NULL;
 	struct err err = {0};
 
+	if (deliver_check_url(((const struct options *)in->options)->url, &err) != 0)
+		return command_fail_usage(in, &err);
 	if (session_open(&session, in, &err) != 0 || send(in, session, &err) != 0)
 		return session_fail(session, &err);
 	return EXIT_OK;

@@ -266,7 +266,8 @@ static int run(const struct invocation *in)
 	struct err err = {0};
 	int code;
 
-	if (check_commit(t.options->commit, &err) != 0)
+	if (check_commit(t.options->commit, &err) != 0 ||
+	    deliver_check_url(t.options->url, &err) != 0)
 		return command_fail_usage(in, &err);
 	code = session_open(&session, in, &err);
 	t.session = session;

@@ -13,6 +13,7 @@
 #define MANAGER "buildhook"
 /* A `serve` that goes on writes again within its status interval, 5 s. */
 #define AGAIN_MS 8000
+#define LOOK_MS  1000
 
 struct options {
 	bool dry_run;
@@ -78,14 +79,13 @@ static bool is_ready(const cJSON *pod)
 	return false;
 }
 
-/* A Pod of ours that is ready, or an address that answers as buildhook does. */
-static int check_gone(struct session *session, const cJSON *bcs, struct err *err)
+/* A Pod of ours that is ready. */
+static int check_pods(struct session *session, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer pods = {0};
 	const cJSON *pod = NULL;
 	struct err ignored = {0};
 
-	(void)bcs;
 	if (session_get(session, &pods, &ignored,
 			"/api/v1/pods?labelSelector=app.kubernetes.io%%2Fname%%3Dbuildhook") != 0)
 		return 0;
@@ -100,9 +100,12 @@ static int check_gone(struct session *session, const cJSON *bcs, struct err *err
 	return 0;
 }
 
-/* An apply without annotations gives up those that earlier applies made. (Kubernetes docs,
- * "Server-Side Apply", "Clearing managedFields": fields that are left out are removed.) */
-static int take_away(struct session *session, const cJSON *bc, struct err *err)
+/*
+ * An apply gives up the annotations that earlier applies made and this one leaves out, here all but
+ * those in KEPT, which becomes part of it; NULL: none. (Kubernetes docs, "Server-Side Apply",
+ * "Clearing managedFields": fields that are left out are removed.)
+ */
+static int take_away(struct session *session, const cJSON *bc, cJSON *kept, struct err *err)
 {
 	CLEANUP(json_freep) cJSON *body = json_new_object();
 	cJSON *metadata;
@@ -113,10 +116,119 @@ static int take_away(struct session *session, const cJSON *bc, struct err *err)
 	json_put_str(metadata, "name", text_at(bc, "metadata/name"));
 	json_put_str(metadata, "namespace", text_at(bc, "metadata/namespace"));
 	json_put_str(metadata, "uid", text_at(bc, "metadata/uid"));
+	if (kept)
+		json_put(metadata, "annotations", kept);
 	return session_send(session, NULL, KUBE_APPLY, body, err,
 			    "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s"
 			    "?fieldManager=" MANAGER "&force=true",
 			    text_at(bc, "metadata/namespace"), text_at(bc, "metadata/name"));
+}
+
+/* Of the annotations that a serve writes on every BuildConfig with a webhook, the URL. NULL: none.
+ */
+static const char *find_probe(const cJSON *bc)
+{
+	const cJSON *field = NULL;
+
+	cJSON_ArrayForEach (field, owned_annotations(bc)) {
+		if (str_starts(str_of(field->string), STR("f:buildhook.io/")) &&
+		    str_ends(str_of(field->string), STR("-url")))
+			return field->string + 2;
+	}
+	return NULL;
+}
+
+/* All that are owned, as they were listed, but LEFT_OUT; NULL: none is left out. */
+static int put_back(struct session *session, const cJSON *bc, const char *left_out, struct err *err)
+{
+	const cJSON *annotations = json_at(bc, "metadata/annotations"), *field = NULL;
+	cJSON *kept = json_new_object();
+
+	cJSON_ArrayForEach (field, owned_annotations(bc)) {
+		const char *name = field->string + (strncmp(field->string, "f:", 2) == 0 ? 2 : 0);
+		const cJSON *value = json_member(annotations, name);
+
+		if (cJSON_IsString(value) && !(left_out && strcmp(name, left_out) == 0))
+			json_put_str(kept, name, value->valuestring);
+	}
+	return take_away(session, bc, kept, err);
+}
+
+/* PROBED: the BuildConfigs that one annotation was taken from. */
+static const cJSON *find_probed(const cJSON *probed, const char *path, const char *value)
+{
+	const cJSON *bc = NULL;
+
+	cJSON_ArrayForEach (bc, probed)
+		if (strcmp(text_at(bc, path), value) == 0)
+			return bc;
+	return NULL;
+}
+
+static int start_probes(cJSON *probed, struct session *session, const cJSON *bcs, struct err *err)
+{
+	const cJSON *bc = NULL;
+
+	cJSON_ArrayForEach (bc, json_member(bcs, "items")) {
+		const char *probe = find_probe(bc);
+
+		if (!probe ||
+		    find_probed(probed, "metadata/namespace", text_at(bc, "metadata/namespace")))
+			continue;
+		if (put_back(session, bc, probe, err) != 0)
+			return err->code;
+		json_append(probed, json_copy(bc));
+	}
+	return 0;
+}
+
+static int look_at_probes(const cJSON *probed, const struct invocation *in, struct session *session,
+			  struct err *err)
+{
+	CLEANUP(session_answer_release) struct session_answer bcs = {0};
+	const cJSON *bc = NULL;
+
+	if (list_buildconfigs(&bcs, in, session, err) != 0)
+		return err->code;
+	cJSON_ArrayForEach (bc, json_member(bcs.doc, "items"))
+		if (find_probe(bc) &&
+		    find_probed(probed, "metadata/uid", text_at(bc, "metadata/uid")))
+			return err_set(err, ERR_CONFLICT,
+				       "a buildhook serve still runs somewhere: it wrote on "
+				       "%.60s/%.60s again. Nothing was taken away; end it, and run "
+				       "uninstall again",
+				       text_at(bc, "metadata/namespace"),
+				       text_at(bc, "metadata/name"));
+	return 0;
+}
+
+/*
+ * A serve outside the cluster, or one whose Pods the caller may not list, shows by what it does: it
+ * puts back an annotation that is missing, within its status interval. One annotation is taken from
+ * one BuildConfig of each namespace, and is put back when the answer is no.
+ */
+static int check_serve(const struct invocation *in, struct session *session, const cJSON *bcs,
+		       struct err *err)
+{
+	CLEANUP(json_freep) cJSON *probed = cJSON_CreateArray();
+	const cJSON *bc = NULL;
+	int code = start_probes(probed, session, bcs, err);
+
+	if (code == 0 && cJSON_GetArraySize(probed) > 0)
+		(void)fprintf(stderr, "Waiting %d s to see whether a serve still runs ...\n",
+			      AGAIN_MS / 1000);
+	for (int64_t ms = 0; code == 0 && probed->child && ms < AGAIN_MS; ms += LOOK_MS) {
+		session_wait(session, LOOK_MS);
+		code = look_at_probes(probed, in, session, err);
+	}
+	if (code == 0)
+		return 0;
+	cJSON_ArrayForEach (bc, probed) {
+		struct err ignored = {0};
+
+		(void)put_back(session, bc, NULL, &ignored);
+	}
+	return code;
 }
 
 static int clean_all(const cJSON *bcs, struct session *session, bool is_dry, size_t *n_cleaned,
@@ -129,7 +241,7 @@ static int clean_all(const cJSON *bcs, struct session *session, bool is_dry, siz
 
 		if (n == 0)
 			continue;
-		if (!is_dry && take_away(session, bc, err) != 0 && err->code != ERR_NOTFOUND)
+		if (!is_dry && take_away(session, bc, NULL, err) != 0 && err->code != ERR_NOTFOUND)
 			return err->code;
 		printf("%s/%s: %zu annotation%s %s\n", text_at(bc, "metadata/namespace"),
 		       text_at(bc, "metadata/name"), n, n == 1 ? "" : "s",
@@ -165,7 +277,7 @@ static void print_secrets(const struct invocation *in, struct session *session)
 		       text_at(secret, "metadata/name"));
 }
 
-/* What was not seen before shows now. */
+/* A serve that looks at some BuildConfigs of a namespace alone (--selector) shows now. */
 static int check_not_again(const struct invocation *in, struct session *session, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer bcs = {0};
@@ -194,7 +306,8 @@ static int uninstall(const struct invocation *in, struct session *session, struc
 	size_t n_cleaned = 0;
 
 	if (list_buildconfigs(&bcs, in, session, err) != 0 ||
-	    (!options->dry_run && check_gone(session, bcs.doc, err) != 0) ||
+	    (!options->dry_run &&
+	     (check_pods(session, err) != 0 || check_serve(in, session, bcs.doc, err) != 0)) ||
 	    clean_all(bcs.doc, session, options->dry_run, &n_cleaned, err) != 0)
 		return err->code;
 	if (n_cleaned == 0)

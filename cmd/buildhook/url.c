@@ -23,6 +23,7 @@ struct field {
 };
 
 #define MAX_FIELDS 6
+#define TLS_FIELD  "SSL verification"
 
 static const struct guide {
 	const char *where;
@@ -34,14 +35,14 @@ static const struct guide {
 		 {{"Payload URL", NULL},
 		  {"Content type", "application/json"},
 		  {"Secret", ""},
-		  {"SSL verification", "enabled"},
+		  {TLS_FIELD, "enabled"},
 		  {"Events", "Just the push event"}},
 		 "Gitea, Forgejo, Gogs: the same values into Target URL and Secret; Push Events."},
 	[HOOK_GITLAB] = {"GitLab: Settings > Webhooks > Add new webhook",
 			 {{"URL", NULL},
 			  {"Secret token", ""},
 			  {"Trigger", "Push events (Tag push events where tags build)"},
-			  {"SSL verification", "enabled"}},
+			  {TLS_FIELD, "enabled"}},
 			 NULL},
 	[HOOK_BITBUCKET] = {"Bitbucket: Repository settings > Webhooks > Add webhook",
 			    {{"URL", NULL},
@@ -61,8 +62,10 @@ void url_print_guide(const struct target *target, enum hook_type type, const str
 	/* GitLab makes such a secret itself, and has a field of its own for it. */
 	bool is_signing_token =
 		type == HOOK_GITLAB && secret && str_starts(buf_str(secret), STR("whsec_"));
+	bool is_plain = false;
 
 	target_put_url(&url, target, type);
+	is_plain = str_starts(buf_str(&url), STR("http://"));
 	printf("%s\n", guide->where);
 	for (const struct field *field = guide->fields;
 	     field < guide->fields + MAX_FIELDS && field->name; field++) {
@@ -72,6 +75,8 @@ void url_print_guide(const struct target *target, enum hook_type type, const str
 		if (field->value && !*field->value) {
 			value = secret ? secret->data : "(--with-secret prints it)";
 			name = is_signing_token ? "Signing token" : name;
+		} else if (is_plain && strcmp(name, TLS_FIELD) == 0) {
+			value = "not offered: the URL is http, so nothing on the way is encrypted";
 		}
 		printf("  %-18s%s\n", name, value);
 	}

@@ -221,7 +221,8 @@ var kinds = []struct {
 		{Name: "From", Type: "string", JSONPath: ".spec.source.type"},
 		{Name: "Status", Type: "string", JSONPath: ".status.phase"},
 		{Name: "Started", Type: "date", JSONPath: ".status.startTimestamp"},
-		{Name: "Duration", Type: "integer", JSONPath: ".status.duration"},
+		// Not .status.duration, which is in nanoseconds: a column cannot format it.
+		{Name: "Finished", Type: "date", JSONPath: ".status.completionTimestamp"},
 	}},
 }
 

@@ -18,6 +18,8 @@
 #include "receiver/lookup.h"
 #include "receiver/notes.h"
 
+#include <stdio.h>
+
 /* From the last byte of the body to a refusal. */
 #define REFUSAL_MS 500
 /* The same where the API server did not answer before REFUSAL_MS, and for how long it may be asked.
@@ -170,14 +172,24 @@ static void log_refusal(const struct delivery *d)
 static void on_refusal_due(void *arg)
 {
 	struct delivery *d = arg;
+	const struct kube_client *client = d->receiver->opt.services->client;
+	const char *why = "the API server did not give it";
+	char message[300];
 
-	if (d->cannot_ask)
-		delivery_unavailable(
-			d,
-			"the secret cannot be checked now, because the API server does not answer; "
-			"send the delivery again");
-	else
+	if (!d->cannot_ask) {
 		delivery_refuse(d);
+		return;
+	}
+	/* Of the client as a whole, and not of one request: the same for every hook. */
+	if (!kube_client_is_up(client))
+		why = kube_client_trouble(client);
+	(void)snprintf(message, sizeof(message),
+		       "the secret cannot be checked now, because %s; %ssend the delivery again",
+		       why,
+		       str_ends(str_of(why), STR(" 401")) ? "an administrator has to renew "
+							    "buildhook's credentials, then "
+							  : "");
+	delivery_unavailable(d, message);
 }
 
 static void refuse(struct delivery *d)

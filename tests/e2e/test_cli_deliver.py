@@ -85,7 +85,13 @@ def test_the_rules_are_explained_offline(tmp_path):
     assert "RefMismatch" in owner.ok("explain", "-f", str(path), str(tmp_path / "body.json"))
     assert "RefMismatch" in owner.ok("explain", "-f", str(path), "-", stdin=(tmp_path / "body.json").read_text())
     done = owner.run("explain", "-f", str(path), str(DATA / "gitlab" / "push.http"))
-    assert done.returncode == 0 and "no gitlab trigger" in done.stderr_text and "gitlab Push Hook" in done.stdout_text
+    words = " ".join(done.stdout_text.split())
+    assert done.returncode == 0 and "gitlab Push Hook" in words and "It would start" not in words
+    assert "has no gitlab trigger" in words and "buildhook add-trigger cart gitlab" in words
+    path.write_text(yaml.safe_dump(buildconfig("cart", triggers=[{"type": "ConfigChange"}])))
+    words = " ".join(owner.ok("explain", "-f", str(path), "--ref=main").split())
+    assert "has no webhook trigger" in words and "buildhook add-trigger cart TYPE" in words and "would start" not in words
+    path.write_text(yaml.safe_dump(buildconfig("cart", ref="master")))
     # What cannot be read.
     (tmp_path / "x").write_text("hello")
     assert "neither headers nor body" in owner.fails("explain", "-f", str(path), str(tmp_path / "x"))
@@ -115,11 +121,17 @@ def test_send_says_what_was_answered(cluster, buildhook, owner, tmp_path):
     path.write_text(json.dumps(github_payload(ref="refs/heads/wip")))
     assert owner.ok("send", "cart", "github", str(path)).startswith("200 RefMismatch: pushed refs/heads/wip; this BuildConfig builds main")
     secret = cluster.secret_value(owner.namespace, "cart-github")
+    guide = owner.ok("url", "cart", "github", "--with-secret")
+    assert "SSL verification  not offered: the URL is http" in guide and "enabled" not in guide
     refused = owner.run("send", "cart", "github", str(path), "--url", f"http://{buildhook.address}/hooks/{owner.namespace}/other/github")
     assert refused.returncode == 1 and "401" in refused.stdout_text and "did not accept your secret" in refused.stdout_text
     assert "the delivery was not taken" in refused.stderr_text
     gone = owner.run("send", "cart", "github", str(path), "--url", "http://127.0.0.1:1/hooks/a/b/github")
     assert gone.returncode == 1 and "127.0.0.1" in gone.stderr_text
+    for command in (["send", "cart", "github", str(path)], ["test", "cart", "github"]):
+        wrong = owner.run(*command, "--url", "ftp://hooks.example.com/hooks/a/b/github")
+        assert wrong.returncode == 2 and "--url" in wrong.stderr_text and "ftp://hooks" in wrong.stderr_text
+        assert "expected https://HOST/PATH or http://HOST/PATH" in wrong.stderr_text
     assert secret not in refused.stdout_text + refused.stderr_text + gone.stderr_text
 
 

@@ -45,7 +45,8 @@ struct world {
 	size_t n_calls;
 	struct decoy decoys[MAX_DECOYS];
 	size_t n_decoys;
-	int64_t decoy_ms; /* until they are answered 404; -1: never */
+	int64_t decoy_ms;        /* until they are answered 404; -1: never */
+	struct kube_call *probe; /* of /readyz, unanswered */
 	struct test_request *request;
 };
 
@@ -102,8 +103,10 @@ static void *on_start(void *ctx, struct kube_call *call, const struct kube_reque
 {
 	struct world *w = ctx;
 
-	if (strstr(request->path, "/secrets/") == NULL)
-		return "";
+	if (strstr(request->path, "/secrets/") == NULL) {
+		w->probe = call;
+		return &w->probe;
+	}
 	if (strstr(request->path, ".no-")) {
 		struct decoy *decoy = &w->decoys[w->n_decoys++];
 
@@ -124,6 +127,8 @@ static void on_cancel(void *ctx, void *handle)
 {
 	struct world *w = ctx;
 
+	if (handle == &w->probe)
+		w->probe = NULL;
 	for (size_t i = 0; i < w->n_calls; i++)
 		if (handle == &w->calls[i])
 			w->calls[i] = NULL;

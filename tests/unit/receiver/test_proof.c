@@ -285,6 +285,35 @@ static void who_cannot_be_asked_says_neither_yes_nor_no(void **state)
 	assert_null(hook_activity_of(w));
 }
 
+static void an_unavailable_answer_says_what_the_api_server_said(void **state)
+{
+	static const struct {
+		int status;
+		const char *says;
+	} cases[] = {
+		{401, "because the API server answered 401; an administrator has to renew "
+		      "buildhook's credentials, then send the delivery again"},
+		{503, "because the API server answered 503; send the delivery again"},
+	};
+	struct world *w = *state;
+
+	put_buildconfig(w, "u", "", REFERENCE("hook"));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_client_answer refusal = {
+			.status = cases[i].status,
+			.body = STR("{\"kind\":\"Status\",\"message\":\"no\"}")};
+
+		(void)ping(w, HOOK, "abc");
+		(void)answer(w, cases[i].status, "{\"kind\":\"Status\",\"message\":\"no\"}");
+		assert_non_null(w->probe);
+		kube_transport_done(TAKE(w->probe), &refusal);
+		pass(w, 600);
+		assert_int_equal(w->request->status, 503);
+		assert_non_null(strstr(w->request->answer.data, cases[i].says));
+		pass(w, 1000);
+	}
+}
+
 /* An API server that answers others is waited for longer; then what was known counts. */
 static void a_late_answer_leaves_what_was_known(void **state)
 {
@@ -624,6 +653,7 @@ int main(void)
 		IN_WORLD(a_secret_of_a_former_buildconfig_proves_nothing),
 		IN_WORLD(a_missing_secret_is_refused_and_made_again),
 		IN_WORLD(who_cannot_be_asked_says_neither_yes_nor_no),
+		IN_WORLD(an_unavailable_answer_says_what_the_api_server_said),
 		IN_WORLD(a_late_answer_leaves_what_was_known),
 		IN_WORLD(a_large_body_waits_for_its_secrets),
 		IN_WORLD(a_large_body_is_proved_once),
