@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -64,12 +65,21 @@ def started_node(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def archive(tmp_path_factory):
-    """buildhook's image."""
+def image():
+    """buildhook's image in the store of the tests, which several processes may want at once."""
+    name = f"{PRODUCT_IMAGE}:test"
+    with open(ROOT / "build" / "image.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([ROOT / "hack" / "image", name], check=True, env={**os.environ, "CONTAINER_STORE": str(CONTAINER_STORE)})
+    return name
+
+
+@pytest.fixture(scope="session")
+def archive(image, tmp_path_factory):
+    """The image as a file."""
     path = tmp_path_factory.mktemp("image") / "buildhook.tar"
-    subprocess.run([ROOT / "hack" / "image", f"{PRODUCT_IMAGE}:test"], check=True, env={**os.environ, "CONTAINER_STORE": str(CONTAINER_STORE)})
     store = ["--storage-driver", "vfs", "--root", CONTAINER_STORE / "root", "--runroot", CONTAINER_STORE / "run"]
-    subprocess.run(["buildah", *store, "push", "-q", f"{PRODUCT_IMAGE}:test", f"oci-archive:{path}:{PRODUCT_IMAGE}:test"], check=True)
+    subprocess.run(["buildah", *store, "push", "-q", image, f"oci-archive:{path}:{PRODUCT_IMAGE}:test"], check=True)
     return path
 
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 import yaml
 
-from harness import ROOT, Buildhook
+from harness import CONTAINER_STORE, Buildhook
 from test_main_job import (  # noqa: F401  the same tests, with the fixture "start" of this file
     test_a_clean_end_finishes_what_is_under_way,
     test_a_killed_process_starts_an_acknowledged_change_exactly_once,
@@ -17,20 +17,11 @@ from test_main_job import (  # noqa: F401  the same tests, with the fixture "sta
     test_whatever_is_not_proved_gets_one_and_the_same_401,
 )
 
-# A store of its own, whatever this machine's podman uses.
-STORE = ROOT / "build" / "containers"
 PODMAN = [
-    "podman", "--storage-driver", "vfs", "--root", STORE / "root", "--runroot", STORE / "run", "--tmpdir", STORE / "tmp",
+    "podman", "--storage-driver", "vfs", "--root", CONTAINER_STORE / "root", "--runroot", CONTAINER_STORE / "run", "--tmpdir", CONTAINER_STORE / "tmp",
     "--cgroup-manager", "cgroupfs", "--runtime", "runc", "--events-backend", "file",
 ]
 MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-
-
-@pytest.fixture(scope="session")
-def image():
-    name = "localhost/buildhook:test"
-    subprocess.run([ROOT / "hack" / "image", name], check=True, env={**os.environ, "CONTAINER_STORE": str(STORE)})
-    return name
 
 
 class Container(Buildhook):
