@@ -1,20 +1,25 @@
 """Senders and clusters that mean no good, or are broken: nothing of it ends the process or starves others."""
 
+import asyncio
+import collections
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
 import pathlib
-import signal
+import random
 import re
+import signal
 import socket
 import ssl
+import statistics
 import subprocess
 import time
 
 import pytest
 
-from harness import RELEASED, Buildhook, buildconfig, github_headers, github_payload, push, wait_for
+from harness import RELEASED, Buildhook, buildconfig, github_headers, github_payload, push, scaled, wait_for
 from proxy import Proxy
 
 MIB = 1 << 20
@@ -161,6 +166,62 @@ def test_a_slow_apiserver_does_not_show_what_exists(slow, figures, delay, status
     figures(" ".join(f"{name}/{size}: {code} {1000 * took:.0f} ms" for (name, size), (code, took) in zip(cases, seen)))
     assert {code for code, _ in seen} == {status}
     assert all(seconds - 0.05 < took < seconds + 0.6 for _, took in seen), seen
+
+
+async def refuse_all(buildhook, requests, connections, gap):
+    """Sends REQUESTS, pairs of a name and bytes, over CONNECTIONS that stay open: {name: seconds to the answer}, {status}."""
+    host, port = buildhook.address.rsplit(":", 1)
+    times, seen, left = collections.defaultdict(list), set(), iter(requests)
+
+    async def run(i):
+        await asyncio.sleep(i * gap / connections)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for name, request in left:
+            began = time.perf_counter()
+            writer.write(request)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            times[name].append(time.perf_counter() - began)
+            seen.add(answer.split(b" ")[1].decode())
+            await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", answer)[1]))
+        writer.close()
+
+    await asyncio.gather(*(run(i) for i in range(connections)))
+    return times, seen
+
+
+def welch(a, b):
+    return (statistics.mean(a) - statistics.mean(b)) / (statistics.variance(a) / len(a) + statistics.variance(b) / len(b)) ** 0.5
+
+
+LONG_TIMES = pytest.mark.long(reason="20,000 requests of each class take minutes, and 2 s each where the API server is slow")
+
+
+@pytest.mark.parametrize("delay, status, n", [
+    (0, "401", scaled(300, 20_000)), *(pytest.param(*case, scaled(300, 4_000), marks=LONG_TIMES) for case in ((0.7, "401"), (3, "503"), (None, "503")))])
+def test_the_time_of_a_refusal_does_not_show_what_exists(slow, figures, delay, status, n):
+    buildhook, proxy, namespace = slow
+    time.sleep(1.1)
+    proxy.secret_delay = delay
+    body = b'{"ref":"refs/heads/main"}'
+    forged = {"X-Hub-Signature-256": WRONG}
+    kinds = {
+        "secret": head(namespace, "cart", len(body), **forged), "inline": head(namespace, "inline", len(body), **forged),
+        "no hook": head(namespace, "cart", len(body), **forged).replace(b"/github ", b"/generic "),
+        "no buildconfig": head(namespace, "none", len(body), **forged), "no namespace": head("t-0badc0de", "cart", len(body), **forged),
+        "no signature": head(namespace, "cart", len(body)),
+    }
+    requests = [(name, request + body) for name, request in kinds.items() for _ in range(n)]
+    random.Random(1).shuffle(requests)
+    times, seen = asyncio.run(refuse_all(buildhook, requests, 200, 0.5 if status == "401" else 2))
+    assert seen == {status}
+    # All, and without the slowest tenth, in which the machine's noise is.
+    limit = sorted(took for of_kind in times.values() for took in of_kind)[len(requests) * 9 // 10]
+    worst = 0.0
+    for a, b in itertools.combinations(kinds, 2):
+        crop = [[took for took in times[kind] if took < limit] for kind in (a, b)]
+        worst = max(worst, abs(welch(times[a], times[b])), abs(welch(*crop)))
+        assert worst < 4.5, (a, b, welch(times[a], times[b]), welch(*crop))
+    figures(f"{n} of each of {len(kinds)} classes: |t| at most {worst:.1f}, mean {1000 * statistics.mean(times['secret']):.1f} ms")
 
 
 def test_an_apiserver_that_is_gone_makes_no_hook_look_missing(cluster, slow):
