@@ -271,16 +271,23 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 	object->status.is_not_ready_told = !is_ready;
 }
 
-/* The bound that refused deliveries is an Event also where another hint comes before its own. */
+/*
+ * The bound that refused deliveries is an Event also where another hint comes before its own. Each
+ * refused delivery leads here, so the interval is this file's: event.c forgets a series when many
+ * others come.
+ */
 static void tell_bound(struct object *object, const struct buildconfig *bc)
 {
+	const struct services *services = object->controller->opt.services;
+	int64_t now_ms = clock_mono_ms(services->clock);
 	struct journal_limits limits;
 	char note[200];
 
-	journal_read_limits(object->controller->opt.services->journal, object->key, &limits);
-	if (limits.n_refused == object->status.bound_told)
+	journal_read_limits(services->journal, object->key, &limits);
+	if (limits.n_refused == object->status.bound_told || now_ms < object->status.bound_free_ms)
 		return;
 	object->status.bound_told = limits.n_refused;
+	object->status.bound_free_ms = now_ms + REFUSED_INTERVAL_MS;
 	if (limits.n_refused == 0 || !*bound_name(limits.limit))
 		return;
 	(void)snprintf(note, sizeof(note),

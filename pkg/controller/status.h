@@ -16,7 +16,8 @@ struct status_memory {
 	unsigned failures;    /* in a row */
 	/* The counters of the hook (delivery/activity.h) up to which Events were sent. */
 	uint32_t ignored_told[HOOK_TYPES], refused_told[HOOK_TYPES];
-	size_t bound_told; /* as journal_limits.n_refused */
+	size_t bound_told;     /* as journal_limits.n_refused */
+	int64_t bound_free_ms; /* no Event of it before this */
 	bool is_not_ready_told;
 	uint64_t trouble;   /* on the object: status_trouble() */
 	bool knows_trouble; /* it was looked at, or written */

@@ -81,6 +81,38 @@ static void a_bound_that_refused_deliveries_is_an_event_and_a_hint_for_a_time(vo
 	assert_int_equal(p->n_requests, 2);
 }
 
+/* Each refused delivery is a look at the status. Others' Events displace the series. */
+static void a_flood_of_refused_deliveries_is_an_event_a_minute(void **state)
+{
+	struct parts *p = *state;
+	CLEANUP(free_object) struct object *object = new_object(p);
+	int n_before;
+
+	parts_put_buildconfig(p, 0);
+	push_until_refused(p);
+	status_settle(object, object_buildconfig(object));
+	for (int i = 0; i < 300; i++) {
+		char note[32];
+
+		(void)snprintf(note, sizeof(note), "other %d", i);
+		event_send(p->controller, object_buildconfig(object), EVENT_NORMAL,
+			   "WebhookIgnored", note);
+		parts_go(p, 2);
+	}
+	n_before = p->n_requests;
+	for (int i = 0; i < 10; i++) {
+		push_until_refused(p);
+		status_settle(object, object_buildconfig(object));
+		parts_go(p, 10);
+	}
+	assert_int_equal(p->n_requests, n_before);
+	parts_go(p, 60000);
+	status_settle(object, object_buildconfig(object));
+	parts_go(p, 10);
+	assert_int_equal(p->n_requests, n_before + 1);
+	assert_non_null(strstr(p->body, "\"reason\":\"WebhookRefused\""));
+}
+
 /* shop's ended rows went before their time. */
 static void a_namespace_whose_deliveries_are_forgotten_early_reads_it_in_the_hint(void **state)
 {
@@ -114,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PARTS_TEST(a_bound_that_refused_deliveries_is_an_event_and_a_hint_for_a_time),
+		PARTS_TEST(a_flood_of_refused_deliveries_is_an_event_a_minute),
 		PARTS_TEST(a_namespace_whose_deliveries_are_forgotten_early_reads_it_in_the_hint),
 	};
 
