@@ -1,5 +1,6 @@
 """What is answered to whom: the checks in their order, and what no answer may tell."""
 
+import hmac
 import json
 import re
 import socket
@@ -225,3 +226,39 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(cluster, receiver):
     assert again["reason"] == "Duplicate" and f"{name}-1" in again["message"]
     assert send("d-2", True).json["reason"] == "DryRun"
     assert push(buildhook, namespace, name, secret).json["metadata"]["name"] == f"{name}-2"
+
+
+# "Webhook events and payloads" of GitHub's docs, "Webhook events" of GitLab's, "Event payloads" of Bitbucket's (Cloud and Data Center).
+GITHUB_EVENTS = """branch_protection_configuration branch_protection_rule check_run check_suite code_scanning_alert commit_comment create custom_property
+custom_property_values delete dependabot_alert deploy_key deployment deployment_protection_rule deployment_review deployment_status discussion
+discussion_comment fork github_app_authorization gollum installation installation_repositories installation_target issue_comment issue_dependencies issues
+label marketplace_purchase member membership merge_group meta milestone org_block organization package page_build personal_access_token_request ping
+project project_card project_column projects_v2 projects_v2_item projects_v2_status_update public pull_request pull_request_review
+pull_request_review_comment pull_request_review_thread registry_package release repository repository_advisory repository_dispatch repository_import
+repository_ruleset repository_vulnerability_alert secret_scanning_alert secret_scanning_alert_location secret_scanning_scan security_advisory
+security_and_analysis sponsorship star status sub_issues team team_add watch workflow_dispatch workflow_job workflow_run""".split()
+GITLAB_EVENTS = ["Issue Hook", "Confidential Issue Hook", "Note Hook", "Confidential Note Hook", "Merge Request Hook", "Wiki Page Hook", "Pipeline Hook",
+                 "Job Hook", "Deployment Hook", "Member Hook", "Subgroup Hook", "Project Hook", "Feature Flag Hook", "Release Hook", "Milestone Hook", "Emoji Hook",
+                 "Resource Access Token Hook", "Vulnerability Hook", "Work Item Hook"]
+BITBUCKET_EVENTS = """repo:fork repo:updated repo:transfer repo:created repo:deleted repo:commit_comment_created repo:commit_status_created repo:commit_status_updated
+issue:created issue:updated issue:comment_created pullrequest:created pullrequest:updated pullrequest:approved pullrequest:unapproved pullrequest:fulfilled
+pullrequest:rejected pullrequest:comment_created pullrequest:comment_updated pullrequest:comment_deleted repo:forked repo:modified repo:comment:added
+repo:comment:edited repo:comment:deleted pr:opened pr:from_ref_updated pr:modified pr:reviewer:updated pr:reviewer:approved pr:merged pr:declined pr:deleted
+pr:comment:added mirror:repo_synchronized diagnostics:ping""".split()
+
+
+def test_no_event_of_a_git_host_is_answered_so_that_it_switches_the_webhook_off(cluster, receiver):
+    buildhook, namespace, secret = receiver
+    body = b'{"action":"created","repository":{"id":1,"name":"cart"},"sender":{"login":"alice"}}'
+    mac = hmac.new(secret.encode(), body, "sha256").hexdigest()
+    kinds = [
+        ("github", GITHUB_EVENTS, lambda event: {"X-GitHub-Event": event, "X-GitHub-Delivery": str(uuid.uuid4()), "X-Hub-Signature-256": f"sha256={mac}"}),
+        ("gitlab", GITLAB_EVENTS, lambda event: {"X-Gitlab-Event": event, "X-Gitlab-Token": secret}),
+        ("bitbucket", BITBUCKET_EVENTS, lambda event: {"X-Event-Key": event, "X-Hub-Signature": f"sha256={mac}", "X-Request-UUID": str(uuid.uuid4())}),
+    ]
+    before = len(cluster.builds(namespace))
+    for kind, events, headers in kinds:
+        for event in events:
+            answer = buildhook.request(f"/hooks/{namespace}/cart/{kind}", body, {"Content-Type": "application/json", **headers(event)})
+            assert answer.status == 200 and answer.json["reason"] in ("EventIgnored", "Ping"), (kind, event, answer.status, answer.body)
+    assert len(cluster.builds(namespace)) == before
