@@ -184,32 +184,28 @@ void journal_pending_update(struct journal_pending *pending, const struct journa
 }
 
 /* No column may be NULL: a text that is NULL all the same could not be allocated. */
-static const char *text_of(sqlite3_stmt *stmt, int column, int *rc)
+static const char *text_of(sqlite3_stmt *stmt, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(stmt, column);
 
-	if (!text)
-		*rc = SQLITE_NOMEM;
+	mem_require(text);
 	return text;
 }
 
-static int load_row(struct journal_pending *out, sqlite3_stmt *stmt)
+static void load_row(struct journal_pending *out, sqlite3_stmt *stmt)
 {
-	int rc = SQLITE_ROW;
 	const struct journal_change change = {
 		.seq = sqlite3_column_int64(stmt, 0),
 		.state = (enum journal_state)sqlite3_column_int(stmt, 1),
 		.next_attempt_ms = sqlite3_column_int64(stmt, 2),
-		.uid = text_of(stmt, 3, &rc),
-		.namespace_ = text_of(stmt, 4, &rc),
-		.name = text_of(stmt, 5, &rc),
-		.ref = text_of(stmt, 6, &rc),
-		.delivery_id = text_of(stmt, 7, &rc),
+		.uid = text_of(stmt, 3),
+		.namespace_ = text_of(stmt, 4),
+		.name = text_of(stmt, 5),
+		.ref = text_of(stmt, 6),
+		.delivery_id = text_of(stmt, 7),
 	};
 
-	if (rc == SQLITE_ROW)
-		journal_pending_put(out, &change, sqlite3_column_int64(stmt, 8));
-	return rc;
+	journal_pending_put(out, &change, sqlite3_column_int64(stmt, 8));
 }
 
 int journal_pending_load(struct journal_pending *out, sqlite3 *db)
@@ -224,7 +220,7 @@ int journal_pending_load(struct journal_pending *out, sqlite3 *db)
 	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
 		rc = sqlite3_step(stmt);
 		if (rc == SQLITE_ROW)
-			rc = load_row(out, stmt);
+			load_row(out, stmt);
 	}
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

@@ -131,12 +131,9 @@ static int remove_rows(struct journal_writer *writer, sqlite3_stmt *stmt, int64_
 		       int64_t *newest_ms)
 {
 	size_t removed[JOURNAL_STATES] = {0};
-	int rc = SQLITE_ROW;
+	int rc;
 
-	while (rc == SQLITE_ROW) {
-		rc = sqlite3_step(stmt);
-		if (rc != SQLITE_ROW)
-			break;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		removed[(unsigned)sqlite3_column_int(stmt, 0) % JOURNAL_STATES]++;
 		if (sqlite3_column_int64(stmt, 1) > *newest_ms)
 			*newest_ms = sqlite3_column_int64(stmt, 1);

@@ -119,6 +119,25 @@ static void ask_for_one(struct world *world, const char *id, int64_t seq, struct
 	assert_int_not_equal(journal_add(world->journal, &change, 1, on_added, told), 0);
 }
 
+/* The host's copy under another id; what is found is the first. */
+static void ask_for_copy(struct world *world, const char *id, int64_t seq, struct told *told)
+{
+	struct journal_change change = sample("copy", "a");
+
+	(void)seq;
+	change.body_digest = id;
+	assert_int_not_equal(journal_add(world->journal, &change, 1, on_added, told), 0);
+}
+
+static void ask_for_big(struct world *world, const char *id, int64_t seq, struct told *told)
+{
+	struct journal_change change = sample(id, "a");
+
+	(void)seq;
+	change.options_json = "{}";
+	assert_int_not_equal(journal_add(world->journal, &change, 1, on_added, told), 0);
+}
+
 static void only_ask(struct world *world, const char *id, int64_t seq, struct told *told)
 {
 	struct journal_change change = sample(id, "a");
@@ -153,6 +172,8 @@ static const struct write {
 	{"a delivery of two", -1, ask_for_two, "", "b accepted 0 ;a accepted 0 ;"},
 	{"one that comes again", JOURNAL_FAILED, ask_for_one, "a failed 0 ;", "a accepted 0 ;"},
 	{"a duplicate", JOURNAL_STARTED, ask_for_one, "a started 0 ;", "a started 0 ;"},
+	{"a copy", JOURNAL_STARTED, ask_for_copy, "a started 0 ;", "a started 0 ;"},
+	{"one with options", -1, ask_for_big, "", "a accepted 0 ;"},
 	{"a question", -1, only_ask, "", ""},
 	{"an attempt", JOURNAL_ACCEPTED, write_attempt, "a accepted 0 ;", "a starting 3 ;"},
 	{"an end", JOURNAL_ACCEPTED, write_end, "a accepted 0 ;", "a started 0 cart-7;"},
@@ -165,11 +186,16 @@ static bool seq_is_written(const struct write *write)
 
 static int64_t make_first(struct world *world, const char *id, int state)
 {
+	struct journal_change change = sample(id, "a");
+	struct told told;
 	int64_t seq;
 
 	if (state < 0)
 		return 0;
-	seq = add_one(world, id, "a").seq;
+	change.body_digest = id;
+	told = add(world, &change, 1);
+	assert_int_equal(told.status, ERR_OK);
+	seq = told.results[0].seq;
 	if (state != JOURNAL_ACCEPTED)
 		assert_int_equal(write_state(world, seq, (enum journal_state)state, "", ""),
 				 ERR_OK);
@@ -218,6 +244,8 @@ static void a_write_is_refused_whole_and_taken_when_there_is_memory_again(void *
 {
 	struct world *world = *state;
 
+	/* A newer change of a ref ends those that it replaces. */
+	world->max_replaced = 1;
 	world_must_open(world);
 	for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
 		int n_refused = 0;
@@ -414,6 +442,18 @@ static void read_age(struct world *world, struct text *out)
 		put(out, "%lld", (long long)stats.oldest_pending_ms);
 }
 
+static void read_delivery(struct world *world, struct text *out)
+{
+	int64_t seqs[4], next_seq;
+	size_t n = journal_find_delivery(world->journal, sample("d2", "a").uid, "d2", 0, &next_seq,
+					 seqs, ARRAY_LEN(seqs));
+
+	for (size_t i = 0; i < n; i++)
+		put(out, "%lld;", (long long)seqs[i]);
+	if (!journal_failure(world->journal))
+		assert_int_equal(next_seq, 0);
+}
+
 static const struct read {
 	const char *name;
 	void (*read)(struct world *world, struct text *out);
@@ -422,6 +462,7 @@ static const struct read {
 	{"a row", read_row, "cart d0;"},
 	{"what was", read_recent, "other d3;cart d2;other d1;cart d0;"},
 	{"since when", read_age, "700"},
+	{"a delivery", read_delivery, "3;"},
 };
 
 static void make_rows(struct world *world)

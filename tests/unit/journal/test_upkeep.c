@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define MINUTE_MS 60000
 
@@ -26,6 +27,25 @@ ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at)
 	if (!real)
 		fault_find(&real, "pwrite64");
 	return real(fd, bytes, n, at);
+}
+
+/* What others leave of the disk. */
+static int64_t left_bytes = INT64_MAX;
+static struct fault fault_fstatvfs;
+
+int fstatvfs(int fd, struct statvfs *out)
+{
+	static int (*real)(int, struct statvfs *);
+	int rc;
+
+	if (fault_hits(&fault_fstatvfs))
+		return -1;
+	if (!real)
+		fault_find(&real, "fstatvfs");
+	rc = real(fd, out);
+	if (left_bytes < INT64_MAX)
+		out->f_bavail = (fsblkcnt_t)left_bytes / out->f_frsize;
+	return rc;
 }
 
 static const struct {
@@ -505,9 +525,112 @@ static void an_index_of_the_log_that_can_not_grow_is_no_space(void **state)
 	assert_int_equal(count_pending(world), n);
 }
 
+static void a_disk_that_cannot_be_asked_is_as_large_as_the_journal_may_be(void **state)
+{
+	struct world *world = *state;
+	struct journal_writer *writer;
+
+	world->size_bytes = 64LL * 1024 * 1024;
+	world_must_open(world);
+	writer = &world->journal->writer;
+	fault_arm(&fault_fstatvfs, 1, EIO);
+	assert_int_equal(journal_writer_measure(writer), SQLITE_OK);
+	assert_int_equal(writer->figures.disk_bytes, world->size_bytes);
+	assert_int_equal(writer->figures.whole_disk_bytes, world->size_bytes);
+	assert_int_equal(add_one(world, "d1", "refs/heads/main").added, JOURNAL_NEW);
+}
+
+static int ask_status(struct world *world, const char *id)
+{
+	struct journal_change change = sample(id, "refs/heads/main");
+	struct told told = {0};
+
+	assert_int_not_equal(journal_ask(world->journal, &change, 1, on_added, &told), 0);
+	journal_collect(world->journal);
+	assert_int_equal(told.n, 1);
+	return told.status;
+}
+
+/* Nothing of SQLite's has failed: it is told before. */
+static void where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends(void **state)
+{
+	struct world *world = *state;
+	struct journal_change change = sample("more", "refs/heads/main");
+	int64_t seq;
+
+	world_must_open(world);
+	seq = add_one(world, "d1", "refs/heads/main").seq;
+	left_bytes = 0;
+	let_it_tidy(world);
+	assert_false(journal_is_writable(world->journal));
+	assert_null(journal_failure(world->journal));
+	assert_int_equal(add(world, &change, 1).status, ERR_UNAVAILABLE);
+	/* A question is answered from what is there. */
+	assert_int_equal(ask_status(world, "d1"), ERR_OK);
+	assert_int_equal(ask_status(world, "more"), ERR_LIMIT);
+	assert_int_equal(write_state(world, seq, JOURNAL_STARTED, "cart-1", ""), ERR_OK);
+	assert_rows(world, "d1 ");
+
+	left_bytes = INT64_MAX;
+	world_advance(world, 1100);
+	journal_collect(world->journal);
+	assert_true(journal_is_writable(world->journal));
+	assert_int_equal(add(world, &change, 1).status, ERR_OK);
+}
+
+static bool is_told_of_cut(struct world *world, size_t i)
+{
+	struct journal_limits limits;
+	char key[40];
+
+	(void)snprintf(key, sizeof(key), "n%zu/cart", i);
+	journal_read_limits(world->journal, key, &limits);
+	return limits.kept_since_ms != 0;
+}
+
+static void end_one_of_each(struct world *world, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char namespace_[32], id[64];
+
+		(void)snprintf(namespace_, sizeof(namespace_), "n%zu", i);
+		(void)snprintf(id, sizeof(id), "%s at %lld", namespace_, (long long)world->mono_ms);
+		(void)end_now(world, namespace_, id, JOURNAL_STARTED);
+	}
+}
+
+static void of_more_than_eight_namespaces_that_lose_rows_the_others_are_told_next(void **state)
+{
+	struct world *world = *state;
+	size_t n_told = 0;
+
+	world_must_open(world);
+	world->journal->writer.bounds.max_ended = 0;
+	end_one_of_each(world, 12);
+	let_it_tidy(world);
+	assert_rows(world, "");
+	for (size_t i = 0; i < 12; i++)
+		n_told += is_told_of_cut(world, i);
+	assert_int_equal(n_told, 8);
+	/* Also where one of them loses some twice. */
+	for (size_t i = 0; i < 12; i++) {
+		end_one_of_each(world, 1);
+		if (is_told_of_cut(world, i))
+			continue;
+		char namespace_[32];
+		(void)snprintf(namespace_, sizeof(namespace_), "n%zu", i);
+		(void)end_now(world, namespace_, namespace_, JOURNAL_STARTED);
+		let_it_tidy(world);
+		assert_true(is_told_of_cut(world, i));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WORLD_TEST(a_disk_that_cannot_be_asked_is_as_large_as_the_journal_may_be),
+		WORLD_TEST(where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends),
+		WORLD_TEST(of_more_than_eight_namespaces_that_lose_rows_the_others_are_told_next),
 		WORLD_TEST(rows_that_have_ended_go_when_their_time_is_over),
 		WORLD_TEST(a_jump_of_the_wall_clock_takes_nothing_away),
 		WORLD_TEST(where_too_many_have_ended_the_namespace_with_most_loses_its_oldest),
