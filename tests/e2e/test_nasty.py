@@ -353,6 +353,31 @@ def test_a_thousand_half_handshakes_stay_within_the_promised_memory(released, fi
     assert highest <= PROMISED_MIB
 
 
+@pytest.mark.parametrize("released", ["tls"], indirect=True)
+def test_aborted_handshakes_leave_nothing(released, figures):
+    """Cut within the hello, after it, and with a record that is none."""
+    buildhook, _, tls = released
+    hello = client_hello(tls)
+    pieces = [hello[:1], hello[: len(hello) // 2], hello, hello + b"\x17\x03\x03\x00\x10" + b"x" * 16]
+    fds = lambda: buildhook.metric("process_open_fds")
+
+    def abort(n):
+        for i in range(n):
+            with connect(buildhook) as connection, contextlib.suppress(OSError):
+                connection.sendall(pieces[i % len(pieces)])
+        wait_for("the connections to be gone", lambda: fds() <= open_fds + 2)
+        time.sleep(1)
+        return status_mib(buildhook, "VmRSS")
+
+    open_fds, began = fds(), time.monotonic()
+    n = scaled(400, 50_000)
+    first = abort(n)
+    rate = n / (time.monotonic() - began)
+    second = abort(n)
+    figures(f"{2 * n} aborted handshakes, about {rate:.0f}/s: {first:.1f} MiB after the first half, {second:.1f} at the end")
+    assert second < first + 1
+
+
 def unsent_mib(buildhook):
     """What waits in the kernel to be sent by the receiver."""
     port = f"{int(buildhook.address.rsplit(':', 1)[1]):04X}"
