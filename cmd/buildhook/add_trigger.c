@@ -104,7 +104,7 @@ static int run(const struct invocation *in)
 		return session_fail(session, &err);
 	}
 	url_print_warnings(&target, type);
-	url_print_guide(&target, type, &secret);
+	url_print_guide(&target, type, &secret, true);
 	return EXIT_OK;
 }
 

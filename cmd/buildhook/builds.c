@@ -177,10 +177,13 @@ int builds_start(char name_out[BUILD_NAME_BYTES], struct session *session,
 static int read_build(struct session_answer *out, struct session *session, const char *name,
 		      struct err *err)
 {
+	int code;
+
 	session_answer_release(out);
-	if (session_check_name("NAME", name, err) != 0)
-		return err->code;
-	return session_get(session, out, err, API "/builds/%s", session_namespace(session), name);
+	code = session_get(session, out, err, API "/builds/%s", session_namespace(session), name);
+	if (code == ERR_NOTFOUND)
+		session_suggest(session, "builds", name);
+	return code;
 }
 
 static void print_bytes(void *session, struct str bytes)
@@ -391,6 +394,14 @@ static int run_cancel(const struct invocation *in)
 	return EXIT_OK;
 }
 
+/* "cart-7" */
+static bool is_build_name(const char *name)
+{
+	const char *dash = strrchr(name, '-');
+
+	return dash && dash[1] && !dash[1 + strspn(dash + 1, "0123456789")];
+}
+
 /* NAME is a Build, or else a BuildConfig, whose newest Build is meant. */
 static int resolve_build(char out[BUILD_NAME_BYTES], struct session *session, const char *name,
 			 struct err *err)
@@ -400,12 +411,18 @@ static int resolve_build(char out[BUILD_NAME_BYTES], struct session *session, co
 	const cJSON *item = NULL;
 	int64_t newest = 0;
 
-	if (read_build(&build, session, name, err) == 0) {
+	if (session_get(session, &build, err, API "/builds/%s", session_namespace(session), name) ==
+	    0) {
 		(void)snprintf(out, BUILD_NAME_BYTES, "%s", name);
 		return 0;
 	}
-	if (err->code != ERR_NOTFOUND || target_read(&target, session, name, err) != 0 ||
-	    session_get(session, &builds, err, API "/builds", session_namespace(session)) != 0)
+	if (err->code != ERR_NOTFOUND)
+		return err->code;
+	if (target_read(&target, session, name, err) != 0)
+		return err->code == ERR_NOTFOUND && is_build_name(name)
+			       ? read_build(&build, session, name, err)
+			       : err->code;
+	if (session_get(session, &builds, err, API "/builds", session_namespace(session)) != 0)
 		return err->code;
 	cJSON_ArrayForEach (item, json_member(builds.doc, "items")) {
 		const char *found = json_str_at(item, "metadata/name");

@@ -4,6 +4,8 @@
  */
 #include "flags.h"
 
+#include "suggest.h"
+
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -218,6 +220,21 @@ static int take_next(const struct found *found, char **argv, int *at, struct err
 	return set_flag(flag, found->out, argv[*at], err);
 }
 
+static int fail_unknown(const struct flag_set *sets, size_t n_sets, struct str name,
+			struct err *err)
+{
+	CLEANUP(mem_free) char *typed = str_dup(name);
+	struct suggestion similar = {.typed = typed};
+
+	for (size_t i = 0; i < n_sets; i++)
+		for (size_t k = 0; k < sets[i].n; k++)
+			suggest_offer(&similar, sets[i].flags[k].name);
+	if (similar.best)
+		return err_set(err, ERR_INVALID, "unknown flag: --%.60s; did you mean --%s?", typed,
+			       similar.best);
+	return err_set(err, ERR_INVALID, "unknown flag: --%.60s; --help lists the flags", typed);
+}
+
 static int parse_long(const struct flag_set *sets, size_t n_sets, char **argv, int *at,
 		      struct err *err)
 {
@@ -226,8 +243,7 @@ static int parse_long(const struct flag_set *sets, size_t n_sets, char **argv, i
 	struct found found;
 
 	if (!find_flag(&found, sets, n_sets, str_range(text.p, equals), 0))
-		return err_set(err, ERR_INVALID, "unknown flag \"--%.*s\"; --help lists the flags",
-			       equals < 60 ? (int)equals : 60, text.p);
+		return fail_unknown(sets, n_sets, str_range(text.p, equals), err);
 	if (equals < text.n)
 		return set_flag(found.flag, found.out, text.p + equals + 1, err);
 	if (flag_kind(found.flag) == FLAG_BOOL)
@@ -247,8 +263,8 @@ static int parse_short(const struct flag_set *sets, size_t n_sets, char **argv, 
 		if (!find_flag(&found, sets, n_sets, (struct str){0}, *c))
 			return err_set(
 				err, ERR_INVALID,
-				"unknown flag \"-%.1s\" in \"%.60s\"; --help lists the flags", c,
-				arg);
+				"unknown shorthand flag: '%.1s' in %.60s; --help lists the flags",
+				c, arg);
 		if (flag_kind(found.flag) == FLAG_BOOL && c[1] != '=') {
 			if (set_flag(found.flag, found.out, "true", err) != 0)
 				return err->code;

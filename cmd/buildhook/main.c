@@ -1,4 +1,5 @@
 /* The program: finds the command, reads its flags and runs it. */
+#include "suggest.h"
 #include "target.h"
 #include "usage.h"
 
@@ -46,10 +47,18 @@ static int check_args(const struct invocation *in, struct err *err)
 	if (in->n_args < in->command->min_args)
 		return err_set(err, ERR_INVALID, "an argument is missing: %s %s %s", in->program,
 			       in->command->name, in->command->args);
-	for (size_t i = 0; i < in->n_args; i++)
-		if (in->command->arg_kinds[i] == ARG_TYPE &&
-		    target_parse_type(&type, in->args[i], err) != 0)
+	if (in->shared.namespace_ &&
+	    session_check_name("--namespace", in->shared.namespace_, err) != 0)
+		return err->code;
+	for (size_t i = 0; i < in->n_args; i++) {
+		enum command_arg kind = in->command->arg_kinds[i];
+		bool is_name = kind == ARG_BUILDCONFIG || kind == ARG_BUILD;
+
+		if (is_name && session_check_name("NAME", in->args[i], err) != 0)
 			return err->code;
+		if (kind == ARG_TYPE && target_parse_type(&type, in->args[i], err) != 0)
+			return err->code;
+	}
 	return 0;
 }
 
@@ -83,6 +92,24 @@ static int run(struct invocation *in, int argc, char **argv)
 	return in->command->run(in);
 }
 
+static int fail_unknown(const char *name, const char *program)
+{
+	struct suggestion similar = {.typed = name};
+
+	for (size_t i = 0; i < n_commands; i++)
+		if (!commands[i]->is_hidden)
+			suggest_offer(&similar, commands[i]->name);
+	(void)fprintf(stderr, "%s: unknown command \"%.60s\"; ", program, name);
+	if (similar.best)
+		(void)fprintf(stderr, "did you mean \"%s\"?\n", similar.best);
+	else if (*name == '-')
+		(void)fprintf(stderr, "flags stand behind the command: %s COMMAND %.60s\n", program,
+			      name);
+	else
+		(void)fprintf(stderr, "`%s help` lists the commands\n", program);
+	return EXIT_USAGE;
+}
+
 /* `kubectl_complete-buildhook` is how kubectl asks a plug-in for completions. */
 static bool is_kubectl_complete(const char *argv0)
 {
@@ -103,6 +130,8 @@ int main(int argc, char **argv)
 		return print_version();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
 		in.command = argc > 2 ? command_find(argv[2]) : NULL;
+		if (argc > 2 && !in.command)
+			return fail_unknown(argv[2], in.program);
 		if (in.command)
 			usage_print_command(in.command, in.program);
 		else
@@ -113,11 +142,7 @@ int main(int argc, char **argv)
 	if (in.command)
 		return run(&in, argc - 1, argv + 1);
 	if (*name)
-		(void)fprintf(
-			stderr,
-			"buildhook: unknown command \"%.60s\"; buildhook help lists the commands\n",
-			name);
-	else
-		usage_print(stderr, in.program);
+		return fail_unknown(name, in.program);
+	usage_print(stderr, in.program);
 	return EXIT_USAGE;
 }

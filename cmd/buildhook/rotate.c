@@ -126,7 +126,7 @@ static int print_result(struct session *session, const struct target *target,
 	if (with_secret && target_read_secret(&secret, session, target, subject->type, err) != 0)
 		return err->code;
 	printf("Paste the new one %s. ", *subject->until ? "before that" : "now");
-	url_print_guide(target, subject->type, with_secret ? &secret : NULL);
+	url_print_guide(target, subject->type, with_secret ? &secret : NULL, false);
 	return 0;
 }
 

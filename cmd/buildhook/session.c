@@ -4,6 +4,8 @@
  */
 #include "session.h"
 
+#include "suggest.h"
+
 #include "base/mem.h"
 #include "crypto/crypto.h"
 #include "kubeconfig/config.h"
@@ -27,6 +29,8 @@ struct session {
 	struct timer timer;
 	/* The last error of the API server in full, where struct err has no room for all of it. */
 	char failure[MAX_FAILURE_BYTES];
+	/* What the failure's name was probably meant to be, or "". */
+	char similar[254];
 	/* The call that is waited for. */
 	struct session_answer *answer;
 	struct err *err;
@@ -267,11 +271,35 @@ void session_wait(struct session *session, int64_t ms)
 	loop_run(session->loop);
 }
 
+void session_suggest(struct session *session, const char *plural, const char *name)
+{
+	CLEANUP(session_answer_release) struct session_answer list = {0};
+	struct suggestion similar = {.typed = name};
+	char failure[MAX_FAILURE_BYTES];
+	const cJSON *item = NULL;
+	struct err ignored = {0};
+
+	memcpy(failure, session->failure, sizeof(failure));
+	(void)session_get(session, &list, &ignored, "/apis/build.openshift.io/v1/namespaces/%s/%s",
+			  session_namespace(session), plural);
+	memcpy(session->failure, failure, sizeof(failure));
+	cJSON_ArrayForEach (item, json_member(list.doc, "items")) {
+		const char *other = json_str_at(item, "metadata/name");
+
+		if (other)
+			suggest_offer(&similar, other);
+	}
+	(void)snprintf(session->similar, sizeof(session->similar), "%s",
+		       similar.best ? similar.best : "");
+}
+
 static void print_advice(const struct session *s, int code)
 {
 	const char *program = s->in->program;
 	bool is_login = strncmp(s->failure, "error: You must", 15) == 0;
 
+	if (code == ERR_NOTFOUND && *s->similar)
+		(void)fprintf(stderr, "Did you mean \"%s\"? ", s->similar);
 	if (is_login)
 		(void)fprintf(stderr,
 			      "Log in again (on OpenShift: oc login), or mend the user in %s.\n",
@@ -283,8 +311,10 @@ static void print_advice(const struct session *s, int code)
 			s->config->source);
 	else if (code == ERR_DENIED &&
 		 str_contains(str_of(s->failure), STR("at the cluster scope")))
-		(void)fprintf(stderr, "That is for admins of the cluster; without -A, and with -n "
-				      "NAMESPACE, it needs rights in that namespace alone.\n");
+		(void)fprintf(stderr,
+			      "That is for admins of the cluster; %s-n NAMESPACE it needs rights "
+			      "in that namespace alone.\n",
+			      s->in->shared.all_namespaces ? "without -A, and with " : "with ");
 	else if (code == ERR_DENIED)
 		(void)fprintf(stderr,
 			      "Ask an admin of the namespace for that right; `kubectl auth can-i "
@@ -341,14 +371,46 @@ int session_check_name(const char *what, const char *name, struct err *err)
 		what, name);
 }
 
+/* TEXT is compact JSON. Indented by four spaces, as kubectl prints it. */
+static void print_indented(const char *text)
+{
+	int depth = 0;
+	bool is_string = false;
+
+	for (const char *c = text; *c; c++) {
+		bool is_empty = (*c == '{' && c[1] == '}') || (*c == '[' && c[1] == ']');
+
+		if (!is_string && (*c == '}' || *c == ']'))
+			printf("\n%*s", 4 * --depth, "");
+		(void)putchar(*c);
+		if (is_string) {
+			if (*c == '\\')
+				(void)putchar(*++c);
+			else if (*c == '"')
+				is_string = false;
+		} else if (is_empty) {
+			(void)putchar(*++c);
+		} else if (*c == '{' || *c == '[') {
+			printf("\n%*s", 4 * ++depth, "");
+		} else if (*c == ',') {
+			printf("\n%*s", 4 * depth, "");
+		} else if (*c == ':') {
+			(void)putchar(' ');
+		} else if (*c == '"') {
+			is_string = true;
+		}
+	}
+	(void)putchar('\n');
+}
+
 void session_print_json(const cJSON *doc)
 {
-	/* Indented, as kubectl prints it. */
-	char *text = cJSON_Print(doc);
+	char *text = cJSON_PrintUnformatted(doc);
 
 	mem_require(text != NULL);
 	assert(text);
-	puts(text);
+	print_indented(text);
+	(void)fflush(stdout);
 	explicit_bzero(text, strlen(text));
 	cJSON_free(text);
 }

@@ -58,6 +58,10 @@ int session_has_instantiate(struct session *session, bool *out, struct err *err)
 /* Lets the loop run for that long. */
 void session_wait(struct session *session, int64_t ms);
 
+/* After a NotFound of NAME: session_fail() will name the object of PLURAL ("buildconfigs") that was
+ * probably meant. */
+void session_suggest(struct session *session, const char *plural, const char *name);
+
 /*
  * Prints "error: ..." or "Error from server (NotFound): ..." in full, and a second line with what
  * to do, on stderr. Returns EXIT_FAILED.

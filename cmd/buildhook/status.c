@@ -30,7 +30,7 @@ struct view {
 	const struct invocation *in;
 	struct session *session;
 	struct table *table;
-	bool is_wide;
+	bool is_wide, is_json;
 	bool has_builds; /* the caller may list them */
 	/* -w: */
 	struct kube_store *bcs, *builds;
@@ -64,16 +64,23 @@ static struct str state_word(const char *state)
 	return str_range(text.p, strcspn(state, ":,"));
 }
 
-static void put_last(struct buf *out, const struct view_hook *hook, int64_t now_ms)
+/* In the narrow table without the author: the outcome behind it would be cut off. */
+static void put_last(struct buf *out, const struct view_hook *hook, int64_t now_ms, bool is_wide)
 {
 	CLEANUP(mem_free) char *at = str_dup(hook->last_at);
+	CLEANUP(mem_free) char *last = str_dup(hook->last);
+	const char *by = is_wide ? NULL : strstr(last, " by ");
+	const char *arrow = by ? strstr(by, " -> ") : NULL;
 	int64_t at_ms = view_time(at);
 
 	if (at_ms > 0) {
 		table_put_age(out, now_ms - at_ms);
 		buf_put_str(out, STR(" ago: "));
 	}
-	buf_put_str(out, hook->last);
+	if (arrow)
+		buf_printf(out, "%.*s%s", (int)(by - last), last, arrow);
+	else
+		buf_put_str(out, hook->last);
 	if (out->len == 0)
 		buf_put_char(out, '-');
 }
@@ -92,7 +99,7 @@ static void put_row(struct view *v, const struct view_hook *hook)
 	CLEANUP(buf_release) struct buf last = BUF_INIT(MAX_LINE_BYTES);
 	CLEANUP(buf_release) struct buf build = BUF_INIT(MAX_LINE_BYTES);
 
-	put_last(&last, hook, clock_wall_ms(session_clock(v->session)));
+	put_last(&last, hook, clock_wall_ms(session_clock(v->session)), v->is_wide);
 	put_build(&build, hook, v->has_builds);
 	if (v->in->shared.all_namespaces)
 		table_put(v->table, str_of(hook->namespace_), TABLE_PLAIN);
@@ -151,6 +158,16 @@ static void print_notes(const struct view_hook *hooks, size_t n)
 		if (*hooks[i].hint && (i + 1 == n || strcmp(hooks[i].name, hooks[i + 1].name) != 0))
 			print_note(&hooks[i], "hint", hooks[i].hint);
 	}
+}
+
+static void print_rows(struct view *v, const struct view_hook *hooks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_row(v, &hooks[i]);
+	table_print(v->table);
+	if (!v->is_wide)
+		print_notes(hooks, n);
+	(void)fflush(stdout);
 }
 
 static void put_json(cJSON *items, const struct view_hook *hook)
@@ -221,9 +238,11 @@ static int list(struct view *v, struct session_answer *bcs, struct session_answe
 	if (v->in->n_args > 0 && !v->in->shared.all_namespaces) {
 		CLEANUP(session_answer_release) struct session_answer one = {0};
 
-		if (session_check_name("NAME", v->in->args[0], err) != 0 ||
-		    session_get(v->session, &one, err, "%s/%s", path.data, v->in->args[0]) != 0)
+		if (session_get(v->session, &one, err, "%s/%s", path.data, v->in->args[0]) != 0) {
+			if (err->code == ERR_NOTFOUND)
+				session_suggest(v->session, "buildconfigs", v->in->args[0]);
 			return err->code;
+		}
 	}
 	if (session_get(v->session, bcs, err, "%s", path.data) != 0)
 		return err->code;
@@ -252,7 +271,6 @@ static int print_once(struct view *v, struct err *err)
 	CLEANUP(session_answer_release) struct session_answer bcs = {0}, builds = {0};
 	CLEANUP(json_freep) cJSON *doc = json_new_object();
 	CLEANUP(mem_free) struct view_hook *hooks = NULL;
-	bool is_json = v->in->shared.output && !v->is_wide;
 	cJSON *items = json_put_array(doc, "items");
 	const cJSON *bc = NULL;
 	size_t n = 0;
@@ -264,21 +282,14 @@ static int print_once(struct view *v, struct err *err)
 	cJSON_ArrayForEach (bc, json_member(bcs.doc, "items"))
 		if (is_meant(v, bc))
 			n += view_hooks(hooks + n, bc, json_member(builds.doc, "items"));
-	for (size_t i = 0; i < n; i++) {
-		if (is_json)
-			put_json(items, &hooks[i]);
-		else
-			put_row(v, &hooks[i]);
-	}
-	if (is_json) {
+	for (size_t i = 0; i < n && v->is_json; i++)
+		put_json(items, &hooks[i]);
+	if (v->is_json)
 		session_print_json(doc);
-	} else if (n == 0) {
+	else if (n == 0)
 		print_nothing(v);
-	} else {
-		table_print(v->table);
-		if (!v->is_wide)
-			print_notes(hooks, n);
-	}
+	else
+		print_rows(v, hooks, n);
 	return 0;
 }
 
@@ -303,20 +314,34 @@ static void add_doc(void *arg, const char *key, const void *object)
 	json_append(arg, json_copy(object));
 }
 
-static void remember(struct view *v, const struct view_hook *hook, bool *is_same)
+/* Whether HOOK is as it was when it was printed last; from now on it is. */
+static bool is_shown(struct view *v, const struct view_hook *hook)
 {
 	CLEANUP(buf_release) struct buf key = BUF_INIT(1024);
 	CLEANUP(buf_release) struct buf row = BUF_INIT(4 * MAX_LINE_BYTES);
 	const cJSON *before;
+	bool is_same;
 
 	buf_printf(&key, "%s/%s/%s", hook->namespace_, hook->name, hook_type_name(hook->type));
 	buf_printf(&row, "%s|%.*s%.*s|%s|%s|", hook->state, STR_ARG(hook->last_at),
 		   STR_ARG(hook->last), hook->refused, hook->hint);
 	put_build(&row, hook, v->has_builds);
 	before = json_member(v->shown, key.data);
-	*is_same = before && strcmp(before->valuestring, row.data) == 0;
+	is_same = before && strcmp(before->valuestring, row.data) == 0;
 	cJSON_DeleteItemFromObjectCaseSensitive(v->shown, key.data);
 	json_put_text(v->shown, key.data, buf_str(&row));
+	return is_same;
+}
+
+/* As kubectl -w: one document after the other. */
+static void print_each_json(const struct view_hook *hooks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(json_freep) cJSON *list = json_new_array();
+
+		put_json(list, &hooks[i]);
+		session_print_json(list->child);
+	}
 }
 
 static void on_refresh(void *arg)
@@ -324,27 +349,28 @@ static void on_refresh(void *arg)
 	struct view *v = arg;
 	CLEANUP(json_freep) cJSON *bcs = json_new_array();
 	CLEANUP(json_freep) cJSON *builds = json_new_array();
+	CLEANUP(mem_free) struct view_hook *changed = NULL;
 	const cJSON *bc = NULL;
+	size_t n_changed = 0;
 
 	if (!kube_store_is_synced(v->bcs) || (v->has_builds && !kube_store_is_synced(v->builds)))
 		return;
 	kube_store_each(v->bcs, add_doc, bcs);
 	if (v->has_builds)
 		kube_store_each(v->builds, add_doc, builds);
+	changed = mem_new((size_t)cJSON_GetArraySize(bcs) + 1, HOOK_TYPES * sizeof(*changed));
 	cJSON_ArrayForEach (bc, bcs) {
 		struct view_hook hooks[HOOK_TYPES];
 		size_t n = is_meant(v, bc) ? view_hooks(hooks, bc, builds) : 0;
 
-		for (size_t i = 0; i < n; i++) {
-			bool is_same = false;
-
-			remember(v, &hooks[i], &is_same);
-			if (!is_same)
-				put_row(v, &hooks[i]);
-		}
+		for (size_t i = 0; i < n; i++)
+			if (!is_shown(v, &hooks[i]))
+				changed[n_changed++] = hooks[i];
 	}
-	if (table_rows(v->table) > 0)
-		table_print(v->table);
+	if (v->is_json)
+		print_each_json(changed, n_changed);
+	else if (n_changed > 0)
+		print_rows(v, changed, n_changed);
 }
 
 static void on_state(void *arg)
@@ -412,6 +438,7 @@ static int run(const struct invocation *in)
 		return session_fail(session, &err);
 	v.session = session;
 	v.is_wide = in->shared.output && strcmp(in->shared.output, "wide") == 0;
+	v.is_json = in->shared.output && !v.is_wide;
 	table = new_table(&v);
 	v.table = table;
 	code = options->watch ? watch(&v, &err) : print_once(&v, &err);

@@ -13,6 +13,7 @@
 #define GAP            2
 #define SCREEN_COLUMNS 80
 #define MIN_CUT        12
+#define MIN_COLUMN     8
 #define MAX_CELL_BYTES 2048
 
 struct cell {
@@ -135,59 +136,79 @@ const char *table_colour_end(void)
 	return table_has_colour() ? "\033[0m" : "";
 }
 
-/* TEXT in WIDTH columns, with an ellipsis where it is cut; padded unless it is the last of its
- * line. */
-static void print_cell(const char *text, size_t n_chars, size_t width, bool is_last,
-		       enum table_colour colour)
+/* How many bytes the first N characters of TEXT have. */
+static size_t bytes_of(const char *text, size_t n)
 {
-	size_t n_bytes = 0, n_shown = 0;
-	bool is_cut = n_chars > width;
-	size_t room = is_cut && width > 0 ? width - 1 : width;
+	size_t at = 0;
 
-	for (; text[n_bytes] && (n_shown < room || ((unsigned char)text[n_bytes] & 0xc0) == 0x80);
-	     n_bytes++)
-		n_shown += ((unsigned char)text[n_bytes] & 0xc0) != 0x80;
-	/* A character is whole: the loop ended before the next one's first byte. */
-	printf("%s%.*s%s%s", colour ? table_colour_start(colour) : "", (int)n_bytes, text,
-	       is_cut ? "\u2026" : "", colour ? table_colour_end() : "");
-	if (!is_last)
-		printf("%*s", (int)(width - n_shown - is_cut + GAP), "");
+	for (; text[at] && n > 0; n--) {
+		at++;
+		while (((unsigned char)text[at] & 0xc0) == 0x80)
+			at++;
+	}
+	return at;
 }
 
-static size_t width_of_cut(const struct table *table)
+/*
+ * A cell in WIDTH columns. Of one that is wider an ellipsis stands for the end, or with KEEPS_END
+ * for the middle: names differ there the least ("frontend…tion-12 Complete").
+ */
+static void print_cell(const struct cell *cell, size_t width, bool is_last, bool keeps_end)
 {
-	size_t others = 0;
+	bool is_cut = cell->n_chars > width;
+	size_t shown = is_cut ? width - 1 : cell->n_chars;
+	size_t n_tail = is_cut && keeps_end ? (width - 1) * 2 / 3 : 0;
+	const char *tail = cell->text + bytes_of(cell->text, cell->n_chars - n_tail);
+
+	printf("%s%.*s%s%s%s", table_colour_start(cell->colour),
+	       (int)bytes_of(cell->text, shown - n_tail), cell->text, is_cut ? "\u2026" : "",
+	       is_cut ? tail : "", cell->colour ? table_colour_end() : "");
+	if (!is_last)
+		printf("%*s", (int)(width - shown - is_cut + GAP), "");
+}
+
+/* Column CUT gets shorter first, and then whichever is the widest, until the screen has room. */
+static void shrink(size_t *widths, const struct table *table)
+{
+	size_t sum = GAP * (table->n_columns - 1);
 
 	for (size_t i = 0; i < table->n_columns; i++)
-		if (i != table->cut)
-			others += table->widths[i] + GAP;
-	if (table->is_wide || others + table->widths[table->cut] <= SCREEN_COLUMNS)
-		return table->widths[table->cut];
-	return others + MIN_CUT > SCREEN_COLUMNS ? MIN_CUT : SCREEN_COLUMNS - others;
+		sum += widths[i];
+	while (sum > SCREEN_COLUMNS) {
+		size_t widest = 0;
+
+		for (size_t i = 1; i < table->n_columns; i++)
+			if (widths[i] > widths[widest])
+				widest = i;
+		if (widths[table->cut] > MIN_CUT)
+			widest = table->cut;
+		else if (widths[widest] <= MIN_COLUMN)
+			return;
+		widths[widest]--;
+		sum--;
+	}
 }
 
 void table_print(struct table *table)
 {
-	size_t cut_width = width_of_cut(table);
+	size_t widths[TABLE_MAX_COLUMNS];
 
+	assert(table->n_columns > 0);
+	memcpy(widths, table->widths, sizeof(widths));
+	if (!table->is_wide)
+		shrink(widths, table);
 	for (size_t i = 0; i < table->n_columns && !table->has_head; i++) {
 		bool is_last = i + 1 == table->n_columns;
 
-		print_cell(table->heads[i], count_chars(table->heads[i]),
-			   i == table->cut ? cut_width : table->widths[i], is_last, TABLE_PLAIN);
-		if (is_last)
-			(void)putchar('\n');
+		printf("%-*.*s%s", is_last ? 0 : (int)(widths[i] + GAP), (int)widths[i],
+		       table->heads[i], is_last ? "\n" : "");
 	}
 	table->has_head = true;
-	assert(table->n_columns > 0);
 	for (size_t i = 0; i < table->n_cells; i++) {
 		size_t column = i % table->n_columns;
 		bool is_last = column + 1 == table->n_columns;
-		const struct cell *cell = &table->cells[i];
 
-		print_cell(cell->text, cell->n_chars,
-			   column == table->cut ? cut_width : table->widths[column], is_last,
-			   cell->colour);
+		print_cell(&table->cells[i], widths[column], is_last, column != table->cut);
 		if (is_last)
 			(void)putchar('\n');
 	}

@@ -9,8 +9,9 @@ enum table_colour { TABLE_PLAIN, TABLE_GOOD, TABLE_BAD, TABLE_WARN, TABLE_FAINT 
 
 struct table;
 
-/* HEADS: the columns' titles, NULL-terminated. Of a table that is too wide column CUT gets shorter;
- * with IS_WIDE nothing does. */
+/* HEADS: the columns' titles, NULL-terminated. Of a table that is wider than 80 columns column CUT
+ * gets shorter at its end, and where that is not enough the widest others in their middle; with
+ * IS_WIDE nothing does. */
 struct table *table_new(const char *const *heads, size_t cut, bool is_wide);
 void table_free(struct table *table);
 /* For CLEANUP. */

@@ -11,10 +11,12 @@
 
 int target_read(struct target *out, struct session *session, const char *name, struct err *err)
 {
-	if (session_check_name("NAME", name, err) != 0 ||
-	    session_get(session, &out->answer, err, API_PATH "/buildconfigs/%s",
-			session_namespace(session), name) != 0)
+	if (session_get(session, &out->answer, err, API_PATH "/buildconfigs/%s",
+			session_namespace(session), name) != 0) {
+		if (err->code == ERR_NOTFOUND)
+			session_suggest(session, "buildconfigs", name);
 		return err->code;
+	}
 	out->bc = buildconfig_parse(out->answer.doc);
 	return 0;
 }

@@ -27,37 +27,44 @@ struct field {
 
 static const struct guide {
 	const char *where;
+	const char *add; /* the last step there, for a webhook that is new */
 	struct field fields[MAX_FIELDS];
 	const char *others;
 } guides[HOOK_TYPES] = {
 	[HOOK_GITHUB] =
-		{"GitHub: Settings > Webhooks > Add webhook",
+		{"GitHub: Settings > Webhooks",
+		 " > Add webhook",
 		 {{"Payload URL", NULL},
 		  {"Content type", "application/json"},
 		  {"Secret", ""},
 		  {TLS_FIELD, "enabled"},
 		  {"Events", "Just the push event"}},
 		 "Gitea, Forgejo, Gogs: the same values into Target URL and Secret; Push Events."},
-	[HOOK_GITLAB] = {"GitLab: Settings > Webhooks > Add new webhook",
+	[HOOK_GITLAB] = {"GitLab: Settings > Webhooks",
+			 " > Add new webhook",
 			 {{"URL", NULL},
 			  {"Secret token", ""},
 			  {"Trigger", "Push events (Tag push events where tags build)"},
 			  {TLS_FIELD, "enabled"}},
 			 NULL},
-	[HOOK_BITBUCKET] = {"Bitbucket: Repository settings > Webhooks > Add webhook",
+	[HOOK_BITBUCKET] = {"Bitbucket: Repository settings > Webhooks",
+			    " > Add webhook",
 			    {{"URL", NULL},
 			     {"Secret", ""},
 			     {"Status", "Active"},
 			     {"Triggers", "Repository push"}},
 			    "Bitbucket Data Center: the same fields; Events: Repository: Push."},
 	[HOOK_GENERIC] = {"Any program: an HTTP POST with the secret as a bearer token",
+			  "",
 			  {{"URL", NULL}, {"Method", "POST"}, {"Bearer token", ""}},
 			  "The token goes into the header \"Authorization: Bearer TOKEN\"."},
 };
 
-void url_print_guide(const struct target *target, enum hook_type type, const struct buf *secret)
+void url_print_guide(const struct target *target, enum hook_type type, const struct buf *secret,
+		     bool is_new)
 {
 	CLEANUP(buf_release) struct buf url = BUF_INIT(MAX_URL_BYTES);
+	CLEANUP(buf_release) struct buf elsewhere = BUF_INIT(MAX_URL_BYTES);
 	const struct guide *guide = &guides[type];
 	/* GitLab makes such a secret itself, and has a field of its own for it. */
 	bool is_signing_token =
@@ -66,14 +73,16 @@ void url_print_guide(const struct target *target, enum hook_type type, const str
 
 	target_put_url(&url, target, type);
 	is_plain = str_starts(buf_str(&url), STR("http://"));
-	printf("%s\n", guide->where);
+	buf_printf(&elsewhere, "(`url %s %s --with-secret` prints it)", target->bc->name,
+		   hook_type_name(type));
+	printf("%s%s\n", guide->where, is_new ? guide->add : "");
 	for (const struct field *field = guide->fields;
 	     field < guide->fields + MAX_FIELDS && field->name; field++) {
 		const char *name = field->name;
 		const char *value = field->value ? field->value : url.data;
 
 		if (field->value && !*field->value) {
-			value = secret ? secret->data : "(--with-secret prints it)";
+			value = secret ? secret->data : elsewhere.data;
 			name = is_signing_token ? "Signing token" : name;
 		} else if (is_plain && strcmp(name, TLS_FIELD) == 0) {
 			value = "not offered: the URL is http, so nothing on the way is encrypted";
@@ -141,7 +150,7 @@ static int print_one(struct session *session, const struct target *target, enum 
 	if (with_secret) {
 		if (target_read_secret(&secret, session, target, type, err) != 0)
 			return err->code;
-		url_print_guide(target, type, &secret);
+		url_print_guide(target, type, &secret, true);
 		return 0;
 	}
 	target_put_url(&url, target, type);

@@ -165,16 +165,30 @@ static int read_all(struct buf *out, int fd, struct err *err)
 		       : 0;
 }
 
-/* The environment with what the kubeconfig adds; the first of a name counts. The list is the
- * caller's, its texts are not. */
+/* Whether LIST sets the variable that ENTRY, "NAME=VALUE", sets. */
+static bool sets_same(char *const *list, const char *entry)
+{
+	size_t n = strcspn(entry, "=") + 1;
+
+	for (; *list; list++)
+		if (strncmp(*list, entry, n) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The environment with what the kubeconfig adds, each name once: where one is there twice, programs
+ * differ in which they take. The list is the caller's, its texts are not.
+ */
 static char **merge_environment(char *const *added)
 {
-	size_t n_added = count(added);
-	size_t n_inherited = count(environ);
-	char **list = mem_new(n_added + n_inherited + 1, sizeof(*list));
+	size_t n = count(added);
+	char **list = mem_new(n + count(environ) + 1, sizeof(*list));
 
-	memcpy(list, added, n_added * sizeof(*list));
-	memcpy(list + n_added, environ, n_inherited * sizeof(*list));
+	memcpy(list, added, n * sizeof(*list));
+	for (char **inherited = environ; *inherited; inherited++)
+		if (!sets_same(added, *inherited))
+			list[n++] = *inherited;
 	return list;
 }
 

@@ -91,7 +91,7 @@ static int read_files(struct files *files, const char *path, bool is_list, struc
 			return err_set(err, why.code, "%s", why.msg);
 	}
 	if (files->n == 0)
-		return err_set(err, ERR_NOTFOUND, "kubeconfig %s: no such file", path);
+		return err_set(err, ERR_NOTFOUND, "kubeconfig %s: no such file or directory", path);
 	return 0;
 }
 
@@ -153,7 +153,7 @@ static int fail_missing(const struct files *files, const char *list, const char 
 
 	buf_put_clean(&shown, str_of(name), 64);
 	put_names(&names, files, list);
-	return err_set(err, ERR_INVALID, "kubeconfig %s: %s \"%s\" not found; %s are: %s",
+	return err_set(err, ERR_INVALID, "kubeconfig %s: %s \"%s\" does not exist; %s are: %s",
 		       files->list[0].path, kind, shown.data ? shown.data : "", list, names.data);
 }
 

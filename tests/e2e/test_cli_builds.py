@@ -58,6 +58,7 @@ def test_logs_say_why_there_are_none(cluster, buildhook, owner):
     """Logs of Pods that run are tested where there is a node."""
     namespace = owner.namespace
     cluster.create(namespace, buildconfig("cart"))
+    assert 'builds.build.openshift.io "cart-7" not found' in owner.fails("logs", "cart-7")
     assert 'buildconfig "cart" has no builds' in owner.fails("logs", "cart")
     owner.ok("start", "cart")
     assert 'build "cart-1" is New: it has no Pod yet' in owner.fails("logs", "cart")

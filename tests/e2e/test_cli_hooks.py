@@ -50,10 +50,10 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     assert text.startswith('Error from server (Forbidden): buildconfigs.build.openshift.io "cart" is forbidden: User ')
     assert 'in the namespace "default"' in text and "kubectl auth can-i --list -n default" in text
     assert owner.fails("url", "cart", "--context", "elsewhere") == text
-    assert 'context "x" not found; contexts are: mine, elsewhere' in owner.fails("url", "cart", "--context=x")
+    assert 'context "x" does not exist; contexts are: mine, elsewhere' in owner.fails("url", "cart", "--context=x")
     assert "no gitlab trigger" in owner.fails("url", "cart", "gitlab")
     assert "expected github, gitlab, bitbucket or generic" in owner.fails("url", "cart", "svn", status=2)
-    assert "is not a name" in owner.fails("url", "../x")
+    assert "is not a name" in owner.fails("url", "../x", status=2)
     # Without the right to read Secrets.
     rules = [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs"], "verbs": ["get"]}]
     reader = Owner(cluster, namespace, tmp_path, rules)
@@ -87,7 +87,8 @@ def test_an_exec_plug_in_and_a_list_of_kubeconfigs_are_taken(cluster, buildhook,
     users = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "owner", "user": {"exec": execs}}]}
     (tmp_path / "users").write_text(yaml.safe_dump(users))
     (tmp_path / "rest").write_text(yaml.safe_dump({**config, "users": []}))
-    env = {"KUBECONFIG": f"{tmp_path}/users:{tmp_path}/missing:{tmp_path}/rest"}
+    # The kubeconfig's variable wins over one that is set already.
+    env = {"T": "other", "KUBECONFIG": f"{tmp_path}/users:{tmp_path}/missing:{tmp_path}/rest"}
     assert "hooks.example.com" in owner.ok("url", "cart", "github", env=env)
     plugin.write_text("#!/bin/sh\nexit 3\n")
     assert "ended with status 3" in owner.fails("url", "cart", env=env)
@@ -135,6 +136,8 @@ def test_rotate_makes_a_new_secret_and_says_how_long_the_old_one_counts(cluster,
     assert new != old["mine"] and cluster.secret_value(namespace, "b") == old["b"]
     assert f"secret/mine rotated; the old value is accepted until {until}" in text and "Payload URL" in text
     assert new not in text and old["mine"] not in text
+    # Printing it does not rotate it again.
+    assert "`url cart github --with-secret` prints it" in text and "Add webhook" not in text
     text = owner.ok("rotate", "cart", "--with-secret")
     assert cluster.secret_value(namespace, "mine") in text and cluster.secret_value(namespace, "b") in text
     assert cluster.secret_value(namespace, "mine") != new and cluster.secret_value(namespace, "b") != old["b"]

@@ -60,6 +60,36 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     assert any(line.split()[:2] == [namespace, "cart"] for line in admin.ok("status", "-A").splitlines())
 
 
+def test_a_mistyped_name_is_told_what_was_probably_meant(cluster, owner):
+    """For each command that takes a name, also of a Build."""
+    cluster.create(owner.namespace, buildconfig("cart"))
+    owner.ok("start", "cart")
+    for args in (["status", "crat"], ["url", "crat"], ["history", "carts"], ["rotate", "art"], ["logs", "crat"], ["test", "crat", "github"]):
+        text = owner.fails(*args)
+        assert text.startswith(f'Error from server (NotFound): buildconfigs.build.openshift.io "{args[1]}" not found\nDid you mean "cart"?'), text
+    for command in ("cancel", "logs"):
+        text = owner.fails(command, "crat-1")
+        assert text.startswith('Error from server (NotFound): builds.build.openshift.io "crat-1" not found\nDid you mean "cart-1"?'), text
+    assert "Did you mean" not in owner.fails("status", "something-else")
+
+
+def test_long_names_fit_too(cluster, owner):
+    namespace, name = owner.namespace, "frontend-of-the-shop-in-production"
+    cluster.create(namespace, buildconfig(name))
+    cluster.custom.create_namespaced_custom_object("build.openshift.io", "v1", namespace, "builds", {
+        "apiVersion": "build.openshift.io/v1", "kind": "Build",
+        "metadata": {"name": f"{name}-12", "labels": {"openshift.io/build-config.name": name, "buildconfig": name},
+                     "annotations": {"openshift.io/build-config.name": name, "openshift.io/build.number": "12"}},
+        "spec": {"source": {"type": "Git", "git": {"uri": "https://git.example.com/a.git"}},
+                 "strategy": {"type": "Docker", "dockerStrategy": {}}, "triggeredBy": [{"githubWebHook": {}}]}, "status": {"phase": "Running"}})
+    row = fits(owner.ok("status")).splitlines()[1]
+    assert row.startswith("front") and row.endswith("tion-12 Running") and "github" in row and "Unknown" in row, row
+    admin = Owner.__new__(Owner)
+    admin.kubeconfig = cluster.kubeconfig
+    fits(admin.ok("status", "-A"))
+    assert f" {name}-12 Running " in owner.ok("status", "-o", "wide")
+
+
 def test_colour_is_for_terminals_alone(cluster, buildhook, owner):
     cluster.create(owner.namespace, buildconfig("cart"))
     ready(cluster, owner.namespace, "cart")
@@ -100,5 +130,14 @@ def test_status_follows(cluster, buildhook, owner):
     before = len("".join(seen).splitlines())
     time.sleep(1)
     assert not has("nothing") and len("".join(seen).splitlines()) == before, "a row was printed again without a change"
+    # What is wrong stands below, as without -w.
+    assert push(buildhook, namespace, "cart", "wrong").status == 401
+    wait_for("what to do", lambda: has("cart github refused: "), 80)
+    process.terminate()
+    process.communicate(timeout=10)
+    process = owner.start("status", "cart", "-w", "-o", "json", stdin=subprocess.DEVNULL)
+    seen.clear()
+    item = json.loads(wait_for("a document", lambda: has("\n}\n") and "".join(seen)))
+    assert (item["name"], item["build"]["name"]) == ("cart", "cart-1")
     process.terminate()
     process.communicate(timeout=10)

@@ -39,11 +39,21 @@ def test_as_a_plug_in_it_names_itself_as_it_was_called(tmp_path, name, words):
 
 def test_usage_errors_are_status_2_and_say_where_help_is():
     for args, words in ((["completion"], "an argument is missing"), (["completion", "csh"], "expected bash, zsh or fish"),
-                        (["completion", "bash", "x"], 'unexpected argument "x"'), (["completion", "-x"], 'unknown flag "-x"'),
-                        (["completion", "--x=1"], 'unknown flag "--x"')):
+                        (["completion", "bash", "x"], 'unexpected argument "x"'), (["completion", "-x"], "unknown shorthand flag: 'x' in -x"),
+                        (["completion", "--x=1"], "unknown flag: --x;"),
+                        (["status", "--namspace=a"], "unknown flag: --namspace; did you mean --namespace?"),
+                        (["status", "-n", "A/b"], '--namespace: "A/b" is not a name'), (["status", "../x"], 'NAME: "../x" is not a name')):
         done = run(*args)
         assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("error: "), done
-        assert words in done.stderr and "See 'buildhook completion --help' for usage." in done.stderr, done.stderr
+        assert words in done.stderr and f"See 'buildhook {args[0]} --help' for usage." in done.stderr, done.stderr
+
+
+def test_a_mistyped_command_is_told_what_was_probably_meant():
+    for args, words in ((["stauts"], 'unknown command "stauts"; did you mean "status"?'), (["help", "histroy"], 'did you mean "history"?'),
+                        (["unin"], 'did you mean "uninstall"?'), (["nonsense"], "`buildhook help` lists the commands"),
+                        (["-n", "shop", "status"], "flags stand behind the command")):
+        done = run(*args)
+        assert (done.returncode, done.stdout) == (2, "") and words in done.stderr and len(done.stderr.splitlines()) == 1, done
 
 
 def complete(*words, program=BUILDHOOK, env=None):

@@ -36,8 +36,8 @@ def run(tmp_path):
 
 WRONG = {
     "an unknown command": (["nonsense"], {}, 'unknown command "nonsense"'),
-    "an unknown flag": (["serve", "--nonsense=1"], {}, 'unknown flag "--nonsense"'),
-    "a flag with one dash": (["serve", "-x"], {}, 'unknown flag "-x"'),
+    "an unknown flag": (["serve", "--nonsense=1"], {}, "unknown flag: --nonsense"),
+    "a flag with one dash": (["serve", "-x"], {}, "unknown shorthand flag: 'x' in -x"),
     "a flag without its value": (["serve", "--selector"], {}, "--selector needs a value"),
     "an argument": (["serve", "now"], {}, 'unexpected argument "now"'),
     "a backend that is none": (["serve"], {"backend": "docker"}, "expected one of auto, openshift, kubernetes"),
@@ -59,7 +59,7 @@ WRONG = {
     "a certificate without its key": (["serve"], {"tls-cert": "/x.crt"}, "--tls-key is missing"),
     "a certificate that is not there": (["serve"], {"tls-cert": "/x.crt", "tls-key": "/x.key"}, '"/x.crt": No such file'),
     "a kubeconfig that is not there": (["serve"], {"kubeconfig": "/x/config"}, "/x/config: no such file"),
-    "a context that is not there": (["serve"], {"context": "y"}, 'context "y" not found; contexts are: x'),
+    "a context that is not there": (["serve"], {"context": "y"}, 'context "y" does not exist; contexts are: x'),
 }
 
 
@@ -76,7 +76,7 @@ CONFIGS = {
     "no YAML": ("a: [", "line 2"),
     "nothing": ("", "empty"),
     "no context": ("{}", "no current-context"),
-    "a cluster that is not there": (kubeconfig(cluster="d"), 'cluster "d" not found; clusters are: c'),
+    "a cluster that is not there": (kubeconfig(cluster="d"), 'cluster "d" does not exist; clusters are: c'),
     "no https": (kubeconfig(server="ftp://127.0.0.1"), "https://"),
     "a port that is none": (kubeconfig(server="https://h:99999"), "expected https://HOST:PORT"),
     "a certificate alone": (kubeconfig(user={"client-certificate": "/x.crt"}), "client-certificate and client-key"),

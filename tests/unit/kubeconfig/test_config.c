@@ -138,10 +138,10 @@ static void each_mistake_is_one_line_that_says_what_to_change(void **state)
 		const char *text, *context, *says;
 	} cases[] = {
 		{HEAD CONTEXT CLUSTER("") USER(""), "nope",
-		 "context \"nope\" not found; contexts are: dev, prod"},
+		 "context \"nope\" does not exist; contexts are: dev, prod"},
 		{"kind: Config\n" CONTEXT CLUSTER("") USER(""), NULL,
 		 "no current-context; choose one with --context: dev, prod"},
-		{HEAD CONTEXT USER(""), NULL, "cluster \"c\" not found; clusters are: (none)"},
+		{HEAD CONTEXT USER(""), NULL, "cluster \"c\" does not exist; clusters are: (none)"},
 		{HEAD CONTEXT CLUSTER(""), NULL, "user \"u\" not found"},
 		{HEAD CONTEXT "clusters: [{name: c, cluster: {}}]\n" USER(""), NULL,
 		 "server is missing"},
