@@ -189,7 +189,8 @@ static int read_build(struct session_answer *out, struct session *session, const
 static void print_bytes(void *session, struct str bytes)
 {
 	(void)session;
-	(void)fwrite(bytes.p, 1, bytes.n, stdout);
+	if (bytes.n > 0)
+		(void)fwrite(bytes.p, 1, bytes.n, stdout);
 	(void)fflush(stdout);
 }
 

@@ -1,6 +1,8 @@
 /* Takes a server's URL apart for libcurl, and finds the proxy for it. */
 #include "http_client/endpoint.h"
 
+#include "http_client/no_proxy.h"
+
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -109,7 +111,7 @@ static char *proxy_for_curl(const char *url)
 
 /*
  * As in Go, so that the environment means the same to kubectl and to us: http_proxy is also read in
- * upper case, ALL_PROXY is not, and loopback addresses never have a proxy. NO_PROXY is libcurl's.
+ * upper case, ALL_PROXY is not, and loopback addresses never have a proxy.
  */
 static void set_proxy(struct endpoint *out, const struct http_client_options *options,
 		      const struct parts *parts)
@@ -118,13 +120,12 @@ static void set_proxy(struct endpoint *out, const struct http_client_options *op
 	const char *url = is_https ? env_of("HTTPS_PROXY", "https_proxy")
 				   : env_of("HTTP_PROXY", "http_proxy");
 
-	if (options->proxy_url) {
-		out->proxy = proxy_for_curl(options->proxy_url);
-		out->no_proxy = mem_strdup("");
-	} else {
-		out->proxy = proxy_for_curl(is_loopback(parts->host) ? "" : url);
-		out->no_proxy = mem_strdup(env_of("NO_PROXY", "no_proxy"));
-	}
+	if (options->proxy_url)
+		url = options->proxy_url;
+	else if (is_loopback(parts->host) ||
+		 no_proxy_exempts(env_of("NO_PROXY", "no_proxy"), parts->host, parts->port))
+		url = "";
+	out->proxy = proxy_for_curl(url);
 }
 
 static char *join(const char *a, const char *b, const char *c, const char *d)
@@ -187,7 +188,6 @@ void endpoint_release(struct endpoint *endpoint)
 	mem_free(&endpoint->host);
 	mem_free(&endpoint->host_field);
 	mem_free(&endpoint->proxy);
-	mem_free(&endpoint->no_proxy);
 	curl_slist_free_all(endpoint->connect_to);
 	endpoint->connect_to = NULL;
 }

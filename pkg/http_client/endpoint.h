@@ -14,7 +14,6 @@ struct endpoint {
 	struct curl_slist *connect_to; /* where the URL's host is the certificate's name, or NULL */
 	char *host_field;              /* "Host: ..." for the same case, or NULL */
 	char *proxy;                   /* "" for none */
-	char *no_proxy;                /* libcurl's CURLOPT_NOPROXY */
 	const char *protocol;          /* "https", or "http" where the server's address says so */
 	const char *what;              /* "the API server", for messages */
 	bool is_insecure;

@@ -195,7 +195,8 @@ static void set_connection(CURL *easy, const struct endpoint *endpoint, bool is_
 {
 	SET(easy, CURLOPT_PROTOCOLS_STR, endpoint->protocol);
 	SET(easy, CURLOPT_PROXY, endpoint->proxy);
-	SET(easy, CURLOPT_NOPROXY, endpoint->no_proxy);
+	/* The environment was asked already. */
+	SET(easy, CURLOPT_NOPROXY, "");
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

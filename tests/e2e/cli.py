@@ -1,7 +1,11 @@
 """What the tests of the commands for people share: an owner with the rights of one namespace, and a program to run as them."""
 
+import contextlib
+import http.server
 import os
+import ssl
 import subprocess
+import threading
 
 import pytest
 import yaml
@@ -64,6 +68,24 @@ class Owner:
         done = self.run(*args, **more)
         assert done.returncode == status, (args, done.returncode, done.stdout_text, done.stderr_text)
         return done.stderr_text
+
+
+@contextlib.contextmanager
+def web_server(directory, tls=False, handler=http.server.SimpleHTTPRequestHandler):
+    """Any HTTP server; TLS: with a certificate that nobody signed. Yields its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-keyout", directory / "web.key", "-out", directory / "web.crt"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(directory / "web.crt", directory / "web.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def fits(text):

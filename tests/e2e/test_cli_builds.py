@@ -1,11 +1,15 @@
 """start, cancel, logs, history, uninstall and deliveries, as the owner of one namespace."""
 
+import http.server
+import itertools
 import json
+import subprocess
+import threading
 import time
 
 import pytest
 
-from cli import Owner, cluster, fits, owner, ready  # noqa: F401 - fixtures
+from cli import Owner, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
 from harness import GROUP, buildconfig, push, wait_for
 
 
@@ -55,7 +59,6 @@ def test_cancel_marks_a_build_and_says_where_it_has_ended(cluster, buildhook, ow
 
 
 def test_logs_say_why_there_are_none(cluster, buildhook, owner):
-    """Logs of Pods that run are tested where there is a node."""
     namespace = owner.namespace
     cluster.create(namespace, buildconfig("cart"))
     assert 'builds.build.openshift.io "cart-7" not found' in owner.fails("logs", "cart-7")
@@ -69,9 +72,62 @@ def test_logs_say_why_there_are_none(cluster, buildhook, owner):
     assert 'build "cart-2" is Error' in followed
 
 
-def phase_later(cluster, namespace, name, value):
-    import threading
+def test_logs_follow_a_build_from_container_to_container(cluster, buildhook, owner, tmp_path):
+    namespace, pod, more = owner.namespace, "cart-1-build", threading.Event()
 
+    def build_log():
+        yield b"step 1\n"
+        more.wait(30)
+        yield b"step 2\n"
+
+    logs = {"fetch": lambda: [b"cloning\n"], "build": build_log}
+
+    class Kubelet(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for text in itertools.chain(logs[self.path.partition("?")[0].rpartition("/")[2]](), [b""]):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+
+        def log_message(self, *args):
+            pass
+
+    def running(**statuses):
+        containers = [{"name": name, "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": state} for name, state in statuses.items()]
+        status = {"phase": "Running", "hostIP": "127.0.0.1", "initContainerStatuses": containers[:1], "containerStatuses": containers[1:]}
+        cluster.core.patch_namespaced_pod_status(pod, namespace, {"status": status})
+
+    cluster.create(namespace, buildconfig("cart"))
+    owner.ok("start", "cart")
+    with web_server(tmp_path, tls=True, handler=Kubelet) as url:
+        name, now = f"node-{namespace}", {"startedAt": "2026-01-01T00:00:00Z"}
+        cluster.core.create_node({"metadata": {"name": name}})
+        cluster.core.patch_node_status(name, {"status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+                                                         "daemonEndpoints": {"kubeletEndpoint": {"Port": int(url.rpartition(":")[2])}}}})
+        try:
+            process = owner.start("logs", "cart", "--follow", stdin=subprocess.DEVNULL)
+            containers = [{"name": n, "image": "x"} for n in ("fetch", "build")]
+            cluster.core.create_namespaced_pod(namespace, {"metadata": {"name": pod}, "spec": {
+                "nodeName": name, "initContainers": containers[:1], "containers": containers[1:]}})
+            running(fetch={"terminated": {**now, "exitCode": 0}}, build={"waiting": {}})
+            first = process.stdout.readline()
+            assert first == "cloning\n", first or process.stderr.read()
+            running(fetch={"terminated": {**now, "exitCode": 0}}, build={"running": now})
+            # As it comes, not at the end.
+            assert process.stdout.readline() == "step 1\n"
+            more.set()
+            assert process.stdout.readline() == "step 2\n"
+            phase(cluster, namespace, "cart-1", "Complete")
+            assert process.wait(timeout=30) == 0 and process.stderr.read() == ""
+            assert owner.ok("logs", "cart-1") == "cloning\nstep 1\nstep 2\n"
+        finally:
+            cluster.core.delete_node(name)
+
+
+def phase_later(cluster, namespace, name, value):
     def later():
         wait_for(name, lambda: any(b["metadata"]["name"] == name for b in cluster.builds(namespace)), 40)
         phase(cluster, namespace, name, value, message="no luck")

@@ -5,14 +5,12 @@ import http.server
 import json
 import pathlib
 import socket
-import ssl
-import subprocess
 import threading
 
 import pytest
 import yaml
 
-from cli import Owner, cluster, fits, owner, ready  # noqa: F401 - fixtures
+from cli import Owner, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
 from harness import ROOT, buildconfig, github_payload, wait_for
 
 DATA = ROOT / "tests" / "data"
@@ -181,16 +179,8 @@ def test_each_step_that_fails_is_named(cluster, buildhook, owner, tmp_path):
     path = f"/hooks/{namespace}/cart/github"
     assert "FAIL name resolves" in failing(owner, "test", "cart", "github", "--url", "https://no-such-host.invalid" + path)
     assert "FAIL server connects" in failing(owner, "test", "cart", "github", "--url", "https://127.0.0.1:1" + path)
-    # A certificate that nobody signed.
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-keyout", tmp_path / "key", "-out", tmp_path / "crt"], check=True, capture_output=True)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    assert "FAIL certificate" in failing(owner, "test", "cart", "github", "--url", f"https://127.0.0.1:{server.server_port}{path}")
-    server.shutdown()
+    with web_server(tmp_path, tls=True) as other:
+        assert "FAIL certificate" in failing(owner, "test", "cart", "github", "--url", other + path)
     with git_server() as other:
         text = failing(owner, "test", "cart", "github", "--url", other.replace("/cart.git", path))
         assert "FAIL buildhook answers" in text and "404" in text

@@ -1,6 +1,12 @@
 """url, add-trigger and rotate, as the owner of one namespace."""
 
+import base64
+import contextlib
 import json
+import select
+import socket
+import socketserver
+import threading
 
 import pytest
 import yaml
@@ -92,6 +98,69 @@ def test_an_exec_plug_in_and_a_list_of_kubeconfigs_are_taken(cluster, buildhook,
     assert "hooks.example.com" in owner.ok("url", "cart", "github", env=env)
     plugin.write_text("#!/bin/sh\nexit 3\n")
     assert "ended with status 3" in owner.fails("url", "cart", env=env)
+
+
+@contextlib.contextmanager
+def connect_proxy(target):
+    """An HTTP proxy that leads every CONNECT to TARGET. Yields its address and the list of what was asked for."""
+    asked = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            asked.append(self.rfile.readline().split()[1].decode())
+            while self.rfile.readline().strip():
+                pass
+            with socket.create_connection(target) as upstream:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                ends = {self.connection: upstream, upstream: self.connection}
+                while ends:
+                    for end in select.select(list(ends), [], [], 20)[0]:
+                        data = end.recv(65536)
+                        if not data:
+                            return
+                        ends[end].sendall(data)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_proxies_and_client_certificates_are_used_as_by_kubectl(cluster, buildhook, owner, tmp_path):
+    cluster.create(owner.namespace, buildconfig("cart"))
+    ready(cluster, owner.namespace, "cart")
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    (user,), entry = config["users"], config["clusters"][0]["cluster"]
+    assert set(user["user"]) == {"client-certificate-data", "client-key-data"}, "the admin of the development cluster has a client certificate"
+    host, _, port = entry["server"].removeprefix("https://").rpartition(":")
+    path = tmp_path / "admin"
+
+    def run(env=None, **changes):
+        config["clusters"][0]["cluster"] = {**entry, **changes}
+        path.write_text(yaml.safe_dump(config))
+        return owner.run("status", "-n", owner.namespace, "--kubeconfig", path, env=env)
+
+    assert "cart" in run().stdout_text
+    # The certificate in files, named from the kubeconfig's folder.
+    for key, file in (("client-certificate", "crt"), ("client-key", "key")):
+        (tmp_path / file).write_bytes(base64.b64decode(user["user"].pop(f"{key}-data")))
+        user["user"][key] = file
+    assert "cart" in run().stdout_text
+    elsewhere = {"server": f"https://api.example.invalid:{port}", "tls-server-name": host}
+    with connect_proxy((host, int(port))) as (proxy, asked):
+        assert "cart" in run({"HTTPS_PROXY": proxy}, **elsewhere).stdout_text and asked[0] == f"api.example.invalid:{port}"
+        asked.clear()
+        none = run({"HTTPS_PROXY": proxy, "NO_PROXY": ".example.invalid"}, **elsewhere)
+        assert none.returncode == 1 and not asked and none.stderr_text.startswith("Unable to connect to the server: "), none.stderr_text
+        # A loopback address has no proxy but that of the kubeconfig.
+        assert "cart" in run({"HTTPS_PROXY": proxy}).stdout_text and not asked
+        assert "cart" in run(**{"proxy-url": proxy}).stdout_text and asked[0] == f"{host}:{port}"
+    done = run(**{"proxy-url": proxy})
+    assert done.returncode == 1 and done.stderr_text.startswith("Unable to connect to the server: "), done.stderr_text
 
 
 def test_a_webhook_in_one_command(cluster, buildhook, owner):

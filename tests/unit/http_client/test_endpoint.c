@@ -1,4 +1,5 @@
 #include "http_client/endpoint.h"
+#include "http_client/no_proxy.h"
 
 #include "base/mem.h"
 
@@ -54,18 +55,18 @@ static void the_proxy_is_the_files_or_the_environments(void **state)
 {
 	static const struct {
 		const char *server, *proxy_url, *https_proxy, *no_proxy;
-		const char *proxy, *bypass;
+		const char *proxy;
 	} cases[] = {
-		{"https://api:6443", NULL, "", "", "", ""},
-		{"https://api:6443", NULL, "http://p:3128", "", "http://p:3128", ""},
-		{"https://api:6443", NULL, "http://p:3128", "api", "http://p:3128", "api"},
-		{"https://127.0.0.1:6443", NULL, "http://p:3128", "", "", ""},
-		{"https://localhost:6443", NULL, "http://p:3128", "", "", ""},
-		{"https://[::1]:6443", NULL, "http://p:3128", "", "", ""},
-		{"https://127.0.0.1:6443", "http://q:1", "http://p:3128", "*", "http://q:1", ""},
-		{"https://api:6443", "socks5://q:1", "", "", "socks5h://q:1", ""},
+		{"https://api:6443", NULL, "", "", ""},
+		{"https://api:6443", NULL, "http://p:3128", "", "http://p:3128"},
+		{"https://api:6443", NULL, "http://p:3128", "api", ""},
+		{"https://127.0.0.1:6443", NULL, "http://p:3128", "", ""},
+		{"https://localhost:6443", NULL, "http://p:3128", "", ""},
+		{"https://[::1]:6443", NULL, "http://p:3128", "", ""},
+		{"https://127.0.0.1:6443", "http://q:1", "http://p:3128", "*", "http://q:1"},
+		{"https://api:6443", "socks5://q:1", "", "", "socks5h://q:1"},
 		/* HTTPS_PROXY is for https alone. */
-		{"http://api:6443", NULL, "http://p:3128", "", "", ""},
+		{"http://api:6443", NULL, "http://p:3128", "", ""},
 	};
 
 	(void)state;
@@ -84,8 +85,52 @@ static void the_proxy_is_the_files_or_the_environments(void **state)
 		setenv("NO_PROXY", cases[i].no_proxy, 1);
 		assert_int_equal(endpoint_init(&endpoint, &options, &err), 0);
 		assert_string_equal(endpoint.proxy, cases[i].proxy);
-		assert_string_equal(endpoint.no_proxy, cases[i].bypass);
 	}
+}
+
+/* The examples are those of golang.org/x/net/http/httpproxy's documentation and tests. */
+static void no_proxy_means_what_it_means_to_kubectl(void **state)
+{
+	static const struct {
+		const char *list, *host, *port;
+		bool is_exempt;
+	} cases[] = {
+		{"", "api.example.com", "443", false},
+		{"*", "api.example.com", "443", true},
+		{"example.com", "example.com", "443", true},
+		{"example.com", "api.Example.com", "443", true},
+		{"example.com", "badexample.com", "443", false},
+		{"example.com", "com", "443", false},
+		{".example.com", "api.example.com", "443", true},
+		{".example.com", "example.com", "443", false},
+		{"*.example.com", "api.example.com", "443", true},
+		{"*.example.com", "example.com", "443", false},
+		{" a , example.com:6443,", "example.com", "6443", true},
+		{"example.com:6443", "example.com", "443", false},
+		{"10.1.2.3", "10.1.2.3", "443", true},
+		{"10.1.2.3:80", "10.1.2.3", "443", false},
+		{"10.1.2.3", "110.1.2.3", "443", false},
+		{"10.0.0.0/8", "10.1.2.3", "443", true},
+		{"10.0.0.0/8", "11.1.2.3", "443", false},
+		{"10.1.2.0/23", "10.1.3.9", "443", true},
+		{"10.0.0.0/8", "ten.example.com", "443", false},
+		{"10.0.0.0/33", "10.0.0.0", "443", false},
+		{"10.0.0.0/", "10.0.0.0", "443", false},
+		{"fd00::/8", "[fd00::1]", "443", true},
+		{"fd00::1", "[fd00::1]", "443", true},
+		{"[fd00::1]:443", "[fd00::1]", "443", true},
+		{"[fd00::1]:444", "[fd00::1]", "443", false},
+		{"fd00::/8", "10.1.2.3", "443", false},
+		{"[", "example.com", "443", false},
+		{":443", "example.com", "443", false},
+		{".", "example.com", "443", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (no_proxy_exempts(cases[i].list, cases[i].host, cases[i].port) !=
+		    cases[i].is_exempt)
+			fail_msg("\"%s\" and %s:%s", cases[i].list, cases[i].host, cases[i].port);
 }
 
 static void plain_http_is_for_loopback_only(void **state)
@@ -118,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_address_is_taken_apart),
+		cmocka_unit_test(no_proxy_means_what_it_means_to_kubectl),
 		cmocka_unit_test(plain_http_is_for_loopback_only),
 		cmocka_unit_test(the_proxy_is_the_files_or_the_environments),
 	};
