@@ -33,6 +33,7 @@ enum command_flags {
 enum command_arg {
 	ARG_OTHER,
 	ARG_BUILDCONFIG,
+	ARG_BUILDCONFIG_OR_FILE,
 	ARG_TYPE, /* github, ... */
 	ARG_BUILD,
 	ARG_FILE,

@@ -157,6 +157,7 @@ static void offer_argument(struct question *q, enum command_arg kind)
 {
 	switch (kind) {
 	case ARG_BUILDCONFIG:
+	case ARG_BUILDCONFIG_OR_FILE:
 		offer_objects(q, "buildconfigs");
 		break;
 	case ARG_BUILD:

@@ -218,6 +218,8 @@ static int run(const struct invocation *in)
 	else if (!file == !options->ref)
 		err_set(&err, ERR_INVALID,
 			"expected either --ref R or the FILE of a saved delivery");
+	else if (has_name)
+		(void)session_check_name("NAME", in->args[0], &err);
 	if (err.code != 0)
 		return command_fail_usage(in, &err);
 	if (options->filename) {
@@ -248,7 +250,7 @@ const struct command command_explain = {
 		    "delivery.http\nbuildhook explain "
 		    "-f buildconfig.yaml --ref refs/tags/v1.0",
 	.max_args = 2,
-	.arg_kinds = {ARG_BUILDCONFIG, ARG_FILE},
+	.arg_kinds = {ARG_BUILDCONFIG_OR_FILE, ARG_FILE},
 	.shared = FLAGS_CLUSTER,
 	.flags = flags,
 	.n_flags = &n_flags,

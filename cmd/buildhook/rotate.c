@@ -47,7 +47,7 @@ struct subject {
 
 #define MAX_SUBJECTS (HOOK_TYPES * BUILDCONFIG_MAX_SECRETS)
 
-/* The Secrets that buildhook made for the hooks that are meant. TYPE NULL: all. */
+/* The Secrets that buildhook made, or will make, for the hooks that are meant. TYPE NULL: all. */
 static int find_subjects(struct subject *out, size_t *n, struct session *session,
 			 const struct target *target, const enum hook_type *type, struct err *err)
 {
@@ -63,11 +63,11 @@ static int find_subjects(struct subject *out, size_t *n, struct session *session
 				continue;
 			if (session_get(session, &answer, err, "/api/v1/namespaces/%s/secrets/%s",
 					session_namespace(session), hook->secrets[k].text) != 0) {
-				if (err->code == ERR_NOTFOUND)
-					continue;
-				return err->code;
+				if (err->code != ERR_NOTFOUND)
+					return err->code;
 			}
-			if (is_ours(answer.doc))
+			/* One that is gone is made again. */
+			if (!answer.doc || is_ours(answer.doc))
 				out[(*n)++] = (struct subject){.name = hook->secrets[k].text,
 							       .type = (enum hook_type)i};
 		}
@@ -89,14 +89,18 @@ static int wait_for(struct subject *subject, struct session *session, const stru
 
 	for (;;) {
 		CLEANUP(session_answer_release) struct session_answer answer = {0};
+		const char *previous;
 
 		if (session_get(session, &answer, err, "/api/v1/namespaces/%s/secrets/%s",
-				session_namespace(session), subject->name) != 0)
+				session_namespace(session), subject->name) != 0 &&
+		    err->code != ERR_NOTFOUND)
 			return err->code;
-		if (!rotation_is_wanted(target->bc, subject->name,
+		if (answer.doc &&
+		    !rotation_is_wanted(target->bc, subject->name,
 					annotation_of(answer.doc, "buildhook.io/rotated"))) {
-			/* Of a Secret that had no value nothing old is kept. */
-			if (json_member(json_member(answer.doc, "data"), KUBE_SECRET_PREVIOUS_KEY))
+			previous = json_str_at(answer.doc, "data/" KUBE_SECRET_PREVIOUS_KEY);
+			/* Of a Secret that had no value nothing old is accepted. */
+			if (previous && *previous)
 				(void)snprintf(
 					subject->until, sizeof(subject->until), "%s",
 					annotation_of(answer.doc, "buildhook.io/previous-until"));

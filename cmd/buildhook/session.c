@@ -324,6 +324,11 @@ static void print_advice(const struct session *s, int code)
 		(void)fprintf(stderr,
 			      "An admin has to install buildhook's CRDs first (docs/deploy.md); "
 			      "on OpenShift the cluster serves them itself.\n");
+	else if (code == ERR_NOTFOUND && str_contains(str_of(s->failure), STR("secrets \"")))
+		(void)fprintf(stderr,
+			      "buildhook makes it when the next delivery comes; `%s rotate NAME` "
+			      "makes it now, with a new value.\n",
+			      program);
 	else if (code == ERR_NOTFOUND && str_contains(str_of(s->failure), STR("buildconfigs")))
 		(void)fprintf(stderr,
 			      "`%s status -n %s` lists those that are there; -n chooses another "

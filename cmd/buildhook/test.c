@@ -18,6 +18,10 @@
 #define MAX_URL_BYTES  4096
 #define MAX_LINE_BYTES 4096
 #define ROOT_MS        15000
+/* How long buildhook is given to make a Secret that it finds missing. */
+#define REMADE_MS 10000
+/* buildhook looks at a Secret at most once a second. */
+#define REMADE_STEP_MS 1200
 /* For a dry run where the commit is not known. */
 #define NO_COMMIT "0000000000000000000000000000000000000001"
 
@@ -45,6 +49,7 @@ struct trial {
 	struct target target;
 	enum hook_type type;
 	struct buf url, ref, secret;
+	struct err no_secret; /* why SECRET is empty */
 	char commit[REMOTE_COMMIT_CHARS + 1];
 };
 
@@ -134,8 +139,39 @@ static int post(struct trial *t, struct delivered *out, bool is_dry_run, struct 
 					   .ref = t->ref.data,
 					   .commit = *t->commit ? t->commit : NO_COMMIT});
 	saved_make(&saved, t->type, buf_str(&body));
-	return deliver(out, session_loop(t->session), t->url.data, &saved, buf_str(&t->secret),
+	return deliver(out, session_loop(t->session), t->url.data, &saved,
+		       t->no_secret.code ? STR("none") : buf_str(&t->secret),
 		       clock_wall_ms(session_clock(t->session)), is_dry_run, err);
+}
+
+/*
+ * A delivery that is signed with another secret makes buildhook look at the Secret, and make it or
+ * its value where that is gone.
+ */
+static void explain_no_secret(struct trial *t)
+{
+	struct clock *clock = session_clock(t->session);
+	int64_t until_ms = clock_mono_ms(clock) + REMADE_MS;
+	struct err ignored = {0};
+
+	while (clock_mono_ms(clock) < until_ms) {
+		CLEANUP(delivered_release) struct delivered d = {0};
+
+		session_wait(t->session, REMADE_STEP_MS);
+		if (target_read_secret(&t->secret, t->session, &t->target, t->type, &ignored) ==
+		    0) {
+			step(MARK_NO, "proof holds",
+			     "%s. buildhook has now made a new value: `url %s %s --with-secret` "
+			     "prints it; paste it at the Git host, and test again",
+			     t->no_secret.msg, t->target.bc->name, hook_type_name(t->type));
+			return;
+		}
+		(void)post(t, &d, true, &ignored);
+	}
+	target_release(&t->target);
+	(void)target_read(&t->target, t->session, t->in->args[0], &ignored);
+	step(MARK_NO, "proof holds", "%s. State: %s", t->no_secret.msg,
+	     target_fact(&t->target, t->type, "state"));
 }
 
 /* A 401 says nothing of why, on purpose; the owner may know more. */
@@ -160,7 +196,10 @@ static bool try_dry_run(struct trial *t, struct err *err)
 	if (post(t, &d, true, err) != 0)
 		return false;
 	if (d.answer.status == 401) {
-		explain_refusal(t);
+		if (t->no_secret.code)
+			explain_no_secret(t);
+		else
+			explain_refusal(t);
 		return false;
 	}
 	if (d.answer.status == 0 || d.answer.status >= 500) {
@@ -210,9 +249,14 @@ static int prepare(struct trial *t, struct err *err)
 	const struct options *o = t->options;
 	const char *ref = o->ref ? o->ref : *t->target.bc->git_ref ? t->target.bc->git_ref : "main";
 
-	if (target_type(&t->type, &t->target, t->in->args[1], err) != 0 ||
-	    target_read_secret(&t->secret, t->session, &t->target, t->type, err) != 0)
+	if (target_type(&t->type, &t->target, t->in->args[1], err) != 0)
 		return err->code;
+	/* One that is gone fails at its step. */
+	if (target_read_secret(&t->secret, t->session, &t->target, t->type, &t->no_secret) != 0 &&
+	    t->no_secret.code != ERR_NOTFOUND) {
+		*err = t->no_secret;
+		return err->code;
+	}
 	buf_printf(&t->ref, "%s%s", strncmp(ref, "refs/", 5) == 0 ? "" : "refs/heads/", ref);
 	if (o->url)
 		buf_put_str(&t->url, str_of(o->url));

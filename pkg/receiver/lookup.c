@@ -129,8 +129,9 @@ static void keep_reference(struct delivery *d, const struct buildconfig *bc, con
 
 	if (secret->state == KUBE_SECRET_UNKNOWN)
 		d->cannot_ask = true;
-	/* The reconciler makes a Secret that a delivery found missing. */
-	if (secret->state == KUBE_SECRET_MISSING)
+	else if (secret->state != KUBE_SECRET_PRESENT || secret->value.n == 0)
+		/* The reconciler makes a Secret that a delivery found missing, and says what is
+		 * wrong with one that proves nothing. */
 		queue_add(r->opt.services->queue, d->key);
 	if (secret->state != KUBE_SECRET_PRESENT ||
 	    kube_secret_is_former(secret, bc->name, bc->uid))

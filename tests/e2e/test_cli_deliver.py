@@ -191,3 +191,25 @@ def test_each_step_that_fails_is_named(cluster, buildhook, owner, tmp_path):
     assert "FAIL rule matches RefMismatch" in text and "this BuildConfig builds main" in text
     assert "no gitlab trigger" in owner.fails("test", "cart", "gitlab")
     assert "kubectl" in owner.fails("test", "cart", "github", "-n", "default")
+
+
+def test_a_secret_that_is_gone_is_made_again(cluster, buildhook, owner):
+    """status does not look at Secrets; test and rotate make buildhook do so, and say what to paste."""
+    namespace, name = owner.namespace, "cart-github"
+    make(cluster, namespace)
+    first = cluster.secret_value(namespace, name)
+    cluster.core.delete_namespaced_secret(name, namespace)
+    text = owner.fails("url", "cart", "github", "--with-secret")
+    assert text.startswith(f'Error from server (NotFound): secrets "{name}" not found\n') and "rotate NAME` makes it now" in text
+    text = failing(owner, "test", "cart", "github", "--dry-run")
+    assert "FAIL proof holds" in text and "buildhook has now made a new value: `url cart github --with-secret` prints it" in text, text
+    second = cluster.secret_value(namespace, name)
+    assert second != first and second in owner.ok("url", "cart", "github", "--with-secret")
+    cluster.core.delete_namespaced_secret(name, namespace)
+    assert f"secret/{name} has a new value; no old one is accepted" in owner.ok("rotate", "cart")
+    assert owner.ok("test", "cart", "github", "--dry-run") and cluster.secret_value(namespace, name) not in (first, second)
+    # One that somebody emptied is told by its step and by the state, and mended by rotate.
+    cluster.core.patch_namespaced_secret(name, namespace, {"stringData": {"WebHookSecretKey": ""}})
+    text = failing(owner, "test", "cart", "github", "--dry-run")
+    assert "has no value at WebHookSecretKey: `rotate cart github` makes one" in text and "State: NotReady: " in text, text
+    assert "no old one is accepted" in owner.ok("rotate", "cart", "github")

@@ -142,7 +142,7 @@ static void each_mistake_is_one_line_that_says_what_to_change(void **state)
 		{"kind: Config\n" CONTEXT CLUSTER("") USER(""), NULL,
 		 "no current-context; choose one with --context: dev, prod"},
 		{HEAD CONTEXT USER(""), NULL, "cluster \"c\" does not exist; clusters are: (none)"},
-		{HEAD CONTEXT CLUSTER(""), NULL, "user \"u\" not found"},
+		{HEAD CONTEXT CLUSTER(""), NULL, "user \"u\" does not exist"},
 		{HEAD CONTEXT "clusters: [{name: c, cluster: {}}]\n" USER(""), NULL,
 		 "server is missing"},
 		{HEAD CONTEXT "clusters: [{name: c, cluster: {server: api}}]\n" USER(""), NULL,
