@@ -240,8 +240,11 @@ static void note_remade(struct secret_work *w, const struct buildconfig *bc)
 		buildconfig_status(bc, buildconfig_status_keys[first + BUILDCONFIG_FACT_SECRET]);
 	const char *last =
 		buildconfig_status(bc, buildconfig_status_keys[first + BUILDCONFIG_FACT_LAST]);
+	const struct hook_activity *activity =
+		activity_find(w->work.controller->opt.services->activity, bc->uid, w->type);
+	bool has_come = *last || (activity && activity->last_ms > 0);
 
-	if (w->kind != ACTION_CREATE_SECRET || !*last || !strstr(held, w->name))
+	if (w->kind != ACTION_CREATE_SECRET || !has_come || !strstr(held, w->name))
 		return;
 	free(memory->remade_name);
 	memory->remade_name = mem_strdup(w->name);

@@ -346,6 +346,45 @@ def test_what_may_not_be_built_or_annotated_says_so_in_an_event(cluster, buildho
     assert names(cluster, namespace) == []
 
 
+def ready_without(cluster, namespace, name, secret, value):
+    """Whether the state is Ready while the hook's secret is not VALUE; Ready of VALUE itself must not be seen."""
+    is_ready = cluster.annotation(namespace, name, "github-state") == "Ready"
+    found = cluster.find_secret_value(namespace, secret)
+    assert not is_ready or found != value, "Ready, and the secret is that of a deleted BuildConfig"
+    return is_ready and found
+
+
+def test_a_namesake_of_a_deleted_buildconfig_is_not_ready_with_the_old_secret(cluster, buildhook, namespace):
+    triggers = [{"type": "GitHub", "github": {"secretReference": {"name": "cart-hook"}}}]
+    make(cluster, namespace, triggers)
+    old = cluster.secret_value(namespace, "cart-hook")
+    assert push(buildhook, namespace, "cart", old).status == 200
+    cluster.delete(namespace, "cart")
+    cluster.create(namespace, buildconfig("cart", triggers=triggers))
+    new = wait_for("Ready with a new secret", lambda: ready_without(cluster, namespace, "cart", "cart-hook", old))
+    assert push(buildhook, namespace, "cart", old).status == 401
+    assert push(buildhook, namespace, "cart", new).status == 200
+
+
+def test_a_shared_secret_that_went_with_its_one_owner_is_made_again_and_told_of(cluster, start, namespace):
+    buildhook = start("--secret-ttl=1s")
+    triggers = [{"type": "GitHub", "github": {"secretReference": {"name": "shared"}}}]
+    for name in ("cart", "catalog"):
+        make(cluster, namespace, triggers, name)
+    old = cluster.secret_value(namespace, "shared")
+    assert push(buildhook, namespace, "catalog", old).status == 200
+    # The admission plug-in that OpenShift has switched on lets buildhook add no second owner.
+    assert [o.name for o in cluster.core.read_namespaced_secret("shared", namespace).metadata.owner_references] == ["cart"]
+    cluster.delete(namespace, "cart")
+    wait_for("the garbage collector", lambda: cluster.find_secret_value(namespace, "shared") != old)
+    wait_for("the end of --secret-ttl", lambda: push(buildhook, namespace, "catalog", old).status == 401, interval=0.5)
+    new = wait_for("Ready with a new secret", lambda: ready_without(cluster, namespace, "catalog", "shared", old))
+    told = 'Secret "shared" was deleted and made again'
+    wait_for("the hint", lambda: told in cluster.annotation(namespace, "catalog", "hint"))
+    assert push(buildhook, namespace, "catalog", old).status == 401
+    assert push(buildhook, namespace, "catalog", new).status == 200
+
+
 def test_a_git_host_that_still_calls_openshifts_own_url_is_told(cluster, buildhook, inline):
     namespace, name = inline
     start_by_hand(cluster, namespace, name)
