@@ -255,6 +255,9 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 {
 	bool is_ready = true;
 
+	/* The other replica has sent it. */
+	if (object->status.others_ms)
+		return;
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
 		const char *name = hook_type_name(type);
 		const char *state = value_of(status, name, "state");
