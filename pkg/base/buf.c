@@ -54,6 +54,18 @@ static bool reserve(struct buf *b, size_t n)
 	return true;
 }
 
+void buf_reserve(struct buf *b, size_t n)
+{
+	size_t most = b->limit - b->len;
+	size_t cap = b->len + (n < most ? n : most) + 1;
+
+	if (cap <= b->cap)
+		return;
+	b->data = mem_resize(b->data, cap, 1);
+	b->data[b->len] = '\0';
+	b->cap = cap;
+}
+
 void buf_put(struct buf *b, const void *p, size_t n)
 {
 	if (!reserve(b, n))
@@ -77,14 +89,20 @@ void buf_put_char(struct buf *b, char c)
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list args, again;
+	size_t room = b->cap > b->len ? b->cap - b->len : 0;
 	int n = 0;
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, fmt, args);
+	/* Most texts fit into what there is. */
+	n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, args);
 	assert(n >= 0);
-	if (reserve(b, (size_t)n)) {
-		(void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+	if (!reserve(b, (size_t)n)) {
+		if (room)
+			b->data[b->len] = '\0';
+	} else {
+		if ((size_t)n >= room)
+			(void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
 		b->len += (size_t)n;
 	}
 	va_end(again);

@@ -27,6 +27,9 @@ void buf_release(struct buf *b);
 void buf_wipe(struct buf *b);
 /* Empties without giving the memory back. Ends an overflow, too. */
 void buf_clear(struct buf *b);
+/* Room for N more bytes, or for as many as the limit leaves, so that they are put without growing
+ * the buffer step by step. */
+void buf_reserve(struct buf *b, size_t n);
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, struct str s);
 void buf_put_char(struct buf *b, char c);

@@ -15,11 +15,13 @@
  * A pipe takes PIPE_BUF bytes or fewer whole or not at all, and as soon as it polls writable it has
  * room for them: such a write never waits. (pipe(7))
  */
-enum { MAX_RECORD = PIPE_BUF };
+enum { MAX_RECORD = PIPE_BUF, TYPICAL_RECORD = 600 };
 
 static enum log_level min_level = LOG_INFO;
 static enum log_format record_format = LOG_TEXT;
 static atomic_uint_least64_t dropped;
+/* What stderr is does not change, so a socket's call is tried on what is none only once. */
+static atomic_bool is_no_socket;
 /* The last record was written in part: the next begins on a line of its own. */
 static atomic_bool torn;
 
@@ -27,6 +29,7 @@ void log_init(enum log_level level, enum log_format format)
 {
 	min_level = level;
 	record_format = format;
+	atomic_store(&is_no_socket, false);
 }
 
 bool log_enabled(enum log_level level)
@@ -106,8 +109,13 @@ static bool write_record(struct str record)
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 	/* A socket takes a flag for this one write; a pipe's O_NONBLOCK would be its other
 	 * writers', too. */
-	ssize_t n = send(err.fd, record.p, record.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = -1;
 
+	errno = ENOTSOCK;
+	if (!atomic_load(&is_no_socket))
+		n = send(err.fd, record.p, record.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno == ENOTSOCK)
+		atomic_store(&is_no_socket, true);
 	while (n < 0 && (errno == ENOTSOCK || errno == EINTR)) {
 		if (poll(&err, 1, 0) < 1 || !(err.revents & POLLOUT))
 			return false;
@@ -132,6 +140,8 @@ void log_write(enum log_level level, const char *logger, const char *message,
 
 	if (!log_enabled(level))
 		return;
+	buf_reserve(&record.text, TYPICAL_RECORD);
+	buf_reserve(&record.clean, TYPICAL_RECORD);
 	clock_format_rfc3339(time, clock_real_wall_ms(NULL), true);
 	put_value(&record, "time", str_of(time));
 	put_value(&record, "level", str_of(levels[level]));
@@ -141,6 +151,7 @@ void log_write(enum log_level level, const char *logger, const char *message,
 		if (!str_empty(fields[i].value))
 			put_value(&record, fields[i].key, fields[i].value);
 
+	buf_reserve(&line, record.text.len + sizeof("\n}\n"));
 	if (atomic_exchange(&torn, false))
 		buf_put_char(&line, '\n');
 	buf_put_str(&line, buf_str(&record.text));

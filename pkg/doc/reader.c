@@ -98,7 +98,7 @@ static inline const char *read_key(struct reader *r, const char *p, const char *
 		return read_colon(r, close + 1, end);
 	}
 	r->is_key = true;
-	reader_begin_text(r, p + 1, are_keys_wanted(r), r->paths.longest_key);
+	reader_begin_text(r, p + 1, are_keys_wanted(r), r->paths->longest_key);
 	r->state = IN_STRING;
 	return p + 1;
 }
@@ -248,16 +248,24 @@ int reader_finish(struct reader *reader, struct err *err)
 	return r->err.code ? err_set(err, r->err.code, "%s", r->err.msg) : 0;
 }
 
-struct reader *reader_new(const struct reader_field *fields, size_t n_fields, reader_fn fn,
-			  void *arg)
+struct reader *reader_new_for(const struct reader_paths *paths, reader_fn fn, void *arg)
 {
 	struct reader *reader = mem_new(1, sizeof(*reader));
 
 	reader->fn = fn;
 	reader->arg = arg;
-	reader_paths_init(&reader->paths, fields, n_fields);
-	reader->value = &reader->paths.nodes[0];
-	reader->text = mem_new(reader->paths.longest_key + reader->paths.longest_text + 1, 1);
+	reader->paths = paths;
+	reader->value = &paths->nodes[0];
+	return reader;
+}
+
+struct reader *reader_new(const struct reader_field *fields, size_t n_fields, reader_fn fn,
+			  void *arg)
+{
+	struct reader_paths *paths = reader_paths_new(fields, n_fields);
+	struct reader *reader = reader_new_for(paths, fn, arg);
+
+	reader->own_paths = paths;
 	return reader;
 }
 
@@ -265,7 +273,7 @@ void reader_free(struct reader *reader)
 {
 	if (!reader)
 		return;
-	reader_paths_release(&reader->paths);
+	reader_paths_free(reader->own_paths);
 	free(reader->text);
 	free(reader);
 }

@@ -50,7 +50,16 @@ struct reader_field {
 
 struct reader;
 
-/* FIELDS must outlive the reader. At most READER_MAX_FIELDS. */
+/* The wanted fields, prepared for any number of readers. */
+struct reader_paths;
+
+/* FIELDS must outlive the paths. At most READER_MAX_FIELDS. */
+struct reader_paths *reader_paths_new(const struct reader_field *fields, size_t n_fields);
+void reader_paths_free(struct reader_paths *paths);
+
+/* PATHS must outlive the reader. */
+struct reader *reader_new_for(const struct reader_paths *paths, reader_fn fn, void *arg);
+/* For one document: with paths of its own. */
 struct reader *reader_new(const struct reader_field *fields, size_t n_fields, reader_fn fn,
 			  void *arg);
 void reader_free(struct reader *reader);

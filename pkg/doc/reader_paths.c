@@ -55,8 +55,9 @@ static void add_field(struct reader_paths *paths, const struct reader_field *fie
 		paths->longest_text = field->max_bytes;
 }
 
-void reader_paths_init(struct reader_paths *paths, const struct reader_field *fields, size_t n)
+struct reader_paths *reader_paths_new(const struct reader_field *fields, size_t n)
 {
+	struct reader_paths *paths = mem_new(1, sizeof(*paths));
 	size_t most = 1;
 
 	assert(n <= READER_MAX_FIELDS);
@@ -64,13 +65,17 @@ void reader_paths_init(struct reader_paths *paths, const struct reader_field *fi
 		for (const char *c = fields[i].path; *c; c++)
 			most += *c == '/';
 	}
-	*paths = (struct reader_paths){.nodes = mem_new(most, sizeof(*paths->nodes)), .n_nodes = 1};
+	paths->nodes = mem_new(most, sizeof(*paths->nodes));
+	paths->n_nodes = 1;
 	for (size_t i = 0; i < n; i++)
 		add_field(paths, &fields[i]);
+	return paths;
 }
 
-void reader_paths_release(struct reader_paths *paths)
+void reader_paths_free(struct reader_paths *paths)
 {
+	if (!paths)
+		return;
 	free(paths->nodes);
-	*paths = (struct reader_paths){0};
+	free(paths);
 }

@@ -23,8 +23,6 @@ struct reader_paths {
 	size_t longest_text; /* the largest max_bytes */
 };
 
-void reader_paths_init(struct reader_paths *paths, const struct reader_field *fields, size_t n);
-void reader_paths_release(struct reader_paths *paths);
 static inline uint64_t reader_paths_length_bit(size_t n)
 {
 	return (uint64_t)1 << (n < 63 ? n : 63);

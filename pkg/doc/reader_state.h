@@ -42,8 +42,9 @@ enum reader_number_state {
 struct reader {
 	reader_fn fn;
 	void *arg;
-	struct reader_paths paths;
-	struct err err; /* once set, nothing is read any more */
+	const struct reader_paths *paths;
+	struct reader_paths *own_paths; /* NULL where they are shared */
+	struct err err;                 /* once set, nothing is read any more */
 
 	uint64_t n_before; /* bytes of the chunks before this one */
 	const char *chunk;
@@ -62,7 +63,7 @@ struct reader {
 	bool is_kept;      /* its text matters */
 	size_t limit;      /* bytes of the text that matter */
 	const char *begin; /* what of a kept text lies in this chunk; NULL within an escape */
-	char *text;        /* what of it lay elsewhere, at most limit + 1 bytes */
+	char *text;        /* what of it lay elsewhere, at most limit + 1 bytes; NULL before */
 	size_t text_n;
 
 	enum reader_number_state number;

@@ -4,6 +4,8 @@
  */
 #include "doc/reader_state.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 
 void reader_keep(struct reader *r, const char *p, size_t n)
@@ -14,6 +16,8 @@ void reader_keep(struct reader *r, const char *p, size_t n)
 		n = room;
 	if (n == 0)
 		return;
+	if (!r->text)
+		r->text = mem_resize(NULL, r->paths->longest_key + r->paths->longest_text + 1, 1);
 	memcpy(r->text + r->text_n, p, n);
 	r->text_n += n;
 }

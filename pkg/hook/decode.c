@@ -48,21 +48,44 @@ static void on_value(void *arg, int field, const struct reader_value *value)
 	wanted->set(d, wanted, value);
 }
 
+/*
+ * What the reader looks for is the same in each delivery of a host, so it is prepared once, at the
+ * first, and kept. Deliveries are decoded on one thread.
+ */
+static const struct reader_paths *get_paths(const struct hook_host *host)
+{
+	static struct {
+		const struct hook_host *host;
+		struct reader_paths *paths;
+	} kept[HOOK_MAX_HOSTS];
+	struct reader_field *fields = NULL;
+	size_t i = 0;
+
+	while (kept[i].host && kept[i].host != host)
+		i++;
+	assert(i < ARRAY_LEN(kept) && host->n_fields <= READER_MAX_FIELDS);
+	if (kept[i].host)
+		return kept[i].paths;
+	fields = mem_new(host->n_fields, sizeof(*fields));
+	for (size_t k = 0; k < host->n_fields; k++)
+		fields[k] = (struct reader_field){
+			.path = host->fields[k].path,
+			.field = (int)k,
+			.max_bytes = host->fields[k].max_bytes,
+		};
+	kept[i].paths = reader_paths_new(fields, host->n_fields);
+	kept[i].host = host;
+	return kept[i].paths;
+}
+
 void hook_decode_init(struct hook_decode *d, const struct hook_host *host,
 		      struct delivery_event *event)
 {
-	assert(host->n_fields <= READER_MAX_FIELDS);
 	d->host = host;
 	d->event = event;
 	d->files.limit = DELIVERY_MAX_FILES_BYTES;
 	d->left_out.limit = HOOK_MAX_WARNING_BYTES;
-	for (size_t i = 0; i < host->n_fields; i++)
-		d->reader_fields[i] = (struct reader_field){
-			.path = host->fields[i].path,
-			.field = (int)i,
-			.max_bytes = host->fields[i].max_bytes,
-		};
-	d->reader = reader_new(d->reader_fields, host->n_fields, on_value, d);
+	d->reader = reader_new_for(get_paths(host), on_value, d);
 }
 
 void hook_decode_release(struct hook_decode *d)

@@ -77,7 +77,6 @@ struct hook_decode {
 	const struct hook_host *host;
 	struct delivery_event *event;
 	struct reader *reader;
-	struct reader_field reader_fields[READER_MAX_FIELDS];
 	struct err problem; /* the first one; code 0: none */
 	/* As in struct hook_request; set before the first byte. */
 	bool allow_env;
