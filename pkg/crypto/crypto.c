@@ -6,15 +6,32 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+/* Secrets of as many hooks are in use at a time without their keys being set up again. */
+#define KEPT_HMACS 16
+
 struct crypto_hmac {
 	EVP_MAC_CTX *mac;
+	char *key;
+	size_t key_n;
 };
+
+/*
+ * HMACs that are not in use, with their keys. Setting up a key takes two rounds of SHA-256 and some
+ * fifty allocations, which is more than the digest of a small body; the same key again takes one
+ * copy.
+ */
+static struct {
+	pthread_mutex_t lock;
+	struct crypto_hmac *idle[KEPT_HMACS]; /* the one used last is the last */
+	size_t n;
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /*
  * A context with the algorithm chosen and no key, made once and never changed: a copy of it spares
@@ -47,25 +64,66 @@ void crypto_load(void)
 	mem_require(pthread_once(&is_loaded, load) == 0);
 }
 
+static void release(struct crypto_hmac *hmac)
+{
+	EVP_MAC_CTX_free(hmac->mac);
+	mem_wipe(&hmac->key, hmac->key_n);
+	free(hmac);
+}
+
+/* NULL where none with KEY is idle. */
+static struct crypto_hmac *take_kept(struct str key)
+{
+	struct crypto_hmac *found = NULL;
+
+	mem_require(pthread_mutex_lock(&kept.lock) == 0);
+	for (size_t i = kept.n; i-- > 0 && !found;) {
+		struct crypto_hmac *hmac = kept.idle[i];
+
+		if (!crypto_equal(str_range(hmac->key, hmac->key_n), key))
+			continue;
+		found = hmac;
+		memmove(&kept.idle[i], &kept.idle[i + 1], (--kept.n - i) * sizeof(hmac));
+	}
+	mem_require(pthread_mutex_unlock(&kept.lock) == 0);
+	return found;
+}
+
 struct crypto_hmac *crypto_hmac_new(struct str key)
 {
-	struct crypto_hmac *hmac = mem_new(1, sizeof(*hmac));
-	/* NULL would mean "the key that was set before". */
+	struct crypto_hmac *hmac = take_kept(key);
+	/* NULL means "the key that was set before". */
 	const char *bytes = key.p ? key.p : "";
 
+	if (hmac) {
+		mem_require(EVP_MAC_init(hmac->mac, NULL, 0, NULL));
+		return hmac;
+	}
 	crypto_load();
+	hmac = mem_new(1, sizeof(*hmac));
 	hmac->mac = EVP_MAC_CTX_dup(hmac_template);
 	mem_require(hmac->mac);
 	mem_require(EVP_MAC_init(hmac->mac, (const unsigned char *)bytes, key.n, NULL));
+	hmac->key = str_dup(key);
+	hmac->key_n = key.n;
 	return hmac;
 }
 
 void crypto_hmac_free(struct crypto_hmac *hmac)
 {
+	struct crypto_hmac *oldest = NULL;
+
 	if (!hmac)
 		return;
-	EVP_MAC_CTX_free(hmac->mac);
-	free(hmac);
+	mem_require(pthread_mutex_lock(&kept.lock) == 0);
+	if (kept.n == KEPT_HMACS) {
+		oldest = kept.idle[0];
+		memmove(&kept.idle[0], &kept.idle[1], --kept.n * sizeof(hmac));
+	}
+	kept.idle[kept.n++] = hmac;
+	mem_require(pthread_mutex_unlock(&kept.lock) == 0);
+	if (oldest)
+		release(oldest);
 }
 
 void crypto_hmac_update(struct crypto_hmac *hmac, struct str bytes)
