@@ -33,6 +33,38 @@ struct delivery *delivery_new(struct receiver *r, struct http_request *request,
 	return d;
 }
 
+void delivery_take_buffer(struct receiver *r, struct buf *out, size_t n)
+{
+	size_t limit = out->limit;
+
+	for (size_t i = 0; i < ARRAY_LEN(r->spare); i++)
+		if (r->spare[i].cap > out->cap && out->cap < n) {
+			struct buf smaller = *out;
+
+			*out = r->spare[i];
+			r->spare[i] = smaller;
+		}
+	out->limit = limit;
+	if (n < MAX_SPARE_BYTES)
+		buf_reserve(out, n);
+}
+
+void delivery_give_buffer(struct receiver *r, struct buf *buffer)
+{
+	size_t limit = buffer->limit;
+
+	buf_clear(buffer);
+	for (size_t i = 0; i < ARRAY_LEN(r->spare) && buffer->cap <= MAX_SPARE_BYTES; i++)
+		if (r->spare[i].cap < buffer->cap) {
+			struct buf smaller = r->spare[i];
+
+			r->spare[i] = *buffer;
+			*buffer = smaller;
+		}
+	buffer->limit = limit;
+	buf_release(buffer);
+}
+
 void delivery_free(struct delivery *d)
 {
 	struct receiver *r = d->receiver;
@@ -50,7 +82,7 @@ void delivery_free(struct delivery *d)
 	hook_delivery_free(d->payload);
 	for (size_t i = 0; i < d->n_secrets; i++)
 		mem_wipe(&d->secrets[i].p, d->secrets[i].n);
-	buf_release(&d->kept);
+	delivery_give_buffer(r, &d->kept);
 	r->held_bytes -= d->held_bytes;
 	DL_DELETE(r->deliveries, d);
 	r->n_deliveries--;

@@ -19,6 +19,10 @@
 #include "receiver/receiver.h"
 #include "receiver/route.h"
 
+/* Of bodies that were proved, so many buffers of at most so many bytes wait for others. */
+#define MAX_SPARE_BUFFERS 4
+#define MAX_SPARE_BYTES   (288 * 1024)
+
 /* Bodies up to this size are kept, to be proved again with Secrets that were fetched again. */
 #define MAX_KEPT_BYTES (1024 * 1024)
 
@@ -111,6 +115,7 @@ struct receiver {
 	bool is_draining;
 	bool is_openshift;
 	struct metrics_series *seconds;
+	struct buf spare[MAX_SPARE_BUFFERS];
 };
 
 /* ROUTE is one of a hook, and points into the request's path. */
@@ -118,6 +123,9 @@ struct delivery *delivery_new(struct receiver *receiver, struct http_request *re
 			      const struct route *route);
 /* The client is gone: no answer. */
 void delivery_free(struct delivery *d);
+/* An empty buffer, with room for N bytes where that is no more than a spare one may have. */
+void delivery_take_buffer(struct receiver *r, struct buf *out, size_t n);
+void delivery_give_buffer(struct receiver *r, struct buf *buffer);
 /* Stops the timer. */
 void delivery_enter(struct delivery *d, enum delivery_phase phase);
 /* FN(d) after DELAY_MS (at once where negative), unless the delivery enters another phase before.

@@ -86,9 +86,11 @@ static struct str find_header(const void *arg, const char *name, size_t *n)
 	return http_header(arg, name, n);
 }
 
+/* The memory is kept for another body: to get it anew from the system costs more than to prove one.
+ */
 static void drop_kept(struct delivery *d)
 {
-	buf_release(&d->kept);
+	delivery_give_buffer(d->receiver, &d->kept);
 	d->is_kept = false;
 }
 
@@ -299,18 +301,39 @@ void proof_begin(struct delivery *d)
 		refuse_for_now(d);
 }
 
-void proof_feed(struct delivery *d, struct str bytes)
+static void keep(struct delivery *d, struct str bytes)
 {
-	d->read_bytes += bytes.n;
-	if (d->is_kept)
-		buf_put_str(&d->kept, bytes);
+	int64_t length = d->request->content_length;
+
+	if (!d->is_kept)
+		return;
+	if (!d->kept.data)
+		delivery_take_buffer(d->receiver, &d->kept, length > 0 ? (size_t)length : 0);
+	buf_put_str(&d->kept, bytes);
 	if (d->kept.overflow)
 		drop_kept(d);
+}
+
+void proof_feed(struct delivery *d, struct str bytes)
+{
+	bool is_last = d->request->content_length >= 0 &&
+		       d->read_bytes + bytes.n == (uint64_t)d->request->content_length;
+	bool is_proven = false;
+
+	d->read_bytes += bytes.n;
+	/* The end of most bodies, and the whole of many, is proved as it comes: it need not be
+	 * kept. */
+	if (is_last && d->payload) {
+		hook_delivery_feed(d->payload, bytes);
+		is_proven = holds(d);
+	}
+	if (!is_proven)
+		keep(d, bytes);
 	if (d->phase == PHASE_SECRETS && d->kept.len > MAX_EARLY_BYTES)
 		pause_body(d);
 	if (!budget_count(d, 0))
 		refuse_for_now(d);
-	else if (d->payload)
+	else if (!is_last && d->payload)
 		hook_delivery_feed(d->payload, bytes);
 }
 

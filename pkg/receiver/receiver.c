@@ -133,5 +133,7 @@ void receiver_free(struct receiver *r)
 	if (!r)
 		return;
 	assert(!r->deliveries);
+	for (size_t i = 0; i < ARRAY_LEN(r->spare); i++)
+		buf_release(&r->spare[i]);
 	free(r);
 }
