@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -90,6 +91,31 @@ static void hmac_may_be_dropped_unfinished(void **state)
 	crypto_hmac_update(hmac, STR("half a body"));
 	crypto_hmac_free(hmac);
 	crypto_hmac_free(NULL);
+}
+
+/* More keys than are kept set up, in turns, some of them in use twice at a time. */
+static void hmacs_of_many_keys_do_not_mix(void **state)
+{
+	enum { N_KEYS = 40 };
+	char first[N_KEYS][CRYPTO_SHA256_HEX + 1], again[CRYPTO_SHA256_HEX + 1];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < N_KEYS; i++) {
+			int n = i * 7 % N_KEYS;
+			char key[8];
+			CLEANUP(free_hmac) struct crypto_hmac *other = NULL;
+
+			(void)snprintf(key, sizeof(key), "key %d", n);
+			other = crypto_hmac_new(str_of(key));
+			crypto_hmac_update(other, STR("another body"));
+			hmac_hex(round ? again : first[n], str_of(key), STR("body"), 3);
+			if (round)
+				assert_string_equal(again, first[n]);
+		}
+	}
+	for (int i = 1; i < N_KEYS; i++)
+		assert_string_not_equal(first[i], first[i - 1]);
 }
 
 /* FIPS 180-4's examples, whole and in parts. */
@@ -192,6 +218,7 @@ int main(void)
 		cmocka_unit_test(what_openssl_cannot_do_is_never_taken_for_done),
 		cmocka_unit_test(hmac_gives_the_published_values),
 		cmocka_unit_test(hmac_may_be_dropped_unfinished),
+		cmocka_unit_test(hmacs_of_many_keys_do_not_mix),
 		cmocka_unit_test(sha256_gives_the_published_values),
 		cmocka_unit_test(only_the_same_bytes_are_equal),
 		cmocka_unit_test(random_bytes_fill_the_whole_and_differ),
