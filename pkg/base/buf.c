@@ -132,16 +132,6 @@ static bool is_unfit(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
-/* How many bytes at the beginning of S are printable ASCII, which most of them are. */
-static size_t count_plain(struct str s)
-{
-	size_t n = 0;
-
-	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7F)
-		n++;
-	return n;
-}
-
 /* Puts the character that S begins with. Returns how many bytes of S that was, or 0: no room. */
 static size_t put_clean_character(struct buf *b, struct str s, size_t max_bytes)
 {
@@ -160,7 +150,7 @@ void buf_put_clean(struct buf *b, struct str s, size_t max_bytes)
 {
 	while (s.n && max_bytes && !b->overflow) {
 		size_t before = b->len;
-		size_t n = count_plain(str_range(s.p, s.n < max_bytes ? s.n : max_bytes));
+		size_t n = str_count_printable(str_range(s.p, s.n < max_bytes ? s.n : max_bytes));
 
 		if (n)
 			buf_put(b, s.p, n);
@@ -185,21 +175,40 @@ static void put_json_escape(struct buf *b, char c)
 		buf_printf(b, "\\u%04x", (unsigned)c);
 }
 
+/* The same byte eight times. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static bool is_any_zero(uint64_t eight)
+{
+	return (eight - EACH(1)) & ~eight & EACH(0x80);
+}
+
+/* How many bytes at the beginning of S stand in a JSON string as they are. */
+static size_t count_unescaped(struct str s)
+{
+	size_t n = 0;
+
+	for (uint64_t eight = 0; n + sizeof(eight) <= s.n; n += sizeof(eight)) {
+		memcpy(&eight, s.p + n, sizeof(eight));
+		if (is_any_zero(eight ^ EACH('"')) || is_any_zero(eight ^ EACH('\\')) ||
+		    ((eight - EACH(' ')) & ~eight & EACH(0x80)))
+			break;
+	}
+	while (n < s.n && (unsigned char)s.p[n] >= ' ' && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 void buf_put_json(struct buf *b, struct str s)
 {
-	size_t from = 0;
-
 	buf_put_char(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+	while (s.n) {
+		size_t n = count_unescaped(s);
 
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
-		buf_put(b, s.p + from, i - from);
-		put_json_escape(b, s.p[i]);
-		from = i + 1;
+		buf_put(b, s.p, n);
+		if (n < s.n)
+			put_json_escape(b, s.p[n++]);
+		s = str_range(s.p + n, s.n - n);
 	}
-	if (s.n)
-		buf_put(b, s.p + from, s.n - from);
 	buf_put_char(b, '"');
 }

@@ -26,6 +26,25 @@ bool str_eq_nocase(struct str a, struct str b)
 	return true;
 }
 
+/* The same byte eight times. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Eight bytes at a time: the top bit of each is set where it is above 0x7e or, after the
+ * subtraction, below the space. */
+size_t str_count_printable(struct str s)
+{
+	size_t n = 0;
+
+	for (uint64_t eight; n + sizeof(eight) <= s.n; n += sizeof(eight)) {
+		memcpy(&eight, s.p + n, sizeof(eight));
+		if ((eight | (eight + EACH(1)) | (eight - EACH(' '))) & EACH(0x80))
+			break;
+	}
+	while (n < s.n && s.p[n] >= ' ' && s.p[n] <= '~')
+		n++;
+	return n;
+}
+
 bool str_starts(struct str s, struct str prefix)
 {
 	return s.n >= prefix.n && str_eq(str_range(s.p, prefix.n), prefix);

@@ -42,6 +42,8 @@ static inline bool str_empty(struct str s)
 bool str_eq(struct str a, struct str b);
 /* ASCII case is ignored: header names and the like. */
 bool str_eq_nocase(struct str a, struct str b);
+/* How many bytes at the beginning of S are printable ASCII, from space to tilde. */
+size_t str_count_printable(struct str s);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 /* Without PREFIX where S begins with it, else S. */

@@ -37,7 +37,8 @@ static inline const struct reader_node *reader_paths_find(const struct reader_no
 
 	if (!(object->lengths & reader_paths_length_bit(key.n)))
 		return NULL;
-	while (member && !(member->key.n == key.n && memcmp(member->key.p, key.p, key.n) == 0))
+	while (member && !(member->key.n == key.n && member->key.p[0] == key.p[0] &&
+			   memcmp(member->key.p, key.p, key.n) == 0))
 		member = member->next;
 	return member;
 }

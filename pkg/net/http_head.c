@@ -19,7 +19,7 @@ static int refuse(struct http_head *head, int status, const char *problem)
  * rest may. */
 static bool is_text(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = str_count_printable(s); i < s.n; i++) {
 		uint8_t c = (uint8_t)s.p[i];
 		if ((c < ' ' && c != '\t') || c == 0x7f)
 			return false;

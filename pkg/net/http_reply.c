@@ -74,7 +74,7 @@ static void put_value(struct buf *out, struct str value)
 	size_t begin = out->len;
 	buf_put_str(out, value);
 	char *end = out->data + out->len;
-	for (char *c = out->data + begin; c < end; c++) {
+	for (char *c = out->data + begin + str_count_printable(value); c < end; c++) {
 		if ((uint8_t)*c < ' ' || *c == 0x7f)
 			*c = ' ';
 	}

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -171,6 +172,46 @@ static void json_strings_are_escaped(void **state)
 	}
 }
 
+static void what_json_escapes_is_found_at_each_place(void **state)
+{
+	static const struct {
+		char c;
+		const char *escaped;
+	} cases[] = {{'"', "\\\""},  {'\\', "\\\\"}, {'\n', "\\n"},
+		     {1, "\\u0001"}, {0x7f, "\x7f"}, {'!', "!"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		for (size_t at = 0; at < 20; at++) {
+			CLEANUP(buf_release) struct buf b = BUF_INIT(100);
+			char text[21] = "aaaaaaaaaaaaaaaaaaaa", expected[40];
+
+			text[at] = cases[i].c;
+			(void)snprintf(expected, sizeof(expected), "\"%.*s%s%s\"", (int)at, text,
+				       cases[i].escaped, text + at + 1);
+			buf_put_json(&b, str_of(text));
+			assert_string_equal(b.data, expected);
+		}
+	}
+}
+
+static void reserved_room_is_not_more_than_the_limit(void **state)
+{
+	CLEANUP(buf_release) struct buf b = BUF_INIT(10);
+	const char *data = NULL;
+
+	(void)state;
+	buf_put_str(&b, STR("abc"));
+	buf_reserve(&b, 1000);
+	data = b.data;
+	buf_printf(&b, "%s", "defghij");
+	assert_string_equal(b.data, "abcdefghij");
+	assert_ptr_equal(b.data, data);
+	buf_printf(&b, "%s", "k");
+	assert_true(b.overflow);
+	assert_string_equal(b.data, "abcdefghij");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +222,8 @@ int main(void)
 		cmocka_unit_test(clean_text_is_one_line_that_reads_as_it_is_stored),
 		cmocka_unit_test(clean_text_of_random_bytes_is_fit),
 		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(what_json_escapes_is_found_at_each_place),
+		cmocka_unit_test(reserved_room_is_not_more_than_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

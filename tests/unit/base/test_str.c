@@ -210,6 +210,26 @@ static void a_cut_leaves_characters_whole(void **state)
 	assert_int_equal(str_cut_utf8(STR("\x80\x80\x80\x80\x80\x80"), 5).n, 5);
 }
 
+static void printable_text_ends_at_each_place_and_byte(void **state)
+{
+	char text[25];
+
+	(void)state;
+	for (size_t at = 0; at <= sizeof(text); at++) {
+		for (int c = 0; c < 256; c++) {
+			bool is_printable = c >= 0x20 && c <= 0x7e;
+
+			for (size_t i = 0; i < sizeof(text); i++)
+				text[i] = i % 2 ? '~' : ' ';
+			if (at < sizeof(text))
+				text[at] = (char)c;
+			assert_int_equal(str_count_printable(str_range(text, sizeof(text))),
+					 is_printable ? sizeof(text) : at);
+		}
+	}
+	assert_int_equal(str_count_printable(STR("")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +237,7 @@ int main(void)
 		cmocka_unit_test(text_is_compared_by_bytes),
 		cmocka_unit_test(only_ascii_letters_have_case),
 		cmocka_unit_test(beginnings_and_ends),
+		cmocka_unit_test(printable_text_ends_at_each_place_and_byte),
 		cmocka_unit_test(trim_takes_blanks_but_no_line_ends),
 		cmocka_unit_test(parts_end_with_the_text),
 		cmocka_unit_test(numbers_are_plain_decimals_within_their_maximum),
