@@ -82,6 +82,7 @@ struct hook_decode {
 	bool allow_env;
 	bool (*wants_ref)(const void *arg, struct str ref);
 	const void *wants_ref_arg;
+	bool leaves_files_out;
 
 	char *pusher, *sender, *default_branch;
 	char *object_kind, *event_name; /* GitLab: of the event */

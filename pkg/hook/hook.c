@@ -59,6 +59,7 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	delivery->decode.allow_env = request->allow_env;
 	delivery->decode.wants_ref = request->wants_ref;
 	delivery->decode.wants_ref_arg = request->wants_ref_arg;
+	delivery->decode.leaves_files_out = request->leaves_files_out;
 	return delivery;
 }
 

@@ -37,6 +37,8 @@ struct hook_request {
 	 */
 	bool (*wants_ref)(const void *arg, struct str ref);
 	const void *wants_ref_arg;
+	/* Nobody looks at the names of changed files: they are not kept. */
+	bool leaves_files_out;
 };
 
 #define HOOK_MAX_SECRETS    16

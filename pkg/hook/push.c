@@ -40,7 +40,7 @@ void hook_read_file(struct hook_decode *d, const struct hook_field *field,
 	(void)field;
 	if (++d->n_commit_files > d->push.max_commit_files)
 		d->push.max_commit_files = d->n_commit_files;
-	if (value->type != READER_STRING || value->is_cut ||
+	if (d->leaves_files_out || value->type != READER_STRING || value->is_cut ||
 	    value->text.n >= d->files.limit - d->files.len) {
 		d->push.lacks_files = true;
 		return;

@@ -107,6 +107,7 @@ static bool wants_ref(const void *arg, struct str ref)
 static void start_reading(struct delivery *d)
 {
 	const struct buildconfig_hook *hook = lookup_find_hook(d);
+	const struct buildconfig *bc = delivery_buildconfig(d);
 	struct hook_request request = {
 		.type = d->route.type,
 		.header = find_header,
@@ -115,6 +116,9 @@ static void start_reading(struct delivery *d)
 		.allow_env = hook && hook->allow_env,
 		.wants_ref = wants_ref,
 		.wants_ref_arg = d,
+		/* Where the rule comes while the body is read, the push is built, as any is whose
+		 * files are not all known. */
+		.leaves_files_out = bc && (!bc->paths || !*bc->paths),
 	};
 
 	lookup_collect(d);
