@@ -209,7 +209,7 @@ class Bench:
         self.stack.callback(nginx.stop)
         namespace = self.cluster.namespace("bench")
         paths = self.make_hooks(namespace, ["cart"])
-        cases = [(8, 1), (8, 16), (8, 256), (250, 4)] + ([(1, 16), (64, 16), (1000, 4), (20000, 2)] if self.options.scale else [])
+        cases = [(8, 1), (8, 16), (8, 256), (250, 4)] + ([(8, 64), (8, 800), (1, 16), (64, 16), (1000, 4)] if self.options.scale else [])
         with self.buildhook() as server:
             self.wait_known(server, paths[0])
             for kib, connections in cases:
