@@ -125,10 +125,51 @@ static const char *skip_spaces(const char *p)
 	return p + strspn(p, " \t");
 }
 
-/* A key or a value. The end of the word, which may be empty. */
+/* The end of a key or a value, which may be empty. */
 static const char *skip_word(const char *p)
 {
 	return p + strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./");
+}
+
+/* A label's name, or a value that is not empty. (Kubernetes docs, "Labels and Selectors".) */
+static bool is_label_name(struct str name)
+{
+	static const char ends[] = "-_.";
+
+	return name.n > 0 && name.n <= 63 && !memchr(name.p, '/', name.n) &&
+	       !strchr(ends, name.p[0]) && !strchr(ends, name.p[name.n - 1]);
+}
+
+/* NAME or PREFIX/NAME, where PREFIX is a name of the DNS. */
+static bool is_label_key(struct str key)
+{
+	size_t n = str_find_char(key, '/');
+	struct str prefix = str_range(key.p, n), part;
+
+	if (n == key.n)
+		return is_label_name(key);
+	if (n == 0 || n > 253 || key.p[n - 1] == '.' ||
+	    !is_label_name(str_range(key.p + n + 1, key.n - n - 1)))
+		return false;
+	while (str_next_part(&prefix, '.', &part))
+		if (!is_namespace(part))
+			return false;
+	return true;
+}
+
+/* NULL where none begins at P. */
+static const char *skip_value(const char *p)
+{
+	const char *end = skip_word(p);
+
+	return end == p || is_label_name(str_range(p, (size_t)(end - p))) ? end : NULL;
+}
+
+static const char *skip_number(const char *p)
+{
+	size_t n = strspn(p, "0123456789");
+
+	return n > 0 && n < 19 ? p + n : NULL;
 }
 
 /* "(a, b)". NULL where it is none. */
@@ -136,9 +177,10 @@ static const char *skip_set(const char *p)
 {
 	if (*p != '(')
 		return NULL;
-	do
-		p = skip_spaces(skip_word(skip_spaces(p + 1)));
-	while (*p == ',');
+	do {
+		p = skip_value(skip_spaces(p + 1));
+		p = p ? skip_spaces(p) : "";
+	} while (*p == ',');
 	return *p == ')' ? p + 1 : NULL;
 }
 
@@ -148,21 +190,21 @@ static const char *skip_requirement(const char *p)
 	bool is_negated = *p == '!';
 	const char *key = skip_spaces(p + is_negated), *end = skip_word(key);
 
-	if (end == key)
+	if (!is_label_key(str_range(key, (size_t)(end - key))))
 		return NULL;
 	p = skip_spaces(end);
 	if (is_negated || *p == ',' || *p == '\0')
 		return p;
 	if (*p == '=' || (*p == '!' && p[1] == '='))
-		return skip_word(skip_spaces(p + 1 + (p[1] == '=')));
+		return skip_value(skip_spaces(p + 1 + (p[1] == '=')));
 	if (*p == '<' || *p == '>')
-		return skip_word(skip_spaces(p + 1));
+		return skip_number(skip_spaces(p + 1));
 	if (strncmp(p, "notin", 5) == 0)
 		return skip_set(skip_spaces(p + 5));
 	return strncmp(p, "in", 2) == 0 ? skip_set(skip_spaces(p + 2)) : NULL;
 }
 
-/* The shape alone, which the API server would refuse at each attempt; it checks the names. */
+/* What the API server would refuse at each attempt. */
 static int check_selector(const char *selector, struct err *err)
 {
 	const char *p = selector ? skip_spaces(selector) : "";

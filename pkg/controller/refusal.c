@@ -41,7 +41,9 @@ static bool put_rights(char *out, size_t size, const char *cause)
 	if (!str_starts(str_of(cause), STR("User \"")) || !cannot ||
 	    sscanf(cannot, " cannot %31s resource \"%63[^\"]\"", verb, resource) != 2)
 		return false;
-	(void)snprintf(out, size, "buildhook's ServiceAccount may not %s %s in this namespace",
+	(void)snprintf(out, size,
+		       "buildhook's ServiceAccount may not %s %s in this namespace: an "
+		       "administrator has to grant it",
 		       verb, resource);
 	return true;
 }

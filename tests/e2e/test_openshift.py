@@ -346,6 +346,17 @@ def test_what_may_not_be_built_or_annotated_says_so_in_an_event(cluster, buildho
     assert names(cluster, namespace) == []
 
 
+def test_a_delivery_that_the_other_replica_built_is_answered_by_its_build(cluster, start, namespace):
+    replicas = [start(name=name) for name in ("first", "second")]
+    make(cluster, namespace, INLINE)
+    for replica in replicas:
+        answer = push(replica, namespace, "cart", "inline", delivery="d-1", commit="c" * 40)
+        assert answer.status == 200 and answer.json["kind"] == "Build" and answer.json["metadata"]["name"] == "cart-1", answer.body
+        assert answer.headers["X-Buildhook-Message"] == "started cart-1 for a push of main ccccccc"
+        assert "managedFields" not in answer.json["metadata"]
+    assert names(cluster, namespace) == ["cart-1"]
+
+
 def ready_without(cluster, namespace, name, secret, value):
     """Whether the state is Ready while the hook's secret is not VALUE; Ready of VALUE itself must not be seen."""
     is_ready = cluster.annotation(namespace, name, "github-state") == "Ready"

@@ -24,7 +24,8 @@ static const struct {
 	 "buildconfigs.build.openshift.io \\\"cart\\\" is forbidden: User "
 	 "\\\"system:serviceaccount:buildhook:buildhook\\\" cannot create resource "
 	 "\\\"buildconfigs/instantiate\\\" in API group \\\"build.openshift.io\\\"",
-	 "buildhook's ServiceAccount may not create buildconfigs/instantiate in this namespace",
+	 "buildhook's ServiceAccount may not create buildconfigs/instantiate in this namespace: "
+	 "an administrator has to grant it",
 	 "the cluster does not allow builds of this BuildConfig", true},
 	{403,
 	 "buildconfigs.build.openshift.io \\\"cart\\\" is forbidden: build strategy Custom is not "
