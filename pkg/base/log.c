@@ -1,3 +1,5 @@
+/* Records of the log: formatted as JSON or text, cut to what one write takes, and never waited for.
+ */
 #include "base/log.h"
 
 #include "base/buf.h"

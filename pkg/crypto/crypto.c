@@ -1,3 +1,4 @@
+/* HMAC-SHA256, SHA-256, comparison and random bytes over OpenSSL's EVP interface. */
 #include "crypto/crypto.h"
 
 #include "base/mem.h"
@@ -6,7 +7,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -71,6 +71,14 @@ static void release(struct crypto_hmac *hmac)
 	free(hmac);
 }
 
+/* With the lock held. */
+static void remove_kept(size_t i)
+{
+	kept.n--;
+	for (; i < kept.n; i++)
+		kept.idle[i] = kept.idle[i + 1];
+}
+
 /* NULL where none with KEY is idle. */
 static struct crypto_hmac *take_kept(struct str key)
 {
@@ -83,7 +91,7 @@ static struct crypto_hmac *take_kept(struct str key)
 		if (!crypto_equal(str_range(hmac->key, hmac->key_n), key))
 			continue;
 		found = hmac;
-		memmove(&kept.idle[i], &kept.idle[i + 1], (--kept.n - i) * sizeof(hmac));
+		remove_kept(i);
 	}
 	mem_require(pthread_mutex_unlock(&kept.lock) == 0);
 	return found;
@@ -118,7 +126,7 @@ void crypto_hmac_free(struct crypto_hmac *hmac)
 	mem_require(pthread_mutex_lock(&kept.lock) == 0);
 	if (kept.n == KEPT_HMACS) {
 		oldest = kept.idle[0];
-		memmove(&kept.idle[0], &kept.idle[1], --kept.n * sizeof(hmac));
+		remove_kept(0);
 	}
 	kept.idle[kept.n++] = hmac;
 	mem_require(pthread_mutex_unlock(&kept.lock) == 0);
