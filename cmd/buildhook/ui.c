@@ -25,6 +25,8 @@
 #define MAX_RUNS       8
 /* An event stream that has nothing to tell ends, and the browser asks again. */
 #define STREAM_MS 20000
+/* A page waits this long for the first list of BuildConfigs. */
+#define FIRST_LIST_MS 10000
 
 #define POLICY                                                                                     \
 	"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "            \
@@ -43,6 +45,7 @@ struct ui {
 	struct http_server *server;
 	struct visit *visits; /* all that have not been answered */
 	struct timer stream;
+	struct timer first_list; /* while it runs, pages wait until the model is known */
 	size_t n_runs;
 	char scope[300];
 	char hosts[3][64]; /* this server, as a Host field may name it */
@@ -58,7 +61,8 @@ struct visit {
 	struct http_request *request;
 	struct visit *next;
 	struct buf body;
-	bool is_stream; /* /events: answered when the model's version is over `after` */
+	bool is_waiting; /* a page that is answered when the model is known */
+	bool is_stream;  /* /events: answered when the model's version is over `after` */
 	uint64_t after;
 	struct ui_run *run; /* the command of a button */
 	struct timer answered;
@@ -490,9 +494,45 @@ static void answer_streams(struct ui *ui, bool is_all)
 	}
 }
 
+/* A page of GET. */
+static void answer_page(struct visit *visit)
+{
+	struct ui *ui = visit->ui;
+	struct str path = visit->request->path;
+
+	visit->is_waiting = !ui_model_is_known(ui->model) && timer_running(&ui->first_list);
+	if (visit->is_waiting)
+		return;
+	if (str_eq(path, STR("/")))
+		answer_list(visit);
+	else
+		answer_path(visit, str_without_prefix(path, STR("/bc/")));
+}
+
+static void answer_waiting_pages(struct ui *ui)
+{
+	struct visit *next;
+
+	for (struct visit *visit = ui->visits; visit; visit = next) {
+		next = visit->next;
+		if (visit->is_waiting)
+			answer_page(visit);
+	}
+}
+
+static void on_first_list_late(void *arg)
+{
+	answer_waiting_pages(arg);
+}
+
 static void on_change(void *arg)
 {
-	answer_streams(arg, false);
+	struct ui *ui = arg;
+
+	if (ui_model_is_known(ui->model))
+		timer_stop(session_clock(ui->session), &ui->first_list);
+	answer_waiting_pages(ui);
+	answer_streams(ui, false);
 }
 
 static void on_stream_timer(void *arg)
@@ -571,8 +611,8 @@ static void on_end(void *arg, struct http_request *request)
 	else if (is_post && !is_from_our_page(visit))
 		respond_message(visit, 403, "This did not come from the page",
 				"Load the page again, and use its buttons.");
-	else if (!is_post && str_eq(path, STR("/")))
-		answer_list(visit);
+	else if (!is_post && (str_eq(path, STR("/")) || str_starts(path, STR("/bc/"))))
+		answer_page(visit);
 	else if (!is_post && str_eq(path, STR("/style.css")))
 		respond(visit, 200, "text/css; charset=utf-8", ui_style(), NULL);
 	else if (!is_post && str_eq(path, STR("/script.js")))
@@ -658,6 +698,7 @@ static int run(const struct invocation *in)
 			       session_namespace(session));
 	ui.model = ui_model_new(session, in, on_change, &ui);
 	on_stream_timer(&ui);
+	timer_start(session_clock(session), &ui.first_list, FIRST_LIST_MS, on_first_list_late, &ui);
 	printf("The page is at http://%s/?token=%s\nIt ends with Ctrl-C.\n", ui.hosts[0],
 	       ui.launch);
 	(void)fflush(stdout);
@@ -669,6 +710,7 @@ static int run(const struct invocation *in)
 	loop_watch_free(interrupt);
 	loop_watch_free(terminate);
 	timer_stop(session_clock(session), &ui.stream);
+	timer_stop(session_clock(session), &ui.first_list);
 	http_server_free(ui.server);
 	while (ui.visits)
 		free_visit(ui.visits);

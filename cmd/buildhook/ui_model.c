@@ -124,6 +124,16 @@ uint64_t ui_model_version(const struct ui_model *model)
 	return model->version;
 }
 
+static bool is_known(const struct kube_reflector *reflector)
+{
+	return kube_reflector_is_synced(reflector) || *kube_reflector_error(reflector);
+}
+
+bool ui_model_is_known(const struct ui_model *model)
+{
+	return is_known(model->of_bcs) && is_known(model->of_builds);
+}
+
 static bool explain(char *out, size_t size, const char *what,
 		    const struct kube_reflector *reflector)
 {

@@ -17,6 +17,8 @@ void ui_model_free(struct ui_model *model);
 
 /* Rises with every change; begins at 1. */
 uint64_t ui_model_version(const struct ui_model *model);
+/* Whether each first list has come, or has failed: a page says more than "being read". */
+bool ui_model_is_known(const struct ui_model *model);
 /* "": everything is here. Else why it is not, in words. */
 const char *ui_model_problem(const struct ui_model *model);
 

@@ -1,17 +1,21 @@
 """`buildhook ui` in a real browser: headless Chromium, with axe-core as the judge of accessibility."""
 
+import concurrent.futures
 import http.client
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from balancer import Balancer
 from harness import BUILDHOOK, buildconfig, push, wait_for
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u202e\u009b"
@@ -33,6 +37,11 @@ class Page:
         assert self.process.wait(20) == 0
         self.process.stdout.close()
         self.errors.close()
+
+    def sign_in(self):
+        """The header with the cookie."""
+        answer, _ = self.request("GET", "/?" + self.url.partition("?")[2])
+        return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
 
     def request(self, method, path, headers=None, body=None):
         connection = http.client.HTTPConnection(self.address, timeout=10)
@@ -192,9 +201,46 @@ def test_a_webhook_is_good_during_a_rotation(cluster, buildhook, hook, ui):
     cluster.patch(namespace, name, {"metadata": {"annotations": {"buildhook.io/rotate": "1"}}})
     wait_for("the rotation", lambda: "old secret" in cluster.annotation(namespace, name, "github-state"), 80)
     page = ui("--namespace", namespace)
-    answer, _ = page.request("GET", "/?" + page.url.partition("?")[2])
-    _, text = page.request("GET", "/", {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]})
+    _, text = page.request("GET", "/", page.sign_in())
     assert re.search('class="state good">.*Ready, the old secret is accepted until', text), text
+
+
+class LateServer:
+    """An API server that answers nobody before `answers` is set."""
+
+    def __init__(self, address):
+        self.answers = threading.Event()
+        self._address = address
+
+    @property
+    def address(self):
+        self.answers.wait(60)
+        return self._address
+
+
+def test_the_first_page_waits_for_the_first_list(cluster, namespace, tmp_path):
+    cluster.create(namespace, buildconfig("cart"))
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    server = LateServer(config["clusters"][0]["cluster"]["server"].partition("//")[2])
+    balancer = Balancer([server])
+    config["clusters"][0]["cluster"]["server"] = f"https://{balancer.address}"
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    page = Page(kubeconfig, "--namespace", namespace)
+    try:
+        cookie = page.sign_in()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(page.request, "GET", path, cookie) for path in ("/", f"/bc/{namespace}/cart")]
+            # The others of the page need no list.
+            assert page.request("GET", "/style.css", cookie)[0].status == 200
+            assert not any(one.done() for one in asked)
+            server.answers.set()
+            (_, listed), (_, shown) = (one.result() for one in asked)
+        assert f"{namespace}/cart" in listed and "are being read" not in listed
+        assert "Rules for the next push" in shown
+    finally:
+        page.stop()
+        balancer.close()
 
 
 def test_only_this_browser_and_this_page_come_in(ui, namespace):
@@ -232,7 +278,6 @@ def test_it_is_served_on_loopback_only():
 
 def test_what_rbac_refuses_is_said(cluster, browser, namespace, ui, tmp_path):
     """The ServiceAccount "default" may read nothing."""
-    import yaml
     token = cluster.kubectl("create", "token", "default", "-n", namespace).strip()
     config = yaml.safe_load(pathlib.Path(cluster.kubeconfig).read_text())
     config["users"] = [{"name": "admin", "user": {"token": token}}]
