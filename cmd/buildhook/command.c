@@ -2,6 +2,7 @@
  */
 #include "command.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -97,13 +98,18 @@ size_t command_flag_sets(struct flag_set sets[COMMAND_MAX_SETS], const struct co
 }
 
 /* The API server's own errors begin as kubectl's do already. */
+/* The message may quote what a BuildConfig or a server holds: nothing in it may steer a terminal.
+ */
 int command_fail(const struct err *err)
 {
+	CLEANUP(buf_release) struct buf message = BUF_INIT(sizeof(err->msg) * 4);
 	struct str text = str_of(err->msg);
 	bool is_worded = str_starts(text, STR("Error from server")) ||
 			 str_starts(text, STR("Unable to connect"));
 
-	(void)fprintf(stderr, "%s%s\n", is_worded ? "" : "error: ", err->msg);
+	buf_put_clean(&message, text, sizeof(err->msg));
+	(void)fprintf(stderr, "%s%s\n",
+		      is_worded ? "" : "error: ", message.len ? message.data : "");
 	return EXIT_FAILED;
 }
 

@@ -23,12 +23,19 @@ static bool is_true(const cJSON *item, const char *name)
 	return cJSON_IsTrue(json_member(item, name));
 }
 
-/* A number or a text. */
+/* It becomes a part of a path, and is shown. */
+static bool is_id(const char *text)
+{
+	return *text && text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					  "0123456789{}_-")] == '\0';
+}
+
+/* A number or a text; "" where it is neither. */
 static void read_id(struct git_hook *out, const cJSON *id)
 {
 	if (cJSON_IsNumber(id))
 		(void)snprintf(out->id, sizeof(out->id), "%.0f", id->valuedouble);
-	else if (cJSON_IsString(id))
+	else if (cJSON_IsString(id) && is_id(id->valuestring))
 		(void)snprintf(out->id, sizeof(out->id), "%s", id->valuestring);
 }
 
@@ -77,6 +84,7 @@ static void put_project(struct buf *out, const char *repository)
 /* "scm/KEY/slug" of an https URL, "KEY/slug" of an ssh URL. */
 static void put_data_center_path(struct buf *out, const char *repository)
 {
+	CLEANUP(mem_free) char *key = NULL;
 	const char *slash;
 
 	if (strncmp(repository, "scm/", 4) == 0)
@@ -87,8 +95,8 @@ static void put_data_center_path(struct buf *out, const char *repository)
 		put_escaped(out, repository, true);
 		return;
 	}
-	for (const char *c = repository; c < slash; c++)
-		buf_put_char(out, *c);
+	key = mem_strndup(repository, (size_t)(slash - repository));
+	put_escaped(out, key, false);
 	buf_put_str(out, STR("/repos"));
 	put_escaped(out, slash, true);
 }
@@ -246,6 +254,10 @@ static cJSON *body_data_center(const struct git_hook_wish *wish)
 	return body;
 }
 
+/* A test is a push of the newest commit. Of a ref that is neither a branch nor a tag, or it would
+ * build. */
+#define GITEA_TEST "/tests?ref=refs/buildhook/test"
+
 const struct git_host git_hosts[] = {
 	{
 		.name = "github",
@@ -308,7 +320,8 @@ const struct git_host git_hosts[] = {
 		.query = "?limit=50&page=",
 		.page_size = 50,
 		.update = "PATCH",
-		.test = "/tests",
+		.keeps_secret = true,
+		.test = GITEA_TEST,
 		.rights = "a token with write:repository, of an admin of the repository",
 		.event = "push",
 		.put_path = put_owner_and_name,
@@ -330,7 +343,8 @@ const struct git_host git_hosts[] = {
 		.query = "?limit=50&page=",
 		.page_size = 50,
 		.update = "PATCH",
-		.test = "/tests",
+		.keeps_secret = true,
+		.test = GITEA_TEST,
 		.rights = "a token with write:repository, of an admin of the repository",
 		.event = "push",
 		.put_path = put_owner_and_name,
@@ -347,6 +361,7 @@ const struct git_host git_hosts[] = {
 		.after = "/hooks",
 		.query = "",
 		.update = "PATCH",
+		.keeps_secret = true,
 		.rights = "a token of an admin of the repository",
 		.event = "push",
 		.put_path = put_owner_and_name,
@@ -431,6 +446,15 @@ static bool is_host(struct str host)
 	return host.n > 0;
 }
 
+/* Hosts name repositories in ASCII; whatever else stands in a URL would only spoil a terminal. */
+static bool is_printable(struct str path)
+{
+	for (size_t i = 0; i < path.n; i++)
+		if (path.p[i] <= ' ' || path.p[i] > '~')
+			return false;
+	return true;
+}
+
 static bool has_dot_segment(struct str path)
 {
 	struct str part;
@@ -472,7 +496,7 @@ bool git_repository_parse(struct git_repository *out, const char *uri)
 		path.n--;
 	if (str_ends(path, STR(".git")))
 		path.n -= 4;
-	if (!is_host(host) || str_empty(path) || has_dot_segment(path) ||
+	if (!is_host(host) || str_empty(path) || !is_printable(path) || has_dot_segment(path) ||
 	    host.n >= sizeof(out->host) || path.n >= sizeof(out->path))
 		return false;
 	(void)snprintf(out->host, sizeof(out->host), "%.*s", STR_ARG(host));

@@ -12,7 +12,7 @@
 
 /* A webhook as a host describes it. */
 struct git_hook {
-	char id[128]; /* part of its path */
+	char id[128]; /* part of its path: letters, digits and {}_-; "": it has none */
 	char url[2048];
 	bool is_active;
 	bool is_json;      /* true where a host knows no other media type */
@@ -53,6 +53,8 @@ struct git_host {
 	size_t page_size;           /* 0: all come at once, and no number is added */
 	const char *list_member;    /* where the hooks are in the answer; NULL: it is the array */
 	const char *update;         /* method that changes a hook: "PATCH", "PUT" */
+	/* A change never touches the secret, so a hook with another secret is a new hook. */
+	bool keeps_secret;
 	const char *test;   /* POST to HOOKS/ID + this makes the host send a delivery that builds
 			       nothing; NULL: there is none */
 	const char *rights; /* what the token must be allowed, for error messages */

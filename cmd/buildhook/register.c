@@ -20,6 +20,7 @@
 #define MAX_TOKEN_BYTES  ((size_t)8192)
 #define MAX_ANSWER_BYTES ((size_t)4 * 1024 * 1024)
 #define MAX_PATH_BYTES   4096
+#define MAX_SHOWN_BYTES  150
 #define MAX_HOOKS        16
 #define MAX_PAGES        20
 #define TIMEOUT_MS       30000
@@ -61,6 +62,7 @@ struct talk {
 	/* The request that is waited for. */
 	int status; /* 0: no answer */
 	struct buf body;
+	struct buf location; /* of a redirect */
 	struct err err;
 };
 
@@ -77,6 +79,7 @@ static void talk_release(struct talk *talk)
 	buf_wipe(&talk->token_field);
 	buf_release(&talk->hooks);
 	buf_release(&talk->body);
+	buf_release(&talk->location);
 }
 
 static void on_answer(void *arg, const struct http_client_answer *answer)
@@ -87,6 +90,8 @@ static void on_answer(void *arg, const struct http_client_answer *answer)
 	talk->err = answer->err;
 	buf_clear(&talk->body);
 	buf_put_str(&talk->body, answer->body);
+	buf_clear(&talk->location);
+	buf_put_clean(&talk->location, http_client_field(answer, "Location"), MAX_SHOWN_BYTES);
 	loop_stop(session_loop(talk->session));
 }
 
@@ -140,6 +145,11 @@ static const char *failure_text(const cJSON *doc)
 	return first && json_str_at(first, "message") ? json_str_at(first, "message") : "";
 }
 
+static const char *text_of(const struct buf *buf)
+{
+	return buf->len ? buf->data : "";
+}
+
 static int explain_failure(const struct talk *talk, const char *what, struct err *err)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
@@ -147,15 +157,21 @@ static int explain_failure(const struct talk *talk, const char *what, struct err
 	struct err ignored = {0};
 
 	if (json_parse(&doc, buf_str(&talk->body), &ignored) == 0)
-		buf_put_clean(&text, str_of(failure_text(doc)), 150);
+		buf_put_clean(&text, str_of(failure_text(doc)), MAX_SHOWN_BYTES);
+	if (talk->status >= 300 && talk->status <= 399)
+		return err_set(
+			err, ERR_INVALID,
+			"%s: %s answered %d, a redirect to \"%s\". It is not followed, for it "
+			"would take your token along: if the API is there, say so with "
+			"--api-url",
+			what, talk->host->title, talk->status, text_of(&talk->location));
 	if (talk->status == 401 || talk->status == 403 || talk->status == 404)
 		return err_set(err, ERR_DENIED,
 			       "%s: %s answered %d%s%s. The repository is %s; it needs %s", what,
 			       talk->host->title, talk->status, text.len ? ": " : "",
-			       text.len ? text.data : "", talk->repository.path,
-			       talk->host->rights);
+			       text_of(&text), talk->repository.path, talk->host->rights);
 	return err_set(err, ERR_INTERNAL, "%s: %s answered %d%s%s", what, talk->host->title,
-		       talk->status, text.len ? ": " : "", text.len ? text.data : "");
+		       talk->status, text.len ? ": " : "", text_of(&text));
 }
 
 /* A request to the API with the token. DOC may be NULL. */
@@ -271,7 +287,7 @@ static int read_token_file(struct buf *out, const char *path, struct err *err)
 
 	if (!file)
 		return err_set(err, ERR_NOTFOUND, "--token-file %s: it cannot be read", path);
-	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+	while (!out->overflow && (n = fread(chunk, 1, sizeof(chunk), file)) > 0)
 		buf_put(out, chunk, n);
 	(void)fclose(file);
 	explicit_bzero(chunk, sizeof(chunk));
@@ -321,34 +337,59 @@ static int read_token(struct talk *talk, const struct options *options, struct e
 
 /* The hooks that are there. */
 
+/* Those of LIST that are for this BuildConfig, after the N that OUT holds already. */
+static int pick_ours(struct talk *talk, const cJSON *list, const struct buildconfig *bc,
+		     enum hook_type type, struct git_hook out[MAX_HOOKS], size_t *n,
+		     struct err *err)
+{
+	const cJSON *item = NULL;
+
+	cJSON_ArrayForEach (item, list) {
+		struct git_hook hook = {0};
+
+		talk->host->read(&hook, item);
+		if (*n == MAX_HOOKS || !git_hook_is_ours(hook.url, bc->namespace_, bc->name, type))
+			continue;
+		if (!*hook.id)
+			return err_set(err, ERR_INVALID,
+				       "list webhooks: %s answered with a webhook that has no "
+				       "usable id",
+				       talk->host->title);
+		out[(*n)++] = hook;
+	}
+	return 0;
+}
+
 static int list_ours(struct talk *talk, const struct buildconfig *bc, enum hook_type type,
 		     struct git_hook out[MAX_HOOKS], size_t *n, struct err *err)
 {
+	size_t page_size = talk->host->page_size;
+
 	*n = 0;
 	for (int page = 1; page <= MAX_PAGES; page++) {
 		CLEANUP(json_freep) cJSON *doc = NULL;
 		CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
-		const cJSON *list, *item = NULL;
+		const cJSON *list;
 
 		buf_printf(&path, "%s%s", talk->hooks.data, talk->host->query);
-		if (talk->host->page_size)
+		if (page_size)
 			buf_printf(&path, "%d", page);
 		if (call(talk, &doc, "list webhooks", "GET", path.data, NULL, err) != 0)
 			return err->code;
 		list = talk->host->list_member ? json_member(doc, talk->host->list_member) : doc;
-		cJSON_ArrayForEach (item, list) {
-			struct git_hook hook = {0};
-
-			talk->host->read(&hook, item);
-			if (*n < MAX_HOOKS &&
-			    git_hook_is_ours(hook.url, bc->namespace_, bc->name, type))
-				out[(*n)++] = hook;
-		}
-		if (!talk->host->page_size ||
-		    (size_t)cJSON_GetArraySize(list) < talk->host->page_size)
-			break;
+		if (!cJSON_IsArray(list))
+			return err_set(err, ERR_INVALID,
+				       "list webhooks: the answer of %s is no list of webhooks; "
+				       "expected its API at %s",
+				       talk->host->title, talk->api.data);
+		if (pick_ours(talk, list, bc, type, out, n, err) != 0)
+			return err->code;
+		if (!page_size || (size_t)cJSON_GetArraySize(list) < page_size)
+			return 0;
 	}
-	return 0;
+	/* To make another one where one may be on a later page would build each push twice. */
+	return err_set(err, ERR_LIMIT, "%s lists over %zu webhooks of %s: remove some there",
+		       talk->host->title, MAX_PAGES * page_size, talk->repository.path);
 }
 
 /* "https://hooks.example.com/.../webhooks/SECRET/github": the secret in it is not shown. */
@@ -357,10 +398,12 @@ static void put_shown_url(struct buf *out, const char *url)
 	const char *secret = strstr(url, "/webhooks/");
 	const char *end = secret ? strchr(secret + 10, '/') : NULL;
 
-	if (end)
-		buf_printf(out, "%.*s<secret>%s", (int)(secret + 10 - url), url, end);
-	else
-		buf_put_clean(out, str_of(url), 2048);
+	if (end) {
+		buf_put_clean(out, str_range(url, (size_t)(secret + 10 - url)), 2048);
+		buf_put_str(out, STR("<secret>"));
+		url = end;
+	}
+	buf_put_clean(out, str_of(url), 2048);
 }
 
 static int refuse_several(const struct talk *talk, const struct git_hook *hooks, size_t n,
@@ -400,8 +443,11 @@ static int print_differences(const struct talk *talk, const struct git_hook *hoo
 		printf("  events          no %s; expected it\n", talk->host->event);
 	if (hook->sends_more && ++n)
 		printf("  events          more than %s; they start no builds\n", talk->host->event);
-	if (*hook->branch_filter && strcmp(hook->branch_filter, "*") != 0)
-		printf("  branch filter   %s (yours, left as it is)\n", hook->branch_filter);
+	if (*hook->branch_filter && strcmp(hook->branch_filter, "*") != 0) {
+		buf_clear(&shown);
+		buf_put_clean(&shown, str_of(hook->branch_filter), sizeof(hook->branch_filter));
+		printf("  branch filter   %s (yours, left as it is)\n", text_of(&shown));
+	}
 	return n;
 }
 
@@ -425,17 +471,44 @@ static bool wants_tags(const struct target *target)
 	       (ref && strncmp(ref, "refs/tags/", 10) == 0);
 }
 
+enum proof { PROOF_NOTHING_ARRIVED, PROOF_ACCEPTED, PROOF_REFUSED };
+
 /*
- * No host tells a secret, so the host sends a delivery, and what buildhook writes to the
- * BuildConfig of it says whether the proof held.
+ * No host tells a secret, so the host sends a delivery, and what buildhook writes of it to the
+ * BuildConfig says whether the proof held.
  */
-static int prove_secret(struct talk *talk, struct target *target, enum hook_type type,
-			const struct git_hook *hook, struct err *err)
+static int send_test(enum proof *out, struct talk *talk, struct target *target, enum hook_type type,
+		     const struct git_hook *hook, struct err *err)
 {
 	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
 	CLEANUP(mem_free) char *name = mem_strdup(target->bc->name);
 	CLEANUP(mem_free) char *last = mem_strdup(target_fact(target, type, "last"));
 	CLEANUP(mem_free) char *refused = mem_strdup(target_fact(target, type, "refused"));
+
+	put_hook_path(&path, talk, hook);
+	buf_put_str(&path, str_of(talk->host->test));
+	if (call(talk, NULL, "send a test", "POST", path.data, NULL, err) != 0)
+		return err->code;
+	*out = PROOF_NOTHING_ARRIVED;
+	for (int waited = 0; waited < PROOF_MS && *out == PROOF_NOTHING_ARRIVED;
+	     waited += POLL_MS) {
+		session_wait(talk->session, POLL_MS);
+		target_release(target);
+		if (target_read(target, talk->session, name, err) != 0)
+			return err->code;
+		if (strcmp(refused, target_fact(target, type, "refused")) != 0)
+			*out = PROOF_REFUSED;
+		else if (strcmp(last, target_fact(target, type, "last")) != 0)
+			*out = PROOF_ACCEPTED;
+	}
+	return 0;
+}
+
+static int prove_secret(struct talk *talk, struct target *target, enum hook_type type,
+			const struct git_hook *hook, struct err *err)
+{
+	CLEANUP(buf_release) struct buf url = BUF_INIT(4096);
+	enum proof proof = PROOF_NOTHING_ARRIVED;
 
 	if (!talk->host->test) {
 		printf("The secret: %s has no test that builds nothing. `test` sends a delivery "
@@ -444,32 +517,28 @@ static int prove_secret(struct talk *talk, struct target *target, enum hook_type
 		       talk->host->title);
 		return 0;
 	}
-	put_hook_path(&path, talk, hook);
-	buf_put_str(&path, str_of(talk->host->test));
-	if (call(talk, NULL, "send a test", "POST", path.data, NULL, err) != 0)
+	if (send_test(&proof, talk, target, type, hook, err) != 0)
 		return err->code;
-	for (int waited = 0; waited < PROOF_MS; waited += POLL_MS) {
-		session_wait(talk->session, POLL_MS);
-		target_release(target);
-		if (target_read(target, talk->session, name, err) != 0)
-			return err->code;
-		if (strcmp(refused, target_fact(target, type, "refused")) != 0)
-			return err_set(
-				err, ERR_DENIED,
-				"the test of %s was refused: %.150s. `register` without --check "
-				"sends the secret anew",
-				talk->host->title, target_fact(target, type, "refused"));
-		if (strcmp(last, target_fact(target, type, "last")) != 0) {
-			printf("The secret is right: a test of %s was accepted.\n",
-			       talk->host->title);
-			return 0;
-		}
+	if (proof == PROOF_ACCEPTED) {
+		printf(target_accepts_others(talk->session, target, type)
+			       ? "A test of %s was accepted, but an older secret is accepted, "
+				 "too: `register` without --check sends the newest.\n"
+			       : "The secret is right: a test of %s was accepted.\n",
+		       talk->host->title);
+		return 0;
 	}
+	if (proof == PROOF_REFUSED)
+		return err_set(
+			err, ERR_DENIED,
+			"the test of %s was refused: %.150s. `register` without --check sends "
+			"the secret again",
+			talk->host->title, target_fact(target, type, "refused"));
+	put_shown_url(&url, hook->url);
 	return err_set(
 		err, ERR_UNAVAILABLE,
 		"%s was asked for a test, and nothing arrived within %d s: look at the webhook's "
 		"deliveries there. It must reach %s",
-		talk->host->title, PROOF_MS / 1000, hook->url);
+		talk->host->title, PROOF_MS / 1000, text_of(&url));
 }
 
 static int remove_hook(struct talk *talk, const struct options *options,
@@ -508,13 +577,81 @@ static int check_hook(struct talk *talk, struct target *target, enum hook_type t
 	return prove_secret(talk, target, type, hook, err);
 }
 
-static int write_hook(struct talk *talk, const struct target *target, enum hook_type type,
+static bool is_as_wished(const struct git_hook *hook, const char *url)
+{
+	return strcmp(hook->url, url) == 0 && hook->is_active && hook->is_json &&
+	       hook->verifies_tls && hook->sends_pushes && !hook->sends_more;
+}
+
+static int make_hook(struct git_hook *out, struct talk *talk, const cJSON *body, struct err *err)
+{
+	CLEANUP(json_freep) cJSON *answer = NULL;
+
+	if (call(talk, &answer, "make the webhook", "POST", talk->hooks.data, body, err) != 0)
+		return err->code;
+	talk->host->read(out, answer);
+	return 0;
+}
+
+static int change_hook(struct talk *talk, const cJSON *body, const struct git_hook *hook,
+		       const char *url, struct err *err)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+
+	put_hook_path(&path, talk, hook);
+	if (call(talk, NULL, "change the webhook", talk->host->update, path.data, body, err) != 0)
+		return err->code;
+	printf("webhook %s of %s at %s set again:\n", hook->id, talk->repository.path,
+	       talk->host->title);
+	if (print_differences(talk, hook, url) == 0)
+		printf("  nothing differed; the secret was sent again\n");
+	return 0;
+}
+
+/*
+ * The host changes everything but the secret. So a hook that is right and proves its secret is left
+ * alone, and any other is replaced: first the new one is made, so that no push is missed; the same
+ * push from both is one delivery to buildhook (the same bytes).
+ */
+static int replace_hook(struct talk *talk, struct target *target, enum hook_type type,
+			const cJSON *body, const struct git_hook *hook, const char *url,
+			struct err *err)
+{
+	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+	enum proof proof = PROOF_NOTHING_ARRIVED;
+	struct git_hook made = {0};
+	struct err ignored = {0};
+
+	/* Of an empty repository there is no test. */
+	if (talk->host->test && is_as_wished(hook, url) &&
+	    !target_accepts_others(talk->session, target, type))
+		(void)send_test(&proof, talk, target, type, hook, &ignored);
+	if (proof == PROOF_ACCEPTED) {
+		printf("webhook %s of %s at %s: nothing differed, and its secret is right\n",
+		       hook->id, talk->repository.path, talk->host->title);
+		return 0;
+	}
+	if (make_hook(&made, talk, body, err) != 0)
+		return err->code;
+	put_hook_path(&path, talk, hook);
+	if (call(talk, NULL, "remove the old webhook", "DELETE", path.data, NULL, err) != 0)
+		return err_wrap(err, "webhook %s was made; remove webhook %s there yourself",
+				made.id, hook->id);
+	printf("webhook %s of %s at %s set again, as %s, since %s changes no secret:\n", hook->id,
+	       talk->repository.path, talk->host->title, made.id, talk->host->title);
+	if (print_differences(talk, hook, url) == 0)
+		printf("  nothing differed%s\n",
+		       proof == PROOF_REFUSED
+			       ? " but the secret"
+			       : "; whether the secret was right could not be found out");
+	return 0;
+}
+
+static int write_hook(struct talk *talk, struct target *target, enum hook_type type,
 		      const struct git_hook *hook, const char *url, struct err *err)
 {
 	CLEANUP(target_wipe) struct buf secret = BUF_INIT(8192);
-	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
 	CLEANUP(json_freep) cJSON *body = NULL;
-	CLEANUP(json_freep) cJSON *answer = NULL;
 	struct git_hook made = {0};
 	int code;
 
@@ -526,27 +663,19 @@ static int write_hook(struct talk *talk, const struct target *target, enum hook_
 		.with_tags = wants_tags(target),
 		.branch_filter = hook ? hook->branch_filter : NULL,
 	});
-	if (hook) {
-		put_hook_path(&path, talk, hook);
-		code = call(talk, &answer, "change the webhook", talk->host->update, path.data,
-			    body, err);
+	if (!hook) {
+		code = make_hook(&made, talk, body, err);
+		if (code == 0)
+			printf("webhook %s of %s at %s made\n", made.id, talk->repository.path,
+			       talk->host->title);
+	} else if (talk->host->keeps_secret) {
+		code = replace_hook(talk, target, type, body, hook, url, err);
 	} else {
-		code = call(talk, &answer, "make the webhook", "POST", talk->hooks.data, body, err);
+		code = change_hook(talk, body, hook, url, err);
 	}
-	if (code != 0)
-		return code;
-	talk->host->read(&made, answer);
-	if (hook) {
-		printf("webhook %s of %s at %s set anew:\n", hook->id, talk->repository.path,
-		       talk->host->title);
-		if (print_differences(talk, hook, url) == 0)
-			printf("  nothing differed; the secret was sent again\n");
-	} else {
-		printf("webhook %s of %s at %s made\n", made.id, talk->repository.path,
-		       talk->host->title);
-	}
-	printf("  %s -> %s\n", talk->host->event, url);
-	return 0;
+	if (code == 0)
+		printf("  %s -> %s\n", talk->host->event, url);
+	return code;
 }
 
 static int choose_type(enum hook_type *out, const struct talk *talk, const struct target *target,
@@ -610,6 +739,7 @@ static int run(const struct invocation *in)
 		.token_field = BUF_INIT(2 * MAX_TOKEN_BYTES),
 		.hooks = BUF_INIT(MAX_PATH_BYTES),
 		.body = BUF_INIT(MAX_ANSWER_BYTES),
+		.location = BUF_INIT(MAX_SHOWN_BYTES),
 	};
 	struct err err = {0};
 	int code;

@@ -160,6 +160,22 @@ int target_read_secret(struct buf *out, struct session *session, const struct ta
 	return err->code;
 }
 
+bool target_accepts_others(struct session *session, const struct target *target,
+			   enum hook_type type)
+{
+	const struct buildconfig_hook *hook = &target->bc->hooks[type];
+	CLEANUP(session_answer_release) struct session_answer answer = {0};
+	struct err err = {0};
+
+	if (hook->n_secrets != 1)
+		return true;
+	if (hook->secrets[0].kind == BUILDCONFIG_SECRET_INLINE)
+		return false;
+	return session_get(session, &answer, &err, "/api/v1/namespaces/%s/secrets/%s",
+			   session_namespace(session), hook->secrets[0].text) != 0 ||
+	       json_str_at(answer.doc, "data/" KUBE_SECRET_PREVIOUS_KEY);
+}
+
 int target_annotate(struct session *session, const struct target *target, const char *key,
 		    const char *value, struct err *err)
 {

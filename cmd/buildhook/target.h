@@ -37,6 +37,10 @@ void target_put_url(struct buf *out, const struct target *target, enum hook_type
  */
 int target_read_secret(struct buf *out, struct session *session, const struct target *target,
 		       enum hook_type type, struct err *err);
+/* Whether the webhook accepts another secret, too: during a rotation, or of another trigger. True
+ * where that cannot be read. */
+bool target_accepts_others(struct session *session, const struct target *target,
+			   enum hook_type type);
 /* WebHookSecretKey of a Secret's document, without one trailing newline. False where there is none.
  */
 bool target_decode_secret(struct buf *out, const cJSON *secret);

@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import urllib.parse
+import uuid
 
 TOKEN = "token-canary-5f1c"
 GITHUB_EVENTS = {"push", "create", "delete", "pull_request", "issues"}
@@ -115,7 +116,7 @@ class Host:
         if action:
             if method != "POST" or "/" + action != self.test_path:
                 raise Refused(404, "Not Found")
-            self.ping(self.hooks[identity])
+            self.ping(self.hooks[identity], dict(urllib.parse.parse_qsl(query)))
             return 204, None
         if method == self.update:
             self.hooks[identity] = {**self.change(self.hooks[identity], body), "id": self.hooks[identity]["id"]}
@@ -127,7 +128,7 @@ class Host:
 
     test_path = "/nothing"
 
-    def ping(self, hook):
+    def ping(self, hook, query):
         raise Refused(404, "Not Found")
 
     def new_id(self):
@@ -177,7 +178,7 @@ class GitHub(Host):
             shown["config"]["secret"] = "********"
         return shown
 
-    def ping(self, hook):
+    def ping(self, hook, query):
         body = json.dumps({"zen": "Design for failure.", "hook_id": hook["id"]}).encode()
         signature = hmac.new(hook["config"].get("secret", "").encode(), body, hashlib.sha256).hexdigest()
         self.deliver(hook["config"]["url"], {"Content-Type": "application/json", "X-GitHub-Event": "ping",
@@ -207,21 +208,24 @@ class Gitea(GitHub):
     def change(self, hook, body):
         check(body, {**self.top, "type": lambda v: v in self.types, "branch_filter": str})
         check(body.get("config", {}), self.config)
-        # Events, and the branch filter, are always set anew.
-        return {**hook, "branch_filter": "", **body, "config": {**hook["config"], **body.get("config", {})}}
+        # Events, and the branch filter, are always replaced, and the secret never is.
+        return {**hook, "branch_filter": "", **body,
+                "config": {**hook["config"], **body.get("config", {}), "secret": hook["config"].get("secret", "")}}
 
     def shown(self, hook):
         shown = json.loads(json.dumps(hook))
         shown["config"].pop("secret", None)
         return shown
 
-    def ping(self, hook):
-        zero = "0" * 40
-        body = json.dumps({"ref": "refs/heads/main", "before": zero, "after": zero, "commits": [],
+    def ping(self, hook, query):
+        # The newest commit as a push of the ref that was asked for, the default branch without one.
+        commit = "a965e31365c0b71705d1f09040e559072fbec2bd"
+        body = json.dumps({"ref": query.get("ref", "refs/heads/main"), "before": commit, "after": commit,
+                           "commits": [{"id": commit, "message": "commit 1"}], "total_commits": 1,
                            "repository": {"full_name": "shop/cart", "default_branch": "main"}}).encode()
         signature = hmac.new(hook["config"].get("secret", "").encode(), body, hashlib.sha256).hexdigest()
         self.deliver(hook["config"]["url"], {"Content-Type": "application/json", "X-Gitea-Event": "push", "X-GitHub-Event": "push",
-                                             "X-Gitea-Delivery": "test-1", "X-Gitea-Signature": signature}, body)
+                                             "X-Gitea-Delivery": f"test-{uuid.uuid4()}", "X-Gitea-Signature": signature}, body)
 
 
 class Forgejo(Gitea):

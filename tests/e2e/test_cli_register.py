@@ -1,7 +1,9 @@
 """`buildhook register` against stand-ins of each Git host that refuse a wrong field."""
 
+import json
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -9,7 +11,7 @@ import time
 import pytest
 
 from cli import CLUSTERS, cluster, owner, ready  # noqa: F401
-from git_hosts import KINDS, TOKEN, GitHub, Gitea, path_of, secret_of, url_of
+from git_hosts import KINDS, TOKEN, DataCenter, GitHub, Gitea, path_of, secret_of, url_of
 from harness import BUILDHOOK, buildconfig, wait_for
 
 TRIGGERS = {
@@ -82,7 +84,7 @@ def test_it_makes_mends_checks_and_removes_the_webhook(host, prepared, owner, na
                     else {"active": False, "secret": "other", "events": []})
     said = owner.run("register", "cart", *flags, "--check", env=ENV)
     assert said.returncode == 1 and "old.example.com" in said.stdout_text and "differ" in said.stderr_text
-    assert "set anew" in owner.ok("register", "cart", *flags, env=ENV)
+    assert "set again" in owner.ok("register", "cart", *flags, env=ENV)
     (hook,) = host.hooks.values()
     assert url_of(hook) == url and secret_of(hook) == secret
     assert secret not in said.stdout_text + said.stderr_text
@@ -93,10 +95,11 @@ def test_it_makes_mends_checks_and_removes_the_webhook(host, prepared, owner, na
 
 
 @pytest.mark.parametrize("host", [GitHub, Gitea], indirect=True, ids=lambda k: k.kind)
-def test_the_hosts_own_test_proves_the_secret(host, prepared, owner):  # noqa: F811
-    _, flags, _ = prepared(host)
+def test_the_hosts_own_test_proves_the_secret_and_builds_nothing(host, prepared, owner, cluster, namespace):  # noqa: F811
+    _, flags, _ = prepared(host, annotations={"buildhook.io/refs": "*, refs/tags/*"})
     owner.ok("register", "cart", *flags, env=ENV)
     assert "The secret is right" in owner.ok("register", "cart", *flags, "--check", env=ENV)
+    assert not cluster.builds(namespace)
     (hook,) = host.hooks.values()
     hook["config"]["secret"] = "another"
     time.sleep(1)
@@ -189,3 +192,119 @@ def test_the_token_is_in_no_argument_and_the_environment_alone_holds_it(host, pr
     host.route = look
     owner.ok("register", "cart", *flags, env=ENV)
     assert seen and not any(seen)
+
+
+class Hostile(GitHub):
+    """Answers every request with what `reply(method, path)` returns: status, fields and body. Body None has no end."""
+
+    def __init__(self):
+        super().__init__()
+        self.reply = lambda method, path: (200, {}, b"[]")
+        handler = self.server.RequestHandlerClass
+        host = self
+
+        def answer(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            host.requests.append((self.command, self.path, dict(self.headers), body))
+            status, fields, content = host.reply(self.command, self.path)
+            self.send_response(status)
+            for name, value in fields.items():
+                self.send_header(name, value)
+            if isinstance(content, bytes):
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            try:
+                while content is None:
+                    self.wfile.write(b"[" * 65536)
+                self.wfile.write(content)
+            except OSError:
+                self.close_connection = True
+
+        handler.do_GET = handler.do_POST = handler.do_PATCH = handler.do_PUT = handler.do_DELETE = answer
+
+
+@pytest.mark.parametrize("host", [Hostile], indirect=True)
+def test_the_token_follows_no_redirect(host, prepared, owner):  # noqa: F811
+    _, flags, _ = prepared(host)
+    other = Hostile()
+    try:
+        for status in (301, 302, 303, 307, 308):
+            host.reply = lambda method, path, status=status: (status, {"Location": f"{other.origin}{path}\x1b"}, b"")
+            said = owner.fails("register", "cart", *flags, env=ENV)
+            assert f"redirect to \"{other.origin}" in said and "--api-url" in said and "\x1b" not in said
+        host.reply = lambda method, path: (200, {}, b"[]") if method == "GET" else (status, {"Location": other.origin}, b"")
+        assert "redirect" in owner.fails("register", "cart", *flags, env=ENV)
+        assert not other.requests
+    finally:
+        other.close()
+
+
+HOSTILE_HOOK = {"id": 7, "active": True, "events": ["push"], "config": {"url": "URL", "content_type": "json"}}
+
+
+HOSTILE_ANSWERS = [
+    (b"", "the answer of GitHub"),
+    (b"<html>Sign in</html>", "the answer of GitHub"),
+    (b'{"message": "ok"}', "no list of webhooks"),
+    (b"null", "no list of webhooks"),
+    (b"[" * 100000, "the answer of GitHub"),
+    (None, "the answer is longer than"),
+    ([{**HOSTILE_HOOK, "id": "../../other/cart/hooks/1"}], "no usable id"),
+    ([{**HOSTILE_HOOK, "id": "7\x1b[2J"}], "no usable id"),
+    ([{**HOSTILE_HOOK, "id": None}], "no usable id"),
+    ([HOSTILE_HOOK] * 100, "lists over 2000 webhooks"),
+    ([{"config": {"url": "https://other.example.com"}}] * 100, "lists over 2000 webhooks"),
+]
+
+
+@pytest.mark.parametrize("host", [Hostile], indirect=True)
+def test_a_hostile_answer_is_an_error_in_words_and_changes_nothing(host, prepared, owner, namespace):  # noqa: F811
+    _, flags, secret = prepared(host)
+    for answer, words in HOSTILE_ANSWERS:
+        if isinstance(answer, list):
+            answer = json.dumps(answer).replace("URL", f"https://x.example.com/\\u001b]0;/hooks/{namespace}/cart/github").encode()
+        host.reply = lambda method, path, answer=answer: (200, {}, answer)
+        said = owner.fails("register", "cart", *flags, env=ENV, timeout=120)
+        assert words in said, (answer, said)
+        assert "\x1b" not in said and TOKEN not in said and secret not in said
+    assert {method for method, *_ in host.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("host", [Hostile], indirect=True)
+def test_nothing_that_a_host_says_steers_the_terminal(host, prepared, owner, namespace):  # noqa: F811
+    _, flags, _ = prepared(host)
+    hook = {**HOSTILE_HOOK, "branch_filter": "\x1b[31m", "config": {
+        "url": f"https://x/\x1b]0;/apis/build.openshift.io/v1/namespaces/{namespace}/buildconfigs/cart/webhooks/hidden-canary/github", "content_type": "\x1b"}}
+    host.reply = lambda method, path: (200, {}, json.dumps([hook]).encode())
+    done = owner.run("register", "cart", *flags, "--check", env=ENV)
+    assert done.returncode == 1 and "settings differ" in done.stderr_text
+    host.reply = lambda method, path: (403, {}, json.dumps({"message": "\x1b[2J\u202eno\r\nerror: all is well"}).encode())
+    refused = owner.run("register", "cart", *flags, env=ENV)
+    assert refused.returncode == 1 and "403" in refused.stderr_text
+    for said in (done.stdout_text, done.stderr_text, refused.stderr_text):
+        assert "\x1b" not in said and "\u202e" not in said and "hidden-canary" not in said
+    assert len(refused.stderr_text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("host", [DataCenter], indirect=True)
+def test_a_repository_leads_to_no_other_path_of_the_api(host, prepared, owner, cluster, namespace):  # noqa: F811
+    """Whoever edits the BuildConfig chooses it, and the token is another's."""
+    _, flags, _ = prepared(host)
+    for path, asked in (("scm/A%2fB/cart", "/projects/A%252fB/repos/cart/webhooks"), ("scm/A?x=/cart", "/projects/A%3Fx%3D/repos/cart/webhooks"),
+                        ("scm/A/c#art", "/projects/A/repos/c%23art/webhooks")):
+        host.requests.clear()
+        cluster.patch(namespace, "cart", {"spec": {"source": {"git": {"uri": f"{host.origin}/{path}.git"}}}})
+        assert "404" in owner.fails("register", "cart", *flags, env=ENV)
+        assert [target.partition("?limit")[0] for _, target, *_ in host.requests] == [host.prefix + asked]
+    for path in ("shop/../cart", "shop//cart", "shop/./cart", "shop/ca\x1brt", "shop/ca rt", "shop/caf\u00e9"):
+        host.requests.clear()
+        cluster.patch(namespace, "cart", {"spec": {"source": {"git": {"uri": f"{host.origin}/{path}.git"}}}})
+        said = owner.fails("register", "cart", *flags, env=ENV)
+        assert "expected the address of a repository" in said and "\x1b" not in said and not host.requests
+
+
+@pytest.mark.parametrize("host", [GitHub], indirect=True)
+def test_a_token_file_without_end_is_an_error(host, prepared, owner):  # noqa: F811
+    _, flags, _ = prepared(host)
+    assert "token is empty" in owner.fails("register", "cart", *flags, "--token-file", "/dev/zero")
+    assert "cannot be read" in owner.fails("register", "cart", *flags, "--token-file", "/nonexistent")
