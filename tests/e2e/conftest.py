@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import yaml
 
+from gitea import Gitea
 from harness import CONTAINER_STORE, LONG, PRODUCT_IMAGE, ROOT, Buildhook, Cluster, Node, buildconfig, wait_for
 
 
@@ -100,6 +101,14 @@ def deployed(started_node, archive, tmp_path_factory):
         node.kubectl("apply", "--server-side", "-k", file.parent)
         node.kubectl("rollout", "status", "statefulset/buildhook", "-n", "buildhook", "--timeout=120s")
     return node
+
+
+@pytest.fixture(scope="session")
+def git_host(tmp_path_factory):
+    """A real Gitea on loopback."""
+    gitea = Gitea(tmp_path_factory.mktemp("gitea"))
+    yield gitea
+    gitea.stop()
 
 
 @pytest.fixture
