@@ -137,10 +137,10 @@ class Gitea:
         self.call("POST", "/admin/users", {"username": name, "email": f"{name}@example.com", "password": password, "must_change_password": False})
         return password
 
-    def repository(self, private=False):
+    def repository(self, name=None, private=False):
         """A new one with a commit on main; its name, "ada/r1"."""
         self.repositories += 1
-        made = self.call("POST", "/user/repos", {"name": f"r{self.repositories}", "auto_init": True, "default_branch": "main", "private": private})
+        made = self.call("POST", "/user/repos", {"name": name or f"r{self.repositories}", "auto_init": True, "default_branch": "main", "private": private})
         return made["full_name"]
 
     def hooks(self, repository):
