@@ -260,6 +260,8 @@ static void put_happenings(struct buf *out, const struct ui_page *page,
 		put(out, "<p>Nothing yet: push to the repository, or use Test.</p>\n");
 	put(out, "<ol class=\"happened\">\n");
 	for (size_t i = 0; i < n_items; i++) {
+		struct str message;
+
 		put(out, "<li>");
 		put_age(out, page, items[i].at_ms);
 		put(out, " ");
@@ -275,7 +277,8 @@ static void put_happenings(struct buf *out, const struct ui_page *page,
 			put(out, " ");
 			put_z(out, view_annotation(items[i].build, "buildhook.io/ref"));
 			put(out, " ");
-			put_z(out, text_at(items[i].build, "spec/revision/git/message"));
+			message = str_of(text_at(items[i].build, "spec/revision/git/message"));
+			put_text(out, str_range(message.p, str_find_char(message, '\n')));
 		} else {
 			put_text(out, items[i].text);
 		}

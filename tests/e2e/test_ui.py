@@ -107,11 +107,15 @@ def is_accessible(page):
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_the_page_shows_webhooks_and_what_happened(cluster, buildhook, hook, opened, scheme, size):
     namespace, name, secret = hook
-    assert push(buildhook, namespace, name, secret).status == 200
+    # As Git writes a message: a subject, and more.
+    commit = "3f2a1b0c" * 5
+    message = {"id": commit, "message": "Add a discount\n\nWith more in the body.\n", "added": [], "removed": [], "modified": []}
+    assert push(buildhook, namespace, name, secret, commit=commit, head_commit=message).status == 200
     wait_for("the delivery", lambda: cluster.annotation(namespace, name, "github-last"))
     page = opened(color_scheme=scheme, viewport=SIZES[size])
     page.wait_for_selector(f"text={name}-1")
     assert "Ready" in page.inner_text(".hook .state")
+    assert page.inner_text(".happened li").rstrip().endswith("Add a discount")
     assert f"/hooks/{namespace}/{name}/github" in page.inner_text(".hook code")
     # Nothing to scroll for sideways.
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
