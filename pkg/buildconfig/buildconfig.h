@@ -49,11 +49,12 @@ struct buildconfig_annotation {
 struct buildconfig {
 	const char *namespace_, *name, *uid, *resource_version;
 	int64_t last_version;
-	bool is_ignored;  /* buildhook.io/ignore: "true" */
-	bool is_paused;   /* openshift.io/build-config.paused: "true" */
-	bool is_deleting; /* metadata.deletionTimestamp */
-	bool has_git;     /* spec.source.git */
-	bool skip_ci;     /* buildhook.io/skip-ci: "true" */
+	bool is_ignored;       /* buildhook.io/ignore: "true" */
+	bool is_paused;        /* openshift.io/build-config.paused: "true" */
+	bool is_deleting;      /* metadata.deletionTimestamp */
+	bool has_git;          /* spec.source.git */
+	bool has_image_change; /* a trigger of type ImageChange */
+	bool skip_ci;          /* buildhook.io/skip-ci: "true" */
 	unsigned char n_status;
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */

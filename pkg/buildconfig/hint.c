@@ -23,14 +23,15 @@
 #define TIME_BYTES      20
 #define MAX_SHOWN_BUILD 60
 
-#define IGNORED     "ignored: this BuildConfig builds "
-#define TAG_BRANCH  " names a branch; for tags write refs/tags/"
-#define OLD_SECRET  "was still signed with the old secret, which is accepted until "
-#define REMADE      " was deleted and made again with a new value"
-#define NO_ROTATION "buildhook.io/rotate changed nothing for "
-#define REDELIVER   "buildhook.io/redeliver: "
-#define NO_RUNNER   "nothing runs Builds here: "
-#define INLINE      " secret is inline"
+#define IGNORED      "ignored: this BuildConfig builds "
+#define TAG_BRANCH   " names a branch; for tags write refs/tags/"
+#define OLD_SECRET   "was still signed with the old secret, which is accepted until "
+#define REMADE       " was deleted and made again with a new value"
+#define NO_ROTATION  "buildhook.io/rotate changed nothing for "
+#define REDELIVER    "buildhook.io/redeliver: "
+#define IMAGE_CHANGE "trigger ImageChange"
+#define NO_RUNNER    "nothing runs Builds here: "
+#define INLINE       " secret is inline"
 
 /* What is wrong with the object although its hooks may work. */
 static bool put_fix(struct buf *out, const struct hint_view *view)
@@ -315,6 +316,15 @@ static bool is_no_runner_over(const struct hint_view *view, struct str held)
 	return view->input->builds_run;
 }
 
+static bool put_image_change(struct buf *out, const struct hint_view *view)
+{
+	if (!view->input->has_no_image_streams || !view->bc->has_image_change)
+		return false;
+	buf_put_str(out, STR(IMAGE_CHANGE " starts no builds here: only OpenShift has image "
+					  "streams. Start builds by a webhook, and remove it"));
+	return true;
+}
+
 /* The time grows until rows are removed again; a doubling is worth a write, a minute more is not.
  */
 static bool put_kept(struct buf *out, const struct hint_view *view)
@@ -388,6 +398,7 @@ const struct hint_rule hint_rules[] = {
 	{"a push came from ", HINT_OF_DELIVERY, put_of_verdict, NULL},
 	{"your Git host still calls OpenShift's own ", HINT_OF_REPLICA, put_origin, NULL},
 	{NO_RUNNER, HINT_OF_REPLICA, put_no_runner, is_no_runner_over},
+	{IMAGE_CHANGE, HINT_OF_OBJECT, put_image_change, NULL},
 	{"too many deliveries for --dedupe-window", HINT_OF_REPLICA, put_kept, NULL},
 	{INLINE, HINT_OF_OBJECT, put_inline, NULL},
 };

@@ -252,10 +252,11 @@ void status_make(struct status *out, const struct buildconfig *bc, const struct 
 		if (bc->hooks[i].exists)
 			add_hook(out, bc, input, i);
 	}
-	/* One without webhooks is no business of ours, unless it meant to have some. */
+	/* One without webhooks is no business of ours, unless it meant to have some, or waits for
+	 * image streams in vain. */
 	if (has_hook)
 		add_recent(out, bc, input);
-	if (has_hook || *bc->problem)
+	if (has_hook || *bc->problem || (bc->has_image_change && input->has_no_image_streams))
 		add_hint(out, bc, input);
 }
 

@@ -81,6 +81,7 @@ struct status_input {
 	int64_t origin_ms;
 	const char *unrun_build;    /* a Build of ours that nothing runs */
 	bool builds_run;            /* a Build was seen to run */
+	bool has_no_image_streams;  /* plain Kubernetes */
 	bool is_redelivery_unknown; /* nobody has the delivery that bc->redeliver asks for */
 	const char *over_bounds;    /* which bound of waiting changes is exceeded, in words */
 	int64_t kept_ms; /* ended deliveries are kept for less than the window: so long */

@@ -154,6 +154,7 @@ static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
 		draft_add_problem(draft->problem, "spec.triggers[%zu] has no type", index);
 		return;
 	}
+	draft->bc.has_image_change |= strcmp(type_name, "ImageChange") == 0;
 	if (!find_type(type_name, &type))
 		return;
 	const char *member_name = hook_type_name(type);

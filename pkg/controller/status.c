@@ -160,6 +160,7 @@ void status_observe(struct status *out, struct object *object, const struct buil
 		input.waiting = "more builds than the limit were asked for";
 	input.unrun_build = object->runner.unrun;
 	input.builds_run = c->run_seen_ms > 0;
+	input.has_no_image_streams = c->opt.backend == CONTROLLER_KUBERNETES;
 	input.is_redelivery_unknown = redelivery_is_unknown(object);
 	input.n_unbuilt = activity_find_unbuilt(c->opt.services->activity, bc->uid, &input.unbuilt);
 	status_make(out, bc, &input);

@@ -194,10 +194,14 @@ static void each_fact_of_the_caller_has_its_words(void **state)
 	struct status_input input = quiet();
 	char hint[256];
 	BC bc = make(MASTER HOOK, "'buildhook.io/redeliver':'d-1 now'", 0);
+	BC image = make(MASTER ",'triggers':[{'type':'ImageChange','imageChange':{}}]", "", 0);
 
 	(void)state;
 	input.kept_ms = 5 * 60000;
 	assert_non_null(strstr(hint_of(hint, bc, &input), "recognised for 4 minutes"));
+	input.has_no_image_streams = true;
+	assert_non_null(strstr(hint_of(hint, image, &input), "trigger ImageChange starts no"));
+	assert_null(strstr(hint_of(hint, bc, &input), "ImageChange"));
 	input.unrun_build = "cart-1";
 	assert_non_null(strstr(hint_of(hint, bc, &input), "nothing runs Builds here: cart-1"));
 	input.hooks[0].secrets[0].remade_ms = T0;
