@@ -34,32 +34,6 @@ static const struct flag logs_flags[] = {
 };
 static const size_t logs_n_flags = ARRAY_LEN(logs_flags);
 
-/* A change as a delivery would bring it, of nobody's. */
-static struct journal_change change_by_hand(const struct target *target, const char *commit)
-{
-	return (struct journal_change){
-		.uid = target->bc->uid,
-		.namespace_ = target->bc->namespace_,
-		.name = target->bc->name,
-		.type = "",
-		.host = "",
-		.delivery_id = "",
-		.ref = "",
-		.commit = commit ? commit : "",
-		.author_name = "",
-		.author_email = "",
-		.committer_name = "",
-		.committer_email = "",
-		.message = "",
-		.pusher = "",
-		.env_json = "",
-		.options_json = "",
-		.warning = "",
-		.build = "",
-		.reason = "",
-	};
-}
-
 static int check_start(const struct target *target, const char *commit, struct err *err)
 {
 	const char *name = target->bc->name;
@@ -164,7 +138,8 @@ static int instantiate(char name_out[BUILD_NAME_BYTES], struct session *session,
 int builds_start(char name_out[BUILD_NAME_BYTES], struct session *session,
 		 const struct target *target, const char *commit, struct err *err)
 {
-	struct journal_change change = change_by_hand(target, commit);
+	struct journal_change change = build_change_by_hand(target->bc->uid, target->bc->namespace_,
+							    target->bc->name, commit);
 	bool has_instantiate = false;
 
 	if (check_start(target, commit, err) != 0 ||

@@ -217,8 +217,9 @@ static void on_version(void *arg, const struct kube_response *response)
 	work->call = NULL;
 	buf_printf(
 		&text,
-		"The API server (%.40s) drops hostUsers: false, so the build would run without a "
-		"user namespace. Use a cluster with user namespaces for Pods (Kubernetes 1.33), or "
+		"The API server (%.40s), or a policy of the namespace, drops hostUsers: false, so "
+		"the build would run without a user namespace. Use a cluster with user namespaces "
+		"for Pods (Kubernetes 1.33), or "
 		"start the build controller with --host-users, which lets root of a build be root "
 		"on the node.",
 		version ? version : "of unknown version");
@@ -263,6 +264,35 @@ static void on_refused(struct work *work, const struct kube_response *response)
 	finish(work, true);
 }
 
+static bool keeps_host_users(const struct builder *builder, const cJSON *pod)
+{
+	return builder->opt.pod.host_users || !json_bool_at(pod, "spec/hostUsers", true);
+}
+
+static void send_delete(struct work *work, const char *path, const char *uid, const char *resource,
+			kube_response_fn fn);
+
+static void on_unsafe_deleted(void *arg, const struct kube_response *response)
+{
+	struct work *work = arg;
+
+	work->call = NULL;
+	if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND)
+		log_failure(work, "Pod without a user namespace was not deleted", &response->err);
+	send(work, KUBE_GET, "/version", (struct str){0}, "version", on_version);
+}
+
+/* A policy of this namespace took hostUsers: false away; elsewhere it stays. */
+static void delete_unsafe_pod(struct work *work, const cJSON *pod)
+{
+	const char *uid = json_str_at(pod, "metadata/uid");
+	char path[PATH_BYTES];
+
+	work->group->drops_host_users = true;
+	pod_path(path, work);
+	send_delete(work, path, uid ? uid : "", "pods", on_unsafe_deleted);
+}
+
 static void on_pod(void *arg, const struct kube_response *response)
 {
 	struct work *work = arg;
@@ -271,6 +301,10 @@ static void on_pod(void *arg, const struct kube_response *response)
 	work->call = NULL;
 	if (response->err.code != ERR_OK) {
 		on_refused(work, response);
+		return;
+	}
+	if (!work->is_dry_run && !keeps_host_users(builder, response->doc)) {
+		delete_unsafe_pod(work, response->doc);
 		return;
 	}
 	if (!work->is_dry_run) {
@@ -286,7 +320,8 @@ static void on_pod(void *arg, const struct kube_response *response)
 		finish(work, false);
 		return;
 	}
-	if (!json_bool_at(response->doc, "spec/hostUsers", true)) {
+	if (keeps_host_users(builder, response->doc)) {
+		work->group->drops_host_users = false;
 		builder->user_namespaces = USER_NAMESPACES_KEPT;
 		post_pod(work);
 		return;
@@ -309,8 +344,9 @@ static void post_pod(struct work *work)
 	}
 	is_default = work->group->has_no_builder_account &&
 		     strcmp(builder_service_account(build), "builder") == 0;
-	work->is_dry_run =
-		!builder->opt.pod.host_users && builder->user_namespaces == USER_NAMESPACES_UNKNOWN;
+	work->is_dry_run = !builder->opt.pod.host_users &&
+			   (builder->user_namespaces == USER_NAMESPACES_UNKNOWN ||
+			    work->group->drops_host_users);
 	pod = builder_pod(build, &builder->opt.pod, is_default ? DEFAULT_ACCOUNT : NULL);
 	(void)snprintf(path, sizeof(path),
 		       "/api/v1/namespaces/%s/pods?fieldManager=buildhook-build-controller%s",
@@ -401,6 +437,10 @@ void builder_act(struct group *group, const struct builder_action *next)
 		write_status(group, next);
 		return;
 	}
+	if (next->kind == BUILDER_FIRST_BUILD) {
+		first_build_start(group);
+		return;
+	}
 	work = work_new(group, next->target->build);
 	pod_path(path, work);
 	switch (next->kind) {
@@ -419,6 +459,7 @@ void builder_act(struct group *group, const struct builder_action *next)
 		send_delete(work, path, work->uid, "builds", on_pruned);
 		return;
 	case BUILDER_WRITE:
+	case BUILDER_FIRST_BUILD:
 	case BUILDER_NONE:
 		break;
 	}

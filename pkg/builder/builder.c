@@ -141,7 +141,7 @@ static void *parse_pod(void *arg, const cJSON *doc)
 static void *parse_config(void *arg, const cJSON *doc)
 {
 	(void)arg;
-	return build_limits_parse(doc);
+	return build_config_parse(doc);
 }
 
 static void free_build(void *object)
@@ -262,7 +262,7 @@ static void observe(struct observation *out, const struct group *group)
 	qsort(out->builds, n, sizeof(*out->builds), compare_builds);
 	out->seen.builds = out->builds;
 	out->seen.n = n;
-	out->seen.limits = kube_store_find(builder->configs, group->key);
+	out->seen.config = kube_store_find(builder->configs, group->key);
 	out->seen.is_full = n > 0 && is_full(builder, out->builds[0].build->namespace_);
 	out->seen.wall_ms = clock_wall_ms(builder->opt.clock);
 	out->seen.keeps_pods = builder->opt.keeps_pods;
@@ -366,6 +366,8 @@ void builder_free(struct builder *builder)
 	HASH_ITER (hh, builder->groups, group, next_group) {
 		if (group->work)
 			builder_cancel(group->work);
+		if (group->first_build)
+			first_build_cancel(group->first_build);
 	}
 	HASH_ITER (hh, builder->entries, entry, next_entry)
 		free_entry(builder, entry);

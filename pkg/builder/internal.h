@@ -7,6 +7,7 @@
 #include "queue/queue.h"
 
 struct work;
+struct first_build;
 
 /* What is remembered of a Build. Lost at a restart without harm. */
 struct entry {
@@ -28,10 +29,12 @@ struct group {
 	char *key; /* "namespace/name", or "namespace/ build" */
 	UT_hash_handle hh;
 	struct entry *entries;
-	struct work *work; /* under way, or NULL */
-	unsigned failures; /* requests in a row */
-	bool is_starting;  /* work is to make a Pod */
+	struct work *work;               /* under way, or NULL */
+	struct first_build *first_build; /* likewise */
+	unsigned failures;               /* requests in a row */
+	bool is_starting;                /* work is to make a Pod */
 	bool waits_for_room;
+	bool drops_host_users;       /* its namespace does, as was seen once */
 	bool has_no_builder_account; /* Pods take the ServiceAccount "default" */
 };
 
@@ -67,6 +70,9 @@ void builder_finish(struct group *group, bool has_failed);
 /* act.c: one request, or a few; ends with builder_finish(). */
 void builder_act(struct group *group, const struct builder_action *next);
 void builder_cancel(struct work *work);
+/* first_build.c: likewise. */
+void first_build_start(struct group *group);
+void first_build_cancel(struct first_build *first);
 /* event.c */
 void builder_event(struct builder *builder, const struct build *build, bool is_warning,
 		   const char *reason, const char *note);

@@ -294,13 +294,32 @@ void pod_free(struct pod *pod)
 	free(pod);
 }
 
-struct build_limits *build_limits_parse(const cJSON *doc)
+static bool has_config_change(const cJSON *doc)
 {
-	struct build_limits *limits = mem_new(1, sizeof(*limits));
+	const cJSON *trigger;
 
-	limits->successful = json_int_at(doc, "spec/successfulBuildsHistoryLimit", -1);
-	limits->failed = json_int_at(doc, "spec/failedBuildsHistoryLimit", -1);
-	return limits;
+	cJSON_ArrayForEach (trigger, json_at(doc, "spec/triggers")) {
+		const char *type = json_str_at(trigger, "type");
+
+		if (type && strcmp(type, "ConfigChange") == 0)
+			return true;
+	}
+	return false;
+}
+
+struct build_config *build_config_parse(const cJSON *doc)
+{
+	struct build_config *config = mem_new(1, sizeof(*config));
+	const char *paused = annotation(doc, "openshift.io/build-config.paused");
+
+	config->successful = json_int_at(doc, "spec/successfulBuildsHistoryLimit", -1);
+	config->failed = json_int_at(doc, "spec/failedBuildsHistoryLimit", -1);
+	config->has_config_change = has_config_change(doc);
+	config->wants_first_build = config->has_config_change &&
+				    json_int_at(doc, "status/lastVersion", 0) <= 0 &&
+				    !(paused && strcmp(paused, "true") == 0) &&
+				    !json_at(doc, "metadata/deletionTimestamp");
+	return config;
 }
 
 void build_pod_name(char *out, const char *build_name)

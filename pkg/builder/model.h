@@ -66,9 +66,13 @@ struct pod {
 	struct pod_report fetch, build_report;
 };
 
-/* What matters of a BuildConfig once its Builds exist. */
-struct build_limits {
+/* A BuildConfig. */
+struct build_config {
 	int64_t successful, failed; /* history limits, -1: none */
+	bool has_config_change;     /* a trigger of type ConfigChange */
+	/* It has one and never had a Build (status.lastVersion), and is not
+	 * paused. */
+	bool wants_first_build;
 };
 
 extern const char *const build_phase_names[BUILD_PHASES];
@@ -82,7 +86,7 @@ struct build *build_parse(const cJSON *doc);
 void build_free(struct build *build);
 struct pod *pod_parse(const cJSON *doc);
 void pod_free(struct pod *pod);
-struct build_limits *build_limits_parse(const cJSON *doc);
+struct build_config *build_config_parse(const cJSON *doc);
 
 /* "NAME-build", shortened with a hash as OpenShift does where it would be over 253 characters. */
 void build_pod_name(char *out, const char *build_name);

@@ -7,8 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Requests time out after 30 s, and what was sent may still be carried out for a while. */
-#define SETTLE_MS (60 * 1000)
+/* Requests time out after this, and what was sent may still be carried out for a while. */
+#define REQUEST_MS (30 * 1000)
+#define SETTLE_MS  (2 * REQUEST_MS)
 
 static bool is_unfinished(const struct pod *pod)
 {
@@ -309,18 +310,30 @@ static void plan_start(const struct seen_config *seen, struct builder_action *ne
 	}
 }
 
+static int64_t left_ms(int64_t now_ms, int64_t since_ms, int64_t wait_ms)
+{
+	int64_t passed_ms = now_ms - since_ms;
+
+	return passed_ms < 0 || passed_ms >= wait_ms ? 0 : wait_ms - passed_ms;
+}
+
 /*
  * How long until an ended Build may go: its Pod has finished, or none can come any more. Another
  * replica may have been making one when the Build was cancelled, and the watch has not shown it
- * yet.
+ * yet. The same holds for the first Build of a ConfigChange: as long as it is there, its name keeps
+ * a late request of another replica from making it again.
  */
 static int64_t prune_wait_ms(const struct seen_config *seen, const struct seen_build *s)
 {
-	int64_t since_ms = seen->wall_ms - s->build->ended_ms;
+	const struct build *b = s->build;
 
-	if (s->pod)
-		return is_unfinished(s->pod) ? SETTLE_MS : 0;
-	return since_ms < 0 || since_ms >= SETTLE_MS ? 0 : SETTLE_MS - since_ms;
+	if (is_unfinished(s->pod))
+		return SETTLE_MS;
+	if (!s->pod)
+		return left_ms(seen->wall_ms, b->ended_ms, SETTLE_MS);
+	if (seen->config->has_config_change && b->number == 1)
+		return left_ms(seen->wall_ms, b->created_ms, REQUEST_MS);
+	return 0;
 }
 
 /*
@@ -329,8 +342,8 @@ static int64_t prune_wait_ms(const struct seen_config *seen, const struct seen_b
  */
 static bool plan_prune(const struct seen_config *seen, struct builder_action *next)
 {
-	for (int is_good = 0; seen->limits && is_good < 2; is_good++) {
-		int64_t limit = is_good ? seen->limits->successful : seen->limits->failed;
+	for (int is_good = 0; seen->config && is_good < 2; is_good++) {
+		int64_t limit = is_good ? seen->config->successful : seen->config->failed;
 		const struct seen_build *oldest = NULL;
 		int64_t n = 0;
 
@@ -366,6 +379,10 @@ void builder_plan(const struct seen_config *seen, struct builder_action *next)
 	for (size_t i = 0; i < seen->n; i++)
 		if (plan_build(seen, &seen->builds[i], next))
 			return;
+	if (seen->config && seen->config->wants_first_build) {
+		next->kind = BUILDER_FIRST_BUILD;
+		return;
+	}
 	plan_start(seen, next);
 	if (next->kind == BUILDER_NONE)
 		(void)plan_prune(seen, next);

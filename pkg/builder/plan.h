@@ -25,7 +25,7 @@ struct seen_build {
 struct seen_config {
 	const struct seen_build *builds; /* by number, rising */
 	size_t n;
-	const struct build_limits *limits; /* NULL: no BuildConfig, nothing is pruned */
+	const struct build_config *config; /* NULL: there is no BuildConfig */
 	int64_t wall_ms;
 	bool is_full;    /* no further Build of this namespace may start */
 	bool keeps_pods; /* of ended Builds */
@@ -38,6 +38,7 @@ enum builder_action_kind {
 	BUILDER_LOOK_FOR_POD, /* the store has none: ask the API server */
 	BUILDER_WRITE,        /* the Build's status: write */
 	BUILDER_PRUNE,        /* delete the Build */
+	BUILDER_FIRST_BUILD,  /* make the BuildConfig's; no target */
 };
 
 /* What a write says. NULL or -1: as it is. */

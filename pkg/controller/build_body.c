@@ -112,6 +112,32 @@ static void put_revision(cJSON *object, const struct journal_change *change, boo
 		put_commit_text(git, "message", change->message, is_clean);
 }
 
+struct journal_change build_change_by_hand(const char *uid, const char *namespace_,
+					   const char *name, const char *commit)
+{
+	return (struct journal_change){
+		.uid = uid,
+		.namespace_ = namespace_,
+		.name = name,
+		.type = "",
+		.host = "",
+		.delivery_id = "",
+		.ref = "",
+		.commit = commit ? commit : "",
+		.author_name = "",
+		.author_email = "",
+		.committer_name = "",
+		.committer_email = "",
+		.message = "",
+		.pusher = "",
+		.env_json = "",
+		.options_json = "",
+		.warning = "",
+		.build = "",
+		.reason = "",
+	};
+}
+
 bool build_is_by_hand(const struct journal_change *change)
 {
 	return !*change->type;

@@ -29,6 +29,10 @@ void build_label_value(char *out, const char *name);
 /* No delivery asks for the build but a person: the change has no type and no delivery id. The Build
  * has then no label and no annotations of a delivery's. */
 bool build_is_by_hand(const struct journal_change *change);
+/* Such a change: as a delivery would bring it, of nobody's. The texts are lent; COMMIT may be NULL.
+ */
+struct journal_change build_change_by_hand(const char *uid, const char *namespace_,
+					   const char *name, const char *commit);
 
 /* BC: the API server's BuildConfig, whole. The Build has number NUMBER. */
 cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number,

@@ -33,8 +33,9 @@ RIGHTS = {
         ("build.openshift.io", "builds/jenkinspipeline"): ["create"],
     },
     "buildhook-build-controller": {
-        ("build.openshift.io", "builds"): ["list", "watch", "patch", "delete"],
-        ("build.openshift.io", "buildconfigs"): ["list", "watch"],
+        ("build.openshift.io", "builds"): [*READ_WATCH, "create", "patch", "delete"],
+        ("build.openshift.io", "buildconfigs"): READ_WATCH,
+        ("build.openshift.io", "buildconfigs/status"): ["patch"],
         ("", "pods"): [*READ_WATCH, "create", "delete"],
         ("events.k8s.io", "events"): ["create"],
     },

@@ -163,6 +163,7 @@ static int create(struct world *w, enum kind kind, const char *namespace_, const
 	o = api_create(w, kind, key, json_copy(body));
 	o->step_ms = w->now_ms + (int64_t)world_below(w, 3000);
 	check_pod_created(w, o);
+	check_build_created(w, o);
 	json_format(out, o->doc);
 	return 201;
 }

@@ -1,6 +1,7 @@
 /* What happens around the controller, and what must hold. */
 #include "world.h"
 
+#include <inttypes.h>
 #include <utlist.h>
 
 #define NAMESPACE  "shop"
@@ -14,11 +15,16 @@ static cJSON *metadata_of(const struct object *o)
 	return cJSON_GetObjectItemCaseSensitive(o->doc, "metadata");
 }
 
+static cJSON *json_object_of(cJSON *object, const char *key)
+{
+	cJSON *member = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return member ? member : json_put_object(object, key);
+}
+
 static cJSON *status_of(const struct object *o)
 {
-	cJSON *status = cJSON_GetObjectItemCaseSensitive(o->doc, "status");
-
-	return status ? status : json_put_object(o->doc, "status");
+	return json_object_of(o->doc, "status");
 }
 
 static void set(cJSON *object, const char *key, cJSON *value)
@@ -87,6 +93,8 @@ static const char *policy_of(const struct object *build)
 						"openshift.io/build.start-policy"));
 }
 
+static void raise_version(struct world *w, struct object *config);
+
 /* The kubelet. */
 
 static void set_container(struct object *pod, const char *list, const char *state, int exit_code)
@@ -134,6 +142,9 @@ void cluster_step(struct world *w)
 {
 	struct object *o = NULL, *next = NULL;
 
+	DL_FOREACH (w->objects, o)
+		if (o->kind == BUILDCONFIGS && world_chance(w, 20))
+			raise_version(w, o);
 	DL_FOREACH_SAFE (w->objects, o, next)
 		if (o->kind == PODS && o->step_ms <= w->now_ms && is_unfinished_pod(o))
 			step_pod(w, o);
@@ -141,6 +152,7 @@ void cluster_step(struct world *w)
 
 /* Users. */
 
+/* Half of them with a trigger ConfigChange. */
 static void make_config(struct world *w, size_t i)
 {
 	cJSON *doc = json_new_object(), *metadata = json_put_object(doc, "metadata"), *spec;
@@ -153,36 +165,76 @@ static void make_config(struct world *w, size_t i)
 	spec = json_put_object(doc, "spec");
 	json_put_int(spec, "successfulBuildsHistoryLimit", 2);
 	json_put_int(spec, "failedBuildsHistoryLimit", 1);
+	json_put_str(spec, "runPolicy", policies[i % ARRAY_LEN(policies)]);
+	json_put_object(json_put_object(spec, "strategy"), "dockerStrategy");
+	json_put_str(json_put_object(spec, "source"), "dockerfile", "FROM x");
+	if (world_chance(w, 50))
+		json_put_str(json_append(json_put_array(spec, "triggers"), json_new_object()),
+			     "type", "ConfigChange");
 	api_create(w, BUILDCONFIGS, key, doc);
 }
 
-static void make_build(struct world *w)
+static void add_config(struct world *w)
 {
-	size_t i = (size_t)world_below(w, CONFIGS), number = ++w->n_builds;
-	cJSON *doc = json_new_object(), *metadata = json_put_object(doc, "metadata"), *spec,
-	      *status;
-	char config[16], name[32], key[64], text[24];
+	size_t i = (size_t)world_below(w, CONFIGS);
+	char key[64];
 
-	(void)snprintf(config, sizeof(config), "bc%zu", i);
-	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", config);
+	(void)snprintf(key, sizeof(key), NAMESPACE "/bc%zu", i);
 	if (!api_find(w, BUILDCONFIGS, key))
 		make_config(w, i);
-	(void)snprintf(name, sizeof(name), "%s-%zu", config, number);
-	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", name);
-	(void)snprintf(text, sizeof(text), "%zu", number);
+}
+
+static void raise_version(struct world *w, struct object *config)
+{
+	if (config->raised == 0)
+		return;
+	set(status_of(config), "lastVersion", cJSON_CreateNumber((double)config->raised));
+	config->raised = 0;
+	api_update(w, config);
+}
+
+/* As `buildhook serve`: NAME-N is made first, or found taken, and lastVersion raised then or a
+ * little later. */
+static void make_build(struct world *w)
+{
+	size_t i = (size_t)world_below(w, CONFIGS);
+	cJSON *doc = json_new_object(), *metadata = json_put_object(doc, "metadata"), *spec,
+	      *status, *owner;
+	char config_name[16], name[40], key[64], text[24];
+	struct object *config;
+	int64_t number;
+
+	(void)snprintf(config_name, sizeof(config_name), "bc%zu", i);
+	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", config_name);
+	if (!api_find(w, BUILDCONFIGS, key))
+		make_config(w, i);
+	config = api_find(w, BUILDCONFIGS, key);
+	raise_version(w, config);
+	number = json_int_at(config->doc, "status/lastVersion", 0);
+	do {
+		(void)snprintf(text, sizeof(text), "%" PRId64, ++number);
+		(void)snprintf(name, sizeof(name), "%s-%s", config_name, text);
+		(void)snprintf(key, sizeof(key), NAMESPACE "/%s", name);
+	} while (api_find(w, BUILDS, key));
+	w->n_builds++;
 	json_put_str(metadata, "name", name);
 	json_put_str(metadata, "namespace", NAMESPACE);
 	json_put_str(json_put_object(metadata, "annotations"), "openshift.io/build.number", text);
 	json_put_str(json_put_object(metadata, "labels"), "openshift.io/build.start-policy",
 		     policies[i % ARRAY_LEN(policies)]);
+	owner = json_append(json_put_array(metadata, "ownerReferences"), json_new_object());
+	json_put_str(owner, "uid", json_str_at(config->doc, "metadata/uid"));
 	spec = json_put_object(doc, "spec");
 	json_put_object(json_put_object(spec, "strategy"), "dockerStrategy");
 	json_put_str(json_put_object(spec, "source"), "dockerfile", "FROM x");
 	status = json_put_object(doc, "status");
 	json_put_str(status, "phase", "New");
-	json_put_str(json_put_object(status, "config"), "name", config);
+	json_put_str(json_put_object(status, "config"), "name", config_name);
 	world_trace(w, "user: %s %s", name, policies[i % ARRAY_LEN(policies)]);
 	api_create(w, BUILDS, key, doc);
+	config->raised = number;
+	if (world_chance(w, 75))
+		raise_version(w, config);
 }
 
 static struct object *pick(struct world *w, enum kind kind)
@@ -196,16 +248,38 @@ static struct object *pick(struct world *w, enum kind kind)
 	return found;
 }
 
+/* The node has no room, or is gone. */
+static void evict(struct world *w, struct object *pod)
+{
+	struct object *build = build_of(w, pod);
+
+	world_trace(w, "kubelet: evicts %s", pod->key);
+	set(status_of(pod), "phase", cJSON_CreateString("Failed"));
+	set(status_of(pod), "reason", cJSON_CreateString("Evicted"));
+	if (build)
+		build->due = BUILD_FAILED;
+	api_update(w, pod);
+}
+
 void cluster_act(struct world *w)
 {
 	struct object *build = pick(w, BUILDS), *pod = pick(w, PODS);
 
-	if (world_chance(w, 50) && w->n_builds < MAX_BUILDS) {
+	if (world_chance(w, 3)) {
+		add_config(w);
+	} else if (world_chance(w, 50) && w->n_builds < MAX_BUILDS) {
 		make_build(w);
 	} else if (build && world_chance(w, 30) && !build_phase_is_end(phase_of(build))) {
 		world_trace(w, "user: cancels %s", build->key);
 		set(status_of(build), "cancelled", cJSON_CreateBool(true));
 		api_update(w, build);
+	} else if (build && world_chance(w, 15)) {
+		world_trace(w, "user: edits %s", build->key);
+		set(json_object_of(metadata_of(build), "annotations"), "edited",
+		    cJSON_CreateNumber((double)w->now_ms));
+		api_update(w, build);
+	} else if (pod && world_chance(w, 10) && is_unfinished_pod(pod) && !is_deleting(pod)) {
+		evict(w, pod);
 	} else if (pod && world_chance(w, 20) && is_unfinished_pod(pod) && !is_deleting(pod)) {
 		world_trace(w, "user: deletes %s", pod->key);
 		pod->is_users_deed = true;
@@ -240,6 +314,22 @@ void check_pod_created(struct world *w, const struct object *pod)
 		    strcmp(config_of(other), config_of(build)) == 0)
 			world_fail(w, "%s runs beside %s", build->key, other->key);
 	}
+}
+
+static struct object *config_object_of(struct world *w, const struct object *build)
+{
+	char key[300];
+
+	(void)snprintf(key, sizeof(key), NAMESPACE "/%s", config_of(build));
+	return api_find(w, BUILDCONFIGS, key);
+}
+
+void check_build_created(struct world *w, const struct object *build)
+{
+	struct object *config = build->kind == BUILDS ? config_object_of(w, build) : NULL;
+
+	if (config && ++config->n_first_builds > 1)
+		world_fail(w, "%s has %d first Builds", config->key, config->n_first_builds);
 }
 
 static int rank(enum build_phase phase)
@@ -282,8 +372,8 @@ static void check_build_end(struct world *w, const struct object *build)
 	if (!build_phase_is_end(phase) || build->n_ends != 1)
 		world_fail(w, "%s is %s after %d ends", build->key, build_phase_names[phase],
 			   build->n_ends);
-	if (pod && is_unfinished_pod(pod))
-		world_fail(w, "%s has ended, and its Pod runs", build->key);
+	if (pod && (is_unfinished_pod(pod) || !w->keeps_pods))
+		world_fail(w, "%s has ended, and its Pod is there", build->key);
 	if (build->due != BUILD_NEW && phase != build->due && !is_cancel_wanted(build) &&
 	    !(pod && pod->is_users_deed))
 		world_fail(w, "%s is %s, and its Pod says %s", build->key, build_phase_names[phase],
@@ -306,6 +396,9 @@ void cluster_check_end(struct world *w)
 
 		if (config->kind != BUILDCONFIGS)
 			continue;
+		if (json_at(config->doc, "spec/triggers") &&
+		    json_int_at(config->doc, "status/lastVersion", 0) == 0)
+			world_fail(w, "%s has no first Build", config->key);
 		DL_FOREACH (w->objects, o) {
 			if (o->kind != BUILDS ||
 			    strcmp(config_of(o), strchr(config->key, '/') + 1) != 0)

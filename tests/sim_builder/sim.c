@@ -1,5 +1,7 @@
-/* Runs simulated worlds: sim [--seeds N] [--from SEED] [--trace]. A world that fails prints its
- * seed. */
+/*
+ * Runs simulated worlds: sim [--seeds N] [--from SEED] [--trace] [--stop]. A world that fails
+ * prints its seed; --stop ends after it.
+ */
 #include "world.h"
 
 #include "base/log.h"
@@ -85,7 +87,8 @@ static void start_replica(struct world *w, struct replica *r)
 		.clock = w->clock,
 		.client = r->client,
 		.pod = {.builder_image = "builder"},
-		.keeps_pods = true,
+		.keeps_pods = w->keeps_pods,
+		.max_builds = w->max_builds,
 		.instance = "sim",
 	});
 	for (size_t i = 0; i < KINDS; i++)
@@ -155,6 +158,8 @@ static bool run_world(uint64_t seed, bool is_traced)
 	size_t n_requests;
 
 	w.clock = clock_new(&source);
+	w.keeps_pods = world_chance(&w, 75);
+	w.max_builds = world_chance(&w, 25) ? 1 + world_below(&w, 3) : 0;
 	for (size_t i = 0; i < REPLICAS; i++) {
 		w.replicas[i].world = &w;
 		start_replica(&w, &w.replicas[i]);
@@ -186,7 +191,7 @@ int main(int argc, char **argv)
 {
 	unsigned long long seeds = 100, from = 1, n_failed = 0;
 	const char *counts = getenv("COUNTS");
-	bool is_traced = false;
+	bool is_traced = false, stops = false;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
@@ -195,9 +200,11 @@ int main(int argc, char **argv)
 			from = strtoull(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--trace") == 0)
 			is_traced = true;
+		else if (strcmp(argv[i], "--stop") == 0)
+			stops = true;
 	}
 	log_init(is_traced ? LOG_INFO : LOG_ERROR, LOG_TEXT);
-	for (unsigned long long seed = from; seed < from + seeds; seed++)
+	for (unsigned long long seed = from; seed < from + seeds && !(stops && n_failed); seed++)
 		n_failed += !run_world(seed, is_traced);
 	printf("builders' worlds: %llu passed, %llu failed\n", seeds - n_failed, n_failed);
 	if (counts && n_failed <= seeds) {

@@ -26,6 +26,9 @@ struct object {
 	bool was_superseded;  /* cancelled by the controller */
 	int n_begun;          /* Pods of it that began and that no user deleted */
 	enum build_phase due; /* how it must end, where its Pod has finished; BUILD_NEW: open */
+	/* A BuildConfig. */
+	int n_first_builds; /* made by the controller */
+	int64_t raised;     /* lastVersion, where whoever made the Build has not raised it yet */
 	/* A Pod. */
 	bool is_users_deed; /* a user deleted it */
 	int64_t step_ms;    /* when the kubelet takes its next step */
@@ -59,6 +62,8 @@ struct world {
 	struct replica replicas[REPLICAS];
 	struct flight *flights;
 	bool is_healing; /* connections are good, users do nothing */
+	bool keeps_pods;
+	uint64_t max_builds;
 	bool is_traced;
 	size_t n_requests; /* but watches, lists and /readyz */
 	char failure[400];
@@ -96,4 +101,5 @@ void cluster_check_end(struct world *w);
 /* Before and after a controller's write. */
 void check_pod_created(struct world *w, const struct object *pod);
 void check_build_patched(struct world *w, struct object *build, enum build_phase before);
+void check_build_created(struct world *w, const struct object *build);
 void check_build_deleted(struct world *w, const struct object *build);

@@ -20,7 +20,7 @@ struct world {
 	struct pod pods[MAX_BUILDS];
 	struct seen_build seen[MAX_BUILDS];
 	struct seen_config config;
-	struct build_limits limits;
+	struct build_config settings;
 	char names[MAX_BUILDS][16], uids[MAX_BUILDS][8];
 };
 
@@ -405,16 +405,72 @@ static void the_oldest_ended_build_over_the_limit_is_pruned(void **state)
 	add(&w, 4, BUILD_RUNNING);
 	give_pod(&w, &w.seen[3], POD_RUNNING);
 	w.config.wall_ms = 61000;
-	w.limits = (struct build_limits){.successful = -1, .failed = -1};
+	w.settings = (struct build_config){.successful = -1, .failed = -1};
 	check_next(&w, BUILDER_NONE, NULL);
-	w.config.limits = &w.limits;
+	w.config.config = &w.settings;
 	check_next(&w, BUILDER_NONE, NULL);
-	w.limits = (struct build_limits){.successful = 1, .failed = 1};
+	w.settings = (struct build_config){.successful = 1, .failed = 1};
 	check_next(&w, BUILDER_PRUNE, good);
-	w.limits = (struct build_limits){.successful = 2, .failed = 0};
+	w.settings = (struct build_config){.successful = 2, .failed = 0};
 	check_next(&w, BUILDER_PRUNE, bad);
 	w.builds[1].is_deleting = true;
 	check_next(&w, BUILDER_NONE, NULL);
+}
+
+/* Another replica may be making it a second time. */
+static void a_young_first_build_is_not_pruned(void **state)
+{
+	struct world w = {0};
+	struct seen_build *s = add(&w, 1, BUILD_COMPLETE);
+
+	(void)state;
+	give_pod(&w, s, POD_SUCCEEDED);
+	w.builds[0].created_ms = 1000;
+	w.settings = (struct build_config){.successful = 0, .failed = 0, .has_config_change = true};
+	w.config.config = &w.settings;
+	w.config.wall_ms = 21000;
+	check_next(&w, BUILDER_NONE, NULL);
+	assert_int_equal(planned(&w).wait_ms, 10000);
+	w.config.wall_ms = 31000;
+	check_next(&w, BUILDER_PRUNE, s);
+}
+
+static void a_config_change_starts_the_first_build(void **state)
+{
+	static const struct {
+		const char *json;
+		bool wants;
+	} cases[] = {
+		{"{'spec':{'triggers':[{'type':'ConfigChange'}]}}", true},
+		{"{'spec':{'triggers':[{'type':'GitHub'},{'type':'ConfigChange'}]},"
+		 "'status':{'lastVersion':0}}",
+		 true},
+		{"{'spec':{'triggers':[{'type':'ConfigChange'}]},'status':{'lastVersion':1}}",
+		 false},
+		{"{'spec':{'triggers':[{'type':'GitHub'}]}}", false},
+		{"{'spec':{}}", false},
+		{"{'metadata':{'annotations':{'openshift.io/build-config.paused':'true'}},"
+		 "'spec':{'triggers':[{'type':'ConfigChange'}]}}",
+		 false},
+		{"{'metadata':{'deletionTimestamp':'2026-01-01T00:00:00Z'},"
+		 "'spec':{'triggers':[{'type':'ConfigChange'}]}}",
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(mem_free) char *json = mem_strdup(cases[i].json);
+		CLEANUP(json_freep) cJSON *doc = NULL;
+		CLEANUP(mem_free) struct build_config *config = NULL;
+		struct world w = {0};
+
+		for (char *c = json; *c; c++)
+			*c = *c == '\'' ? '"' : *c;
+		assert_int_equal(json_parse(&doc, str_of(json), NULL), 0);
+		config = build_config_parse(doc);
+		w.config.config = config;
+		check_next(&w, cases[i].wants ? BUILDER_FIRST_BUILD : BUILDER_NONE, NULL);
+	}
 }
 
 static void a_build_is_not_pruned_while_its_pod_may_run(void **state)
@@ -423,8 +479,8 @@ static void a_build_is_not_pruned_while_its_pod_may_run(void **state)
 	struct seen_build *s = add(&w, 1, BUILD_CANCELLED);
 
 	(void)state;
-	w.limits = (struct build_limits){.successful = 0, .failed = 0};
-	w.config.limits = &w.limits;
+	w.settings = (struct build_config){.successful = 0, .failed = 0};
+	w.config.config = &w.settings;
 	w.config.wall_ms = 1000 + 59000; /* another replica may have made a Pod */
 	check_next(&w, BUILDER_NONE, NULL);
 	assert_int_equal(planned(&w).wait_ms, 1000);
@@ -483,6 +539,8 @@ int main(void)
 		cmocka_unit_test(a_refused_pod_is_shown_once_and_tried_again),
 		cmocka_unit_test(the_oldest_ended_build_over_the_limit_is_pruned),
 		cmocka_unit_test(a_build_is_not_pruned_while_its_pod_may_run),
+		cmocka_unit_test(a_young_first_build_is_not_pruned),
+		cmocka_unit_test(a_config_change_starts_the_first_build),
 		cmocka_unit_test(a_pod_that_the_watch_has_not_shown_is_waited_for),
 		cmocka_unit_test(an_end_without_times_gets_them),
 	};
