@@ -101,9 +101,9 @@ class Cluster:
     def start_apiserver(self):
         subprocess.run([self.program, "apiserver-start", "--dir", self.dir], check=True, stdout=subprocess.DEVNULL)
 
-    def service_account_kubeconfig(self, path):
-        """A kubeconfig of buildhook's ServiceAccount: exactly the rights of the manifests."""
-        token = self.kubectl("create", "token", "buildhook", "-n", "buildhook", "--duration=24h").strip()
+    def service_account_kubeconfig(self, path, name="buildhook"):
+        """A kubeconfig of the ServiceAccount: exactly the rights of the manifests."""
+        token = self.kubectl("create", "token", name, "-n", "buildhook", "--duration=24h").strip()
         admin = yaml.safe_load(self.kubeconfig.read_text())
         admin["users"] = [{"name": "buildhook", "user": {"token": token}}]
         admin["contexts"] = [{"name": "buildhook", "context": {"cluster": admin["clusters"][0]["name"], "user": "buildhook", "namespace": "buildhook"}}]
