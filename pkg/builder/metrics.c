@@ -6,6 +6,14 @@ static const struct metrics_family build_total = {
 	.help = "Counts builds by phase, reason, and strategy",
 	.kind = METRICS_GAUGE,
 	.labels = {"phase", "reason", "strategy"}};
+/* Of Builds that have not ended alone, and of no more than MAX_ACTIVE. */
+static const struct metrics_family active_seconds = {
+	.name = "openshift_build_active_time_seconds",
+	.help = "Shows the last transition time in unix epoch for running builds by namespace, "
+		"name, "
+		"phase, reason, and strategy",
+	.kind = METRICS_GAUGE,
+	.labels = {"namespace", "name", "phase", "reason", "strategy"}};
 static const struct metrics_family oldest_seconds = {
 	.name = "buildhook_build_oldest_seconds",
 	.help = "Age of the oldest Build that has not ended, by phase; 0 without one.",
@@ -37,6 +45,7 @@ static const char *const reasons[] = {"",
 				      "Other"};
 static const char *const strategies[] = {"Docker", "Source", "Custom", "JenkinsPipeline", ""};
 
+#define MAX_ACTIVE 1000
 #define REASONS    ARRAY_LEN(reasons)
 #define STRATEGIES ARRAY_LEN(strategies)
 
@@ -45,6 +54,7 @@ struct build_series {
 	struct metrics_series *total[BUILD_PHASES][REASONS][STRATEGIES]; /* NULL: never seen */
 	double counts[BUILD_PHASES][REASONS][STRATEGIES];
 	struct metrics_series *oldest[BUILD_COMPLETE];
+	size_t n_active;
 	int64_t oldest_ms[BUILD_COMPLETE]; /* wall clock of its creation, 0 without one */
 };
 
@@ -54,6 +64,20 @@ static size_t index_of(const char *const *list, size_t n, const char *text)
 		if (strcmp(list[i], text) == 0)
 			return i;
 	return n - 1;
+}
+
+/* As OpenShift: since when it exists, once it runs since when it does. */
+static void show_active(struct build_series *series, const struct build *build)
+{
+	int64_t since_ms = build->phase == BUILD_RUNNING ? build->started_ms : build->created_ms;
+	const char *const labels[] = {
+		build->namespace_, build->name, build_phase_names[build->phase],
+		reasons[index_of(reasons, REASONS, build->reason)],
+		strategies[index_of(strategies, STRATEGIES, build->strategy)]};
+
+	if (since_ms > 0 && series->n_active++ < MAX_ACTIVE)
+		metrics_set(metrics_get(series->builder->opt.metrics, &active_seconds, labels),
+			    (double)(since_ms / 1000));
 }
 
 static void count(void *arg, const char *key, const void *object)
@@ -67,6 +91,7 @@ static void count(void *arg, const char *key, const void *object)
 		      [index_of(strategies, STRATEGIES, build->strategy)]++;
 	if (build_phase_is_end(build->phase))
 		return;
+	show_active(series, build);
 	oldest_ms = &series->oldest_ms[build->phase];
 	if (*oldest_ms == 0 || build->created_ms < *oldest_ms)
 		*oldest_ms = build->created_ms;
@@ -92,6 +117,8 @@ static void collect(void *arg)
 
 	memset(series->counts, 0, sizeof(series->counts));
 	memset(series->oldest_ms, 0, sizeof(series->oldest_ms));
+	series->n_active = 0;
+	metrics_clear(series->builder->opt.metrics, &active_seconds);
 	kube_store_each(series->builder->builds, count, series);
 	for (size_t p = 0; p < BUILD_PHASES; p++)
 		for (size_t r = 0; r < REASONS; r++)

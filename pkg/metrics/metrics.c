@@ -97,6 +97,18 @@ struct metrics_series *metrics_get(struct metrics *metrics, const struct metrics
 	return series;
 }
 
+void metrics_clear(struct metrics *metrics, const struct metrics_family *family)
+{
+	struct metrics_series *series = NULL, *next = NULL;
+
+	HASH_ITER (hh, metrics->series, series, next) {
+		if (series->family != family)
+			continue;
+		HASH_DEL(metrics->series, series);
+		free_series(series);
+	}
+}
+
 void metrics_add(struct metrics_series *series, double amount)
 {
 	assert(series->family->kind != METRICS_HISTOGRAM);

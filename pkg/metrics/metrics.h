@@ -1,13 +1,14 @@
 /*
  * Counters, gauges and histograms, and their text in Prometheus' exposition format. Families are
  * declared once as static data; their series are found by label values. Label values come from
- * closed sets of ours, never from outside. For one thread.
+ * closed sets of ours, never from outside, but for families that are cleared before each rendering.
+ * For one thread.
  */
 #pragma once
 
 #include "base/buf.h"
 
-#define METRICS_MAX_LABELS 4
+#define METRICS_MAX_LABELS 5
 
 enum metrics_kind { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
 
@@ -32,6 +33,8 @@ void metrics_free(struct metrics *metrics);
  */
 struct metrics_series *metrics_get(struct metrics *metrics, const struct metrics_family *family,
 				   const char *const *values);
+/* Frees the series of FAMILY: nobody may keep one. */
+void metrics_clear(struct metrics *metrics, const struct metrics_family *family);
 void metrics_add(struct metrics_series *series, double amount);
 void metrics_set(struct metrics_series *series, double value);
 /* Histogram. */

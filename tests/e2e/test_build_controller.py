@@ -455,6 +455,34 @@ def test_no_pod_runs_without_its_user_namespace(cluster, controllers, kubelet, n
     wait_for("the Pod, once the policy is gone", lambda: cluster.core.list_namespaced_pod(namespace).items, 60)
 
 
+def test_the_metrics_are_openshifts_and_those_that_alerts_ask_for(cluster, controllers, kubelet, namespace):
+    controller = controllers("--namespace", namespace)
+    kubelet(result={"bad-1": "DockerBuildFailed"}.get)
+    create_build(cluster, namespace, "good", 1)
+    create_build(cluster, namespace, "bad", 1)
+    wait_for_ends(cluster, namespace, 2)
+    metadata = {"name": "waits-1", "annotations": {"openshift.io/build.number": "1"}}
+    body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Build", "metadata": metadata,
+            "spec": {"source": {"dockerfile": "FROM x"}, "strategy": {"dockerStrategy": {}}, "nodeSelector": {"of": "no node"}}, "status": {"phase": "New"}}
+    played = Kubelet.step
+    Kubelet.step = lambda *_: None
+    try:
+        cluster.custom.create_namespaced_custom_object(GROUP, VERSION, namespace, "builds", body)
+        series = f'openshift_build_active_time_seconds{{namespace="{namespace}",name="waits-1",phase="Pending",reason="",strategy="Docker"}}'
+        text = wait_for("its series", lambda: (lambda t: t if series in t else None)(controller.admin_get("/metrics").body.decode()))
+        assert 'openshift_build_total{phase="Complete",reason="",strategy="Docker"} 1\n' in text
+        assert 'openshift_build_total{phase="Failed",reason="DockerBuildFailed",strategy="Docker"} 1\n' in text
+        since = float(re.search(re.escape(series) + r" (\S+)", text)[1])
+        assert abs(since - time.time()) < 600 and text.count("openshift_build_active_time_seconds{") == 1
+        rules = yaml.safe_load((ROOT / "manifests" / "components" / "monitoring" / "alerts.yaml").read_text())["spec"]["groups"][1]["rules"]
+        asked = {m for rule in rules for m in re.findall(r"\b(?:buildhook|openshift)_[a-z_]+", rule["expr"])}
+        assert asked == {"buildhook_build_oldest_seconds", "openshift_build_total"} and all(m + "{" in text for m in asked)
+    finally:
+        Kubelet.step = played
+    cluster.custom.delete_namespaced_custom_object(GROUP, VERSION, namespace, "builds", "waits-1")
+    wait_for("its series to go", lambda: "openshift_build_active_time_seconds{" not in controller.admin_get("/metrics").body.decode())
+
+
 def test_where_openshift_runs_builds_it_ends_and_says_why(openshift_cluster, tmp_path):
     command = [BUILDHOOK, "build-controller", "--kubeconfig", openshift_cluster.kubeconfig, "--builder-image=x", "--admin-listen=127.0.0.1:0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
