@@ -144,7 +144,7 @@ coverage: $(UNIT_SRCS:%.c=build/coverage/%) build/coverage/tests/torture/torture
 	@hack/coverage $(T)
 
 .PHONY: mutations
-mutations: build/release/tests/sim/sim ## rules broken one by one, each of which a simulated world must notice
+mutations: build/release/tests/sim/sim build/release/tests/sim_builder/sim ## rules broken one by one, each of which a simulated world must notice
 	@tests/sim/mutations
 
 # For scripts: make -s print-BASE

@@ -61,6 +61,7 @@ struct object *api_create(struct world *w, enum kind kind, const char *key, cJSO
 	o->kind = kind;
 	o->key = mem_strdup(key);
 	o->doc = doc;
+	o->made_ms = w->now_ms;
 	DL_APPEND(w->objects, o);
 	record(w, o, "ADDED");
 	return o;
@@ -172,7 +173,7 @@ static int patch(struct world *w, struct object *o, const cJSON *body, struct bu
 {
 	const char *version = json_str_at(body, "metadata/resourceVersion");
 	const char *uid = json_str_at(body, "metadata/uid");
-	enum build_phase before = phase_of(o);
+	CLEANUP(json_freep) cJSON *before = json_copy(o->doc);
 
 	if ((version && strcmp(version, json_str_at(o->doc, "metadata/resourceVersion")) != 0) ||
 	    (uid && strcmp(uid, json_str_at(o->doc, "metadata/uid")) != 0))

@@ -289,11 +289,36 @@ void cluster_act(struct world *w)
 	}
 }
 
-/* What must hold. */
+/* What must hold. What happened longer ago than this is known to each replica that runs. */
+#define KNOWN_MS 60000
+/* Of a change of an object that the replica already has. */
+#define SEEN_MS 25000
 
 static bool is_live(const struct object *build)
 {
 	return !build_phase_is_end(phase_of(build)) && !is_cancel_wanted(build);
+}
+
+static int64_t number_of(const struct object *build)
+{
+	return strtoll(strrchr(build->key, '-') + 1, NULL, 10);
+}
+
+/* "Serial runs the oldest that waits, SerialLatestOnly the newest." */
+static void check_order(struct world *w, const struct object *build)
+{
+	bool is_latest_only = strcmp(policy_of(build), "SerialLatestOnly") == 0;
+	const struct object *o = NULL;
+
+	DL_FOREACH (w->objects, o) {
+		if (o->kind != BUILDS || o == build || !is_live(o) || phase_of(o) != BUILD_NEW ||
+		    strcmp(config_of(o), config_of(build)) != 0 ||
+		    (number_of(o) < number_of(build)) == is_latest_only)
+			continue;
+		if (pod_of(w, o) || w->now_ms - o->made_ms < KNOWN_MS)
+			continue;
+		world_fail(w, "%s runs before %s", build->key, o->key);
+	}
 }
 
 void check_pod_created(struct world *w, const struct object *pod)
@@ -307,6 +332,7 @@ void check_pod_created(struct world *w, const struct object *pod)
 	/* A request that comes late makes a Pod of a Build that has ended; it is deleted. */
 	if (!is_live(build) || strcmp(policy_of(build), "Parallel") == 0)
 		return;
+	check_order(w, build);
 	DL_FOREACH (w->objects, o) {
 		const struct object *other = o->kind == PODS && o != pod ? build_of(w, o) : NULL;
 
@@ -337,18 +363,41 @@ static int rank(enum build_phase phase)
 	return build_phase_is_end(phase) ? BUILD_COMPLETE : (int)phase;
 }
 
-void check_build_patched(struct world *w, struct object *build, enum build_phase before)
+static bool is_same(const cJSON *a, const cJSON *b, const char *path)
+{
+	const char *x = json_str_at(a, path), *y = json_str_at(b, path);
+
+	return strcmp(x ? x : "", y ? y : "") == 0;
+}
+
+static bool has_pod_name(const cJSON *doc)
+{
+	return json_member(json_at(doc, "metadata/annotations"), "openshift.io/build.pod-name");
+}
+
+void check_build_patched(struct world *w, struct object *build, const cJSON *old)
 {
 	enum build_phase after = phase_of(build);
+	enum build_phase before = phase_of(&(struct object){.doc = (cJSON *)(uintptr_t)old});
 	const char *message = json_str_at(build->doc, "status/message");
+	const struct object *pod = build->kind == BUILDS ? pod_of(w, build) : NULL;
 
 	if (build->kind != BUILDS)
 		return;
 	if (rank(after) < rank(before) || (build_phase_is_end(before) && after != before))
 		world_fail(w, "%s goes from %s to %s", build->key, build_phase_names[before],
 			   build_phase_names[after]);
-	if (build_phase_is_end(after) && after != before)
+	if (after == before && is_same(old, build->doc, "status/reason") &&
+	    is_same(old, build->doc, "status/message") &&
+	    has_pod_name(old) == has_pod_name(build->doc))
+		world_fail(w, "a write to %s changes nothing", build->key);
+	if (after == BUILD_CANCELLED && pod && is_unfinished_pod(pod) && !is_deleting(pod) &&
+	    w->now_ms - pod->made_ms > SEEN_MS)
+		world_fail(w, "%s says Cancelled while its Pod runs", build->key);
+	if (build_phase_is_end(after) && after != before) {
 		build->n_ends++;
+		build->ended_ms = w->now_ms;
+	}
 	if (after == BUILD_CANCELLED && before == BUILD_NEW && message &&
 	    strstr(message, "superseded"))
 		build->was_superseded = true;
@@ -358,10 +407,18 @@ void check_build_patched(struct world *w, struct object *build, enum build_phase
 
 void check_build_deleted(struct world *w, const struct object *build)
 {
-	const struct object *pod = pod_of(w, build);
+	const struct object *pod = pod_of(w, build), *o = NULL;
 
 	if (!build_phase_is_end(phase_of(build)) || (pod && is_unfinished_pod(pod)))
 		world_fail(w, "%s was pruned and runs", build->key);
+	DL_FOREACH (w->objects, o) {
+		if (o->kind != BUILDS || strcmp(config_of(o), config_of(build)) != 0 ||
+		    (phase_of(o) == BUILD_COMPLETE) != (phase_of(build) == BUILD_COMPLETE) ||
+		    !build_phase_is_end(phase_of(o)) || number_of(o) >= number_of(build))
+			continue;
+		if (w->now_ms - o->ended_ms > KNOWN_MS)
+			world_fail(w, "%s was pruned before %s", build->key, o->key);
+	}
 }
 
 static void check_build_end(struct world *w, const struct object *build)

@@ -21,7 +21,9 @@ struct object {
 	char *key; /* "namespace/name" */
 	uint64_t version;
 	cJSON *doc;
+	int64_t made_ms;
 	/* A Build. */
+	int64_t ended_ms;
 	int n_ends;           /* transitions to a phase that is an end */
 	bool was_superseded;  /* cancelled by the controller */
 	int n_begun;          /* Pods of it that began and that no user deleted */
@@ -100,6 +102,6 @@ void cluster_act(struct world *w);
 void cluster_check_end(struct world *w);
 /* Before and after a controller's write. */
 void check_pod_created(struct world *w, const struct object *pod);
-void check_build_patched(struct world *w, struct object *build, enum build_phase before);
+void check_build_patched(struct world *w, struct object *build, const cJSON *before);
 void check_build_created(struct world *w, const struct object *build);
 void check_build_deleted(struct world *w, const struct object *build);
