@@ -175,6 +175,8 @@ static void read_report(struct pod_report *out, const char *text)
 	out->message = copy_at(doc, "message");
 	out->digest = copy_at(doc, "digest");
 	out->git = cJSON_IsObject(json_at(doc, "git")) ? json_copy(json_at(doc, "git")) : NULL;
+	out->stages =
+		cJSON_IsArray(json_at(doc, "stages")) ? json_copy(json_at(doc, "stages")) : NULL;
 	out->log_tail = str_dup(rest);
 }
 
@@ -185,6 +187,7 @@ static void release_report(struct pod_report *report)
 	free(report->digest);
 	free(report->log_tail);
 	cJSON_Delete(report->git);
+	cJSON_Delete(report->stages);
 }
 
 static const cJSON *first_container(const cJSON *doc, const char *path)
@@ -226,6 +229,36 @@ static char *trouble_of(const cJSON *doc)
 	return buf_take(&text);
 }
 
+static const cJSON *find_condition(const cJSON *doc, const char *type)
+{
+	const cJSON *condition;
+
+	cJSON_ArrayForEach (condition, json_at(doc, "status/conditions")) {
+		const char *its_type = json_str_at(condition, "type");
+
+		if (its_type && strcmp(its_type, type) == 0)
+			return condition;
+	}
+	return NULL;
+}
+
+static bool is_condition(const cJSON *doc, const char *type, const char *status)
+{
+	const char *its_status = json_str_at(find_condition(doc, type), "status");
+
+	return its_status && strcmp(its_status, status) == 0;
+}
+
+static char *disruption_of(const cJSON *doc)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(4096);
+	const char *message = json_str_at(find_condition(doc, "DisruptionTarget"), "message");
+
+	if (is_condition(doc, "DisruptionTarget", "True"))
+		buf_put_clean(&text, str_of(message), MAX_TROUBLE);
+	return text.data ? buf_take(&text) : mem_strdup("");
+}
+
 static void read_container(struct pod *pod, const cJSON *container)
 {
 	const char *reason = json_str_at(container, "state/terminated/reason");
@@ -265,6 +298,8 @@ struct pod *pod_parse(const cJSON *doc)
 	pod->reason = copy_at(doc, "status/reason");
 	pod->message = copy_at(doc, "status/message");
 	pod->trouble = trouble_of(doc);
+	pod->disruption = disruption_of(doc);
+	pod->has_no_sandbox = is_condition(doc, "PodReadyToStartContainers", "False");
 	pod->is_deleting = json_at(doc, "metadata/deletionTimestamp") != NULL;
 	pod->started_ms = time_at(doc, "status/startTime");
 	pod->has_begun = json_at(init, "state/running") || json_at(init, "state/terminated");
@@ -289,6 +324,7 @@ void pod_free(struct pod *pod)
 	free(pod->reason);
 	free(pod->message);
 	free(pod->trouble);
+	free(pod->disruption);
 	release_report(&pod->fetch);
 	release_report(&pod->build_report);
 	free(pod);

@@ -47,6 +47,7 @@ struct pod_report {
 	char *reason, *message; /* of a failure, "" without */
 	char *digest;           /* of the pushed image, "" without */
 	cJSON *git;             /* a SourceRevision's git, or NULL */
+	cJSON *stages;          /* [[stage, step, start in ms, duration in ms]], or NULL */
 	char *log_tail;         /* the last lines of its log, "" without */
 };
 
@@ -57,6 +58,8 @@ struct pod {
 	enum pod_phase phase;
 	char *reason, *message; /* of the status, "" without */
 	char *trouble; /* why it does not start: a waiting container, the scheduler; "" without */
+	char *disruption;    /* why it is taken away: drained, preempted, node gone; "" without */
+	bool has_no_sandbox; /* the node has not set its namespaces and network up */
 	bool is_deleting;
 	bool has_begun; /* its first container runs or has run */
 	bool is_out_of_memory;

@@ -7,6 +7,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/*
+ * A node whose runtime knows no user namespaces tries to start the Pod for ever, and says why in an
+ * Event alone, which we do not read. The text is no longer than a status may be.
+ */
+#define SANDBOX_MS (2 * 60 * 1000)
+static const char no_sandbox[] =
+	"The node has not started the Pod for two minutes. The Pod's Events say why (kubectl "
+	"describe pod). Where they name user namespaces, the node's runtime has none: containerd "
+	"2.0 or CRI-O 1.25 does; or start the build controller with --host-users.";
+
 /* Requests time out after this, and what was sent may still be carried out for a while. */
 #define REQUEST_MS (30 * 1000)
 #define SETTLE_MS  (2 * REQUEST_MS)
@@ -43,6 +53,13 @@ static void wait_at_most(struct builder_action *next, int64_t wait_ms)
 		next->wait_ms = wait_ms;
 }
 
+static int64_t left_ms(int64_t now_ms, int64_t since_ms, int64_t wait_ms)
+{
+	int64_t passed_ms = now_ms - since_ms;
+
+	return passed_ms < 0 || passed_ms >= wait_ms ? 0 : wait_ms - passed_ms;
+}
+
 static void write_phase(struct builder_action *next, const struct seen_build *s,
 			enum build_phase phase, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -77,7 +94,7 @@ static const struct failure {
 } failures[] = {
 	{"FetchSourceFailed", "Failed to fetch the input source."},
 	{"InvalidContextDirectory", "The supplied context directory does not exist."},
-	{"ManageDockerfileFailed", "Failed to process the Dockerfile."},
+	{"ManageDockerfileFailed", "Failed to prepare the dockerfile for the build."},
 	{"PullBuilderImageFailed", "Failed pulling builder image."},
 	{"DockerBuildFailed", "Dockerfile build strategy has failed."},
 	{"GenericBuildFailed", "Generic Build failure - check logs for details."},
@@ -108,6 +125,8 @@ static void plan_failed_pod(const struct seen_build *s, struct builder_action *n
 	else if (strcmp(pod->reason, "Evicted") == 0)
 		write_phase(next, s, BUILD_FAILED, "BuildPodEvicted", "%s",
 			    *pod->message ? pod->message : "The build pod was evicted.");
+	else if (*pod->disruption && !failure)
+		write_phase(next, s, BUILD_FAILED, "BuildPodEvicted", "%s", pod->disruption);
 	else if (strcmp(pod->reason, "DeadlineExceeded") == 0)
 		write_phase(next, s, BUILD_FAILED, "GenericBuildFailed",
 			    "The build took longer than completionDeadlineSeconds (%" PRId64
@@ -136,10 +155,12 @@ static bool is_status(const struct seen_build *s, const char *reason, const char
  * point of view fetching is running. The Pod's name is recorded as soon as there is one: its end is
  * then told from a Pod that was never made.
  */
-static bool plan_pod(const struct seen_build *s, struct builder_action *next)
+static bool plan_pod(const struct seen_config *seen, const struct seen_build *s,
+		     struct builder_action *next)
 {
 	const struct build *b = s->build;
 	const struct pod *pod = s->pod;
+	const char *trouble;
 
 	if (!is_ours(s)) {
 		write_phase(
@@ -175,9 +196,18 @@ static bool plan_pod(const struct seen_build *s, struct builder_action *next)
 	}
 	if (b->phase == BUILD_RUNNING) /* the phase never goes back */
 		return false;
-	if (b->phase == BUILD_PENDING && *b->pod_name && is_status(s, "", pod->trouble))
+	trouble = pod->trouble;
+	if (!*trouble && pod->has_no_sandbox && pod->started_ms > 0) {
+		int64_t left = left_ms(seen->wall_ms, pod->started_ms, SANDBOX_MS);
+
+		if (left > 0)
+			wait_at_most(next, left);
+		else
+			trouble = no_sandbox;
+	}
+	if (b->phase == BUILD_PENDING && *b->pod_name && is_status(s, "", trouble))
 		return false;
-	write_phase(next, s, BUILD_PENDING, "", "%s", pod->trouble);
+	write_phase(next, s, BUILD_PENDING, "", "%s", trouble);
 	return true;
 }
 
@@ -240,7 +270,7 @@ static bool plan_build(const struct seen_config *seen, const struct seen_build *
 	if (b->is_cancel_wanted)
 		return plan_cancel(s, next);
 	if (s->pod)
-		return plan_pod(s, next);
+		return plan_pod(seen, s, next);
 	if (b->phase != BUILD_NEW)
 		return plan_missing_pod(s, next);
 	if (s->refusal) {
@@ -308,13 +338,6 @@ static void plan_start(const struct seen_config *seen, struct builder_action *ne
 			next->kind = BUILDER_CREATE_POD;
 		return;
 	}
-}
-
-static int64_t left_ms(int64_t now_ms, int64_t since_ms, int64_t wait_ms)
-{
-	int64_t passed_ms = now_ms - since_ms;
-
-	return passed_ms < 0 || passed_ms >= wait_ms ? 0 : wait_ms - passed_ms;
 }
 
 /*

@@ -35,15 +35,32 @@ struct indirect {
 static void refuse(struct builder_refusal *out, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* OpenShift's texts for the reasons, before our own words. */
+static const struct {
+	const char *reason, *text;
+} refusals[] = {
+	{"InvalidOutputReference", "Output image could not be resolved. "},
+	{"InvalidImageReference", "Referenced image could not be resolved. "},
+	{"CannotCreateBuildPodSpec", "Failed to create pod spec. "},
+	{"UnresolvableEnvironmentVariable",
+	 "Unable to resolve build environment variable reference. "},
+};
+
 static void refuse(struct builder_refusal *out, const char *reason, const char *format, ...)
 {
+	const char *text = "";
 	va_list args;
+	int n;
 
 	if (out->reason)
 		return;
 	out->reason = reason;
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+		if (strcmp(refusals[i].reason, reason) == 0)
+			text = refusals[i].text;
+	n = snprintf(out->message, sizeof(out->message), "%s", text);
 	va_start(args, format);
-	(void)vsnprintf(out->message, sizeof(out->message), format, args);
+	(void)vsnprintf(out->message + n, sizeof(out->message) - (size_t)n, format, args);
 	va_end(args);
 }
 
@@ -112,7 +129,7 @@ static void check_env(struct builder_refusal *out, const cJSON *list, const char
 		if (!from || cJSON_IsNull(from) || json_at(from, "configMapKeyRef"))
 			continue;
 		refuse(out, "UnresolvableEnvironmentVariable",
-		       "Unable to resolve build environment variable reference. %s, variable "
+		       "%s, variable "
 		       "%.100s: "
 		       "only configMapKeyRef is supported, since values end up in the image; mount "
 		       "a "

@@ -35,15 +35,15 @@ static void put_text(cJSON *object, const char *key, const char *text)
 
 static void put_snippet_line(struct buf *out, struct str line)
 {
-	const size_t half = SNIPPET_LINE_BYTES / 2 - 2;
+	const size_t head = SNIPPET_LINE_BYTES / 2 - 2, tail = head + 1;
 
 	if (line.n <= SNIPPET_LINE_BYTES) {
 		buf_put_clean(out, line, 3 * line.n); /* a bad byte becomes three */
 		return;
 	}
-	buf_put_clean(out, str_cut_utf8(line, half), half);
+	buf_put_clean(out, str_cut_utf8(line, head), head);
 	buf_put_str(out, STR("..."));
-	buf_put_clean(out, str_range(line.p + line.n - half, half), half);
+	buf_put_clean(out, str_range(line.p + line.n - tail, tail), 3 * tail);
 }
 
 static void put_log_snippet(cJSON *status, const struct pod *pod)
@@ -105,6 +105,65 @@ static void put_conditions(cJSON *status, const struct build *build,
 		put_text(condition, "message", write->message);
 }
 
+/* Up to the year 9999. */
+static bool is_ms(const cJSON *number)
+{
+	return cJSON_IsNumber(number) && number->valuedouble >= 0 &&
+	       number->valuedouble < 253402300800000.0;
+}
+
+/* Of OpenShift's; what runs in the Pod is a user's, so no other name is taken from it. */
+static const struct {
+	const char *stage, *step;
+} stages[] = {
+	{"FetchInputs", "FetchGitSource"}, {"PullImages", "PullBaseImage"},
+	{"Build", "DockerBuild"},          {"PostCommit", "RunPostCommitHook"},
+	{"PushImage", "PushDockerImage"},
+};
+
+static cJSON *add_span(cJSON *list, const char *name, int64_t start_ms, int64_t duration_ms)
+{
+	cJSON *span = json_append(list, json_new_object());
+
+	json_put_str(span, "name", name);
+	put_time(span, "startTime", start_ms);
+	json_put_int(span, "durationMilliseconds", duration_ms);
+	return span;
+}
+
+static void add_stages(cJSON *list, const struct pod_report *report)
+{
+	const cJSON *entry;
+
+	cJSON_ArrayForEach (entry, report->stages) {
+		const char *stage = cJSON_GetStringValue(cJSON_GetArrayItem(entry, 0));
+		const cJSON *start = cJSON_GetArrayItem(entry, 2),
+			    *duration = cJSON_GetArrayItem(entry, 3);
+
+		for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
+			cJSON *span;
+
+			if (!stage || strcmp(stage, stages[i].stage) != 0 || !is_ms(start) ||
+			    !is_ms(duration) || cJSON_GetArraySize(list) >= (int)ARRAY_LEN(stages))
+				continue;
+			span = add_span(list, stages[i].stage, (int64_t)start->valuedouble,
+					(int64_t)duration->valuedouble);
+			(void)add_span(json_put_array(span, "steps"), stages[i].step,
+				       (int64_t)start->valuedouble, (int64_t)duration->valuedouble);
+		}
+	}
+}
+
+static void put_stages(cJSON *status, const struct pod *pod)
+{
+	CLEANUP(json_freep) cJSON *list = json_new_array();
+
+	add_stages(list, &pod->fetch);
+	add_stages(list, &pod->build_report);
+	if (cJSON_GetArraySize(list) > 0)
+		json_put(status, "stages", TAKE(list));
+}
+
 /* metav1.Time has whole seconds, and the duration is the difference of what is shown. */
 static void put_end(cJSON *status, const struct build *build, int64_t started_ms, int64_t now_ms)
 {
@@ -149,8 +208,10 @@ cJSON *build_patch(const struct build *build, const struct build_write *write, c
 		put_time(status, "startTimestamp", started_ms);
 	if (is_end)
 		put_end(status, build, started_ms, now_ms);
-	if (write->phase == BUILD_FAILED && pod)
+	if ((write->phase == BUILD_FAILED || write->phase == BUILD_ERROR) && pod)
 		put_log_snippet(status, pod);
+	if (is_end && pod)
+		put_stages(status, pod);
 	if (pod && *pod->build_report.digest)
 		json_put_str(json_put_object(json_put_object(status, "output"), "to"),
 			     "imageDigest", pod->build_report.digest);

@@ -63,9 +63,10 @@ static struct pod *give_pod(struct world *w, struct seen_build *s, enum pod_phas
 			    .reason = "",
 			    .message = "",
 			    .trouble = "",
+			    .disruption = "",
 			    .has_containers = true,
-			    .fetch = {"", "", "", NULL, ""},
-			    .build_report = {"", "", "", NULL, ""}};
+			    .fetch = {"", "", "", NULL, NULL, ""},
+			    .build_report = {"", "", "", NULL, NULL, ""}};
 	s->pod = pod;
 	return pod;
 }
@@ -169,6 +170,30 @@ static void a_pod_that_waits_shows_why_once(void **state)
 	check_next(&w, BUILDER_NONE, NULL);
 }
 
+/* Its Events say why; after two minutes somebody has to look there. */
+static void a_pod_that_the_node_does_not_start_is_told_after_a_while(void **state)
+{
+	struct world w = {0};
+	struct seen_build *s = add(&w, 1, BUILD_PENDING);
+	struct pod *pod = give_pod(&w, s, POD_PENDING);
+	struct builder_action next;
+
+	(void)state;
+	w.builds[0].pod_name = "cart-build";
+	pod->has_no_sandbox = true;
+	pod->started_ms = 1000;
+	w.config.wall_ms = 100000;
+	check_next(&w, BUILDER_NONE, NULL);
+	assert_int_equal(planned(&w).wait_ms, 21000);
+	w.config.wall_ms = 121000;
+	next = planned(&w);
+	assert_int_equal(next.kind, BUILDER_WRITE);
+	assert_int_equal(next.write.phase, BUILD_PENDING);
+	assert_non_null(strstr(next.write.message, "--host-users"));
+	w.builds[0].message = next.write.message;
+	check_next(&w, BUILDER_NONE, NULL);
+}
+
 static void a_failed_pod_says_why(void **state)
 {
 	static const struct {
@@ -186,15 +211,19 @@ static void a_failed_pod_says_why(void **state)
 		 "GenericBuildFailed",
 		 "completionDeadlineSeconds (60)"},
 		{{.is_deleting = true}, BUILD_ERROR, "BuildPodDeleted", "was deleted"},
-		{{.fetch = {"FetchSourceFailed", "no such host", "", NULL, ""}},
+		{{.is_deleting = true, .disruption = "PodGC: node no longer exists"},
+		 BUILD_FAILED,
+		 "BuildPodEvicted",
+		 "node no longer exists"},
+		{{.fetch = {"FetchSourceFailed", "no such host", "", NULL, NULL, ""}},
 		 BUILD_FAILED,
 		 "FetchSourceFailed",
 		 "Failed to fetch the input source. no such host"},
-		{{.build_report = {"PushImageToRegistryFailed", "", "", NULL, ""}},
+		{{.build_report = {"PushImageToRegistryFailed", "", "", NULL, NULL, ""}},
 		 BUILD_FAILED,
 		 "PushImageToRegistryFailed",
 		 "Failed to push the image to the registry."},
-		{{.build_report = {"MadeUp", "text", "", NULL, ""}},
+		{{.build_report = {"MadeUp", "text", "", NULL, NULL, ""}},
 		 BUILD_FAILED,
 		 "GenericBuildFailed",
 		 "check logs"},
@@ -213,6 +242,8 @@ static void a_failed_pod_says_why(void **state)
 			pod->reason = cases[i].pod.reason;
 		if (cases[i].pod.message)
 			pod->message = cases[i].pod.message;
+		if (cases[i].pod.disruption)
+			pod->disruption = cases[i].pod.disruption;
 		if (cases[i].pod.fetch.reason)
 			pod->fetch = cases[i].pod.fetch;
 		if (cases[i].pod.build_report.reason)
@@ -524,6 +555,7 @@ int main(void)
 		cmocka_unit_test(phases_follow_the_pod),
 		cmocka_unit_test(a_pod_that_waits_shows_why_once),
 		cmocka_unit_test(a_failed_pod_says_why),
+		cmocka_unit_test(a_pod_that_the_node_does_not_start_is_told_after_a_while),
 		cmocka_unit_test(somebody_elses_pod_of_the_name_is_an_error),
 		cmocka_unit_test(a_pod_that_went_away_is_looked_for_before_it_is_an_error),
 		cmocka_unit_test(a_claimed_build_whose_pod_was_never_made_gets_it),

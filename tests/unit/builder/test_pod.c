@@ -158,8 +158,8 @@ static void the_end_of_a_failed_build_is_written_whole(void **state)
 					"\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]}");
 	struct pod pod = {.name = "cart-1-build",
 			  .owner_uid = "u",
-			  .fetch = {"", "", "", NULL, ""},
-			  .build_report = {"DockerBuildFailed", "no", "", NULL,
+			  .fetch = {.reason = "", .message = "", .digest = "", .log_tail = ""},
+			  .build_report = {"DockerBuildFailed", "no", "", NULL, NULL,
 					   "one\ntwo\nthree\nfour\nfive\nsix\a\n"}};
 	struct build_write write = {
 		.phase = BUILD_FAILED, .reason = "DockerBuildFailed", .pod = &pod};
@@ -187,6 +187,50 @@ static void the_end_of_a_failed_build_is_written_whole(void **state)
 	build_free(build);
 }
 
+/* What runs in the Pod is a user's: of the stages only those that OpenShift has are shown. */
+static void stages_are_shown_as_openshift_does(void **state)
+{
+	CLEANUP(json_freep) cJSON *doc = NULL;
+	CLEANUP(json_freep) cJSON *patch = NULL;
+	struct build *build =
+		new_build("{\"strategy\":{\"dockerStrategy\":{}}}", "{\"phase\":\"Running\"}");
+	struct build_write write = {.phase = BUILD_COMPLETE, .reason = ""};
+	struct pod *pod;
+	const cJSON *stages;
+
+	(void)state;
+	assert_int_equal(
+		json_parse(&doc,
+			   STR("{\"metadata\":{\"name\":\"p\"},\"status\":{"
+			       "\"initContainerStatuses\":[{\"state\":{\"terminated\":{"
+			       "\"message\":\"buildhook {\\\"stages\\\":[[\\\"FetchInputs\\\","
+			       "\\\"FetchGitSource\\\",1767225600500,1200]]}\\nlog\\n\"}}}],"
+			       "\"containerStatuses\":[{\"state\":{\"terminated\":{"
+			       "\"message\":\"buildhook "
+			       "{\\\"stages\\\":[[\\\"Bitcoin\\\",\\\"x\\\",1,2],"
+			       "[\\\"Build\\\",\\\"x\\\",\\\"y\\\",2],[7],9,[\\\"PushImage\\\","
+			       "\\\"\\\","
+			       "1767225602000,300]]}\\nlog\\n\"}}}]}}"),
+			   NULL),
+		0);
+	pod = pod_parse(doc);
+	write.pod = pod;
+	patch = build_patch(build, &write, "", 0);
+	stages = json_at(patch, "status/stages");
+	assert_int_equal(cJSON_GetArraySize(stages), 2);
+	assert_string_equal(json_str_at(cJSON_GetArrayItem(stages, 0), "name"), "FetchInputs");
+	assert_string_equal(json_str_at(cJSON_GetArrayItem(stages, 0), "startTime"),
+			    "2026-01-01T00:00:00Z");
+	assert_int_equal(json_int_at(cJSON_GetArrayItem(stages, 0), "durationMilliseconds", 0),
+			 1200);
+	assert_string_equal(
+		json_str_at(cJSON_GetArrayItem(json_at(cJSON_GetArrayItem(stages, 1), "steps"), 0),
+			    "name"),
+		"PushDockerImage");
+	pod_free(pod);
+	build_free(build);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +239,7 @@ int main(void)
 		cmocka_unit_test(secrets_are_mounted_where_they_are_used_and_nowhere_else),
 		cmocka_unit_test(a_long_name_is_cut_for_the_pod_as_openshift_does),
 		cmocka_unit_test(the_end_of_a_failed_build_is_written_whole),
+		cmocka_unit_test(stages_are_shown_as_openshift_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
