@@ -463,7 +463,7 @@ def test_the_metrics_are_openshifts_and_those_that_alerts_ask_for(cluster, contr
     wait_for_ends(cluster, namespace, 2)
     metadata = {"name": "waits-1", "annotations": {"openshift.io/build.number": "1"}}
     body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Build", "metadata": metadata,
-            "spec": {"source": {"dockerfile": "FROM x"}, "strategy": {"dockerStrategy": {}}, "nodeSelector": {"of": "no node"}}, "status": {"phase": "New"}}
+            "spec": {"source": {"dockerfile": "FROM x"}, "strategy": {"dockerStrategy": {}}, "nodeSelector": {"of": "none"}}, "status": {"phase": "New"}}
     played = Kubelet.step
     Kubelet.step = lambda *_: None
     try:

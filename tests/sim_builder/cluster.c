@@ -132,7 +132,7 @@ static void step_pod(struct world *w, struct object *pod)
 	} else {
 		set_container(pod, "containerStatuses", "terminated", is_good ? 0 : 1);
 		set(status_of(pod), "phase", cJSON_CreateString(is_good ? "Succeeded" : "Failed"));
-		if (build)
+		if (build && !build_phase_is_end(phase_of(build)))
 			build->due = is_good ? BUILD_COMPLETE : BUILD_FAILED;
 	}
 	api_update(w, pod);
@@ -256,7 +256,7 @@ static void evict(struct world *w, struct object *pod)
 	world_trace(w, "kubelet: evicts %s", pod->key);
 	set(status_of(pod), "phase", cJSON_CreateString("Failed"));
 	set(status_of(pod), "reason", cJSON_CreateString("Evicted"));
-	if (build)
+	if (build && !build_phase_is_end(phase_of(build)))
 		build->due = BUILD_FAILED;
 	api_update(w, pod);
 }
