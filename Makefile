@@ -22,7 +22,7 @@ BASE = -std=gnu17 -Ipkg $(WARN) -pthread $(PKG_CFLAGS)
 
 # Each flavour has its objects, its library and its programs in build/FLAVOUR.
 release_CFLAGS := -O2 -g -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
-	-fcf-protection=full -ftrivial-auto-var-init=zero -fPIE
+	-fcf-protection=full -ftrivial-auto-var-init=zero -fPIE -ffile-prefix-map=$(CURDIR)=.
 release_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 asan_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 asan_LDFLAGS := -fsanitize=address,undefined
@@ -191,6 +191,12 @@ man: build ## man pages: build/man
 	@for c in $$(build/buildhook --help | sed -n '/^commands:/,/^$$/s/^  \([a-z-]*\) .*/\1/p'); do \
 		build/buildhook __man $$c >build/man/buildhook-$$c.1; \
 	done
+
+.PHONY: release
+release: cli ## the folder of a release, build/dist: image archive, manifests, programs, SBOM, checksums. IMAGE=: its name in the manifests
+	@hack/deps release
+	@hack/cluster build
+	@$(if $(IMAGE),IMAGE=$(IMAGE)) hack/release/build
 
 PREFIX ?= /usr/local
 install: build man ## program, links for kubectl and oc, man pages and completion below $(PREFIX)

@@ -122,6 +122,13 @@ static ssize_t read_header(const struct journal_folder *folder, unsigned char *o
 	return n;
 }
 
+static int refuse_newer(int64_t version, struct err *err)
+{
+	return err_set(err, ERR_INVALID,
+		       "written by a newer version (layout %lld, not %d): see docs/upgrade.md",
+		       (long long)version, JOURNAL_VERSION);
+}
+
 /* Before SQLite sees the file at all: it rolls back or recovers what it opens. (Format:
  * sqlite.org/fileformat.html) */
 static int check_header(const struct journal_folder *folder, struct err *err)
@@ -136,7 +143,7 @@ static int check_header(const struct journal_folder *folder, struct err *err)
 	if (read_u32(head + HEADER_APP_AT) != APPLICATION_ID)
 		return refuse(err, "another program's file");
 	if (read_u32(head + HEADER_VERSION_AT) > JOURNAL_VERSION)
-		return refuse(err, "written by a newer version of buildhook; run that one again");
+		return refuse_newer(read_u32(head + HEADER_VERSION_AT), err);
 	return ERR_OK;
 }
 
@@ -154,7 +161,7 @@ int journal_schema_check(sqlite3 *db, int64_t *version, struct err *err)
 	if (*version < 1)
 		return refuse(err, "damaged: no version");
 	if (*version > JOURNAL_VERSION)
-		return refuse(err, "written by a newer version of buildhook; run that one again");
+		return refuse_newer(*version, err);
 	return ERR_OK;
 }
 
@@ -422,13 +429,13 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
  * cut off. */
 static int explain(struct err *out, const struct journal_folder *folder, const struct err *why)
 {
-	bool is_short = strlen(folder->path) <= 100;
+	bool is_short = strlen(folder->path) <= 90;
 
 	if (why->code != ERR_INVALID)
 		return err_set(out, why->code, "journal %s/" JOURNAL_FILE ": %s", folder->path,
 			       why->msg);
 	return err_set(out, ERR_INVALID,
-		       "journal: %.60s. To start without it (builds that wait in it are lost): "
+		       "journal: %.68s. To start without it (its waiting builds are lost): "
 		       "cd %s && mv " JOURNAL_FILE " " JOURNAL_FILE ".bad",
 		       why->msg, is_short ? folder->path : "DATA_DIR");
 }

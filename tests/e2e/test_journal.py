@@ -1,5 +1,6 @@
 """The journal on disks, in folders and beside neighbours that are not as they should be."""
 
+import contextlib
 import hmac
 import json
 import os
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from harness import buildconfig, github_headers, github_payload, push, wait_for
+from harness import ROOT, buildconfig, github_headers, github_payload, push, wait_for
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def replace_by_another(path):
         db.execute("CREATE TABLE shop (item)")
 
 
-@pytest.mark.parametrize("change, words", [(set_newer_version, "newer version of buildhook"), (replace_by_another, "another program's file")])
+@pytest.mark.parametrize("change, words", [(set_newer_version, "written by a newer version (layout 99, not 2): see docs/upgrade.md"), (replace_by_another, "another program's file")])
 def test_a_journal_that_is_not_its_own_ends_it_and_stays(start, change, words):
     buildhook = start()
     assert buildhook.stop() == 0
@@ -187,6 +188,28 @@ def test_a_journal_that_is_not_its_own_ends_it_and_stays(start, change, words):
     message = refused_start(buildhook)
     assert words in message and "mv journal.db journal.db.bad" in message
     assert path.read_bytes() == before
+
+
+def test_the_journal_of_the_release_before_is_read_and_what_waits_in_it_ends(start, namespace, secret):
+    """What 0.1.0 left: five changes wait, of BuildConfigs that do not exist here."""
+    buildhook = start()
+    assert buildhook.stop() == 0
+    path = buildhook.dir / "journal" / "journal.db"
+    shutil.copy(ROOT / "tests" / "data" / "journal" / "version-1.db", path)
+    path.chmod(0o600)
+    assert read_waiting(path) == (1, {"d4", "d5", "d8", "d9", "d10"})
+    buildhook.start()
+    wait_for("all to have ended", buildhook.is_settled, 60)
+    assert push(buildhook, namespace, "cart", secret).status in (200, 202)
+    assert buildhook.stop() == 0
+    assert read_waiting(path) == (2, set())
+
+
+def read_waiting(path):
+    """The layout, and the deliveries of what has not ended."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (layout,) = db.execute("PRAGMA user_version").fetchone()
+        return layout, {row[0] for row in db.execute("SELECT delivery_id FROM change WHERE state < 2")}
 
 
 def test_a_second_process_on_the_journal_does_not_start_and_does_no_harm(start, namespace, secret):

@@ -1,0 +1,51 @@
+"""The commands of docs/deploy.md that remove buildhook leave nothing that blocks, and what the page says."""
+
+import re
+import subprocess
+
+import pytest
+
+from harness import BUILDHOOK, DEVCLUSTER, ROOT, Buildhook, Cluster, buildconfig, push, wait_for
+
+SECTION = re.search(r"^## Remove it\n(.*?)(?=^## )", (ROOT / "docs" / "deploy.md").read_text(), re.M | re.S)[1]
+
+
+@pytest.fixture
+def own_cluster(tmp_path):
+    cluster = Cluster(tmp_path / "cluster")
+    yield cluster
+    cluster.down()
+
+
+def test_what_stays_after_the_end_needs_no_buildhook(own_cluster, tmp_path):
+    cluster = own_cluster
+    cluster.kubectl("apply", "--server-side", "-k", ROOT / "manifests" / "overlays" / "kubernetes", "--force-conflicts")
+    namespace = cluster.namespace()
+    buildhook = Buildhook(cluster.service_account_kubeconfig(tmp_path / "kubeconfig"), tmp_path / "buildhook")
+    cluster.create(namespace, buildconfig("cart", annotations={"buildhook.io/refs": "*"}))
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    assert push(buildhook, namespace, "cart", cluster.secret_value(namespace, "cart-hook")).status == 200
+    wait_for("the status", lambda: cluster.annotation(namespace, "cart", "github-last"))
+    # There is no node, so no Pod that the first command would end.
+    assert buildhook.stop() == 0
+
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "kubectl").write_text(f'#!/bin/sh\n[ "$1" != buildhook ] || {{ shift; exec {BUILDHOOK} "$@"; }}\nexec {DEVCLUSTER} kubectl "$@"\n')
+    (tools / "kubectl").chmod(0o755)
+    commands = re.findall(r"^ {4}(kubectl .*)$", SECTION, re.M)
+    assert len(commands) == 4
+    done = subprocess.run(["bash", "-ec", "\n".join(commands)], capture_output=True, text=True, timeout=120, check=False,
+                          env={"PATH": f"{tools}:/usr/bin:/bin", "KUBECONFIG": str(cluster.kubeconfig), "HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    everything = cluster.kubectl("get", "clusterroles,clusterrolebindings,namespaces,validatingwebhookconfigurations,mutatingwebhookconfigurations",
+                                 "-o", "name", "--show-managed-fields=false")
+    assert "buildhook" not in everything
+    body = cluster.get(namespace, "cart")
+    assert body["metadata"]["annotations"] == {"buildhook.io/refs": "*"} and "finalizers" not in body["metadata"]
+    assert len(cluster.builds(namespace)) == 1 and cluster.find_secret_value(namespace, "cart-hook")
+    # The owner goes on without it: what is deleted is gone, and takes its secret along.
+    cluster.delete(namespace, "cart")
+    wait_for("the secret to be collected", lambda: cluster.find_secret_value(namespace, "cart-hook") is None, 60)
+    cluster.kubectl("delete", "crd", "buildconfigs.build.openshift.io", "builds.build.openshift.io", "--timeout=60s")
