@@ -84,7 +84,8 @@ def test_links_between_the_pages_lead_somewhere():
             target = page.parent / file if file else page
             assert target.exists(), (page, file)
             titles = re.findall(r"^#+ (.*)$", target.read_text(), re.M) if part else []
-            assert not part or part in map(anchor, titles), (page, file, part)
+            # A picture's fragment says for which background it is.
+            assert not part or target.suffix == ".svg" or part in map(anchor, titles), (page, file, part)
 
 
 def test_files_that_the_pages_name_are_there():
