@@ -15,7 +15,7 @@ import urllib.request
 import pytest
 import yaml
 
-from harness import CONTAINER_STORE, GROUP, PRODUCT_IMAGE, ROOT, VERSION, buildconfig, github_headers, github_payload, wait_for
+from harness import CONTAINER_STORE, DEVCLUSTER, GROUP, LONG, PRODUCT_IMAGE, RELEASED, ROOT, VERSION, buildconfig, github_headers, github_payload, wait_for
 from test_node import Service
 
 ADDRESS = "10.244.255.1"
@@ -87,7 +87,8 @@ def make_base(folder):
         "LABEL io.openshift.s2i.scripts-url=image:///usr/libexec/s2i\nWORKDIR /app\nUSER 1001\n")
     for name, file in (("base:1", "Containerfile"), ("s2i:1", "Containerfile.s2i")):
         run(*BUILDAH, "build", "-q", "-f", folder / file, "-t", f"{REGISTRY}/{name}", folder, env=CONTAINER_ENV)
-        run(*BUILDAH, "push", "-q", "--tls-verify=false", f"{REGISTRY}/{name}", f"docker://{REGISTRY}/{name}")
+        for target in (name, f"apps/openshift/{name}"):
+            run(*BUILDAH, "push", "-q", "--tls-verify=false", f"{REGISTRY}/{name}", f"docker://{REGISTRY}/{target}")
     run(*BUILDAH, "push", "-q", "--tls-verify=false", "--creds", f"robot:{CANARY}registry", f"{REGISTRY}/base:1", f"docker://{PRIVATE}/base:1")
 
 
@@ -167,14 +168,19 @@ def product(deployed, servers, builder_archive, tmp_path_factory):
     return node
 
 
+def allow_registries(node, namespace):
+    """Those of the tests have no TLS."""
+    registries = "".join(f'[[registry]]\nlocation = "{r}"\ninsecure = true\n' for r in (REGISTRY, PRIVATE))
+    node.core.create_namespaced_config_map(namespace, {"metadata": {"name": "buildhook-registries"}, "data": {"registries.conf": registries}})
+
+
 @pytest.fixture(scope="session")
 def shop(product):
-    """A namespace of a team: Pod Security baseline, and a registry without TLS."""
+    """A namespace of a team, with Pod Security baseline."""
     with product.network():
         namespace = product.namespace("shop")
         product.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=baseline")
-        registries = "".join(f'[[registry]]\nlocation = "{r}"\ninsecure = true\n' for r in (REGISTRY, PRIVATE))
-        product.core.create_namespaced_config_map(namespace, {"metadata": {"name": "buildhook-registries"}, "data": {"registries.conf": registries}})
+        allow_registries(product, namespace)
     return namespace
 
 
@@ -274,6 +280,7 @@ def test_the_pod_is_what_the_documentation_promises(node, shop):
 
 FAIL = f"FROM {REGISTRY}/base:1\nRUN echo about to fail && false\n"
 SLOW = f"FROM {REGISTRY}/base:1\nRUN echo sleeping && sleep 600\n"
+LARGE = f"FROM {REGISTRY}/base:1\nRUN echo writing && dd if=/dev/zero of=/large bs=1M count=200 && sleep 600\n"
 HUNGRY = f"FROM {REGISTRY}/base:1\nRUN dd if=/dev/zero of=/dev/null bs=400M count=2\n"
 
 
@@ -301,6 +308,8 @@ def ends(product, servers, shop):
         "cancelled": {"source": {"type": "Dockerfile", "dockerfile": SLOW}},
         "deleted": {"source": {"type": "Dockerfile", "dockerfile": SLOW}},
     }
+    if LONG:
+        specs["evicted"] = {"source": {"type": "Dockerfile", "dockerfile": LARGE}, "resources": {"limits": {"ephemeral-storage": "50Mi"}}}
     with product.network():
         for name, spec in specs.items():
             create_build(product, shop, name, spec)
@@ -321,6 +330,8 @@ def ends(product, servers, shop):
     ("custom", "Error", "CannotCreateBuildPodSpec", "Strategy Custom is not supported"),
     ("late", "Failed", "GenericBuildFailed", "completionDeadlineSeconds (12)"),
     ("hungry", "Failed", "OutOfMemoryKilled", "limits.memory"),
+    # The kubelet measures a Pod's files every ten seconds, and takes its time.
+    pytest.param("evicted", "Failed", "BuildPodEvicted", "ephemeral local storage", marks=pytest.mark.long),
 ])
 def test_a_build_that_ends_badly_says_why(ends, node, name, phase, reason, message):
     status = wait_for_end(node, ends, f"{name}-1", 240)["status"]
@@ -418,6 +429,8 @@ def test_all_fields_of_the_docker_strategy(product, node, servers, tokens):
     labels = config_of(PRIVATE, "everything", "1")["Labels"]
     assert labels["team"] == "shop floor" and labels["io.openshift.build.commit.message"] == "add a submodule"
     said = started(node, tokens, f"{PRIVATE}/everything:1", "everything-runs", secret="registry-new")
+    stages = [(s["name"], s["steps"][0]["name"]) for s in build["status"]["stages"]]
+    assert stages == [("FetchInputs", "FetchGitSource"), ("Build", "DockerBuild"), ("PostCommit", "RunPostCommitHook"), ("PushImage", "PushDockerImage")]
     assert said == f'a "name" in the $first stage\nsaid by a submodule\na note\n{len(CANARY + "build")}\n'
 
 
@@ -450,6 +463,88 @@ def test_no_secret_of_a_build_is_shown(product, node, servers, tokens):
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
         assert test_canary not in content, blob
+
+
+def test_buildconfigs_exported_from_openshift_are_built(product, node, servers):
+    """Unchanged but for their output. The first Builds come by ConfigChange; the limits are then set, and the oldest goes."""
+    servers.commit("exported/web", {"app/Dockerfile": 'FROM registry.example.com/x:1\nARG COLOUR\nRUN echo "$WHO, $COLOUR" >/said\nCMD cat /said\n'})
+    servers.commit("exported/app", {"said": "hello from source\n", "input/file": ""})
+    namespace = node.namespace("exported")
+    allow_registries(node, namespace)
+    for body in yaml.safe_load((ROOT / "tests" / "data" / "exported-buildconfigs.yaml").read_text())["items"]:
+        name = body["metadata"]["name"]
+        for field in ("uid", "resourceVersion", "creationTimestamp", "generation"):
+            del body["metadata"][field]
+        body["metadata"]["namespace"] = namespace
+        body["spec"]["output"]["to"] = {"kind": "DockerImage", "name": f"{REGISTRY}/{namespace}/{name}:1"}
+        node.kubectl("create", "-f", "-", stdin=yaml.safe_dump(body))
+    for name, said in (("web", "hello world, blue\n"), ("app", "hello from source\nbuilt with plain\nfile\n")):
+        wait_for("the first Build", lambda name=name: node.run_kubectl("get", "build", f"{name}-1", "-n", namespace).returncode == 0, 60)
+        status = wait_for_end(node, namespace, f"{name}-1")["status"]
+        assert status["phase"] == "Complete", (status, log_of(node, namespace, f"{name}-1"))
+        assert started(node, namespace, f"{REGISTRY}/{namespace}/{name}:1", f"{name}-runs") == said
+    node.patch(namespace, "web", {"spec": {"successfulBuildsHistoryLimit": 1}})
+    run(RELEASED, "start", "web", "-n", namespace, "--kubeconfig", node.kubeconfig)
+    assert wait_for_end(node, namespace, "web-2")["status"]["phase"] == "Complete"
+    for kind, name in (("build", "web-1"), ("pod", "web-1-build")):
+        wait_for(f"{kind} {name} to go", lambda kind=kind, name=name: node.run_kubectl("get", kind, name, "-n", namespace).returncode != 0, 90, 0.5)
+
+
+def test_the_documentation_leads_to_a_deployment(product, node, servers, tmp_path):
+    servers.commit("doc/cart", {"Dockerfile": f"FROM {REGISTRY}/base:1\nCMD sleep 1000\n"})
+    text = (ROOT / "docs" / "plain-kubernetes.md").read_text()
+    (section,) = re.findall(r"^## From a BuildConfig to a Deployment\n(.*?)^## ", text + "\n## ", re.M | re.S)[:1]
+    section = section.partition("\n`status.output")[0]
+    blocks = [re.sub(r"^    ", "", b, flags=re.M) for b in re.findall(r"(?:^    .*\n)+", section, re.M)]
+    assert len(blocks) == 3
+    namespace = "doc-shop"
+    for i, block in enumerate(blocks):
+        for old, new in (("registry.example.com", REGISTRY), ("https://git.example.com/shop/cart.git", f"{GIT}/doc/cart.git"),
+                         ("-n shop", f"-n {namespace}"), ("namespace shop", f"namespace {namespace}"), ("/shop/cart:latest", f"/{namespace}/cart:latest")):
+            block = block.replace(old, new)
+        script = f'set -e\nPASSWORD=x\nkubectl() {{ "{DEVCLUSTER}" kubectl --kubeconfig "{node.kubeconfig}" "$@"; }}\n' + block
+        done = subprocess.run(["bash", "-c", script], text=True, capture_output=True, check=False)
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+        if i == 0:
+            allow_registries(node, namespace)
+
+
+def run_again(node, namespace, pod, name, profile):
+    """A Pod of a Build under another seccomp profile: its phase, and what its containers say."""
+    body = node.get_json("pod", pod, "-n", namespace)
+    spec = body["spec"]
+    for field in ("nodeName", "tolerations", "priority", "preemptionPolicy", "serviceAccount"):
+        spec.pop(field, None)
+    spec["securityContext"]["seccompProfile"] = profile
+    node.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}))
+
+    def find_end():
+        status = node.get_json("pod", name, "-n", namespace)["status"]
+        return status if status["phase"] in ("Succeeded", "Failed") else None
+
+    status = wait_for("the Pod to end", find_end, 120, 0.5)
+    return status["phase"], json.dumps(status["initContainerStatuses"] + status["containerStatuses"])
+
+
+def test_the_shipped_seccomp_profile_lets_buildah_work(ends, node):
+    folder = node.dir / "node" / "kubelet" / "seccomp"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "manifests" / "components" / "build-controller" / "profiles" / "seccomp.json", folder / "buildhook-build.json")
+    localhost = {"type": "Localhost", "localhostProfile": "buildhook-build.json"}
+    phase, message = run_again(node, ends, "cart-1-build", "localhost-build", localhost)
+    assert phase == "Succeeded", message
+    phase, message = run_again(node, ends, "cart-1-build", "runtime-build", {"type": "RuntimeDefault"})
+    assert phase == "Failed" and "--seccomp-profile" in message and "profiles/seccomp.json" not in message
+
+
+@pytest.mark.long  # the quarantine of Pods without a node takes a minute
+@pytest.mark.last  # there is no node after it
+def test_a_build_whose_node_is_gone_ends(product, node, servers, shop):
+    create_build(node, shop, "lost", {"source": {"type": "Dockerfile", "dockerfile": SLOW}})
+    wait_until_it_builds(node, shop, "lost-1")
+    node.kubectl("delete", "node", "node")
+    status = wait_for_end(node, shop, "lost-1", 240)["status"]
+    assert (status["phase"], status["reason"]) in (("Failed", "BuildPodEvicted"), ("Error", "BuildPodDeleted")), status
 
 
 @pytest.mark.long  # a cluster and a node of its own
