@@ -87,6 +87,9 @@ static void free_object(struct controller *c, struct object *object)
 	HASH_DEL(c->objects, object);
 	timer_stop(c->opt.services->clock, &object->look);
 	secret_release(&object->secrets);
+	free(object->trouble);
+	free(object->origin.hint);
+	free(object->runner.unrun);
 	free(object->key);
 	free(object);
 }
@@ -174,8 +177,10 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 		activity_drop(c->opt.services->activity, before->uid);
 		if (object) {
 			secret_set_trouble(&object->secrets, NULL, NULL);
+			free(object->runner.unrun);
 			object->runner = (struct runner_memory){0};
 			object->order = (struct start_memory){.known_version = -1};
+			free(object->origin.hint);
 			object->origin = (struct origin_memory){0};
 			object->cached_version = 0;
 		}

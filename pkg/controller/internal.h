@@ -35,8 +35,8 @@ struct object {
 	 * acceptance on. */
 	int64_t told_seq;
 	struct start_memory order;
-	struct start_trouble start;
-	bool has_status_turn; /* it may write its status now: one of 5/s */
+	struct start_trouble *trouble; /* why the start waits, or NULL */
+	bool has_status_turn;          /* it may write its status now: one of 5/s */
 	struct secret_memory secrets;
 	struct status_memory status;
 	struct origin_memory origin;

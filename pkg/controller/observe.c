@@ -65,9 +65,9 @@ static void observe_changes(struct observed *seen, struct object *object)
 	if (waiting.n == 0 && *object->start.why)
 		status_note_start(&object->status);
 	if (waiting.n == 0)
-		object->start = (struct start_trouble){0};
-	seen->start_wait_ms = until(object->start.until_ms, now_ms);
-	seen->waits_for = object->start.outside;
+		mem_free(&object->trouble);
+	seen->start_wait_ms = object->trouble ? until(object->trouble->until_ms, now_ms) : 0;
+	seen->waits_for = object->trouble ? object->trouble->outside : "";
 	seen->token_wait_ms = token_bucket_wait_ms(&object->bucket, &c->limit, now_ms);
 }
 
@@ -176,8 +176,10 @@ void tell_waiting(struct object *object, int64_t newest_seq, const char *why)
 			     &waiting);
 	object->told_seq = newest_seq;
 	newest = journal_read_row(c->opt.services->journal, newest_seq);
+	/* The owner's text instead of the Git host's. */
+	if (object->trouble && strcmp(why, object->trouble->outside) == 0)
+		why = object->trouble->why;
 	if (newest)
-		line_note(c, newest, OUTCOME_QUEUED, "",
-			  strcmp(why, object->start.outside) == 0 ? object->start.why : why);
+		line_note(c, newest, OUTCOME_QUEUED, "", why);
 	free(newest);
 }

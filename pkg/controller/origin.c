@@ -55,6 +55,7 @@ void origin_note(struct object *object, const cJSON *build)
 	const char *created = json_str_at(build, "metadata/creationTimestamp");
 	size_t type = find_cause(build);
 	char namespace_[KUBE_NAME_BYTES], bc_name[KUBE_NAME_BYTES];
+	char hint[200];
 	int64_t created_ms = 0;
 
 	if (object->controller->opt.backend != CONTROLLER_OPENSHIFT || type == HOOK_TYPES ||
@@ -65,10 +66,12 @@ void origin_note(struct object *object, const cJSON *build)
 	object_split(object, namespace_, bc_name);
 	origin->type = type;
 	origin->hint_ms = created_ms;
-	(void)snprintf(origin->hint, sizeof(origin->hint),
+	(void)snprintf(hint, sizeof(hint),
 		       "your Git host still calls OpenShift's own %s URL, which started %.*s; "
 		       "paste the one of buildhook.io/%s-url there",
 		       hook_type_name(type), MAX_SHOWN, name, hook_type_name(type));
+	free(origin->hint);
+	origin->hint = mem_strdup(hint);
 	log_msg(LOG_INFO, "controller", "a build was started through OpenShift's own URL",
 		LOG_FIELD("namespace", namespace_), LOG_FIELD("name", bc_name),
 		LOG_FIELD("build", name));

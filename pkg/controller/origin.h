@@ -13,7 +13,7 @@ struct origin_memory {
 	/* The newest Build of that endpoint. */
 	size_t type;     /* the hook's */
 	int64_t hint_ms; /* wall clock of the Build's creation; 0: there is none */
-	char hint[200];
+	char *hint;      /* or NULL */
 };
 
 /* Fills in whether there is a Build to look at. */

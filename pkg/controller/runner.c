@@ -34,7 +34,7 @@ void runner_observe(struct observed *seen, struct object *object)
 	if (c->opt.backend != CONTROLLER_KUBERNETES)
 		return;
 	if (is_trusted)
-		memory->unrun[0] = '\0';
+		mem_free(&memory->unrun);
 	/* After a restart one look, where an earlier process may have left the hint. */
 	if (is_trusted || !memory->has_seen_version) {
 		memory->seen_version = last - (!is_trusted && last > 0 && has_hint(seen->bc));
@@ -73,7 +73,7 @@ static void read_list(struct object *object, const cJSON *list, const char *awai
 	const cJSON *build;
 	bool is_new = false;
 
-	memory->unrun[0] = '\0';
+	mem_free(&memory->unrun);
 	cJSON_ArrayForEach (build, json_member(list, "items")) {
 		const char *name = json_str_at(build, "metadata/name");
 		bool is_awaited = name && strcmp(name, awaited) == 0;
@@ -86,7 +86,7 @@ static void read_list(struct object *object, const cJSON *list, const char *awai
 		is_new |= is_awaited;
 	}
 	if (is_new)
-		(void)snprintf(memory->unrun, sizeof(memory->unrun), "%.63s", awaited);
+		memory->unrun = mem_strdup(awaited);
 }
 
 static void on_listed(void *arg, const struct kube_response *response)
@@ -102,7 +102,7 @@ static void on_listed(void *arg, const struct kube_response *response)
 		build_name(name, bc->name, memory->version);
 		read_list(object, response->doc, name);
 	}
-	if (memory->unrun[0]) {
+	if (memory->unrun) {
 		memory->look_ms =
 			clock_mono_ms(work->controller->opt.services->clock) + LOOK_AGAIN_MS;
 	} else {

@@ -12,7 +12,7 @@ struct runner_memory {
 	int64_t version;      /* of the Build that is awaited; 0: none */
 	int64_t look_ms;      /* monotonic: when it is looked at */
 	bool has_seen_version;
-	char unrun[64]; /* a Build that stayed New, "" without */
+	char *unrun; /* a Build that stayed New, or NULL */
 };
 
 /* Fills in whether there are Builds to look at. */

@@ -24,6 +24,9 @@ struct start {
 	enum reconcile_result result;
 };
 
+/* Why OBJECT's start waits, zeroed where there was no reason. */
+struct start_trouble *start_get_trouble(struct object *object);
+
 /* SEQ: the oldest row of the BuildConfig that has not ended. */
 void start_act(struct object *object, int64_t seq);
 void start_supersede(struct object *object, int64_t seq);

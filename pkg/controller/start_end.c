@@ -95,7 +95,7 @@ void start_succeed(struct start *s, const struct kube_response *response)
 	s->result = RECONCILE_SUCCESS;
 	s->again_ms = 0;
 	object->throttled_reads = 0;
-	object->start = (struct start_trouble){0};
+	mem_free(&object->trouble);
 	status_note_start(&object->status);
 	token_bucket_take(&object->bucket, &c->limit, clock_mono_ms(c->opt.services->clock));
 	if (s->seen.number == object->origin.looked_version + 1)
@@ -143,10 +143,17 @@ void start_again(struct start *s, int64_t wait_ms)
 	start_close(s);
 }
 
+struct start_trouble *start_get_trouble(struct object *object)
+{
+	if (!object->trouble)
+		object->trouble = mem_new(1, sizeof(*object->trouble));
+	return object->trouble;
+}
+
 void start_await(struct start *s, const struct start_step *step)
 {
 	const struct journal_change *change = s->change;
-	struct start_trouble *trouble = &s->work.object->start;
+	struct start_trouble *trouble = start_get_trouble(s->work.object);
 	char build[BUILD_NAME_BYTES], until[CLOCK_TEXT_BYTES];
 
 	build_name(build, change->name, step->number);
@@ -179,7 +186,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 		 bool is_limited)
 {
 	struct controller *c = s->work.controller;
-	struct start_trouble *trouble = &s->work.object->start;
+	struct start_trouble *trouble = NULL;
 	int64_t now_ms = clock_wall_ms(c->opt.services->clock);
 	struct journal_update update = {.seq = s->change->seq,
 					.state = s->change->state,
@@ -199,6 +206,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 		wait_ms = response->retry_after_ms;
 	update.next_attempt_ms = now_ms + wait_ms;
 	update.reason = message;
+	trouble = start_get_trouble(s->work.object);
 	*trouble = (struct start_trouble){.is_refused = refusal_is_lasting(response)};
 	refusal_explain(trouble->why, sizeof(trouble->why), trouble->outside,
 			sizeof(trouble->outside), response);

@@ -154,8 +154,8 @@ void status_observe(struct status *out, struct object *object, const struct buil
 		input.over_bounds = bound_name(limits.limit);
 	if (limits.kept_since_ms)
 		input.kept_ms = seen->wall_ms - limits.kept_since_ms;
-	input.waiting = object->start.why;
-	input.is_start_refused = object->start.is_refused;
+	input.waiting = object->trouble ? object->trouble->why : "";
+	input.is_start_refused = object->trouble && object->trouble->is_refused;
 	if (!*input.waiting && seen->n_changes > 0 && seen->token_wait_ms > 0)
 		input.waiting = "more builds than the limit were asked for";
 	input.unrun_build = object->runner.unrun;

@@ -13,6 +13,7 @@ static struct object *new_object(struct parts *p)
 static void free_object(struct object **object)
 {
 	secret_set_trouble(&(*object)->secrets, NULL, NULL);
+	free((*object)->trouble);
 	free((*object)->key);
 	free(*object);
 }
@@ -68,8 +69,8 @@ static void a_wait_for_another_build_is_seen_until_its_time(void **state)
 	CLEANUP(free_object) struct object *object = new_object(p);
 
 	(void)parts_push(p, "d1", "refs/heads/main");
-	object->start.until_ms = p->base.mono_ms + 3000;
-	(void)snprintf(object->start.outside, sizeof(object->start.outside), "cart-8 is made");
+	*start_get_trouble(object) = (struct start_trouble){.until_ms = p->base.mono_ms + 3000,
+							    .outside = "cart-8 is made"};
 	assert_int_equal(seen_of(object).start_wait_ms, 3000);
 	assert_string_equal(seen_of(object).waits_for, "cart-8 is made");
 	parts_go(p, 3000);
@@ -81,9 +82,9 @@ static void what_starts_waited_for_is_forgotten_when_nothing_waits(void **state)
 	struct parts *p = *state;
 	CLEANUP(free_object) struct object *object = new_object(p);
 
-	object->start = (struct start_trouble){.until_ms = INT64_MAX, .is_refused = true};
+	start_get_trouble(object)->until_ms = INT64_MAX;
 	assert_int_equal(seen_of(object).start_wait_ms, 0);
-	assert_false(object->start.is_refused);
+	assert_null(object->trouble);
 }
 
 /* The time counts from when the cache saw the number first. */
@@ -150,15 +151,15 @@ static void those_that_wait_are_told_why_once_and_the_line_says_it(void **state)
 	int64_t seq = parts_push(p, "d1", "refs/heads/main");
 
 	(void)waiters_add(p->waiters, seq, on_progress, &first);
-	(void)snprintf(object->start.why, sizeof(object->start.why), "exceeded quota: small");
-	(void)snprintf(object->start.outside, sizeof(object->start.outside), "a quota");
-	tell_waiting(object, seq, object->start.outside);
+	*start_get_trouble(object) =
+		(struct start_trouble){.why = "exceeded quota: small", .outside = "a quota"};
+	tell_waiting(object, seq, object->trouble->outside);
 	assert_int_equal(first.n, 1);
 	assert_string_equal(first.message, "a quota");
 	seq = parts_push(p, "d2", "refs/heads/dev");
 	(void)waiters_add(p->waiters, seq, on_progress, &second);
-	tell_waiting(object, seq, object->start.outside);
-	tell_waiting(object, seq, object->start.outside);
+	tell_waiting(object, seq, object->trouble->outside);
+	tell_waiting(object, seq, object->trouble->outside);
 	assert_int_equal(first.n, 1);
 	assert_int_equal(second.n, 1);
 	line = activity_find(p->activity, "u1", HOOK_GITHUB);
