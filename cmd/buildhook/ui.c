@@ -147,26 +147,13 @@ static struct ui_page page_of(const struct ui *ui)
 
 /* Fields of a query or a form. */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void put_decoded(struct buf *out, struct str s)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		int high = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1;
-		int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+	while (s.n > 0) {
+		bool is_space = s.p[0] == '+';
+		char c = str_take_escaped(&s);
 
-		if (low >= 0) {
-			buf_put_char(out, (char)(high * 16 + low));
-			i += 2;
-		} else {
-			buf_put_char(out, s.p[i] == '+' ? ' ' : s.p[i]);
-		}
+		buf_put_char(out, is_space ? ' ' : c);
 	}
 }
 

@@ -121,6 +121,25 @@ bool str_parse_u64(struct str s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+int str_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char str_take_escaped(struct str *s)
+{
+	int high = s->n > 2 && s->p[0] == '%' ? str_hex_digit(s->p[1]) : -1;
+	int low = high >= 0 ? str_hex_digit(s->p[2]) : -1;
+	size_t n = low >= 0 ? 3 : 1;
+	char c = low >= 0 ? (char)(high * 16 + low) : s->p[0];
+
+	*s = str_range(s->p + n, s->n - n);
+	return c;
+}
+
 char *str_dup(struct str s)
 {
 	char *copy = mem_new(s.n + 1, 1);

@@ -64,6 +64,13 @@ bool str_next_part(struct str *rest, char sep, struct str *part);
  * otherwise.
  */
 bool str_parse_u64(struct str s, uint64_t max, uint64_t *out);
+/* The value of a hexadecimal digit in either case, or -1. */
+int str_hex_digit(char c);
+/*
+ * Takes from S, which is not empty, the byte that "%" and two hexadecimal digits stand for, or the
+ * first one as it is.
+ */
+char str_take_escaped(struct str *s);
 /* An allocated, NUL-terminated copy. */
 char *str_dup(struct str s);
 

@@ -62,7 +62,7 @@ static void observe_changes(struct observed *seen, struct object *object)
 						.has_successor = waiting.is_replaced,
 						.is_uncertain = waiting.is_starting};
 	/* Without a change that waits, no start waits for anything. */
-	if (waiting.n == 0 && *object->start.why)
+	if (waiting.n == 0 && object->trouble && *object->trouble->why)
 		status_note_start(&object->status);
 	if (waiting.n == 0)
 		mem_free(&object->trouble);

@@ -53,17 +53,9 @@ static void start_name(struct hook_form *form)
 	form->name_bytes = 0;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void take_escape(struct hook_form *form, struct piece *piece, char c)
 {
-	int value = hex_value(c);
+	int value = str_hex_digit(c);
 
 	if (value < 0) {
 		fail(form, "the form has a \"%\" without two hex digits after it");

@@ -38,31 +38,14 @@
 static const struct str no_secret = {
 	"0000000000000000000000000000000000000000000000000000000000000000", 64};
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is
  * ever decoded. What is longer than any secret stays longer. */
 static struct str decode_secret(struct str s, char out[MAX_GIVEN_BYTES])
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s.n && n < MAX_GIVEN_BYTES; i++) {
-		int high = i + 2 < s.n && s.p[i] == '%' ? hex_digit(s.p[i + 1]) : -1;
-		int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
-
-		if (low >= 0) {
-			out[n++] = (char)(high * 16 + low);
-			i += 2;
-		} else {
-			out[n++] = s.p[i];
-		}
-	}
+	while (s.n > 0 && n < MAX_GIVEN_BYTES)
+		out[n++] = str_take_escaped(&s);
 	return str_range(out, n);
 }
 

@@ -129,6 +129,24 @@ static void a_copy_is_terminated(void **state)
 	assert_string_equal(empty, "");
 }
 
+static void an_escape_is_a_percent_sign_and_two_digits(void **state)
+{
+	static const char *const cases[][2] = {
+		{"a%2Fb%2f", "a/b/"}, {"%41%6a", "Aj"}, {"100%", "100%"}, {"%4", "%4"},
+		{"%g0%0g", "%g0%0g"}, {"%%41", "%A"},   {"%25%32", "%2"}, {"a+b", "a+b"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct str s = str_of(cases[i][0]);
+		char text[32] = {0};
+
+		for (size_t n = 0; s.n > 0; n++)
+			text[n] = str_take_escaped(&s);
+		assert_string_equal(text, cases[i][1]);
+	}
+}
+
 static void utf8_is_what_rfc_3629_says(void **state)
 {
 	static const struct {
@@ -242,6 +260,7 @@ int main(void)
 		cmocka_unit_test(parts_end_with_the_text),
 		cmocka_unit_test(numbers_are_plain_decimals_within_their_maximum),
 		cmocka_unit_test(a_copy_is_terminated),
+		cmocka_unit_test(an_escape_is_a_percent_sign_and_two_digits),
 		cmocka_unit_test(utf8_is_what_rfc_3629_says),
 		cmocka_unit_test(a_bad_byte_is_found_at_every_place),
 		cmocka_unit_test(a_cut_leaves_characters_whole),
