@@ -48,7 +48,7 @@ struct app;
 
 /* Fails where the journal cannot be opened. Borrows what OPTIONS points at. */
 int app_new(struct app **out, const struct app_options *options, struct err *err);
-/* Asks the API server what it serves, and goes on from there. */
+/* Starts the discovery of what the API server serves; everything else follows from its answer. */
 void app_start(struct app *app);
 /* Results of the journal's commits. */
 void app_collect(struct app *app);

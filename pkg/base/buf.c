@@ -123,8 +123,8 @@ char *buf_take(struct buf *b)
 }
 
 /*
- * What can end a line, move the cursor or turn the reading direction: C0, DEL and C1; ALM, LRM and
- * RLM; line and paragraph separator; embeddings and overrides; isolates.
+ * Characters that end a line, move the cursor or turn the reading direction: C0, DEL and C1; ALM,
+ * LRM and RLM; line and paragraph separator; embeddings and overrides; isolates.
  */
 static bool is_unfit(uint32_t c)
 {

@@ -42,7 +42,7 @@ uint64_t clock_random_below(struct clock *clock, uint64_t bound);
 
 /*
  * Fires FN(ARG) once after DELAY_MS (below 0 is 0), never from within this call. A running timer is
- * set anew.
+ * started again.
  */
 void timer_start(struct clock *clock, struct timer *timer, int64_t delay_ms, timer_fn fn,
 		 void *arg);

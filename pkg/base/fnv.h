@@ -1,6 +1,6 @@
 /*
- * FNV-1a: fingerprints and sums against chance. Whoever wants to can find another text with the
- * same.
+ * FNV-1a: fingerprints, and sums that show accidental changes. Not for security: another text with
+ * the same sum is easy to make.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 uint32_t fnv_32(const char *text);
 
-/* A sum that goes on: begins with FNV_64_INIT. */
+/* Continues SUM, which begins with FNV_64_INIT, over more bytes. */
 #define FNV_64_INIT UINT64_C(0xcbf29ce484222325)
 uint64_t fnv_64(uint64_t sum, const void *p, size_t n);
 /* With its end, so that "ab" "c" is not "a" "bc". NULL is "". */

@@ -88,7 +88,8 @@ static bool take_date(struct str *s, struct tm *t)
 	return true;
 }
 
-/* partial-time without the fraction; second 60 is a leap second, and counts as the next minute. */
+/* partial-time without the fraction; second 60 is a leap second, read as the first
+ * of the next minute. */
 static bool take_time(struct str *s, struct tm *t)
 {
 	return take_number(s, 2, 0, 23, &t->tm_hour) && take_char(s, ':') &&

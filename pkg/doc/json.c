@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* 2^53: from here on a double no longer tells neighbouring integers apart. */
+/* 2^53: from here on neighbouring integers are the same double. */
 #define EXACT_BELOW 9007199254740992.0
 /* 10^15: from here on cJSON may print an exponent, which Go's decoder refuses for an integer. */
 #define PLAIN_BELOW 1000000000000000LL

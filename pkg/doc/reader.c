@@ -81,7 +81,7 @@ static const char *close_key(struct reader *r, const char *p, const char *end)
 
 /*
  * Most strings are plain and lie in one chunk. These take the short way in the two functions below,
- * which leaves no trace in the state; the others are begun, and IN_STRING goes on with them.
+ * which leaves no trace in the state; the others are begun here and continued in state IN_STRING.
  */
 static inline const char *read_key(struct reader *r, const char *p, const char *end)
 {

@@ -28,8 +28,8 @@ static inline uint64_t reader_paths_length_bit(size_t n)
 	return (uint64_t)1 << (n < 63 ? n : 63);
 }
 
-/* The wanted member of that key, or NULL. Most keys are not wanted, and most of these told by their
- * length. */
+/* The wanted member of that key, or NULL. Most keys are not wanted, and most of those
+ * have a length that no wanted key has. */
 static inline const struct reader_node *reader_paths_find(const struct reader_node *object,
 							  struct str key)
 {

@@ -1,6 +1,7 @@
 /*
- * What is not plain text in the reader's strings: escapes, surrogate pairs, UTF-8 characters of
- * several bytes (checked), control characters (refused). Each may be cut by the end of a chunk.
+ * The parts of the reader's strings that are not plain text: escapes, surrogate pairs, UTF-8
+ * characters of several bytes (checked), control characters (refused). Each may be cut by the end
+ * of a chunk.
  */
 #include "doc/reader_state.h"
 
@@ -18,7 +19,7 @@ static void keep_character(struct reader *r, unsigned c)
 	reader_keep(r, bytes, n);
 }
 
-/* The escape ended before P: plain text goes on. */
+/* The escape ended before P: plain text continues. */
 static const char *end_escape(struct reader *r, const char *p, unsigned c)
 {
 	if (r->is_kept)

@@ -109,7 +109,7 @@ static bool has_other_tag(const yaml_event_t *event)
 	}
 }
 
-/* What cannot be read is a document, too. */
+/* True also before a document that cannot be read. */
 static bool has_more(yaml_parser_t *parser)
 {
 	CLEANUP(yaml_event_delete) yaml_event_t event = {0};

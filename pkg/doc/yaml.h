@@ -27,12 +27,12 @@ extern const struct yaml_limits yaml_limits_payload;
  */
 int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, struct err *err);
 
-/* What a text has and its JSON has not. */
+/* Parts of a YAML text that its JSON does not have. */
 struct yaml_left_out {
 	bool documents; /* after the first, readable or not */
 	bool tags;      /* of types that JSON has not */
 };
 
-/* As above; LEFT_OUT, which is false throughout, is told what of it there was. */
+/* As above; sets the members of LEFT_OUT, all false before, for the parts that the text had. */
 int yaml_parse_telling(cJSON **out, struct yaml_left_out *left_out, struct str text,
 		       const struct yaml_limits *limits, struct err *err);

@@ -151,8 +151,8 @@ static bool is_open(struct yaml_builder *b, const cJSON *collection)
 	return false;
 }
 
-/* "<<" adds copies; which of the members with one key counts is settled at the end: always the
- * last. */
+/* "<<" adds copies. Of several members with one key the last is valid; the others are removed at
+ * the end. */
 static int merge_object(struct yaml_builder *b, const cJSON *source, struct err *err)
 {
 	const cJSON *member = NULL;

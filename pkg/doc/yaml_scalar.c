@@ -98,7 +98,7 @@ static cJSON *new_number(const struct yaml_number *number)
 	return cJSON_CreateRaw(digits);
 }
 
-/* What an unquoted text means without a tag. */
+/* The value of an unquoted text without a tag. */
 static cJSON *resolve(struct str text, enum kind *kind)
 {
 	struct yaml_number number = {0};

@@ -1,5 +1,5 @@
 /*
- * What a YAML scalar means in JSON, as sigs.k8s.io/yaml has it.
+ * The JSON value of a YAML scalar, as sigs.k8s.io/yaml converts it.
  */
 #pragma once
 

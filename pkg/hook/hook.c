@@ -32,7 +32,7 @@ static void on_payload(void *arg, struct str piece)
 }
 
 /* A body is not read where the headers alone decide. Its sender knows the headers, so the time it
- * takes tells nothing new. */
+ * takes reveals nothing. */
 static bool is_worth_reading(const struct hook_delivery *delivery)
 {
 	const struct hook_envelope *envelope = &delivery->envelope;

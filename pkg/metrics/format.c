@@ -11,8 +11,8 @@ int metrics_compare(const struct metrics_series *a, const struct metrics_series 
 	const char *left = a->values, *right = b->values;
 	int order = strcmp(a->family->name, b->family->name);
 
-	/* Families of the same name would be a mistake of ours, but may not be told apart at
-	 * random. */
+	/* Two families of one name would be a mistake in this program. Their order must not
+	 * depend on chance even so. */
 	if (a->family != b->family)
 		return order ? order : (a->family < b->family ? -1 : 1);
 	for (size_t i = 0; i < METRICS_MAX_LABELS && a->family->labels[i] && !order; i++) {

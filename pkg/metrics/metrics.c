@@ -15,7 +15,7 @@ const double metrics_seconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 				  0.5,   1,      2.5,   5,    10,    30,   60};
 const size_t metrics_n_seconds = ARRAY_LEN(metrics_seconds);
 
-/* Who is to be called before rendering. */
+/* Callbacks before rendering. */
 struct collector {
 	void (*fn)(void *arg);
 	void *arg;

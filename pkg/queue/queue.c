@@ -22,7 +22,7 @@ struct tenant {
 	char name[];
 };
 
-/* What is known of a key; gone as soon as nothing is. */
+/* The state of a key; freed as soon as there is nothing to remember of it. */
 struct item {
 	UT_hash_handle hh;
 	struct item *prev, *next; /* in `waiting` or `working` */

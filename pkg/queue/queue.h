@@ -30,8 +30,8 @@ struct queue_stats {
  * does. 0: any number.
  *
  * ON_READY is called (by a timer, never from within a call of the queue) after keys have become
- * available. It gets them until there are none, or remembers to come back: it is not called again
- * for those.
+ * available. It must get keys until there are none, or come back for the rest by itself: it is not
+ * called again for those.
  */
 struct queue *queue_new(struct clock *clock, size_t max_per_namespace, void (*on_ready)(void *arg),
 			void *arg);
