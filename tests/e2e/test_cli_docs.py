@@ -131,6 +131,11 @@ class Trouble:
         self.make()
         return self.owner.run("test", "cart", "github", "--url", f"{url}/hooks/{self.namespace}/cart/github").stdout_text
 
+    def without_secret(self):
+        self.make()
+        self.cluster.core.delete_namespaced_secret("cart-hook", self.namespace)
+        return self.owner.run("test", "cart", "github", "--url", f"http://{self.buildhook.address}/hooks/{self.namespace}/cart/github").stdout_text
+
     def tested_at(self, **more):
         with web_server(self.directory, **more) as url:
             return self.tested(url)
@@ -166,6 +171,7 @@ TROUBLES = {
     "The URL has no host": lambda t: t.without_address(),
     "The state is NotReady": lambda t: t.not_ready(),
     "The BuildConfig has no webhook": lambda t: t.no_trigger(),
+    "A Secret was deleted or emptied": lambda t: t.without_secret(),
     "rotate changes nothing": lambda t: t.inline(),
     "Builds stay New": lambda t: t.new(),
     "A command may not do it": lambda t: t.owner.fails("status", "-n", "default"),
