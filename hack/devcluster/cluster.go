@@ -163,7 +163,8 @@ func listenAgain(file string) (net.Listener, error) {
 // it makes at its first start.
 func isReady(kubeconfig string) bool {
 	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
+	// A file that is just being written is empty for a moment.
+	if err != nil || config.Clusters["devcluster"] == nil {
 		return false
 	}
 	tlsConfig, err := clientTLS(filepath.Join(filepath.Dir(kubeconfig), "pki"), "admin")
