@@ -403,6 +403,11 @@ static void the_rows_of_a_delivery_are_found_a_bounded_number_at_a_time(void **s
 	(void)add(world, both, 2);
 	assert_int_equal(find(world, both[0].uid, &before_seq, seqs), 2);
 	assert_true(seqs[0] > seqs[1]);
+	/* No more than there is place for: the newest. */
+	int64_t newest = 0, next = 0;
+	assert_int_equal(
+		journal_find_delivery(world->journal, both[0].uid, "d1", 0, &next, &newest, 1), 1);
+	assert_int_equal(newest, seqs[0]);
 	for (int i = 0; i < MANY_ROWS; i += BATCH) {
 		struct journal_change changes[BATCH];
 		char ids[BATCH][16], uid[32];

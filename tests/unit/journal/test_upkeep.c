@@ -29,6 +29,9 @@ ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at)
 	return real(fd, bytes, n, at);
 }
 
+FAULT(int, fstatat, (int fd, const char *name, struct stat *out, int flags), (fd, name, out, flags),
+      -1)
+
 /* What others leave of the disk. */
 static int64_t left_bytes = INT64_MAX;
 static struct fault fault_fstatvfs;
@@ -537,7 +540,27 @@ static void a_disk_that_cannot_be_asked_is_as_large_as_the_journal_may_be(void *
 	assert_int_equal(journal_writer_measure(writer), SQLITE_OK);
 	assert_int_equal(writer->figures.disk_bytes, world->size_bytes);
 	assert_int_equal(writer->figures.whole_disk_bytes, world->size_bytes);
+	/* There is no log yet, or it cannot be looked at. */
+	fault_arm(&fault_fstatat, 1, ENOENT);
+	assert_int_equal(journal_writer_measure(writer), SQLITE_OK);
+	assert_int_equal(writer->figures.log_bytes, 0);
 	assert_int_equal(add_one(world, "d1", "refs/heads/main").added, JOURNAL_NEW);
+}
+
+static void an_ordinary_delivery_needs_room_on_the_disk_and_of_what_may_wait(void **state)
+{
+	struct world *world = *state;
+	struct journal_writer *writer;
+
+	world_must_open(world);
+	writer = &world->journal->writer;
+	assert_true(journal_writer_has_room(writer));
+	writer->space.waiting_bytes = 1;
+	assert_false(journal_writer_has_room(writer));
+	assert_int_equal(journal_writer_measure(writer), SQLITE_OK);
+	assert_true(journal_writer_has_room(writer));
+	writer->space.room_bytes = 1;
+	assert_false(journal_writer_has_room(writer));
 }
 
 static int ask_status(struct world *world, const char *id)
@@ -629,6 +652,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(a_disk_that_cannot_be_asked_is_as_large_as_the_journal_may_be),
+		WORLD_TEST(an_ordinary_delivery_needs_room_on_the_disk_and_of_what_may_wait),
 		WORLD_TEST(where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends),
 		WORLD_TEST(of_more_than_eight_namespaces_that_lose_rows_the_others_are_told_next),
 		WORLD_TEST(rows_that_have_ended_go_when_their_time_is_over),
