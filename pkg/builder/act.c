@@ -269,8 +269,8 @@ static bool keeps_host_users(const struct builder *builder, const cJSON *pod)
 	return builder->opt.pod.host_users || !json_bool_at(pod, "spec/hostUsers", true);
 }
 
-static void send_delete(struct work *work, const char *path, const char *uid, const char *resource,
-			kube_response_fn fn);
+static void send_delete(struct work *work, const char *path, const char *uid, const char *version,
+			const char *resource, kube_response_fn fn);
 
 static void on_unsafe_deleted(void *arg, const struct kube_response *response)
 {
@@ -290,7 +290,7 @@ static void delete_unsafe_pod(struct work *work, const cJSON *pod)
 
 	work->group->drops_host_users = true;
 	pod_path(path, work);
-	send_delete(work, path, uid ? uid : "", "pods", on_unsafe_deleted);
+	send_delete(work, path, uid ? uid : "", NULL, "pods", on_unsafe_deleted);
 }
 
 static void on_pod(void *arg, const struct kube_response *response)
@@ -390,21 +390,26 @@ static void on_pod_deleted(void *arg, const struct kube_response *response)
 
 		buf_printf(&key, "%s/%s", work->namespace_, work->pod_name);
 		kube_store_remove(builder->pods, key.data);
-	} else {
+	} else if (code != ERR_CONFLICT) { /* the watch is behind */
 		log_failure(work, "Pod was not deleted", &response->err);
 	}
 	finish(work, code != ERR_OK && code != ERR_NOTFOUND);
 }
 
-static void send_delete(struct work *work, const char *path, const char *uid, const char *resource,
-			kube_response_fn fn)
+/* VERSION: the only one that is deleted, or NULL. */
+static void send_delete(struct work *work, const char *path, const char *uid, const char *version,
+			const char *resource, kube_response_fn fn)
 {
 	CLEANUP(json_freep) cJSON *options = json_new_object();
+	cJSON *preconditions;
 
 	json_put_str(options, "apiVersion", "v1");
 	json_put_str(options, "kind", "DeleteOptions");
 	json_put_str(options, "propagationPolicy", "Background");
-	json_put_str(json_put_object(options, "preconditions"), "uid", uid);
+	preconditions = json_put_object(options, "preconditions");
+	json_put_str(preconditions, "uid", uid);
+	if (version)
+		json_put_str(preconditions, "resourceVersion", version);
 	send_doc(work, KUBE_DELETE, path, options, resource, fn);
 }
 
@@ -452,11 +457,13 @@ void builder_act(struct group *group, const struct builder_action *next)
 		send(work, KUBE_GET, path, (struct str){0}, "pods", on_looked);
 		return;
 	case BUILDER_DELETE_POD:
-		send_delete(work, path, next->target->pod->uid, "pods", on_pod_deleted);
+		send_delete(work, path, next->target->pod->uid,
+			    next->only_as_seen ? next->target->pod->version : NULL, "pods",
+			    on_pod_deleted);
 		return;
 	case BUILDER_PRUNE:
 		build_path(path, work);
-		send_delete(work, path, work->uid, "builds", on_pruned);
+		send_delete(work, path, work->uid, NULL, "builds", on_pruned);
 		return;
 	case BUILDER_WRITE:
 	case BUILDER_FIRST_BUILD:

@@ -293,6 +293,7 @@ struct pod *pod_parse(const cJSON *doc)
 	pod->namespace_ = copy_at(doc, "metadata/namespace");
 	pod->name = copy_at(doc, "metadata/name");
 	pod->uid = copy_at(doc, "metadata/uid");
+	pod->version = copy_at(doc, "metadata/resourceVersion");
 	read_owner(pod, doc);
 	pod->phase = pod_phase_of(json_str_at(doc, "status/phase"));
 	pod->reason = copy_at(doc, "status/reason");
@@ -319,6 +320,7 @@ void pod_free(struct pod *pod)
 	free(pod->namespace_);
 	free(pod->name);
 	free(pod->uid);
+	free(pod->version);
 	free(pod->owner_uid);
 	free(pod->build);
 	free(pod->reason);

@@ -52,7 +52,7 @@ struct pod_report {
 };
 
 struct pod {
-	char *namespace_, *name, *uid;
+	char *namespace_, *name, *uid, *version;
 	char *owner_uid; /* of the Build that controls it, "" without */
 	char *build;     /* the Build's name */
 	enum pod_phase phase;

@@ -233,6 +233,8 @@ static bool plan_ended(const struct seen_config *seen, const struct seen_build *
 		write_phase(next, s, s->build->phase, s->build->reason, "%s", s->build->message);
 		return true;
 	}
+	/* The watch of Pods may be behind that of Builds, and this one have finished, too. */
+	next->only_as_seen = seen->keeps_pods;
 	return (is_unfinished(s->pod) || !seen->keeps_pods) && plan_delete_pod(s, next);
 }
 

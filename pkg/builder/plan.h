@@ -53,7 +53,8 @@ struct builder_action {
 	enum builder_action_kind kind;
 	const struct seen_build *target;
 	struct build_write write;
-	int64_t wait_ms; /* BUILDER_NONE: when to look again; -1: when something changes */
+	bool only_as_seen; /* BUILDER_DELETE_POD: if the Pod has not changed since */
+	int64_t wait_ms;   /* BUILDER_NONE: when to look again; -1: when something changes */
 	bool waits_for_room;
 };
 

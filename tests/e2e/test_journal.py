@@ -116,7 +116,7 @@ def big_push(buildhook, namespace, number, secret="open sesame"):
     return buildhook.request(f"/hooks/{namespace}/cart/generic", body, headers)
 
 
-@pytest.mark.parametrize("size", [8, 64])
+@pytest.mark.parametrize("size", [8, pytest.param(64, marks=pytest.mark.long("fills 64 MiB"))])
 def test_namespaces_that_flood_the_journal_leave_room_for_another(cluster, start, small_disk, size, figures):
     subprocess.run(["mount", "-o", f"remount,size={size}m", small_disk], check=True)
     buildhook = start("--start-timeout=1s", "--build-burst", "1", "--builds-per-minute", "1", name="small")

@@ -189,9 +189,13 @@ static int patch(struct world *w, struct object *o, const cJSON *body, struct bu
 static int delete (struct world *w, struct object *o, const cJSON *body, struct buf *out)
 {
 	const char *uid = json_str_at(body, "preconditions/uid");
+	const char *version = json_str_at(body, "preconditions/resourceVersion");
 
-	if (uid && strcmp(uid, json_str_at(o->doc, "metadata/uid")) != 0)
+	if ((uid && strcmp(uid, json_str_at(o->doc, "metadata/uid")) != 0) ||
+	    (version && strcmp(version, json_str_at(o->doc, "metadata/resourceVersion")) != 0))
 		return status(out, 409, "Conflict");
+	if (o->kind == PODS)
+		check_pod_deleted(w, o);
 	if (o->kind == PODS && is_unfinished_pod(o)) {
 		set_member(cJSON_GetObjectItemCaseSensitive(o->doc, "metadata"),
 			   "deletionTimestamp", cJSON_CreateString("2026-01-01T00:00:00Z"));

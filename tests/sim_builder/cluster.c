@@ -123,9 +123,10 @@ static void step_pod(struct world *w, struct object *pod)
 	}
 	if (is_pod(pod, "Pending") && !json_at(pod->doc, "status/initContainerStatuses")) {
 		set_container(pod, "initContainerStatuses", "running", 0);
-		/* A request that comes late makes a Pod of a Build that has ended; it is deleted.
-		 */
-		if (build && !build_phase_is_end(phase_of(build)) && ++build->n_begun > 1)
+		/* A request that comes late makes a Pod of a Build that has ended or is being
+		 * cancelled; it is deleted. */
+		if (build && !build_phase_is_end(phase_of(build)) && !is_cancel_wanted(build) &&
+		    ++build->n_begun > 1)
 			world_fail(w, "%s: a second Pod of it runs", build->key);
 	} else if (is_pod(pod, "Pending")) {
 		set(status_of(pod), "phase", cJSON_CreateString("Running"));
@@ -419,6 +420,19 @@ void check_build_deleted(struct world *w, const struct object *build)
 		if (w->now_ms - o->ended_ms > KNOWN_MS)
 			world_fail(w, "%s was pruned before %s", build->key, o->key);
 	}
+}
+
+/* A finished Pod is the Build's log. */
+void check_pod_deleted(struct world *w, struct object *pod)
+{
+	struct object *o = NULL;
+
+	if (!w->keeps_pods || is_unfinished_pod(pod))
+		return;
+	DL_FOREACH (w->objects, o)
+		if (o->kind == BUILDS && pod_of(w, o) == pod && build_phase_is_end(phase_of(o)) &&
+		    !is_cancel_wanted(o) && !o->was_superseded)
+			world_fail(w, "%s has ended, and its log was deleted", o->key);
 }
 
 static void check_build_end(struct world *w, const struct object *build)

@@ -105,3 +105,4 @@ void check_pod_created(struct world *w, const struct object *pod);
 void check_build_patched(struct world *w, struct object *build, const cJSON *before);
 void check_build_created(struct world *w, const struct object *build);
 void check_build_deleted(struct world *w, const struct object *build);
+void check_pod_deleted(struct world *w, struct object *pod);

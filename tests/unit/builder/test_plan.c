@@ -57,6 +57,7 @@ static struct pod *give_pod(struct world *w, struct seen_build *s, enum pod_phas
 
 	*pod = (struct pod){.name = "cart-build",
 			    .uid = "p",
+			    .version = "1",
 			    .owner_uid = s->build->uid,
 			    .build = s->build->name,
 			    .phase = phase,
@@ -310,6 +311,7 @@ static void a_pod_made_too_late_is_deleted(void **state)
 	(void)state;
 	give_pod(&w, s, POD_PENDING);
 	check_next(&w, BUILDER_DELETE_POD, s);
+	assert_true(planned(&w).only_as_seen);
 }
 
 static void a_finished_pod_stays_unless_pods_are_not_kept(void **state)
