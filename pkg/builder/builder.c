@@ -206,17 +206,31 @@ static void count_active(void *arg, const char *key, const void *object)
 	room->n += build->phase == BUILD_PENDING || build->phase == BUILD_RUNNING || pod;
 }
 
+/* Its Pod was made, and the watch has not shown it. */
+static bool is_pod_expected(const struct builder *builder, const struct entry *entry)
+{
+	const struct build *build = kube_store_find(builder->builds, entry->key);
+
+	return build && build->phase == BUILD_NEW && !find_pod(builder, build) &&
+	       entry->expected_ms > clock_mono_ms(builder->opt.clock);
+}
+
 static bool is_full(const struct builder *builder, const char *namespace_)
 {
 	struct room room = {builder, namespace_, 0};
 	size_t n = strlen(namespace_);
 	struct group *group, *next;
+	const struct entry *entry;
 
 	if (builder->opt.max_builds == 0)
 		return false;
-	HASH_ITER (hh, builder->groups, group, next)
-		room.n += group->is_starting && strncmp(group->key, namespace_, n) == 0 &&
-			  group->key[n] == '/';
+	HASH_ITER (hh, builder->groups, group, next) {
+		if (strncmp(group->key, namespace_, n) != 0 || group->key[n] != '/')
+			continue;
+		room.n += group->is_starting;
+		DL_FOREACH (group->entries, entry)
+			room.n += is_pod_expected(builder, entry);
+	}
 	kube_store_each(builder->builds, count_active, &room);
 	return room.n >= builder->opt.max_builds;
 }

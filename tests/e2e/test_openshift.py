@@ -304,10 +304,16 @@ def test_a_buildconfig_that_is_paused_meanwhile_starts_nothing(cluster, buildhoo
     assert names(cluster, inline[0]) == ["cart-1"]
 
 
+def build(cluster, buildhook, hook, n):
+    """N builds, one after the other."""
+    for i in range(n):
+        assert push(buildhook, *hook, "inline").status in (200, 202)
+        wait_for("the build", lambda i=i: len(names(cluster, hook[0])) == i + 1)
+
+
 def test_builds_that_outlived_their_buildconfig_keep_their_numbers(cluster, buildhook, inline):
     namespace, name = inline
-    for _ in range(3):
-        assert push(buildhook, namespace, name, "inline").status == 200
+    build(cluster, buildhook, inline, 3)
     cluster.kubectl("delete", "buildconfig", name, "-n", namespace, "--cascade=orphan")
     make(cluster, namespace, INLINE)
     assert push(buildhook, namespace, name, "inline", delivery="d-1").status in (200, 202)
@@ -316,8 +322,7 @@ def test_builds_that_outlived_their_buildconfig_keep_their_numbers(cluster, buil
 
 def test_a_look_at_earlier_builds_that_fails_goes_on_where_it_was(cluster, buildhook, inline):
     namespace, name = inline
-    for _ in range(5):
-        assert push(buildhook, namespace, name, "inline").status == 200
+    build(cluster, buildhook, inline, 5)
     buildhook.kill()
     buildhook.start()
     one = lambda n: {"fault": "unavailable", "path": f"/builds/cart-{n}$", "method": "GET", "count": 1}
