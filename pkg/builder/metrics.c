@@ -69,15 +69,16 @@ static size_t index_of(const char *const *list, size_t n, const char *text)
 /* As OpenShift: since when it exists, once it runs since when it does. */
 static void show_active(struct build_series *series, const struct build *build)
 {
-	int64_t since_ms = build->phase == BUILD_RUNNING ? build->started_ms : build->created_ms;
+	int64_t since_s =
+		(build->phase == BUILD_RUNNING ? build->started_ms : build->created_ms) / 1000;
 	const char *const labels[] = {
 		build->namespace_, build->name, build_phase_names[build->phase],
 		reasons[index_of(reasons, REASONS, build->reason)],
 		strategies[index_of(strategies, STRATEGIES, build->strategy)]};
 
-	if (since_ms > 0 && series->n_active++ < MAX_ACTIVE)
+	if (since_s > 0 && series->n_active++ < MAX_ACTIVE)
 		metrics_set(metrics_get(series->builder->opt.metrics, &active_seconds, labels),
-			    (double)(since_ms / 1000));
+			    (double)since_s);
 }
 
 static void count(void *arg, const char *key, const void *object)

@@ -42,9 +42,9 @@ struct api {
 	struct api_change *changes;
 	size_t n_changes, cap_changes;
 	size_t n_uids;
-	size_t n_writes; /* carried out or refused */
+	size_t n_writes;  /* carried out or refused */
 	size_t n_applies; /* of them */
-	size_t quota;    /* Builds that may be made before 403; SIZE_MAX: all */
+	size_t quota;     /* Builds that may be made before 403; SIZE_MAX: all */
 };
 
 struct api_request {
