@@ -45,7 +45,7 @@ static void print_rule(void *arg, const char *rule, enum outcome reason, const c
 	       holds ? "yes" : "NO", table_colour_end(), rule, line.data);
 }
 
-/* Whatever the rules say: without a trigger there is no URL to send to. */
+/* A BuildConfig without a trigger has no URL, so no push reaches the rules. */
 static void put_no_trigger(struct buf *out, const struct buildconfig *bc, enum hook_type type)
 {
 	bool has_trigger = false;

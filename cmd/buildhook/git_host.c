@@ -23,7 +23,7 @@ static bool is_true(const cJSON *item, const char *name)
 	return cJSON_IsTrue(json_member(item, name));
 }
 
-/* It becomes a part of a path, and is shown. */
+/* An id of a webhook is put into the path of a request and into messages. */
 static bool is_id(const char *text)
 {
 	return *text && text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

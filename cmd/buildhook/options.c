@@ -204,7 +204,7 @@ static const char *skip_requirement(const char *p)
 	return strncmp(p, "in", 2) == 0 ? skip_set(skip_spaces(p + 2)) : NULL;
 }
 
-/* What the API server would refuse at each attempt. */
+/* The API server would refuse a wrong selector at each list; here it ends the start. */
 static int check_selector(const char *selector, struct err *err)
 {
 	const char *p = selector ? skip_spaces(selector) : "";

@@ -66,7 +66,7 @@ static int find_subjects(struct subject *out, size_t *n, struct session *session
 				if (err->code != ERR_NOTFOUND)
 					return err->code;
 			}
-			/* One that is gone is made again. */
+			/* A Secret that was deleted is made again. */
 			if (!answer.doc || is_ours(answer.doc))
 				out[(*n)++] = (struct subject){.name = hook->secrets[k].text,
 							       .type = (enum hook_type)i};

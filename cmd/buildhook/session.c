@@ -29,7 +29,7 @@ struct session {
 	struct timer timer;
 	/* The last error of the API server in full, where struct err has no room for all of it. */
 	char failure[MAX_FAILURE_BYTES];
-	/* What the failure's name was probably meant to be, or "". */
+	/* An existing name that is similar to the one that was not found, or "". */
 	char similar[254];
 	/* The call that is waited for. */
 	struct session_answer *answer;

@@ -45,7 +45,7 @@ void suggest_offer(struct suggestion *suggestion, const char *candidate)
 
 	if (typed.n == 0 || typed.n > MAX_CHARS || other.n > MAX_CHARS)
 		return;
-	/* What was begun is at least as good as a slip of the finger. */
+	/* A word of which TYPED is the beginning ranks with one that differs by one letter. */
 	distance = typed.n > 2 && str_starts(other, typed)
 			   ? 1
 			   : edit_distance(typed.p, typed.n, other.p, other.n);

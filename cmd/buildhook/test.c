@@ -251,7 +251,7 @@ static int prepare(struct trial *t, struct err *err)
 
 	if (target_type(&t->type, &t->target, t->in->args[1], err) != 0)
 		return err->code;
-	/* One that is gone fails at its step. */
+	/* A Secret that was deleted fails at the step that needs it. */
 	if (target_read_secret(&t->secret, t->session, &t->target, t->type, &t->no_secret) != 0 &&
 	    t->no_secret.code != ERR_NOTFOUND) {
 		*err = t->no_secret;

@@ -93,8 +93,8 @@ static int check_pods(struct session *session, struct err *err)
 		if (is_ready(pod))
 			return err_set(err, ERR_CONFLICT,
 				       "buildhook still runs (pod %.60s in namespace %.60s) and "
-				       "would write "
-				       "again: delete its manifests first, as docs/deploy.md says",
+				       "would write again: delete its manifests first, as "
+				       "docs/deploy.md says",
 				       text_at(pod, "metadata/name"),
 				       text_at(pod, "metadata/namespace"));
 	return 0;

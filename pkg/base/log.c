@@ -22,7 +22,7 @@ enum { MAX_RECORD = PIPE_BUF, TYPICAL_RECORD = 600 };
 static enum log_level min_level = LOG_INFO;
 static enum log_format record_format = LOG_TEXT;
 static atomic_uint_least64_t dropped;
-/* What stderr is does not change, so a socket's call is tried on what is none only once. */
+/* stderr is no socket: send() has failed on it once and is not tried again. */
 static atomic_bool is_no_socket;
 /* The last record was written in part: the next begins on a line of its own. */
 static atomic_bool torn;

@@ -302,7 +302,7 @@ unsigned status_compare(const struct status *status, const struct buildconfig *b
 	return change;
 }
 
-/* What a state says of starts that wait; the later, the worse. */
+/* How a state describes starts that wait, from harmless to worst. */
 enum start_trouble {
 	START_FREE,
 	START_WAITS,

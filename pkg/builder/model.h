@@ -73,8 +73,8 @@ struct pod {
 struct build_config {
 	int64_t successful, failed; /* history limits, -1: none */
 	bool has_config_change;     /* a trigger of type ConfigChange */
-	/* It has one and never had a Build (status.lastVersion), and is not
-	 * paused. */
+	/* The trigger is there, status.lastVersion is 0, and the BuildConfig is not paused
+	 * or being deleted. */
 	bool wants_first_build;
 };
 
