@@ -1,23 +1,5 @@
 #include "parts.h"
 
-static struct object *new_object(struct parts *p)
-{
-	struct object *object = mem_new(1, sizeof(*object));
-
-	object->controller = p->controller;
-	object->key = mem_strdup("shop/cart");
-	object->order.known_version = -1;
-	return object;
-}
-
-static void free_object(struct object **object)
-{
-	secret_set_trouble(&(*object)->secrets, NULL, NULL);
-	free((*object)->trouble);
-	free((*object)->key);
-	free(*object);
-}
-
 static struct observed seen_of(struct object *object)
 {
 	CLEANUP(observation_release) struct observation o = {0};
@@ -29,7 +11,7 @@ static struct observed seen_of(struct object *object)
 static void nothing_is_seen_where_nothing_is(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	struct observed seen = seen_of(object);
 
 	assert_null(seen.bc);
@@ -40,7 +22,7 @@ static void nothing_is_seen_where_nothing_is(void **state)
 static void the_oldest_change_is_seen_and_whether_a_newer_one_replaces_it(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	int64_t first = parts_push(p, "d1", "refs/heads/main");
 
 	(void)parts_push(p, "d2", "refs/heads/dev");
@@ -54,7 +36,7 @@ static void the_oldest_change_is_seen_and_whether_a_newer_one_replaces_it(void *
 static void the_flood_limit_says_when_the_next_build_may_start(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 
 	assert_int_equal(seen_of(object).token_wait_ms, 0);
 	token_bucket_take(&object->bucket, &p->controller->limit, p->base.mono_ms);
@@ -66,7 +48,7 @@ static void the_flood_limit_says_when_the_next_build_may_start(void **state)
 static void a_wait_for_another_build_is_seen_until_its_time(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 
 	(void)parts_push(p, "d1", "refs/heads/main");
 	*start_get_trouble(object) = (struct start_trouble){.until_ms = p->base.mono_ms + 3000,
@@ -80,7 +62,7 @@ static void a_wait_for_another_build_is_seen_until_its_time(void **state)
 static void what_starts_waited_for_is_forgotten_when_nothing_waits(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 
 	start_get_trouble(object)->until_ms = INT64_MAX;
 	assert_int_equal(seen_of(object).start_wait_ms, 0);
@@ -91,7 +73,7 @@ static void what_starts_waited_for_is_forgotten_when_nothing_waits(void **state)
 static void a_last_version_is_remembered_with_its_time(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	int64_t began_ms = p->base.mono_ms;
 
 	parts_put_buildconfig(p, 3);
@@ -115,12 +97,12 @@ static void the_reason_why_the_api_server_is_away_is_told(void **state)
 		     {503, "the API server answered 503"},
 		     {0, "the API server does not answer"}};
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		p->status = cases[i].status;
-		(void)kube_start(p->client, &(struct kube_request){.path = "/x"}, parts_ignore,
-				 NULL);
+		(void)kube_start(p->services.client, &(struct kube_request){.path = "/x"},
+				 parts_ignore, NULL);
 		parts_go(p, 2000);
 		assert_false(seen_of(object).is_api_up);
 		assert_string_equal(seen_of(object).api_trouble, cases[i].why);
@@ -145,24 +127,24 @@ static void on_progress(void *arg, const struct progress *progress)
 static void those_that_wait_are_told_why_once_and_the_line_says_it(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	struct told_once first = {0}, second = {0};
 	const struct hook_activity *line;
 	int64_t seq = parts_push(p, "d1", "refs/heads/main");
 
-	(void)waiters_add(p->waiters, seq, on_progress, &first);
+	(void)waiters_add(p->services.waiters, seq, on_progress, &first);
 	*start_get_trouble(object) =
 		(struct start_trouble){.why = "exceeded quota: small", .outside = "a quota"};
 	tell_waiting(object, seq, object->trouble->outside);
 	assert_int_equal(first.n, 1);
 	assert_string_equal(first.message, "a quota");
 	seq = parts_push(p, "d2", "refs/heads/dev");
-	(void)waiters_add(p->waiters, seq, on_progress, &second);
+	(void)waiters_add(p->services.waiters, seq, on_progress, &second);
 	tell_waiting(object, seq, object->trouble->outside);
 	tell_waiting(object, seq, object->trouble->outside);
 	assert_int_equal(first.n, 1);
 	assert_int_equal(second.n, 1);
-	line = activity_find(p->activity, "u1", HOOK_GITHUB);
+	line = activity_find(p->services.activity, "u1", HOOK_GITHUB);
 	assert_non_null(line);
 	assert_non_null(strstr(line->last, "dev"));
 	assert_non_null(strstr(line->last, "-> waiting, exceeded quota: small"));

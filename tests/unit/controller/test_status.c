@@ -2,21 +2,6 @@
 
 #include "journal/core.h"
 
-static struct object *new_object(struct parts *p)
-{
-	struct object *object = mem_new(1, sizeof(*object));
-
-	object->controller = p->controller;
-	object->key = mem_strdup("shop/cart");
-	return object;
-}
-
-static void free_object(struct object **object)
-{
-	free((*object)->key);
-	free(*object);
-}
-
 /* The status as it should be shown, and its hint; "" without. */
 static void read_hint(struct object *object, char *out, size_t size)
 {
@@ -49,7 +34,7 @@ static void push_until_refused(struct parts *p)
 static void a_bound_that_refused_deliveries_is_an_event_and_a_hint_for_a_time(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	char hint[256];
 
 	parts_put_buildconfig(p, 0);
@@ -85,7 +70,7 @@ static void a_bound_that_refused_deliveries_is_an_event_and_a_hint_for_a_time(vo
 static void a_flood_of_refused_deliveries_is_an_event_a_minute(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	int n_before;
 
 	parts_put_buildconfig(p, 0);
@@ -117,7 +102,7 @@ static void a_flood_of_refused_deliveries_is_an_event_a_minute(void **state)
 static void a_namespace_whose_deliveries_are_forgotten_early_reads_it_in_the_hint(void **state)
 {
 	struct parts *p = *state;
-	CLEANUP(free_object) struct object *object = new_object(p);
+	CLEANUP(parts_free_object) struct object *object = parts_new_object(p);
 	char hint[256];
 
 	parts_put_buildconfig(p, 0);
