@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/version.h"
-#include "buildconfig/buildconfig.h"
+#include "buildconfig/status.h"
 
 #define MAX_COMMITS 256
 
@@ -126,7 +126,7 @@ static void count_hooks(void *arg, const char *key, const void *object)
 	for (size_t i = 0; i < bc->n_status; i++) {
 		if (!str_ends(str_of(bc->status[i].key), STR("-state")))
 			continue;
-		if (strcmp(bc->status[i].value, "Ready") == 0)
+		if (status_read_state(bc->status[i].value) == STATUS_READY)
 			count->ready++;
 		else
 			count->not_ready++;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "buildconfig/status.h"
 #include "kube/reflector.h"
 #include "net/loop.h"
 
@@ -40,7 +41,9 @@ struct view {
 
 static enum table_colour colour_of_state(const char *state)
 {
-	return strncmp(state, "Ready", 5) == 0 ? TABLE_GOOD : *state ? TABLE_BAD : TABLE_WARN;
+	return status_read_state(state) == STATUS_READY ? TABLE_GOOD
+	       : *state                                 ? TABLE_BAD
+							: TABLE_WARN;
 }
 
 static enum table_colour colour_of_build(const cJSON *build)

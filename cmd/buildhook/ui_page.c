@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "buildconfig/status.h"
 
 #include <stdio.h>
 
@@ -111,7 +112,7 @@ static void end(struct buf *out)
 /* A state is a word and a mark, so that neither colour nor shape alone has to carry it. */
 static void put_state(struct buf *out, const char *state)
 {
-	bool is_ready = strncmp(state, "Ready", 5) == 0;
+	bool is_ready = status_read_state(state) == STATUS_READY;
 
 	buf_printf(out,
 		   "<p class=\"state %s\"><span class=\"mark\" aria-hidden=\"true\">%s</span> ",

@@ -2,6 +2,7 @@
 #include "url.h"
 
 #include "base/mem.h"
+#include "buildconfig/status.h"
 
 #include <stdio.h>
 
@@ -112,7 +113,7 @@ void url_print_warnings(const struct target *target, enum hook_type type)
 			    "of its "
 			    "Route or Ingress before the path (an admin can set --public-url)\n",
 			    stderr);
-	if (strncmp(state, "NotReady", 8) == 0) {
+	if (status_read_state(state) == STATUS_NOT_READY) {
 		CLEANUP(buf_release) struct buf clean = BUF_INIT(1024);
 
 		buf_put_clean(&clean, str_of(state), 1000);

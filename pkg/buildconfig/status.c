@@ -113,10 +113,14 @@ static void add_hook(struct status *out, const struct buildconfig *bc,
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(STATUS_URL_BYTES);
 	const char *state_key = key_of(type, BUILDCONFIG_FACT_STATE);
-	bool is_known = status_put_state(&text, bc, input, type);
-	if (!is_known)
-		buf_put_str(&text, str_of(buildconfig_status(bc, state_key)));
-	out->is_complete = out->is_complete && is_known;
+	const char *held = buildconfig_status(bc, state_key);
+	enum status_state state = status_put_state(&text, bc, input, type);
+	if (state == STATUS_NO_STATE) {
+		buf_put_str(&text, str_of(held));
+		state = status_read_state(held);
+		out->is_complete = false;
+	}
+	out->states[type] = state;
 	add_text(out, state_key, &text);
 	buf_clear(&text);
 	status_put_url(&text, bc, input->public_url, type);
@@ -267,12 +271,26 @@ void status_release(struct status *status)
 	*status = (struct status){0};
 }
 
-static const char *value_of(const struct status *status, const char *key)
+static struct status_annotation *find_item(const struct status *status, const char *key)
 {
 	for (size_t i = 0; i < status->n; i++)
 		if (strcmp(status->items[i].key, key) == 0)
-			return status->items[i].value;
+			return (struct status_annotation *)&status->items[i];
 	return NULL;
+}
+
+static const char *value_of(const struct status *status, const char *key)
+{
+	const struct status_annotation *item = find_item(status, key);
+
+	return item ? item->value : NULL;
+}
+
+const char *status_state_text(const struct status *status, enum hook_type type)
+{
+	const char *value = value_of(status, key_of(type, BUILDCONFIG_FACT_STATE));
+
+	return value ? value : "";
 }
 
 static const char *held_value(const struct buildconfig *bc, const char *key)
@@ -312,12 +330,11 @@ enum start_trouble {
 
 static enum start_trouble read_trouble(const char *state)
 {
-	static const char not_ready[] = "NotReady: ";
-
-	if (!state || !str_starts(str_of(state), STR("NotReady: ")))
-		return state && strstr(state, ", a build waits: ") ? START_WAITS : START_FREE;
-	return str_starts(str_of(state + strlen(not_ready)), STR("Secret ")) ? START_UNKNOWN
-									     : START_REFUSED;
+	if (!state)
+		return START_FREE;
+	if (status_read_state(state) != STATUS_NOT_READY)
+		return status_says_waiting(state) ? START_WAITS : START_FREE;
+	return status_says_secret(state) ? START_UNKNOWN : START_REFUSED;
 }
 
 /* The held state of this hook says more of a start than OURS, which differs. */
@@ -330,28 +347,29 @@ static bool is_held_worse(const struct buildconfig *bc, const struct status_anno
 	       read_trouble(ours->value) <= trouble && strcmp(held, ours->value) != 0;
 }
 
-static bool is_state(const char *key)
-{
-	return str_ends(str_of(key), STR("-state"));
-}
-
 bool status_is_milder(const struct status *status, const struct buildconfig *bc)
 {
-	for (size_t i = 0; i < status->n; i++)
-		if (is_state(status->items[i].key) && is_held_worse(bc, &status->items[i]))
+	for (size_t type = 0; type < HOOK_TYPES; type++) {
+		const struct status_annotation *ours =
+			find_item(status, key_of(type, BUILDCONFIG_FACT_STATE));
+
+		if (ours && is_held_worse(bc, ours))
 			return true;
+	}
 	return false;
 }
 
 void status_keep_trouble(struct status *status, const struct buildconfig *bc)
 {
-	for (size_t i = 0; i < status->n; i++) {
-		struct status_annotation *item = &status->items[i];
+	for (size_t type = 0; type < HOOK_TYPES; type++) {
+		const char *key = key_of(type, BUILDCONFIG_FACT_STATE);
+		struct status_annotation *ours = find_item(status, key);
 
-		if (!is_state(item->key) || !is_held_worse(bc, item))
+		if (!ours || !is_held_worse(bc, ours))
 			continue;
-		free(item->value);
-		item->value = mem_strdup(buildconfig_status(bc, item->key));
+		free(ours->value);
+		ours->value = mem_strdup(buildconfig_status(bc, key));
+		status->states[type] = status_read_state(ours->value);
 	}
 }
 

@@ -95,10 +95,17 @@ struct status_annotation {
 	char *value;     /* never empty */
 };
 
+/* What the value of a hook's state begins with. */
+enum status_state { STATUS_NO_STATE, STATUS_READY, STATUS_NOT_READY };
+
+/* Of a held value; STATUS_NO_STATE for "" and for what buildhook does not write. */
+enum status_state status_read_state(const char *value);
+
 /* What the object should hold of ours, in a fixed order. */
 struct status {
 	struct status_annotation items[BUILDCONFIG_STATUS_KEYS];
 	size_t n;
+	enum status_state states[HOOK_TYPES]; /* as in the items */
 	bool is_complete; /* false: a Secret has not been asked for, and the state is left as it is
 			   */
 };
@@ -106,6 +113,8 @@ struct status {
 /* An ignored BuildConfig (buildhook.io/ignore) should hold nothing. OUT is overwritten. */
 void status_make(struct status *out, const struct buildconfig *bc,
 		 const struct status_input *input);
+/* The value of the hook's state; "" without. Lent. */
+const char *status_state_text(const struct status *status, enum hook_type type);
 /* For CLEANUP. */
 void status_release(struct status *status);
 

@@ -14,6 +14,9 @@
 #define MAX_PART_BYTES 60
 #define MAX_WHO_BYTES  40
 #define COMMIT_BYTES   7
+#define READY          "Ready"
+#define NOT_READY      "NotReady: "
+#define WAITS          ", a build waits: "
 
 void status_put_name(struct buf *out, struct str name)
 {
@@ -87,19 +90,19 @@ static void put_ready(struct buf *out, const struct buildconfig_hook *hook,
 	for (size_t i = 0; i < hook->n_secrets; i++)
 		if (seen->secrets[i].previous_until_ms > until_ms)
 			until_ms = seen->secrets[i].previous_until_ms;
-	buf_put_str(out, STR("Ready"));
+	buf_put_str(out, STR(READY));
 	if (until_ms > input->now_ms) {
 		clock_format_rfc3339(until, until_ms, false);
 		buf_printf(out, ", the old secret is accepted until %s", until);
 	}
 	if (input->waiting && *input->waiting) {
-		buf_put_str(out, STR(", a build waits: "));
+		buf_put_str(out, STR(WAITS));
 		buf_put_clean(out, str_of(input->waiting), STATUS_VALUE_BYTES);
 	}
 }
 
-bool status_put_state(struct buf *out, const struct buildconfig *bc,
-		      const struct status_input *input, size_t type)
+enum status_state status_put_state(struct buf *out, const struct buildconfig *bc,
+				   const struct status_input *input, size_t type)
 {
 	const struct buildconfig_hook *hook = &bc->hooks[type];
 	const struct status_hook *seen = &input->hooks[type];
@@ -107,11 +110,11 @@ bool status_put_state(struct buf *out, const struct buildconfig *bc,
 	bool is_usable = has_secret(hook, seen, STATUS_SECRET_USABLE);
 	if (is_usable && !input->is_start_refused) {
 		put_ready(out, hook, seen, input);
-		return true;
+		return STATUS_READY;
 	}
 	if (!is_usable && has_secret(hook, seen, STATUS_SECRET_UNKNOWN))
-		return false;
-	buf_put_str(out, STR("NotReady: "));
+		return STATUS_NO_STATE;
+	buf_put_str(out, STR(NOT_READY));
 	if (is_usable)
 		buf_put_clean(out, str_of(input->waiting), STATUS_VALUE_BYTES);
 	else if (bad < hook->n_secrets)
@@ -119,7 +122,24 @@ bool status_put_state(struct buf *out, const struct buildconfig *bc,
 				   input->provision);
 	else
 		buf_put_str(out, str_of(hook->problem));
-	return true;
+	return STATUS_NOT_READY;
+}
+
+enum status_state status_read_state(const char *value)
+{
+	if (str_starts(str_of(value), STR(READY)))
+		return STATUS_READY;
+	return str_starts(str_of(value), STR(NOT_READY)) ? STATUS_NOT_READY : STATUS_NO_STATE;
+}
+
+bool status_says_waiting(const char *value)
+{
+	return strstr(value, WAITS) != NULL;
+}
+
+bool status_says_secret(const char *value)
+{
+	return str_starts(str_of(value), STR(NOT_READY "Secret "));
 }
 
 void status_put_url(struct buf *out, const struct buildconfig *bc, const char *public_url,

@@ -8,11 +8,16 @@
 /* How hints about the object itself begin, as opposed to those that deliveries give rise to. */
 #define STATUS_FIX "fix: "
 
-/* False, with nothing written, where a Secret that may be the good one has not been asked for. */
-bool status_put_state(struct buf *out, const struct buildconfig *bc,
-		      const struct status_input *input, size_t type);
+/* STATUS_NO_STATE, with nothing written, where a Secret that may be the good one has not been asked
+ * for. */
+enum status_state status_put_state(struct buf *out, const struct buildconfig *bc,
+				   const struct status_input *input, size_t type);
 void status_put_url(struct buf *out, const struct buildconfig *bc, const char *public_url,
 		    size_t type);
+/* VALUE says that builds wait, of a hook that is ready. */
+bool status_says_waiting(const char *value);
+/* VALUE names a Secret as what keeps the hook from being ready. */
+bool status_says_secret(const char *value);
 /* Names, separated by commas; never a value. */
 void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook);
 /* Without its time. */

@@ -239,18 +239,7 @@ static void on_applied(void *arg, const struct kube_response *response)
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
-static const char *value_of(const struct status *status, const char *type, const char *fact)
-{
-	char key[64];
-
-	(void)snprintf(key, sizeof(key), "buildhook.io/%s-%s", type, fact);
-	for (size_t i = 0; i < status->n; i++)
-		if (strcmp(status->items[i].key, key) == 0)
-			return status->items[i].value;
-	return "";
-}
-
-/* One Event for each hook that cannot work, and anew after it could. */
+/* One Event for each hook that cannot work, and another one when it could in between. */
 static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 			   const struct status *status)
 {
@@ -260,16 +249,15 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 	if (object->status.others_ms)
 		return;
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
-		const char *name = hook_type_name(type);
-		const char *state = value_of(status, name, "state");
 		char note[400];
 
-		if (!str_starts(str_of(state), STR("NotReady: ")))
+		if (status->states[type] != STATUS_NOT_READY)
 			continue;
 		is_ready = false;
 		if (object->status.is_not_ready_told)
 			continue;
-		(void)snprintf(note, sizeof(note), "%s webhook: %s", name, state);
+		(void)snprintf(note, sizeof(note), "%s webhook: %s", hook_type_name(type),
+			       status_state_text(status, type));
 		event_send(object->controller, bc, EVENT_WARNING, "WebhookNotReady", note);
 	}
 	object->status.is_not_ready_told = !is_ready;

@@ -19,6 +19,9 @@ def test_a_rotated_secret_counts_at_once_and_the_old_one_for_the_grace(cluster, 
     assert push(buildhook, namespace, "cart", new).status == 200
     assert push(buildhook, namespace, "cart", old).status == 200
     assert wait_for("the Event", lambda: cluster.events(namespace, "WebhookSecretRotated"))
+    state = wait_for("the grace", lambda: (s := cluster.annotation(namespace, "cart", "github-state")) != "Ready" and s)
+    assert state.startswith("Ready, the old secret is accepted until ")
+    assert buildhook.metric('buildhook_hooks{state="NotReady"}') == 0
     data = lambda: cluster.core.read_namespaced_secret("cart-hook", namespace).data
     wait_for("the old value to go", lambda: set(data()) == {"WebHookSecretKey"}, 15)
     time.sleep(1.1)

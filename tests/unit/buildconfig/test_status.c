@@ -693,6 +693,8 @@ static void the_state_says_what_is_still_accepted_and_what_waits(void **state)
 	status_make(&rotated, bc, &input);
 	assert_string_equal(value(&rotated, "github-state"),
 			    "Ready, the old secret is accepted until 2026-11-23T21:50:11Z");
+	assert_int_equal(rotated.states[GITHUB], STATUS_READY);
+	assert_int_equal(status_read_state(value(&rotated, "github-state")), STATUS_READY);
 	input.hooks[GITHUB].secrets[0].previous_until_ms = T0;
 	input.waiting = "the API server does not answer";
 	status_make(&waiting, bc, &input);
@@ -703,6 +705,7 @@ static void the_state_says_what_is_still_accepted_and_what_waits(void **state)
 	status_make(&refused, bc, &input);
 	assert_string_equal(value(&refused, "github-state"),
 			    "NotReady: buildhook may not create Builds: grant it");
+	assert_int_equal(refused.states[GITHUB], STATUS_NOT_READY);
 }
 
 static void the_trouble_of_another_replicas_start_stays(void **state)
