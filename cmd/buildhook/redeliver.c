@@ -37,19 +37,13 @@ static int check_id(const char *id, struct err *err)
 /* A Build of the delivery that is not among BEFORE; NULL: none. Lent by NOW. */
 static const cJSON *find_new_build(const cJSON *now, const cJSON *before, const char *id)
 {
-	const cJSON *build = NULL, *old = NULL;
+	const cJSON *build = NULL;
 
 	cJSON_ArrayForEach (build, now) {
 		const char *uid = json_str_at(build, "metadata/uid");
-		bool is_old =
-			!uid || strcmp(view_annotation(build, "buildhook.io/delivery-id"), id) != 0;
 
-		cJSON_ArrayForEach (old, before) {
-			const char *old_uid = json_str_at(old, "metadata/uid");
-
-			is_old |= old_uid && uid && strcmp(old_uid, uid) == 0;
-		}
-		if (!is_old)
+		if (uid && strcmp(view_annotation(build, "buildhook.io/delivery-id"), id) == 0 &&
+		    !json_find(before, "metadata/uid", uid))
 			return build;
 	}
 	return NULL;

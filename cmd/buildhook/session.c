@@ -247,16 +247,10 @@ int session_stream(struct session *session, void (*fn)(void *session, struct str
 int session_has_instantiate(struct session *session, bool *out, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer answer = {0};
-	const cJSON *resource = NULL;
 
 	if (session_get(session, &answer, err, "/apis/build.openshift.io/v1") != 0)
 		return err->code;
-	*out = false;
-	cJSON_ArrayForEach (resource, json_member(answer.doc, "resources")) {
-		const char *name = json_str_at(resource, "name");
-
-		*out |= name && strcmp(name, "buildconfigs/instantiate") == 0;
-	}
+	*out = json_find(json_member(answer.doc, "resources"), "name", "buildconfigs/instantiate");
 	return 0;
 }
 

@@ -71,12 +71,9 @@ static int list_buildconfigs(struct session_answer *out, const struct invocation
 
 static bool is_ready(const cJSON *pod)
 {
-	const cJSON *condition = NULL;
+	const cJSON *ready = json_find(json_at(pod, "status/conditions"), "type", "Ready");
 
-	cJSON_ArrayForEach (condition, json_at(pod, "status/conditions"))
-		if (strcmp(text_at(condition, "type"), "Ready") == 0)
-			return strcmp(text_at(condition, "status"), "True") == 0;
-	return false;
+	return strcmp(text_at(ready, "status"), "True") == 0;
 }
 
 /* A Pod of ours that is ready. */
@@ -154,17 +151,6 @@ static int put_back(struct session *session, const cJSON *bc, const char *left_o
 	return take_away(session, bc, kept, err);
 }
 
-/* PROBED: the BuildConfigs that one annotation was taken from. */
-static const cJSON *find_probed(const cJSON *probed, const char *path, const char *value)
-{
-	const cJSON *bc = NULL;
-
-	cJSON_ArrayForEach (bc, probed)
-		if (strcmp(text_at(bc, path), value) == 0)
-			return bc;
-	return NULL;
-}
-
 static int start_probes(cJSON *probed, struct session *session, const cJSON *bcs, struct err *err)
 {
 	const cJSON *bc = NULL;
@@ -173,7 +159,7 @@ static int start_probes(cJSON *probed, struct session *session, const cJSON *bcs
 		const char *probe = find_probe(bc);
 
 		if (!probe ||
-		    find_probed(probed, "metadata/namespace", text_at(bc, "metadata/namespace")))
+		    json_find(probed, "metadata/namespace", text_at(bc, "metadata/namespace")))
 			continue;
 		if (put_back(session, bc, probe, err) != 0)
 			return err->code;
@@ -192,7 +178,7 @@ static int look_at_probes(const cJSON *probed, const struct invocation *in, stru
 		return err->code;
 	cJSON_ArrayForEach (bc, json_member(bcs.doc, "items"))
 		if (find_probe(bc) &&
-		    find_probed(probed, "metadata/uid", text_at(bc, "metadata/uid")))
+		    json_find(probed, "metadata/uid", text_at(bc, "metadata/uid")))
 			return err_set(err, ERR_CONFLICT,
 				       "a buildhook serve still runs somewhere: it wrote on "
 				       "%.60s/%.60s again. Nothing was taken away; end it, and run "

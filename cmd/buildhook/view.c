@@ -126,12 +126,7 @@ static const cJSON *newest_build(const cJSON *builds, const cJSON *bc, enum hook
 
 static bool has_trigger(const cJSON *bc, enum hook_type type)
 {
-	const cJSON *trigger = NULL;
-
-	cJSON_ArrayForEach (trigger, json_at(bc, "spec/triggers"))
-		if (strcmp(text_at(trigger, "type"), hook_type_trigger(type)) == 0)
-			return true;
-	return false;
+	return json_find(json_at(bc, "spec/triggers"), "type", hook_type_trigger(type));
 }
 
 size_t view_hooks(struct view_hook *out, const cJSON *bc, const cJSON *builds)

@@ -48,18 +48,12 @@ struct public_url {
 
 static bool is_ours(const cJSON *services, const char *name)
 {
-	const cJSON *service;
+	const cJSON *service =
+		name ? json_find(json_member(services, "items"), "metadata/name", name) : NULL;
+	const char *app = cJSON_GetStringValue(
+		json_member(json_at(service, "spec/selector"), "app.kubernetes.io/name"));
 
-	cJSON_ArrayForEach (service, json_member(services, "items")) {
-		const char *its_name = json_str_at(service, "metadata/name");
-		const cJSON *app =
-			json_member(json_at(service, "spec/selector"), "app.kubernetes.io/name");
-
-		if (name && its_name && strcmp(name, its_name) == 0 && cJSON_IsString(app) &&
-		    strcmp(app->valuestring, "buildhook") == 0)
-			return true;
-	}
-	return false;
+	return app && strcmp(app, "buildhook") == 0;
 }
 
 static void put_url(struct buf *out, bool is_tls, const char *host, const char *path)
@@ -148,15 +142,9 @@ const cJSON *public_url_find_http_route(const cJSON *routes, const cJSON *servic
 
 static const cJSON *find_listener(const cJSON *gateway, const char *section)
 {
-	const cJSON *listener;
+	const cJSON *listeners = json_at(gateway, "spec/listeners");
 
-	cJSON_ArrayForEach (listener, json_at(gateway, "spec/listeners")) {
-		const char *name = json_str_at(listener, "name");
-
-		if (!section || (name && strcmp(name, section) == 0))
-			return listener;
-	}
-	return NULL;
+	return section ? json_find(listeners, "name", section) : cJSON_GetArrayItem(listeners, 0);
 }
 
 static bool is_host(const char *name)

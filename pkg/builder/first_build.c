@@ -116,19 +116,6 @@ static void raise_version(struct first_build *first)
 
 static void create(struct first_build *first);
 
-static bool is_owned(const cJSON *build, const char *uid)
-{
-	const cJSON *owner;
-
-	cJSON_ArrayForEach (owner, json_at(build, "metadata/ownerReferences")) {
-		const char *owner_uid = json_str_at(owner, "uid");
-
-		if (owner_uid && strcmp(owner_uid, uid) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A Build that a deleted BuildConfig of the same name has left keeps its number. */
 static void on_looked(void *arg, const struct kube_response *response)
 {
@@ -136,7 +123,8 @@ static void on_looked(void *arg, const struct kube_response *response)
 	int code = response->err.code;
 
 	first->call = NULL;
-	if (code == ERR_OK && is_owned(response->doc, uid_of(first->config))) {
+	if (code == ERR_OK && json_find(json_at(response->doc, "metadata/ownerReferences"), "uid",
+					uid_of(first->config))) {
 		raise_version(first);
 	} else if ((code == ERR_OK || code == ERR_NOTFOUND) && first->number < MAX_NUMBER) {
 		first->number += code == ERR_OK;

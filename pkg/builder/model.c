@@ -231,15 +231,7 @@ static char *trouble_of(const cJSON *doc)
 
 static const cJSON *find_condition(const cJSON *doc, const char *type)
 {
-	const cJSON *condition;
-
-	cJSON_ArrayForEach (condition, json_at(doc, "status/conditions")) {
-		const char *its_type = json_str_at(condition, "type");
-
-		if (its_type && strcmp(its_type, type) == 0)
-			return condition;
-	}
-	return NULL;
+	return json_find(json_at(doc, "status/conditions"), "type", type);
 }
 
 static bool is_condition(const cJSON *doc, const char *type, const char *status)
@@ -270,17 +262,9 @@ static void read_container(struct pod *pod, const cJSON *container)
 static void read_owner(struct pod *pod, const cJSON *doc)
 {
 	const char *name = annotation(doc, "openshift.io/build.name");
-	const cJSON *owner;
+	const cJSON *owners = json_at(doc, "metadata/ownerReferences");
 
-	pod->owner_uid = NULL;
-	cJSON_ArrayForEach (owner, json_at(doc, "metadata/ownerReferences")) {
-		const char *kind = json_str_at(owner, "kind");
-
-		if (!pod->owner_uid && kind && strcmp(kind, "Build") == 0)
-			pod->owner_uid = copy_at(owner, "uid");
-	}
-	if (!pod->owner_uid)
-		pod->owner_uid = mem_strdup("");
+	pod->owner_uid = copy_at(json_find(owners, "kind", "Build"), "uid");
 	pod->build = mem_strdup(name ? name : "");
 }
 
@@ -332,19 +316,6 @@ void pod_free(struct pod *pod)
 	free(pod);
 }
 
-static bool has_config_change(const cJSON *doc)
-{
-	const cJSON *trigger;
-
-	cJSON_ArrayForEach (trigger, json_at(doc, "spec/triggers")) {
-		const char *type = json_str_at(trigger, "type");
-
-		if (type && strcmp(type, "ConfigChange") == 0)
-			return true;
-	}
-	return false;
-}
-
 struct build_config *build_config_parse(const cJSON *doc)
 {
 	struct build_config *config = mem_new(1, sizeof(*config));
@@ -352,7 +323,8 @@ struct build_config *build_config_parse(const cJSON *doc)
 
 	config->successful = json_int_at(doc, "spec/successfulBuildsHistoryLimit", -1);
 	config->failed = json_int_at(doc, "spec/failedBuildsHistoryLimit", -1);
-	config->has_config_change = has_config_change(doc);
+	config->has_config_change =
+		json_find(json_at(doc, "spec/triggers"), "type", "ConfigChange");
 	config->wants_first_build = config->has_config_change &&
 				    json_int_at(doc, "status/lastVersion", 0) <= 0 &&
 				    !(paused && strcmp(paused, "true") == 0) &&

@@ -212,15 +212,8 @@ static void override_env(cJSON *owner, const char *key, const cJSON *added)
 
 	cJSON_ArrayForEach (entry, old) {
 		const char *name = json_str_at(entry, "name");
-		const cJSON *other;
-		bool is_replaced = false;
 
-		cJSON_ArrayForEach (other, added) {
-			const char *other_name = json_str_at(other, "name");
-
-			is_replaced |= name && other_name && strcmp(name, other_name) == 0;
-		}
-		if (!is_replaced)
+		if (!name || !json_find(added, "name", name))
 			json_append(list, json_copy(entry));
 	}
 	cJSON_ArrayForEach (entry, added)

@@ -106,6 +106,19 @@ const char *json_str_at(const cJSON *doc, const char *path)
 	return cJSON_GetStringValue(json_at(doc, path));
 }
 
+const cJSON *json_find(const cJSON *list, const char *path, const char *text)
+{
+	const cJSON *item = NULL;
+
+	cJSON_ArrayForEach (item, list) {
+		const char *its_text = json_str_at(item, path);
+
+		if (its_text && strcmp(its_text, text) == 0)
+			return item;
+	}
+	return NULL;
+}
+
 int64_t json_int_at(const cJSON *doc, const char *path, int64_t fallback)
 {
 	const cJSON *number = json_at(doc, path);

@@ -30,6 +30,8 @@ const cJSON *json_at(const cJSON *doc, const char *path);
 const cJSON *json_member(const cJSON *object, const char *key);
 /* NULL unless a string is there; lent by DOC. */
 const char *json_str_at(const cJSON *doc, const char *path);
+/* The first element of LIST with the string TEXT at PATH, or NULL. LIST may be NULL. */
+const cJSON *json_find(const cJSON *list, const char *path, const char *text);
 /* FALLBACK unless an integral number between -2^53 and 2^53, both excluded, is there. */
 int64_t json_int_at(const cJSON *doc, const char *path, int64_t fallback);
 bool json_bool_at(const cJSON *doc, const char *path, bool fallback);

@@ -10,29 +10,17 @@ struct kube_discovery_call {
 	void *arg;
 };
 
-static void read_resources(struct kube_discovery *out, const cJSON *list)
-{
-	const cJSON *resource;
-
-	cJSON_ArrayForEach (resource, list) {
-		const char *name = json_str_at(resource, "name");
-
-		if (!name)
-			continue;
-		out->has_buildconfigs |= strcmp(name, "buildconfigs") == 0;
-		out->has_builds |= strcmp(name, "builds") == 0;
-		out->has_instantiate |= strcmp(name, "buildconfigs/instantiate") == 0;
-	}
-}
-
 static void on_resources(void *arg, const struct kube_response *response)
 {
 	struct kube_discovery_call *call = arg;
 	kube_discovery_fn fn = call->fn;
 	void *fn_arg = call->arg;
-	struct kube_discovery discovery = {0};
-
-	read_resources(&discovery, json_member(response->doc, "resources"));
+	const cJSON *resources = json_member(response->doc, "resources");
+	const struct kube_discovery discovery = {
+		.has_buildconfigs = json_find(resources, "name", "buildconfigs"),
+		.has_builds = json_find(resources, "name", "builds"),
+		.has_instantiate = json_find(resources, "name", "buildconfigs/instantiate"),
+	};
 	free(call);
 	fn(fn_arg, &discovery, &response->err);
 }

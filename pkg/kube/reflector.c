@@ -211,15 +211,9 @@ static void on_list_bytes(void *arg, struct str bytes)
 
 static bool is_version_too_large(const struct kube_response *response)
 {
-	const cJSON *cause = NULL;
-
-	cJSON_ArrayForEach (cause, json_at(response->doc, "details/causes")) {
-		const char *reason = json_str_at(cause, "reason");
-
-		if (reason && strcmp(reason, "ResourceVersionTooLarge") == 0)
-			return true;
-	}
-	return str_contains(str_of(response->err.msg), STR("Too large resource version"));
+	return json_find(json_at(response->doc, "details/causes"), "reason",
+			 "ResourceVersionTooLarge") ||
+	       str_contains(str_of(response->err.msg), STR("Too large resource version"));
 }
 
 /*

@@ -100,16 +100,12 @@ static bool find_entry(const struct files *files, const char *list, const char *
 		       const char *name, struct entry *out)
 {
 	for (size_t i = 0; i < files->n; i++) {
-		const cJSON *item = NULL;
+		const cJSON *item = json_find(json_member(files->list[i].doc, list), "name", name);
 
-		cJSON_ArrayForEach (item, json_member(files->list[i].doc, list)) {
-			const char *item_name = json_str_at(item, "name");
-
-			if (!item_name || strcmp(item_name, name) != 0)
-				continue;
-			*out = (struct entry){json_member(item, member), &files->list[i]};
-			return true;
-		}
+		if (!item)
+			continue;
+		*out = (struct entry){json_member(item, member), &files->list[i]};
+		return true;
 	}
 	return false;
 }

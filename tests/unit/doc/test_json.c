@@ -114,6 +114,19 @@ static void no_type_is_trusted(void **state)
 	assert_false(json_bool_at(doc, "s", false));
 }
 
+static void an_element_is_found_by_its_text(void **state)
+{
+	CLEANUP(json_freep)
+	cJSON *list = parse("[5,null,{\"a\":{\"b\":1}},{\"a\":{\"b\":\"x\"},\"n\":1},"
+			    "{\"a\":{\"b\":\"x\"},\"n\":2}]");
+
+	(void)state;
+	assert_int_equal(json_int_at(json_find(list, "a/b", "x"), "n", 0), 1);
+	assert_null(json_find(list, "a/b", "y"));
+	assert_null(json_find(list, "a", "x"));
+	assert_null(json_find(NULL, "a/b", "x"));
+}
+
 static void only_exact_integers_are_integers(void **state)
 {
 	static const struct {
@@ -203,6 +216,7 @@ int main(void)
 		cmocka_unit_test(deep_nesting_is_refused_not_followed),
 		cmocka_unit_test(members_are_found_by_path),
 		cmocka_unit_test(no_type_is_trusted),
+		cmocka_unit_test(an_element_is_found_by_its_text),
 		cmocka_unit_test(only_exact_integers_are_integers),
 		cmocka_unit_test(a_document_is_built_from_scratch),
 		cmocka_unit_test(a_copy_leaves_its_key_behind),
