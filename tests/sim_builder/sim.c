@@ -189,7 +189,7 @@ static bool run_world(uint64_t seed, bool is_traced)
 
 int main(int argc, char **argv)
 {
-	unsigned long long seeds = 100, from = 1, n_failed = 0;
+	unsigned long long seeds = 100, from = 1, n_passed = 0, n_failed = 0;
 	const char *counts = getenv("COUNTS");
 	bool is_traced = false, stops = false;
 
@@ -204,14 +204,18 @@ int main(int argc, char **argv)
 			stops = true;
 	}
 	log_init(is_traced ? LOG_INFO : LOG_ERROR, LOG_TEXT);
-	for (unsigned long long seed = from; seed < from + seeds && !(stops && n_failed); seed++)
-		n_failed += !run_world(seed, is_traced);
-	printf("builders' worlds: %llu passed, %llu failed\n", seeds - n_failed, n_failed);
-	if (counts && n_failed <= seeds) {
+	for (unsigned long long seed = from; seed < from + seeds && !(stops && n_failed); seed++) {
+		if (run_world(seed, is_traced))
+			n_passed++;
+		else
+			n_failed++;
+	}
+	printf("builders' worlds: %llu passed, %llu failed\n", n_passed, n_failed);
+	if (counts) {
 		FILE *file = fopen(counts, "a");
 
 		if (file) {
-			(void)fprintf(file, "%llu %llu\n", seeds - n_failed, n_failed);
+			(void)fprintf(file, "%llu %llu\n", n_passed, n_failed);
 			(void)fclose(file);
 		}
 	}
