@@ -5,6 +5,7 @@
 #include "builder/internal.h"
 
 #include "base/log.h"
+#include "kube/event.h"
 
 #include <stdio.h>
 #include <utlist.h>
@@ -33,60 +34,35 @@ static void on_sent(void *arg, const struct kube_response *response)
 	free_event(arg);
 }
 
-static void put_micro_time(cJSON *object, const char *key, int64_t wall_ms)
-{
-	char ms[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 4];
-
-	clock_format_rfc3339(ms, wall_ms, true);
-	(void)snprintf(text, sizeof(text), "%.*s000Z", (int)strlen(ms) - 1, ms);
-	json_put_str(object, key, text);
-}
-
-static cJSON *new_event(const struct builder *builder, const struct build *build, bool is_warning,
-			const char *reason, const char *note)
-{
-	cJSON *event = json_new_object(), *metadata = json_put_object(event, "metadata"), *about;
-	CLEANUP(buf_release) struct buf clean = BUF_INIT((size_t)NOTE_BYTES * 3);
-	char name[BUILDER_NAME_BYTES + 64];
-
-	/* An object name has at most 253 characters, and no capitals. */
-	(void)snprintf(name, sizeof(name), "%.190s.%.8s.%.40s", build->name, build->uid, reason);
-	for (char *c = name; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	json_put_str(event, "apiVersion", "events.k8s.io/v1");
-	json_put_str(event, "kind", "Event");
-	json_put_str(metadata, "name", name);
-	json_put_str(metadata, "namespace", build->namespace_);
-	about = json_put_object(event, "regarding");
-	json_put_str(about, "apiVersion", "build.openshift.io/v1");
-	json_put_str(about, "kind", "Build");
-	json_put_str(about, "namespace", build->namespace_);
-	json_put_str(about, "name", build->name);
-	json_put_str(about, "uid", build->uid);
-	put_micro_time(event, "eventTime", clock_wall_ms(builder->opt.clock));
-	json_put_str(event, "type", is_warning ? "Warning" : "Normal");
-	json_put_str(event, "reason", reason);
-	json_put_str(event, "action", reason);
-	buf_put_clean(&clean, str_of(note), NOTE_BYTES);
-	json_put_text(event, "note", buf_str(&clean));
-	json_put_str(event, "reportingController", "buildhook.io/build-controller");
-	json_put_str(event, "reportingInstance",
-		     builder->opt.instance && *builder->opt.instance ? builder->opt.instance
-								     : "buildhook");
-	return event;
-}
-
 void builder_event(struct builder *builder, const struct build *build, bool is_warning,
 		   const char *reason, const char *note)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
+	char name[BUILDER_NAME_BYTES + 64];
 	CLEANUP(buf_release) struct buf body = BUF_INIT(16 * 1024), path = BUF_INIT(1024);
 	struct event_call *event;
 
 	if (builder->n_events >= MAX_UNDERWAY)
 		return;
-	doc = new_event(builder, build, is_warning, reason, note);
+	/* An object name has at most 253 characters, and no capitals. */
+	(void)snprintf(name, sizeof(name), "%.190s.%.8s.%.40s", build->name, build->uid, reason);
+	for (char *c = name; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	doc = kube_event_new(&(struct kube_event){
+		.name = name,
+		.kind = "Build",
+		.namespace_ = build->namespace_,
+		.object_name = build->name,
+		.uid = build->uid,
+		.wall_ms = clock_wall_ms(builder->opt.clock),
+		.is_warning = is_warning,
+		.reason = reason,
+		.note = note,
+		.max_note_bytes = NOTE_BYTES,
+		.controller = "buildhook.io/build-controller",
+		.instance = builder->opt.instance,
+	});
 	json_format(&body, doc);
 	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", build->namespace_);
 	event = mem_new(1, sizeof(*event));

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "controller/internal.h"
+#include "kube/event.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,45 +81,6 @@ static void on_sent(void *arg, const struct kube_response *response)
 	free_sending(sending);
 }
 
-static void put_micro_time(cJSON *object, const char *key, int64_t wall_ms)
-{
-	char ms[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 4];
-
-	clock_format_rfc3339(ms, wall_ms, true);
-	(void)snprintf(text, sizeof(text), "%.*s000Z", (int)strlen(ms) - 1, ms);
-	json_put_str(object, key, text);
-}
-
-static cJSON *new_event(const struct event_log *log, const struct buildconfig *bc, const char *name,
-			enum event_type type, const char *reason, const char *note)
-{
-	const struct controller_options *opt = &log->controller->opt;
-	cJSON *event = json_new_object();
-	cJSON *metadata = json_put_object(event, "metadata");
-	cJSON *regarding = json_put_object(event, "regarding");
-	CLEANUP(buf_release) struct buf clean = BUF_INIT(NOTE_BYTES * 4);
-
-	json_put_str(event, "apiVersion", "events.k8s.io/v1");
-	json_put_str(event, "kind", "Event");
-	json_put_str(metadata, "name", name);
-	json_put_str(metadata, "namespace", bc->namespace_);
-	json_put_str(regarding, "apiVersion", "build.openshift.io/v1");
-	json_put_str(regarding, "kind", "BuildConfig");
-	json_put_str(regarding, "namespace", bc->namespace_);
-	json_put_str(regarding, "name", bc->name);
-	json_put_str(regarding, "uid", bc->uid);
-	put_micro_time(event, "eventTime", clock_wall_ms(opt->services->clock));
-	json_put_str(event, "type", type == EVENT_WARNING ? "Warning" : "Normal");
-	json_put_str(event, "reason", reason);
-	json_put_str(event, "action", reason);
-	buf_put_clean(&clean, str_of(note), NOTE_BYTES);
-	json_put_text(event, "note", buf_str(&clean));
-	json_put_str(event, "reportingController", "buildhook.io/buildhook");
-	json_put_str(event, "reportingInstance",
-		     opt->instance && *opt->instance ? opt->instance : "buildhook");
-	return event;
-}
-
 static void send_doc(struct event_log *log, const char *key, enum kube_method method,
 		     const char *path, const cJSON *doc)
 {
@@ -144,17 +106,30 @@ static void send_first(struct event_log *log, const char *key, const struct buil
 	struct recent *recent = mem_new(1, sizeof(*recent));
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 	CLEANUP(json_freep) cJSON *event = NULL;
+	const struct controller_options *opt = &log->controller->opt;
 	char name[KUBE_NAME_BYTES + 32];
 	uint64_t chance;
 
-	clock_random(log->controller->opt.services->clock, &chance, sizeof(chance));
+	clock_random(opt->services->clock, &chance, sizeof(chance));
 	/* An object name has at most 253 characters. */
 	(void)snprintf(name, sizeof(name), "%.230s.%016" PRIx64, bc->name, chance);
-	event = new_event(log, bc, name, type, reason, note);
+	event = kube_event_new(&(struct kube_event){
+		.name = name,
+		.kind = "BuildConfig",
+		.namespace_ = bc->namespace_,
+		.object_name = bc->name,
+		.uid = bc->uid,
+		.wall_ms = clock_wall_ms(opt->services->clock),
+		.is_warning = type == EVENT_WARNING,
+		.reason = reason,
+		.note = note,
+		.max_note_bytes = NOTE_BYTES,
+		.controller = "buildhook.io/buildhook",
+		.instance = opt->instance,
+	});
 	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", bc->namespace_);
 	recent->key = mem_strdup(key);
-	recent->first_ms = recent->reported_ms =
-		clock_mono_ms(log->controller->opt.services->clock);
+	recent->first_ms = recent->reported_ms = clock_mono_ms(opt->services->clock);
 	recent->count = 1;
 	HASH_ADD_KEYPTR(hh, log->recent, recent->key, strlen(recent->key), recent);
 	send_doc(log, key, KUBE_POST, path.data, event);
@@ -174,8 +149,8 @@ static void send_repeat(struct event_log *log, struct recent *recent, int64_t no
 	patch = json_new_object();
 	series = json_put_object(patch, "series");
 	json_put_int(series, "count", (int64_t)recent->count);
-	put_micro_time(series, "lastObservedTime",
-		       clock_wall_ms(log->controller->opt.services->clock));
+	kube_event_put_micro_time(series, "lastObservedTime",
+				  clock_wall_ms(log->controller->opt.services->clock));
 	send_doc(log, recent->key, KUBE_MERGE_PATCH, recent->path, patch);
 }
 
