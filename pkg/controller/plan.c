@@ -4,6 +4,8 @@
  */
 #include "controller/plan.h"
 
+#include "base/mem.h"
+
 static void wait_at_most(struct action *next, int64_t wait_ms)
 {
 	if (next->wait_ms < 0 || wait_ms < next->wait_ms)
@@ -126,41 +128,43 @@ static bool plan_redelivery(const struct observed *seen, struct action *next)
 	return next->kind == ACTION_REDELIVER;
 }
 
+/* False where KIND is not wanted, or not yet. */
+static bool take_turn(const struct observed *seen, struct action *next, enum action_kind kind,
+		      bool is_wanted, int64_t wait_ms)
+{
+	if (!is_wanted || !seen->is_api_up)
+		return false;
+	if (wait_ms > 0) {
+		wait_at_most(next, wait_ms);
+		return false;
+	}
+	next->kind = kind;
+	return true;
+}
+
 static bool plan_status(const struct observed *seen, struct action *next)
 {
 	if (seen->others_wait_ms > 0)
 		wait_at_most(next, seen->others_wait_ms);
-	if (!seen->is_status_stale || !seen->is_api_up)
-		return false;
-	if (seen->status_wait_ms > 0) {
-		wait_at_most(next, seen->status_wait_ms);
-		return false;
-	}
-	next->kind = ACTION_WRITE_STATUS;
-	return true;
+	return take_turn(seen, next, ACTION_WRITE_STATUS, seen->is_status_stale,
+			 seen->status_wait_ms);
 }
 
-static bool plan_run_look(const struct observed *seen, struct action *next)
+static bool plan_overdue_status(const struct observed *seen, struct action *next)
 {
-	if (!seen->wants_run_look || !seen->is_api_up)
-		return false;
-	if (seen->run_wait_ms > 0)
-		wait_at_most(next, seen->run_wait_ms);
-	else
-		next->kind = ACTION_LOOK_FOR_RUNNER;
-	return next->kind == ACTION_LOOK_FOR_RUNNER;
+	return seen->is_status_overdue && plan_status(seen, next);
 }
 
 static bool plan_look(const struct observed *seen, struct action *next)
 {
-	if (!seen->has_unknown_build || !seen->is_api_up)
-		return false;
-	if (seen->look_wait_ms > 0) {
-		wait_at_most(next, seen->look_wait_ms);
-		return false;
-	}
-	next->kind = ACTION_LOOK_AT_BUILD;
-	return true;
+	return take_turn(seen, next, ACTION_LOOK_AT_BUILD, seen->has_unknown_build,
+			 seen->look_wait_ms);
+}
+
+static bool plan_run_look(const struct observed *seen, struct action *next)
+{
+	return take_turn(seen, next, ACTION_LOOK_FOR_RUNNER, seen->wants_run_look,
+			 seen->run_wait_ms);
 }
 
 /*
@@ -169,14 +173,15 @@ static bool plan_look(const struct observed *seen, struct action *next)
  * that is done, so no rule looks beyond its own step. Status comes last because a write makes the
  * compare-and-set of a build that is being started fail, but it must not starve.
  */
+static bool (*const rules[])(const struct observed *seen, struct action *next) = {
+	plan_overdue_status, plan_pending_build, plan_missing_secret, plan_redelivery,
+	plan_status,         plan_look,          plan_run_look,
+};
+
 void plan(const struct observed *seen, struct action *next)
 {
 	*next = (struct action){.kind = ACTION_NONE, .waiting = "", .wait_ms = -1};
-	if (seen->is_status_overdue && plan_status(seen, next))
-		return;
-	if (plan_pending_build(seen, next) || plan_missing_secret(seen, next) ||
-	    plan_redelivery(seen, next))
-		return;
-	if (!plan_status(seen, next) && !plan_look(seen, next))
-		(void)plan_run_look(seen, next);
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (rules[i](seen, next))
+			return;
 }
