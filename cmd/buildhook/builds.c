@@ -1,10 +1,11 @@
-/* `buildhook start`, `cancel` and `logs`. */
-#include "builds.h"
-
+/* `buildhook start`, `cancel` and `logs`: what oc start-build, oc cancel-build and oc logs do, for
+ * clusters without OpenShift's API. */
+#include "target.h"
 #include "view.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "controller/build_body.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -135,8 +136,10 @@ static int instantiate(char name_out[BUILD_NAME_BYTES], struct session *session,
 	return 0;
 }
 
-int builds_start(char name_out[BUILD_NAME_BYTES], struct session *session,
-		 const struct target *target, const char *commit, struct err *err)
+/* COMMIT NULL: what the BuildConfig's ref points at. NAME_OUT: of the Build. Uses instantiate where
+ * the cluster has it, else makes the Build itself. */
+static int start_build(char name_out[BUILD_NAME_BYTES], struct session *session,
+		       const struct target *target, const char *commit, struct err *err)
 {
 	struct journal_change change = build_change_by_hand(target->bc->uid, target->bc->namespace_,
 							    target->bc->name, commit);
@@ -252,7 +255,8 @@ static int print_containers(struct session *session, const char *name, const cha
 	}
 }
 
-int builds_print_log(struct session *session, const char *name, bool follow, struct err *err)
+/* The log of a Build, on stdout; with FOLLOW until the Build has ended. */
+static int print_log(struct session *session, const char *name, bool follow, struct err *err)
 {
 	for (;;) {
 		CLEANUP(session_answer_release) struct session_answer build = {0}, pod = {0};
@@ -284,7 +288,8 @@ int builds_print_log(struct session *session, const char *name, bool follow, str
 	}
 }
 
-int builds_wait(struct session *session, const char *name, struct err *err)
+/* Waits for the end of a Build, and prints its phase. ERR_INVALID where that is not Complete. */
+static int wait_for_end(struct session *session, const char *name, struct err *err)
 {
 	for (;;) {
 		CLEANUP(session_answer_release) struct session_answer build = {0};
@@ -318,12 +323,12 @@ static int run_start(const struct invocation *in)
 		return command_fail_usage(in, &err);
 	if (session_open(&session, in, &err) != 0 ||
 	    target_read(&target, session, in->args[0], &err) != 0 ||
-	    builds_start(build, session, &target, options->commit, &err) != 0)
+	    start_build(build, session, &target, options->commit, &err) != 0)
 		return session_fail(session, &err);
 	printf("build.build.openshift.io/%s started\n", build);
 	(void)fflush(stdout);
-	if (options->follow && (builds_print_log(session, build, true, &err) != 0 ||
-				builds_wait(session, build, &err) != 0))
+	if (options->follow &&
+	    (print_log(session, build, true, &err) != 0 || wait_for_end(session, build, &err) != 0))
 		return session_fail(session, &err);
 	return EXIT_OK;
 }
@@ -423,7 +428,7 @@ static int run_logs(const struct invocation *in)
 
 	if (session_open(&session, in, &err) != 0 ||
 	    resolve_build(build, session, in->args[0], &err) != 0 ||
-	    builds_print_log(session, build, options->follow, &err) != 0)
+	    print_log(session, build, options->follow, &err) != 0)
 		return session_fail(session, &err);
 	return EXIT_OK;
 }

@@ -60,7 +60,7 @@ static bool take_unit(struct str *rest, double *out_ms)
 	return false;
 }
 
-bool flags_parse_duration(struct str text, int64_t *out_ms)
+static bool parse_duration(struct str text, int64_t *out_ms)
 {
 	double total_ms = 0;
 
@@ -83,7 +83,7 @@ bool flags_parse_duration(struct str text, int64_t *out_ms)
 	return true;
 }
 
-bool flags_parse_size(struct str text, uint64_t *out_bytes)
+static bool parse_size(struct str text, uint64_t *out_bytes)
 {
 	static const struct {
 		const char *suffix;
@@ -170,11 +170,11 @@ static int set_flag(const struct flag *flag, void *out, const char *value, struc
 			memcpy(member, &number, sizeof(number));
 		break;
 	case FLAG_SIZE:
-		is_good = flags_parse_size(text, member);
+		is_good = parse_size(text, member);
 		expected = "a size in bytes, or with KiB, MiB or GiB, as 25MiB";
 		break;
 	default:
-		is_good = flags_parse_duration(text, member);
+		is_good = parse_duration(text, member);
 		expected = "a duration, as 4s, 500ms or 1h30m";
 		break;
 	}

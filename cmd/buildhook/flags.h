@@ -60,6 +60,3 @@ struct flag_set {
  */
 int flags_parse(const struct flag_set *sets, size_t n_sets, int argc, char **argv,
 		const char **args, size_t max_args, size_t *n_args, struct err *err);
-
-bool flags_parse_duration(struct str text, int64_t *out_ms);
-bool flags_parse_size(struct str text, uint64_t *out_bytes);

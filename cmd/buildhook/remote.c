@@ -45,7 +45,8 @@ static bool is_commit(struct str text)
 	return text.n == 40 || text.n == 64;
 }
 
-int remote_parse(char *commit, struct str answer, const char *ref, struct err *err)
+/* Pure: of the bytes of an answer. */
+static int parse_refs(char *commit, struct str answer, const char *ref, struct err *err)
 {
 	struct str line;
 	bool is_found = false, is_service = false;
@@ -104,5 +105,5 @@ int remote_find(char *commit, struct loop *loop, const char *uri, const char *re
 			       answer.status == 401 || answer.status == 404
 				       ? ": it is private, or not there"
 				       : "");
-	return remote_parse(commit, buf_str(&answer.body), ref, err);
+	return parse_refs(commit, buf_str(&answer.body), ref, err);
 }

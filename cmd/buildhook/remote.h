@@ -15,5 +15,3 @@ struct loop;
  * cannot be asked, being private, unreachable, or an address of another protocol.
  */
 int remote_find(char *commit, struct loop *loop, const char *uri, const char *ref, struct err *err);
-/* Pure: of the bytes of an answer. */
-int remote_parse(char *commit, struct str answer, const char *ref, struct err *err);

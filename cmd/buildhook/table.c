@@ -112,7 +112,8 @@ size_t table_rows(const struct table *table)
 	return table->n_cells / table->n_columns;
 }
 
-bool table_has_colour(void)
+/* Colours are used: stdout is a terminal and NO_COLOR is not set. */
+static bool has_colour(void)
 {
 	const char *no_colour = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
@@ -128,12 +129,12 @@ const char *table_colour_start(enum table_colour colour)
 		[TABLE_WARN] = "\033[33m", [TABLE_FAINT] = "\033[2m",
 	};
 
-	return table_has_colour() ? starts[colour] : "";
+	return has_colour() ? starts[colour] : "";
 }
 
 const char *table_colour_end(void)
 {
-	return table_has_colour() ? "\033[0m" : "";
+	return has_colour() ? "\033[0m" : "";
 }
 
 /* How many bytes the first N characters of TEXT have. */

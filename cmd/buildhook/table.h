@@ -25,8 +25,6 @@ void table_putf(struct table *table, enum table_colour colour, const char *fmt, 
 void table_print(struct table *table);
 size_t table_rows(const struct table *table);
 
-/* Colours are used: stdout is a terminal and NO_COLOR is not set. */
-bool table_has_colour(void);
 /* The escape sequence of COLOUR, and the one that ends it; "" where there are no colours. */
 const char *table_colour_start(enum table_colour colour);
 const char *table_colour_end(void);

@@ -113,7 +113,9 @@ void target_wipe(struct buf *secret)
 	buf_release(secret);
 }
 
-bool target_decode_secret(struct buf *out, const cJSON *secret)
+/* WebHookSecretKey of a Secret's document, without one trailing newline. False where there is none.
+ */
+static bool decode_secret(struct buf *out, const cJSON *secret)
 {
 	const char *text = json_str_at(secret, "data/" KUBE_SECRET_KEY);
 	unsigned char value[KUBE_SECRET_MAX_BYTES];
@@ -148,7 +150,7 @@ int target_read_secret(struct buf *out, struct session *session, const struct ta
 		if (session_get(session, &answer, &failure, "/api/v1/namespaces/%s/secrets/%s",
 				session_namespace(session), secret->text) != 0)
 			continue;
-		if (target_decode_secret(out, answer.doc))
+		if (decode_secret(out, answer.doc))
 			return 0;
 		err_set(&failure, ERR_NOTFOUND,
 			"secret \"%.100s\" has no value at %s: `rotate %s %s` makes one if "

@@ -41,9 +41,6 @@ int target_read_secret(struct buf *out, struct session *session, const struct ta
  * where that cannot be read. */
 bool target_accepts_others(struct session *session, const struct target *target,
 			   enum hook_type type);
-/* WebHookSecretKey of a Secret's document, without one trailing newline. False where there is none.
- */
-bool target_decode_secret(struct buf *out, const cJSON *secret);
 /* For CLEANUP of a buffer with a secret. */
 void target_wipe(struct buf *secret);
 

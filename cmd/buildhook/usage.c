@@ -34,7 +34,8 @@ void usage_put_wrapped(struct buf *out, const char *text, size_t indent, size_t 
 	}
 }
 
-void usage_put_flag(struct buf *out, const struct flag *flag)
+/* "-n, --namespace NS" */
+static void put_flag(struct buf *out, const struct flag *flag)
 {
 	if (flag_letter(flag))
 		buf_printf(out, "-%c, ", flag_letter(flag));
@@ -49,7 +50,7 @@ static void put_flags(struct buf *out, const struct flag_set *set)
 		size_t begin = out->len;
 
 		buf_printf(out, "  %s", flag_letter(&set->flags[i]) ? "" : "    ");
-		usage_put_flag(out, &set->flags[i]);
+		put_flag(out, &set->flags[i]);
 		if (out->len - begin + 2 > FLAG_COLUMN)
 			buf_printf(out, "\n%*s", FLAG_COLUMN, "");
 		else
@@ -151,7 +152,7 @@ static void put_man_flags(struct buf *out, const struct flag_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		CLEANUP(buf_release) struct buf name = BUF_INIT(200);
 
-		usage_put_flag(&name, &set->flags[i]);
+		put_flag(&name, &set->flags[i]);
 		buf_put_str(out, STR(".TP\n.B "));
 		put_roff(out, buf_str(&name));
 		buf_put_char(out, '\n');

@@ -15,8 +15,6 @@ void usage_print_command(const struct command *command, const char *program);
 /* TEXT (words parted by single spaces, lines kept) wrapped at 80 columns; each line but the first
  * begins with INDENT spaces. */
 void usage_put_wrapped(struct buf *out, const char *text, size_t indent, size_t column);
-/* "-n, --namespace NS" */
-void usage_put_flag(struct buf *out, const struct flag *flag);
 
 /* Candidates for the last of WORDS, and after them cobra's directive, as kubectl wants it. */
 int usage_complete_for_kubectl(struct invocation *in, int n_words, char **words);

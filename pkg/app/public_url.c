@@ -66,7 +66,8 @@ static void put_url(struct buf *out, bool is_tls, const char *host, const char *
 		buf_printf(out, "%s://%s%.*s", is_tls ? "https" : "http", host, STR_ARG(rest));
 }
 
-void public_url_of_routes(struct buf *out, const cJSON *routes, const cJSON *services)
+/* Pure. OUT is empty when nothing points at one of SERVICES (a list of Services). */
+static void put_url_of_routes(struct buf *out, const cJSON *routes, const cJSON *services)
 {
 	const cJSON *route;
 
@@ -95,7 +96,7 @@ static bool has_tls_for(const cJSON *ingress, const char *host)
 	return false;
 }
 
-void public_url_of_ingresses(struct buf *out, const cJSON *ingresses, const cJSON *services)
+static void put_url_of_ingresses(struct buf *out, const cJSON *ingresses, const cJSON *services)
 {
 	const cJSON *ingress, *rule, *path;
 
@@ -129,7 +130,8 @@ static bool is_backend_of(const cJSON *route, const cJSON *services)
 	return false;
 }
 
-const cJSON *public_url_find_http_route(const cJSON *routes, const cJSON *services)
+/* The first HTTPRoute of ROUTES (a list) that points at one of SERVICES; NULL: none does. */
+static const cJSON *find_http_route(const cJSON *routes, const cJSON *services)
 {
 	const cJSON *route;
 
@@ -152,7 +154,11 @@ static bool is_host(const char *name)
 	return name && *name && !strchr(name, '*');
 }
 
-void public_url_of_http_route(struct buf *out, const cJSON *route, const cJSON *gateway)
+/*
+ * The route's own hostname, else that of the listener it names in GATEWAY, which is NULL where it
+ * may not be read; then the scheme is https. A wildcard is no address: OUT stays empty.
+ */
+static void put_url_of_http_route(struct buf *out, const cJSON *route, const cJSON *gateway)
 {
 	const cJSON *parent = json_at(route, "spec/parentRefs");
 	const cJSON *rules = json_at(route, "spec/rules");
@@ -216,18 +222,17 @@ static void on_list(void *arg, const struct kube_response *response)
 		lookup->services = json_copy(response->doc);
 		break;
 	case STEP_ROUTES:
-		public_url_of_routes(&url, response->doc, lookup->services);
+		put_url_of_routes(&url, response->doc, lookup->services);
 		break;
 	case STEP_INGRESSES:
-		public_url_of_ingresses(&url, response->doc, lookup->services);
+		put_url_of_ingresses(&url, response->doc, lookup->services);
 		break;
 	case STEP_HTTP_ROUTES:
 		cJSON_Delete(lookup->http_route);
-		lookup->http_route =
-			json_copy(public_url_find_http_route(response->doc, lookup->services));
+		lookup->http_route = json_copy(find_http_route(response->doc, lookup->services));
 		break;
 	case STEP_GATEWAY:
-		public_url_of_http_route(&url, lookup->http_route, response->doc);
+		put_url_of_http_route(&url, lookup->http_route, response->doc);
 		break;
 	case STEPS:
 		break;

@@ -138,7 +138,9 @@ struct journal_change build_change_by_hand(const char *uid, const char *namespac
 	};
 }
 
-bool build_is_by_hand(const struct journal_change *change)
+/* No delivery asks for the build but a person: the change has no type and no delivery id. The Build
+ * has then no label and no annotations of a delivery's. */
+static bool is_by_hand(const struct journal_change *change)
 {
 	return !*change->type;
 }
@@ -150,7 +152,7 @@ static void put_triggered_by(cJSON *object, const struct journal_change *change,
 	enum hook_type type;
 	char member[32];
 
-	if (build_is_by_hand(change)) {
+	if (is_by_hand(change)) {
 		entry = json_append(list, json_new_object());
 		json_put_str(entry, "message", "Manually triggered");
 		return;
@@ -170,7 +172,7 @@ static void put_delivery_annotations(cJSON *annotations, const struct journal_ch
 	const struct str id = str_of(change->delivery_id);
 	char accepted[CLOCK_TEXT_BYTES];
 
-	if (build_is_by_hand(change))
+	if (is_by_hand(change))
 		return;
 	clock_format_rfc3339(accepted, change->accepted_ms, true);
 	json_put_text(annotations, "buildhook.io/delivery-id",
@@ -319,7 +321,7 @@ static void put_labels(cJSON *metadata, const cJSON *bc, const struct journal_ch
 	};
 
 	build_label_value(value, change->name);
-	if (!build_is_by_hand(change))
+	if (!is_by_hand(change))
 		build_delivery_label(delivery, change);
 	if (!cJSON_IsObject(labels)) {
 		cJSON_Delete(labels);
@@ -398,7 +400,7 @@ cJSON *build_request_body(const struct journal_change *change, int64_t last_vers
 	json_put_str(request, "kind", "BuildRequest");
 	metadata = json_put_object(request, "metadata");
 	json_put_str(metadata, "name", change->name);
-	if (!build_is_by_hand(change)) {
+	if (!is_by_hand(change)) {
 		build_delivery_label(delivery, change);
 		json_put_str(json_put_object(metadata, "labels"), BUILD_DELIVERY_LABEL, delivery);
 		put_delivery_annotations(json_put_object(metadata, "annotations"), change);

@@ -26,9 +26,6 @@ void build_name(char *out, const char *name, int64_t number);
  * bytes. */
 void build_label_value(char *out, const char *name);
 
-/* No delivery asks for the build but a person: the change has no type and no delivery id. The Build
- * has then no label and no annotations of a delivery's. */
-bool build_is_by_hand(const struct journal_change *change);
 /* Such a change: as a delivery would bring it, of nobody's. The texts are lent; COMMIT may be NULL.
  */
 struct journal_change build_change_by_hand(const char *uid, const char *namespace_,

@@ -47,5 +47,4 @@ void start_again(struct start *s, int64_t wait_ms);
 void start_await(struct start *s, const struct start_step *step);
 /* One commit or request fewer; the start is over after the last. */
 void start_close(struct start *s);
-void start_commit(struct start *s, const struct journal_update *update);
 void start_log(const struct start *s, enum log_level level, const char *message, const char *error);

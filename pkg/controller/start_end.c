@@ -33,7 +33,7 @@ static void on_committed(void *arg, int status)
 	start_close(s);
 }
 
-void start_commit(struct start *s, const struct journal_update *update)
+static void write_state(struct start *s, const struct journal_update *update)
 {
 	s->n_open++;
 	journal_write(s->work.controller->opt.services->journal, update, on_committed, s);
@@ -106,7 +106,7 @@ void start_succeed(struct start *s, const struct kube_response *response)
 	note_line(s, OUTCOME_START, NULL);
 	/* The Build exists, and its label says whose it is: nobody has to wait for the row. */
 	waiters_notify(c->opt.services->waiters, s->change->seq, &progress);
-	start_commit(s, &update);
+	write_state(s, &update);
 	(void)snprintf(note, sizeof(note), "started build %s for %s delivery %s", s->seen.build,
 		       s->change->host, s->change->delivery_id);
 	send_event(s, EVENT_NORMAL, "BuildTriggered", note);
@@ -132,7 +132,7 @@ void start_fail(struct start *s, enum journal_state state, enum outcome outcome,
 		controller_count_failure(s->work.controller, s->change->host);
 		send_event(s, EVENT_WARNING, "BuildTriggerFailed", message);
 	}
-	start_commit(s, &update);
+	write_state(s, &update);
 	start_close(s);
 }
 
@@ -170,14 +170,14 @@ void start_await(struct start *s, const struct start_step *step)
 	if (change->gap_number != step->number) {
 		start_log(s, LOG_INFO, "the start waits for another build", trouble->why);
 		/* So that a process that lives for less than the wait gets on, too. */
-		start_commit(s, &(struct journal_update){
-					.seq = change->seq,
-					.state = change->state,
-					.gap_number = step->number,
-					.gap_ms = s->seen.wall_ms - step->missing_ms,
-					.attempts = change->attempts,
-					.reason = change->reason,
-				});
+		write_state(s, &(struct journal_update){
+				       .seq = change->seq,
+				       .state = change->state,
+				       .gap_number = step->number,
+				       .gap_ms = s->seen.wall_ms - step->missing_ms,
+				       .attempts = change->attempts,
+				       .reason = change->reason,
+			       });
 	}
 	start_again(s, 0);
 }
@@ -218,6 +218,6 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 	if (trouble->is_refused && update.attempts == 1)
 		send_event(s, EVENT_WARNING, "BuildTriggerFailed", trouble->why);
 	note_line(s, OUTCOME_QUEUED, trouble->why);
-	start_commit(s, &update);
+	write_state(s, &update);
 	start_close(s);
 }

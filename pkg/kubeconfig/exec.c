@@ -109,7 +109,8 @@ int exec_parse(struct kube_config *out, const cJSON *exec, const char *folder, s
 	return 0;
 }
 
-int exec_read_answer(struct kube_config *out, struct str text, struct err *err)
+/* Takes the credentials out of an ExecCredential. */
+static int read_answer(struct kube_config *out, struct str text, struct err *err)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
 	const char *token = NULL;
@@ -241,7 +242,7 @@ int kube_config_run_exec(struct kube_config *config, struct err *err)
 		return 0;
 	rc = run(&answer, config, err);
 	if (rc == 0)
-		rc = exec_read_answer(config, buf_str(&answer), err);
+		rc = read_answer(config, buf_str(&answer), err);
 	if (rc < 0)
 		return err_wrap(err, "%s: exec plug-in %s", config->source, config->exec_argv[0]);
 	return 0;

@@ -9,5 +9,3 @@
 
 /* EXEC is the user's member of that name. A command with a slash in it is relative to FOLDER. */
 int exec_parse(struct kube_config *out, const cJSON *exec, const char *folder, struct err *err);
-/* Takes the credentials out of an ExecCredential. */
-int exec_read_answer(struct kube_config *out, struct str text, struct err *err);
