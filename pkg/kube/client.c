@@ -4,6 +4,7 @@
  */
 #include "kube/client.h"
 
+#include "base/backoff.h"
 #include "base/mem.h"
 #include "kube/answer.h"
 #include "kube/client_metrics.h"
@@ -16,7 +17,7 @@
 #define DEFAULT_MAX_BYTES  ((size_t)8 * 1024 * 1024)
 #define SLOW_MS            10000
 #define PROBE_TIMEOUT_MS   5000
-#define PROBE_INTERVAL_MS  1000
+#define PROBE_PAUSE_MS     1000
 #define MAX_LISTENERS      4
 
 struct kube_call {
@@ -47,16 +48,25 @@ struct kube_client {
 	char trouble[64]; /* why it is not up */
 	struct kube_call *probe;
 	struct timer probe_timer; /* while it is not up */
+	unsigned n_failed_probes; /* in a row */
+	bool is_doubted;          /* since the last probe began */
 	struct listener listeners[MAX_LISTENERS];
 	size_t n_listeners;
 	struct client_metrics metrics;
 };
+
+static void on_probe_due(void *arg);
 
 static void set_up(struct kube_client *client, bool is_up)
 {
 	if (client->is_up == is_up)
 		return;
 	client->is_up = is_up;
+	/* The next doubt must not wait as long as this outage has lasted. */
+	if (is_up && timer_running(&client->probe_timer))
+		timer_start(client->clock, &client->probe_timer, PROBE_PAUSE_MS, on_probe_due,
+			    client);
+	client->n_failed_probes = 0;
 	for (size_t i = 0; i < client->n_listeners; i++)
 		client->listeners[i].fn(client->listeners[i].arg);
 }
@@ -66,11 +76,14 @@ static bool is_good(int status)
 	return status > 0 && status < 500 && status != 401;
 }
 
-static void on_probe_due(void *arg);
-
-/* A failed probe marks the API server as down. */
+/*
+ * A failed probe marks the API server as down. The next one waits about as long as it has been
+ * down: the clients of an API server that returns after a minute, or that refuses, meet it at
+ * different times. Any other request that is answered ends the outage sooner.
+ */
 static void on_probe(void *arg, const struct kube_response *response)
 {
+	static const struct backoff_range range = {2000, 30000};
 	struct kube_client *client = arg;
 
 	client->probe = NULL;
@@ -81,8 +94,9 @@ static void on_probe(void *arg, const struct kube_response *response)
 		*client->trouble = 0;
 	set_up(client, is_good(response->status));
 	if (!client->is_up)
-		timer_start(client->clock, &client->probe_timer, PROBE_INTERVAL_MS, on_probe_due,
-			    client);
+		timer_start(client->clock, &client->probe_timer,
+			    backoff_ms(client->clock, &range, ++client->n_failed_probes),
+			    on_probe_due, client);
 }
 
 /*
@@ -96,12 +110,15 @@ static void on_probe_due(void *arg)
 	static const struct kube_request request = {
 		.method = KUBE_GET, .path = "/readyz", .timeout_ms = PROBE_TIMEOUT_MS};
 
-	if (!client->probe)
-		client->probe = kube_start(client, &request, on_probe, client);
+	if (client->probe || (client->is_up && !client->is_doubted))
+		return;
+	client->is_doubted = false;
+	client->probe = kube_start(client, &request, on_probe, client);
 }
 
 static void doubt(struct kube_client *client)
 {
+	client->is_doubted = true;
 	if (!timer_running(&client->probe_timer))
 		on_probe_due(client);
 }

@@ -276,11 +276,12 @@ class Answer:
 class Buildhook:
     """The real program, run as its own ServiceAccount."""
 
-    def __init__(self, kubeconfig, directory, *flags, env=None, ready=True, program=BUILDHOOK):
+    def __init__(self, kubeconfig, directory, *flags, env=None, ready=True, program=BUILDHOOK, before=()):
+        """BEFORE: words of a command that executes it."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.command = [
-            str(program), "serve", "--kubeconfig", str(kubeconfig), "--data-dir", str(self.dir / "journal"),
+            *before, str(program), "serve", "--kubeconfig", str(kubeconfig), "--data-dir", str(self.dir / "journal"),
             "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", *flags,
         ]
         self.env = {**os.environ, **(env or {})}

@@ -3,10 +3,13 @@
 import asyncio
 import base64
 import contextlib
+import json
 import random
+import re
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 
 import yaml
@@ -33,11 +36,12 @@ class Proxy:
         """Rewrites KUBECONFIG, so that who uses it comes through here."""
         self.share, self.fates, self.hits = 0.0, FATES, dict.fromkeys(FATES, 0)
         self.random = random.Random(1)
-        self.requests = 0
+        self.arrivals = []  # of requests, by time.monotonic()
+        self.refusals = []  # for the next requests: (pattern of the request's first line, the answer)
         self.is_mute = False
         self.secret_delay, self.secret_gets = 0, 0  # before a GET of a Secret; None: for ever
         self.muted = set()
-        self.connections = set()
+        self.connections = set()  # their tasks
         make_certificate(directory)
         config = yaml.safe_load(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]
@@ -45,18 +49,42 @@ class Proxy:
         self.upstream = (server.hostname, server.port)
         ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self.upstream_tls = ssl.create_default_context(cadata=ca)
-        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.tls.load_cert_chain(directory / "proxy.crt", directory / "proxy.key")
+        self.use_certificate(directory)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls, limit=LIMIT))
-        cluster["server"] = f"https://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        self.port = 0
+        self.listen()
+        cluster["server"] = f"https://127.0.0.1:{self.port}"
         cluster["certificate-authority-data"] = base64.b64encode((directory / "proxy.crt").read_bytes()).decode()
         kubeconfig.write_text(yaml.safe_dump(config))
 
     def _run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+
+    def use_certificate(self, directory):
+        """That of make_certificate(), when it listens the next time. No session of before can be resumed."""
+        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.tls.load_cert_chain(directory / "proxy.crt", directory / "proxy.key")
+
+    def listen(self):
+        self.server = self._run(asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls, limit=LIMIT, backlog=1000))
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def go_away(self):
+        """All connections end, and new ones are refused until listen()."""
+        async def end():
+            self.server.close()
+            for connection in list(self.connections):
+                connection.cancel()
+
+        self._run(end())
+
+    def refuse(self, pattern, status, **body):
+        """The next request whose first line matches is answered with a Status and goes no further."""
+        text = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, **body}).encode()
+        head = f"HTTP/1.1 {status} Refused\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        self.refusals.append((re.compile(pattern.encode()), head.encode() + text))
 
     def close(self):
         async def end():
@@ -88,23 +116,29 @@ class Proxy:
         return await asyncio.open_connection(*self.upstream, ssl=self.upstream_tls, limit=LIMIT)
 
     async def _serve(self, reader, writer):
-        connection = object()
+        connection = asyncio.current_task()
         self.connections.add(connection)
         upstream = None
-        with contextlib.suppress(Cut, OSError, asyncio.IncompleteReadError):
-            upstream = await self._connect()
-            while True:
-                await self._exchange(connection, reader, writer, upstream)
-        for end in (writer, upstream and upstream[1]):
-            if end:
-                end.transport.abort()
-        self.connections.discard(connection)
-        self.muted.discard(connection)
+        try:
+            with contextlib.suppress(Cut, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                upstream = await self._connect()
+                while True:
+                    await self._exchange(connection, reader, writer, upstream)
+        finally:
+            for end in (writer, upstream and upstream[1]):
+                if end:
+                    end.transport.abort()
+            self.connections.discard(connection)
+            self.muted.discard(connection)
 
     async def _exchange(self, connection, reader, writer, upstream):
         head, request = await read_request(reader)
         await self._pass(connection)
-        self.requests += 1
+        self.arrivals.append(time.monotonic())
+        if self.refusals and self.refusals[0][0].match(head):
+            writer.write(self.refusals.pop(0)[1])
+            await writer.drain()
+            return
         if request.startswith(b"GET ") and b"/secrets/" in request.split(b"\r\n", 1)[0]:
             self.secret_gets += 1
             await (asyncio.sleep(self.secret_delay) if self.secret_delay is not None else asyncio.Event().wait())

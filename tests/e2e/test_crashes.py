@@ -97,7 +97,7 @@ def test_a_bad_network_and_kills_lose_and_double_nothing(cluster, proxy, start, 
         push_all(ledger, [buildhook], hooks, scaled(40, 5000))
     check_one_build_each(cluster, ledger, 1800 if LONG else 120)
     assert sum(proxy.hits.values()) > len(ledger.deliveries) / 5
-    figures(f"{len(ledger.deliveries)} deliveries, {len(kills)} kills, {proxy.requests} requests with {sum(proxy.hits.values())} "
+    figures(f"{len(ledger.deliveries)} deliveries, {len(kills)} kills, {len(proxy.arrivals)} requests with {sum(proxy.hits.values())} "
                     f"faults {proxy.hits} in {time.monotonic() - began:.0f} s")
 
 

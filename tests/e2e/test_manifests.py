@@ -76,6 +76,36 @@ def test_the_rights_are_these_and_no_others(path, roles):
         assert {k: sorted(v) for k, v in rights_of(by_name[name]).items()} == {k: sorted(v) for k, v in RIGHTS[name].items()}
 
 
+def documented_rights(text):
+    """Of the right column of docs/deploy.md's table: {resource: verbs}."""
+    found = {}
+    for part in text.split("; "):
+        verbs, resources = re.fullmatch(r"((?:[a-z]+, )*[a-z]+) ([A-Z].*?)(?: on OpenShift)?", part).groups()
+        for resource in resources.split(", "):
+            found.setdefault(resource.lower(), set()).update(verbs.split(", "))
+    return found
+
+
+@pytest.mark.parametrize("path, other", [("overlays/openshift", "`kubernetes` only"), ("overlays/kubernetes", "`openshift` only")])
+def test_the_documented_rights_are_those_of_the_manifests(path, other):
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    table = text[text.index("| right | for |"):].split("\n\n", 1)[0].splitlines()[2:]
+    documented = {}
+    for right, reason in (re.fullmatch(r"\| (.*) \| (.*)\|", row).groups() for row in table):
+        if other not in reason:
+            for resource, verbs in documented_rights(right).items():
+                documented.setdefault(resource, set()).update(verbs)
+    if path == "overlays/kubernetes":
+        del documented["routes"]
+    found, given = objects(path), {}
+    bound = {o["roleRef"]["name"] for o in found if o["kind"].endswith("Binding") and any(s["name"] == "buildhook" for s in o["subjects"])}
+    for role in found:
+        if role["kind"] in ("ClusterRole", "Role") and role["metadata"]["name"] in bound:
+            for (_, resource), verbs in rights_of(role).items():
+                given.setdefault(resource, set()).update(verbs)
+    assert documented == given
+
+
 def test_the_generated_install_file_is_what_the_overlay_says():
     assert (ROOT / "manifests" / "install.yaml").read_text() == kustomize("overlays/kubernetes"), "run hack/install-yaml"
 

@@ -30,6 +30,16 @@ def released(kubeconfig, tmp_path):
     buildhook.stop()
 
 
+@pytest.fixture
+def undisturbed(kubeconfig, tmp_path):
+    """The same before all other processes of the machine, so that a stall of its loop is its own; and whether that is allowed."""
+    first = ["chrt", "--fifo", "1"]
+    is_allowed = subprocess.run([*first, "true"], capture_output=True, check=False).returncode == 0
+    buildhook = Buildhook(kubeconfig, tmp_path / "released", program=RELEASED, before=first if is_allowed else [])
+    yield buildhook, is_allowed
+    buildhook.stop()
+
+
 class Sender:
     """A Git host with a connection that stays open."""
 
@@ -142,7 +152,8 @@ class Flood:
         self.thread.join()
 
 
-def test_what_waits_and_has_ended_of_one_buildconfig_delays_no_neighbour(cluster, released, figures):
+def test_what_waits_and_has_ended_of_one_buildconfig_delays_no_neighbour(cluster, undisturbed, figures):
+    released, is_undisturbed = undisturbed
     triggers = [{"type": "Generic", "generic": {"allowEnv": True, "secret": "inline"}}]
     heavy, rounds = (cluster.namespace(), "heavy"), scaled(10, 100)
     cluster.create(heavy[0], buildconfig("heavy", triggers=triggers, annotations={"buildhook.io/refs": "*"}))
@@ -173,9 +184,10 @@ def test_what_waits_and_has_ended_of_one_buildconfig_delays_no_neighbour(cluster
     figures(f"{rows:.0f} rows, {waiting:.0f} wait, flood of {flood.n - n}: neighbour {during}; quiet {quiet}; with an empty journal {empty}; "
             f"the loop's CPU a request {ratio:.2f} x that")
     assert waiting >= WAITING - 50 and rows >= ROWS
-    # What this machine does to a quiet run is the floor. Where others take the CPU, a stall is mostly theirs; the CPU is not.
+    # What this machine does to a quiet run is the floor.
     assert percentile(during.times, 0.99) <= 3 * max(quiet.times)
-    assert during.stall <= max(0.010, 3 * quiet.stall, 3 * empty.stall)
+    # Where others take the CPU, a stall is mostly theirs; the CPU is not.
+    assert during.stall <= (0.010 if is_undisturbed else max(0.010, 3 * quiet.stall, 3 * empty.stall))
     # Reading what waits at each look would make it six times as much.
     assert ratio <= 1
 

@@ -8,6 +8,7 @@ import urllib.parse
 import pytest
 
 from harness import Buildhook, buildconfig, generic, github_headers, github_payload, openshift_path, push, wait_for
+from proxy import Proxy
 from test_main_job import *  # noqa: F403 - the main job, on this backend
 
 INLINE = [{"type": "GitHub", "github": {"secret": "inline"}}]
@@ -243,6 +244,30 @@ def check_one_build_in_spite_of(cluster, buildhook, inline, fault):
     wait_for("the row", lambda: f"started build {build['metadata']['name']}" in again())
     assert push(buildhook, namespace, name, "inline").json["kind"] == "Build"
     assert len(own()) == 2
+
+
+def test_an_image_that_is_not_there_yet_is_waited_for(cluster, kubeconfig, namespace, start, tmp_path):
+    """OpenShift's 422, before it raises the number: the stream gets its image later. (generator.go, resolveError)"""
+    proxy = Proxy(kubeconfig, tmp_path)
+    try:
+        buildhook = start()
+        make(cluster, namespace, INLINE)
+        details = {"kind": "ImageStreamTag", "name": "ruby:3", "causes": [{"reason": "FieldValueNotFound", "field": "spec.strategy"}]}
+        message = f"Error resolving ImageStreamTag ruby:3 in namespace {namespace}: unable to find latest tagged image"
+        for _ in range(2):
+            proxy.refuse("POST .*/instantiate", 422, reason="Invalid", message=message, details=details)
+        answer = push(buildhook, namespace, "cart", "inline", delivery="d-1", commit="a" * 40)
+        assert (answer.status, answer.json["kind"]) in ((200, "Build"), (202, "Status")), answer.body
+        assert answer.status == 200 or "ImageStreamTag ruby:3" in answer.json["message"], answer.body
+        wait_for("the build", lambda: names(cluster, namespace) == ["cart-1"])
+        assert proxy.refusals == [] and cluster.builds(namespace)[0]["spec"]["revision"]["git"]["commit"] == "a" * 40
+        again = lambda: push(buildhook, namespace, "cart", "inline", delivery="d-1").json["message"]
+        wait_for("the row", lambda: "started build cart-1" in again())
+        (event,) = cluster.events(namespace, "BuildTriggerFailed")
+        assert "ImageStreamTag ruby:3" in event.note, event.note
+        assert buildhook.metric('buildhook_journal_rows{state="failed"}') == 0
+    finally:
+        proxy.close()
 
 
 def test_a_build_that_comes_late_is_waited_for(cluster, start, namespace):

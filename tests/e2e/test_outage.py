@@ -1,11 +1,13 @@
 """The API server is away: everything is acknowledged in time all the same, and built afterwards, in order."""
 
+import shutil
 import time
 
 import pytest
 import yaml
 
-from harness import LONG, buildconfig, push, scaled, wait_for
+from harness import LONG, RELEASED, Buildhook, buildconfig, push, scaled, wait_for
+from proxy import Proxy, make_certificate
 from pushers import UNLIMITED, Ledger, check_one_build_each, make_hooks, percentile, push_all, wait_served
 
 
@@ -101,3 +103,68 @@ def test_a_revoked_token_is_replaced_at_the_next_request_and_nothing_is_lost(clu
     assert ledger.deliveries[-1].answer.status == 200
     cluster.core.delete_namespaced_secret(holder, "buildhook")
     figures(f"4 tokens revoked, {len(ledger.deliveries)} pushes, longest answer {max(d.took for d in ledger.deliveries):.2f} s")
+
+
+@pytest.fixture
+def proxy(kubeconfig, tmp_path):
+    (tmp_path / "proxy").mkdir()
+    proxy = Proxy(kubeconfig, tmp_path / "proxy")
+    yield proxy
+    proxy.close()
+
+
+def test_a_ca_that_is_replaced_is_used_within_a_minute_and_a_bad_file_does_no_harm(kubeconfig, cluster, proxy, tmp_path, start, figures):
+    ca = tmp_path / "ca.crt"
+    shutil.copy(tmp_path / "proxy" / "proxy.crt", ca)
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["clusters"][0]["cluster"] = {"server": config["clusters"][0]["cluster"]["server"], "certificate-authority": str(ca)}
+    kubeconfig.write_text(yaml.safe_dump(config))
+    buildhook = start(*UNLIMITED)
+    (hook,) = make_hooks(cluster, 1, 1)
+    wait_served(buildhook, [hook])
+    ledger, took = Ledger(), []
+    for number in range(scaled(2, 10)):
+        directory = tmp_path / f"ca-{number}"
+        directory.mkdir()
+        make_certificate(directory)
+        for bad in ("", "no certificate"):
+            ca.write_text(bad)
+            assert ledger.push(buildhook, hook).answer.status == 200, "the API server is known by the old CA"
+        proxy.use_certificate(directory)
+        proxy.go_away()
+        proxy.listen()
+        assert ledger.push(buildhook, hook).answer.status == 202
+        assert buildhook.process.poll() is None
+        (directory / "proxy.crt").rename(ca)
+        began = time.monotonic()
+        wait_for("the API server to be known by the new CA", lambda: buildhook.is_ready() and buildhook.is_settled(), 60)
+        took.append(time.monotonic() - began)
+    check_one_build_each(cluster, ledger)
+    figures(f"{len(took)} changes, recovered after at most {max(took):.1f} s")
+
+
+def most_in_a_second(times):
+    return max((sum(begin <= t < begin + 1 for t in times) for begin in times), default=0)
+
+
+def test_clients_that_an_apiserver_meets_again_do_not_come_all_at_once(kubeconfig, cluster, proxy, tmp_path, figures):
+    """FAULTS P7: 50 clients, at most 10 requests in any second."""
+    n, seconds = scaled(16, 50), scaled(8, 60)
+    clients = [Buildhook(kubeconfig, tmp_path / f"client-{i}", program=RELEASED, ready=False) for i in range(n)]
+    try:
+        for client in clients:
+            wait_for("/readyz", client.is_ready)
+        proxy.go_away()
+        time.sleep(seconds)
+        proxy.listen()
+        back = time.monotonic()
+        for client in clients:
+            wait_for("/readyz", client.is_ready, 90)
+        took = time.monotonic() - back
+    finally:
+        for client in clients:
+            client.kill()
+    peak = most_in_a_second([t for t in proxy.arrivals if t >= back])
+    figures(f"{n} clients, away for {seconds} s: at most {peak} requests in a second; all back after {took:.0f} s")
+    # In the short form they had less time to drift apart.
+    assert peak <= (10 if seconds >= 60 else n * 3 / 4)

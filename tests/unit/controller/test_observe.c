@@ -103,7 +103,8 @@ static void the_reason_why_the_api_server_is_away_is_told(void **state)
 		p->status = cases[i].status;
 		(void)kube_start(p->services.client, &(struct kube_request){.path = "/x"},
 				 parts_ignore, NULL);
-		parts_go(p, 2000);
+		/* Longer than from one probe to the next. */
+		parts_go(p, 30000);
 		assert_false(seen_of(object).is_api_up);
 		assert_string_equal(seen_of(object).api_trouble, cases[i].why);
 	}

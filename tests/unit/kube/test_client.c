@@ -369,7 +369,7 @@ static void a_doubt_that_is_confirmed_is_down_until_something_is_answered(void *
 		answer_probe(w, failures[i]);
 		assert_false(kube_client_is_up(w->client));
 	}
-	pass(w, 1000);
+	pass(w, 2000);
 	answer_probe(w, 403);
 	assert_true(kube_client_is_up(w->client));
 	pass(w, 24L * 3600 * 1000);
@@ -390,7 +390,48 @@ static void many_doubts_ask_once(void **state)
 	assert_null(w->probe);
 	pass(w, 999);
 	assert_null(w->probe);
-	pass(w, 1);
+	pass(w, 1001);
+	assert_non_null(w->probe);
+}
+
+/* 50 clients of an API server that is back, or that refuses, ask it ten times a second at most. */
+static void a_long_outage_is_probed_every_quarter_to_half_a_minute(void **state)
+{
+	struct world *w = *state;
+	int n_probes = 1;
+
+	get(w);
+	answer(w, 503, "", NULL, "");
+	answer_probe(w, 503);
+	for (int second = 0; second < 300; second++) {
+		pass(w, 1000);
+		if (!w->probe)
+			continue;
+		n_probes++;
+		answer_probe(w, 503);
+	}
+	if (n_probes < 300 / 30 || n_probes > 300 / 15 + 4)
+		fail_msg("%d probes in 300 s", n_probes);
+}
+
+static void a_doubt_after_a_long_outage_is_probed_within_a_second(void **state)
+{
+	struct world *w = *state;
+
+	get(w);
+	answer(w, 503, "", NULL, "");
+	for (int i = 0; i < 5; i++) {
+		answer_probe(w, 503);
+		if (i < 4)
+			pass(w, 30000);
+	}
+	get(w);
+	answer(w, 200, "", NULL, "{}");
+	assert_true(kube_client_is_up(w->client));
+	get(w);
+	answer(w, 503, "", NULL, "");
+	assert_null(w->probe);
+	pass(w, 1000);
 	assert_non_null(w->probe);
 }
 
@@ -549,6 +590,8 @@ int main(void)
 		TEST(an_answer_says_that_the_server_is_up_or_makes_it_doubtful),
 		TEST(a_doubt_that_is_confirmed_is_down_until_something_is_answered),
 		TEST(many_doubts_ask_once),
+		TEST(a_long_outage_is_probed_every_quarter_to_half_a_minute),
+		TEST(a_doubt_after_a_long_outage_is_probed_within_a_second),
 		TEST(ten_seconds_without_any_answer_are_a_doubt),
 		TEST(one_slow_request_among_quick_ones_is_not_down),
 		TEST(a_timeout_among_answers_is_not_down),
