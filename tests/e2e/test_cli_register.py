@@ -1,11 +1,15 @@
 """`buildhook register` against stand-ins of each Git host that refuse a wrong field."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -192,6 +196,58 @@ def test_the_token_is_in_no_argument_and_the_environment_alone_holds_it(host, pr
     host.route = look
     owner.ok("register", "cart", *flags, env=ENV)
     assert seen and not any(seen)
+
+
+@contextlib.contextmanager
+def asked(owner, flags):  # noqa: F811
+    """`register` on a terminal of its own, once it has asked for the token: the process, and both ends of the terminal."""
+    ours, side = pty.openpty()
+    process = owner.start("register", "cart", *flags, env={"BUILDHOOK_TOKEN": ""}, stdin=side, start_new_session=True,
+                          preexec_fn=lambda: fcntl.ioctl(side, termios.TIOCSCTTY, 0))
+    try:
+        shown = b""
+        while b"Token for " not in shown or has_echo(side):
+            assert select.select([ours], [], [], 30)[0] or shown, "not asked"
+            if select.select([ours], [], [], 0.1)[0]:
+                shown += os.read(ours, 4096)
+        yield process, ours, side
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+        os.close(side)
+
+
+def has_echo(terminal):
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+@pytest.mark.parametrize("host", [GitHub], indirect=True)
+def test_a_token_that_is_typed_is_not_shown(host, prepared, owner):  # noqa: F811
+    _, flags, _ = prepared(host)
+    with asked(owner, flags) as (process, ours, side):
+        os.write(ours, TOKEN.encode() + b"\n")
+        said, _ = process.communicate(timeout=30)
+        assert process.returncode == 0 and " made" in said and has_echo(side)
+        while select.select([ours], [], [], 0.1)[0]:
+            assert TOKEN.encode() not in os.read(ours, 4096)
+    assert len(host.hooks) == 1
+
+
+@pytest.mark.parametrize("host", [GitHub], indirect=True)
+@pytest.mark.parametrize("key", [b"\x03", b"\x1c", None], ids=["Ctrl-C", "Ctrl-backslash", "SIGTERM"])
+def test_a_terminal_that_was_asked_for_the_token_echoes_again_when_it_ends(host, prepared, owner, key):  # noqa: F811
+    _, flags, _ = prepared(host)
+    with asked(owner, flags) as (process, ours, side):
+        if key:
+            os.write(ours, b"half" + key)
+        else:
+            process.terminate()
+        process.communicate(timeout=30)
+        assert has_echo(side)
+        # Ended by the signal, as a shell expects it, and nothing was sent.
+        assert process.returncode == -{b"\x03": signal.SIGINT, b"\x1c": signal.SIGQUIT, None: signal.SIGTERM}[key]
+    assert not host.requests
 
 
 class Hostile(GitHub):
