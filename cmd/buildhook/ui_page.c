@@ -385,8 +385,30 @@ static void put_type_field(struct buf *out, const struct view_hook *hooks, size_
 	put(out, "</select> ");
 }
 
+/* What can be chosen as the delivery to redeliver: those that the Builds name. */
+static void put_deliveries(struct buf *out, const cJSON *builds, const char *name)
+{
+	const cJSON *build = NULL;
+
+	put(out, "<datalist id=\"deliveries\">");
+	cJSON_ArrayForEach (build, builds) {
+		const char *id = view_annotation(build, "buildhook.io/delivery-id");
+
+		if (!*id || !view_is_build_of(build, name))
+			continue;
+		put(out, "<option value=\"");
+		put_z(out, id);
+		put(out, "\">");
+		put_z(out, text_at(build, "metadata/name"));
+		put(out, " ");
+		put_z(out, view_annotation(build, "buildhook.io/ref"));
+		put(out, "</option>");
+	}
+	put(out, "</datalist>");
+}
+
 static void put_actions(struct buf *out, const struct ui_page *page, const struct view_hook *hooks,
-			size_t n)
+			size_t n, const cJSON *builds)
 {
 	const char *namespace_ = hooks[0].namespace_, *name = hooks[0].name;
 
@@ -407,7 +429,9 @@ static void put_actions(struct buf *out, const struct ui_page *page, const struc
 		 "<button>Rotate</button></form>\n");
 	begin_form(out, page, namespace_, name, "redeliver", "action");
 	put(out, "<label for=\"redeliver-id\">Delivery ID</label> <input id=\"redeliver-id\" "
-		 "name=\"id\" required> <button>Redeliver</button></form>\n</div>\n</section>\n");
+		 "name=\"id\" list=\"deliveries\" autocomplete=\"off\" required> ");
+	put_deliveries(out, builds, name);
+	put(out, "<button>Redeliver</button></form>\n</div>\n</section>\n");
 }
 
 static void put_result(struct buf *out, const struct ui_result *result)
@@ -456,7 +480,7 @@ void ui_page_buildconfig(struct buf *out, const struct ui_page *page,
 	put_happenings(out, page, bc, 1, false);
 	put(out, "</div>\n");
 	if (n > 0)
-		put_actions(out, page, hooks, n);
+		put_actions(out, page, hooks, n, bc->builds);
 	put(out, "</main>\n");
 	end(out);
 }

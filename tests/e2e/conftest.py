@@ -2,6 +2,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -142,6 +143,13 @@ def start(kubeconfig, tmp_path):
     for buildhook in started:
         buildhook.stop()
         buildhook.check_log()
+
+
+@pytest.fixture
+def port():
+    """A free one: buildhook's public address has to be known before it starts."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 @pytest.fixture

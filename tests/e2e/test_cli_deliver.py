@@ -19,12 +19,6 @@ COMMIT = "3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a"
 
 
 @pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
-@pytest.fixture
 def buildhook(start, port):
     return start(f"--public-url=http://127.0.0.1:{port}", f"--listen=127.0.0.1:{port}", "--status-interval=100ms", "--build-burst=100")
 
@@ -202,7 +196,7 @@ def test_a_secret_that_is_gone_is_made_again(cluster, buildhook, owner):
     text = owner.fails("url", "cart", "github", "--with-secret")
     assert text.startswith(f'Error from server (NotFound): secrets "{name}" not found\n') and "rotate NAME` makes it now" in text
     text = failing(owner, "test", "cart", "github", "--dry-run")
-    assert "FAIL proof holds" in text and "buildhook has now made a new value: `url cart github --with-secret` prints it" in text, text
+    assert "FAIL proof holds" in text and "buildhook has now made a new value: `buildhook url cart github --with-secret` prints it" in text, text
     second = cluster.secret_value(namespace, name)
     assert second != first and second in owner.ok("url", "cart", "github", "--with-secret")
     cluster.core.delete_namespaced_secret(name, namespace)

@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from balancer import Balancer
+from cli import RULES, Owner
 from harness import BUILDHOOK, buildconfig, push, wait_for
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u202e\u009b"
@@ -68,8 +69,8 @@ def browser():
 def ui(cluster):
     started = []
 
-    def start(*flags):
-        started.append(Page(cluster.kubeconfig, *flags))
+    def start(*flags, kubeconfig=cluster.kubeconfig):
+        started.append(Page(kubeconfig, *flags))
         return started[-1]
 
     yield start
@@ -78,12 +79,12 @@ def ui(cluster):
 
 
 @pytest.fixture
-def opened(browser, ui, namespace):
+def opened(browser, ui, cluster, namespace):
     """Opens the page with options of the browser; whatever it says on its console is an error."""
     said, contexts = [], []
 
-    def open_page(*flags, **options):
-        program = ui(*(flags or ("--namespace", namespace)))
+    def open_page(*flags, kubeconfig=cluster.kubeconfig, **options):
+        program = ui(*(flags or ("--namespace", namespace)), kubeconfig=kubeconfig)
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
@@ -156,6 +157,68 @@ def test_buttons_do_what_the_commands_do(cluster, buildhook, hook, opened):
     page.click("button >> text=Rotate")
     page.wait_for_selector(".result >> text=rotate", timeout=70000)
     wait_for("another secret", lambda: cluster.secret_value(namespace, f"{name}-hook") != secret)
+
+
+def result(page, heading):
+    page.wait_for_selector(f"h2 >> text=Result: {heading}", timeout=70000)
+    return page.inner_text(".result")
+
+
+@pytest.fixture
+def tried(start, cluster, namespace, opened, port):
+    """The page of a BuildConfig whose webhook has an address, by an owner with RULES: (page, secret, buildhook)."""
+    def open_page(owner):
+        buildhook = start(f"--public-url=http://127.0.0.1:{port}", f"--listen=127.0.0.1:{port}", "--status-interval=100ms", "--build-burst=100")
+        cluster.create(namespace, buildconfig("cart"))
+        wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+        delivery = push(buildhook, namespace, "cart", cluster.secret_value(namespace, "cart-hook"), delivery="the-first", commit="a" * 40)
+        assert delivery.json["kind"] == "Build"
+        page = opened(kubeconfig=owner.kubeconfig)
+        page.click("h2 a >> text=cart")
+        return page
+
+    return open_page
+
+
+def test_the_button_test_marks_each_step(cluster, namespace, tried, tmp_path):
+    page = tried(Owner(cluster, namespace, tmp_path))
+    page.click("button:text-is('Test')")
+    text = result(page, "it worked")
+    assert f"test --namespace={namespace}" in text and "--dry-run cart github" in text
+    assert re.search(r"ok +proof holds", text) and re.search(r"ok +rule matches", text) and re.search(r"- +build started", text)
+    page.fill("#test-ref", "wip")
+    page.click("button:text-is('Test')")
+    assert re.search(r"FAIL +rule matches +RefMismatch", result(page, "it did not work"))
+    assert len(cluster.builds(namespace)) == 1
+    is_accessible(page)
+
+
+def test_the_button_redeliver_builds_a_delivery_again(cluster, namespace, tried, tmp_path):
+    page = tried(Owner(cluster, namespace, tmp_path))
+    # The deliveries of the Builds can be chosen.
+    page.wait_for_selector("#deliveries option", state="attached")
+    assert page.get_attribute("#deliveries option", "value") == "the-first"
+    page.fill("#redeliver-id", "the-first")
+    page.click("button:text-is('Redeliver')")
+    assert "build.build.openshift.io/cart-2 started by delivery the-first" in result(page, "it worked")
+    assert [b["spec"]["revision"]["git"]["commit"] for b in cluster.builds(namespace)] == ["a" * 40] * 2
+    is_accessible(page)
+
+
+def test_each_button_says_what_rbac_refuses(cluster, namespace, tried, tmp_path):
+    """Somebody who may read BuildConfigs and Builds, and no Secret, and may change nothing."""
+    rules = [{**RULES[0], "verbs": ["get", "list", "watch"]}, *RULES[2:3]]
+    page = tried(Owner(cluster, namespace, tmp_path, rules))
+    refused = 'User "system:serviceaccount:%s:owner" cannot %s resource "%s"'
+    for button, verb, resource in (("Test", "get", "secrets"), ("Rotate", "get", "secrets"), ("Redeliver", "patch", "buildconfigs"),
+                                   ("Show secret", "get", "secrets")):
+        page.fill("#redeliver-id", "the-first")
+        page.click(f"button:text-is('{button}')")
+        text = result(page, "it did not work")
+        assert "Error from server (Forbidden)" in text and refused % (namespace, verb, resource) in text, (button, text)
+        assert f"kubectl auth can-i --list -n {namespace}" in text
+        page.goto(page.url.rpartition("/")[0])
+    assert len(cluster.builds(namespace)) == 1
 
 
 def test_it_works_with_the_keyboard_and_without_javascript(buildhook, hook, opened):
