@@ -99,8 +99,8 @@ static int run(const struct invocation *in)
 			(void)fprintf(
 				stderr,
 				"buildconfig \"%s\" has the %s trigger, but you may not read its "
-				"secret; `url %s` prints the URL\n",
-				in->args[0], hook_type_name(type), in->args[0]);
+				"secret; `%s url %s` prints the URL\n",
+				in->args[0], hook_type_name(type), in->program, in->args[0]);
 		return session_fail(session, &err);
 	}
 	url_print_warnings(&target, type);

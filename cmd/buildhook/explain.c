@@ -40,7 +40,7 @@ static void print_rule(void *arg, const char *rule, enum outcome reason, const c
 	bool holds = reason == OUTCOME_START;
 
 	(void)arg;
-	usage_put_wrapped(&line, *message ? message : "nothing speaks against it", 20, 20);
+	usage_put_wrapped(&line, message, 20, 20);
 	printf("  %s%-4s%s %-12s %s\n", table_colour_start(holds ? TABLE_GOOD : TABLE_BAD),
 	       holds ? "yes" : "NO", table_colour_end(), rule, line.data);
 }

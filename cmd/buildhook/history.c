@@ -222,12 +222,17 @@ static int compare(const void *a, const void *b)
 static void print_entry(const struct entry *entry, int64_t now_ms, bool is_wide)
 {
 	CLEANUP(buf_release) struct buf line = BUF_INIT(2 * MAX_TEXT_BYTES);
+	const char *delivery;
 	char at[CLOCK_TEXT_BYTES];
 
 	if (is_wide) {
 		clock_format_rfc3339(at, entry->ms, false);
-		printf("%s  %s%s%s\n", at, table_colour_start(entry->colour), entry->text,
-		       table_colour_end());
+		delivery = entry->build ? view_annotation(entry->build, "buildhook.io/delivery-id")
+					: "";
+		buf_put_clean(&line, str_of(delivery), MAX_TEXT_BYTES);
+		printf("%s  %s%s%s%s%s\n", at, table_colour_start(entry->colour), entry->text,
+		       table_colour_end(), *delivery ? ", delivery " : "",
+		       line.data ? line.data : "");
 		return;
 	}
 	table_put_age(&line, now_ms - entry->ms);

@@ -37,9 +37,9 @@ int hook_wait_ready(struct target *target, struct session *session, const char *
 				err, ERR_UNAVAILABLE,
 				"the trigger is there, but its secret was not made within %d s: "
 				"does buildhook run, and watch namespace \"%s\"? A Secret that was "
-				"deleted is made again by `rotate %s %s`",
-				HOOK_WAIT_MS / 1000, session_namespace(session), name,
-				hook_type_name(type));
+				"deleted is made again by `%s rotate %s %s`",
+				HOOK_WAIT_MS / 1000, session_namespace(session),
+				session_program(session), name, hook_type_name(type));
 		session_wait(session, STEP_MS);
 	}
 }

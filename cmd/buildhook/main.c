@@ -99,7 +99,7 @@ static int fail_unknown(const char *name, const char *program)
 	for (size_t i = 0; i < n_commands; i++)
 		if (!commands[i]->is_hidden)
 			suggest_offer(&similar, commands[i]->name);
-	(void)fprintf(stderr, "%s: unknown command \"%.60s\"; ", program, name);
+	(void)fprintf(stderr, "error: unknown command \"%.60s\" for \"%s\"; ", name, program);
 	if (similar.best)
 		(void)fprintf(stderr, "did you mean \"%s\"?\n", similar.best);
 	else if (*name == '-')

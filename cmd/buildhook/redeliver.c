@@ -94,10 +94,9 @@ static int wait_for(struct session *session, const char *name, const char *id, c
 				       id);
 	}
 	return err_set(err, ERR_UNAVAILABLE,
-		       "asked, but no build has started within %d s: see `status %s`; the build "
-		       "may wait, or "
-		       "no buildhook watches the namespace",
-		       WAIT_MS / 1000, name);
+		       "asked, but no build has started within %d s: see `%s status %s`; the "
+		       "build may wait, or no buildhook watches the namespace",
+		       WAIT_MS / 1000, session_program(session), name);
 }
 
 static int redeliver(const struct invocation *in, struct session *session, struct err *err)
@@ -138,7 +137,8 @@ const struct command command_redeliver = {
 		 "BuildConfig NAME once "
 		 "more, and waits for its build. It builds again even if it has built. The id is "
 		 "on the Git "
-		 "host's page of deliveries and on the Build.\n\nDeliveries that were ignored or "
+		 "host's page of deliveries and in `history -o wide`.\n\nDeliveries that were "
+		 "ignored or "
 		 "refused are not "
 		 "kept: redeliver them at the Git host, where they are judged again.",
 	.examples = "buildhook redeliver cart 72d3162e-cc78-11e3-81ab-4c9367dc0958",

@@ -116,7 +116,7 @@ static int send_to(struct talk *talk, struct http_client *client, const char *me
 	loop_run(session_loop(talk->session));
 	if (talk->status == 0) {
 		*err = talk->err;
-		return err_wrap(err, "%s", http_client_host(client));
+		return err->code;
 	}
 	return 0;
 }

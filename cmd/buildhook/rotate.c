@@ -43,7 +43,19 @@ struct subject {
 	const char *name;
 	enum hook_type type;
 	char until[CLOCK_TEXT_BYTES];
+	bool is_rotating; /* an older value is accepted until UNTIL */
 };
+
+/* Of a Secret that had no value nothing old is accepted. */
+static void read_previous(struct subject *subject, const cJSON *secret)
+{
+	const char *previous = json_str_at(secret, "data/" KUBE_SECRET_PREVIOUS_KEY);
+
+	subject->is_rotating = previous && *previous;
+	(void)snprintf(subject->until, sizeof(subject->until), "%s",
+		       subject->is_rotating ? annotation_of(secret, "buildhook.io/previous-until")
+					    : "");
+}
 
 #define MAX_SUBJECTS (HOOK_TYPES * BUILDCONFIG_MAX_SECRETS)
 
@@ -67,9 +79,13 @@ static int find_subjects(struct subject *out, size_t *n, struct session *session
 					return err->code;
 			}
 			/* A Secret that was deleted is made again. */
-			if (!answer.doc || is_ours(answer.doc))
-				out[(*n)++] = (struct subject){.name = hook->secrets[k].text,
-							       .type = (enum hook_type)i};
+			if (answer.doc && !is_ours(answer.doc))
+				continue;
+			out[*n] = (struct subject){.name = hook->secrets[k].text,
+						   .type = (enum hook_type)i};
+			if (answer.doc)
+				read_previous(&out[*n], answer.doc);
+			(*n)++;
 		}
 	}
 	if (*n > 0)
@@ -81,6 +97,17 @@ static int find_subjects(struct subject *out, size_t *n, struct session *session
 		target->bc->name);
 }
 
+/* Only one old value is kept: a Git host that still signs with the older one is shut out. */
+static void warn_of_rotation(const struct subject *subject)
+{
+	if (subject->is_rotating)
+		(void)fprintf(stderr,
+			      "Warning: secret/%s is being rotated already: the value that was "
+			      "accepted until %s no longer is. If the Git host still has that one, "
+			      "paste the new one now.\n",
+			      subject->name, subject->until);
+}
+
 static int wait_for(struct subject *subject, struct session *session, const struct target *target,
 		    struct err *err)
 {
@@ -89,8 +116,6 @@ static int wait_for(struct subject *subject, struct session *session, const stru
 
 	for (;;) {
 		CLEANUP(session_answer_release) struct session_answer answer = {0};
-		const char *previous;
-
 		if (session_get(session, &answer, err, "/api/v1/namespaces/%s/secrets/%s",
 				session_namespace(session), subject->name) != 0 &&
 		    err->code != ERR_NOTFOUND)
@@ -98,21 +123,17 @@ static int wait_for(struct subject *subject, struct session *session, const stru
 		if (answer.doc &&
 		    !rotation_is_wanted(target->bc, subject->name,
 					annotation_of(answer.doc, "buildhook.io/rotated"))) {
-			previous = json_str_at(answer.doc, "data/" KUBE_SECRET_PREVIOUS_KEY);
-			/* Of a Secret that had no value nothing old is accepted. */
-			if (previous && *previous)
-				(void)snprintf(
-					subject->until, sizeof(subject->until), "%s",
-					annotation_of(answer.doc, "buildhook.io/previous-until"));
+			read_previous(subject, answer.doc);
 			return 0;
 		}
 		if (clock_mono_ms(clock) > until_ms)
-			return err_set(err, ERR_UNAVAILABLE,
-				       "asked, but secret \"%.100s\" has not got a new value "
-				       "within %d s: does "
-				       "buildhook run, and watch namespace \"%s\"? See `status %s`",
-				       subject->name, WAIT_MS / 1000, session_namespace(session),
-				       target->bc->name);
+			return err_set(
+				err, ERR_UNAVAILABLE,
+				"asked, but secret \"%.100s\" has not got a new value "
+				"within %d s: does "
+				"buildhook run, and watch namespace \"%s\"? See `%s status %s`",
+				subject->name, WAIT_MS / 1000, session_namespace(session),
+				target->program, target->bc->name);
 		session_wait(session, STEP_MS);
 	}
 }
@@ -148,6 +169,8 @@ static int rotate(const struct invocation *in, struct session *session, struct t
 	    (only && target_type(&type, target, in->args[1], err) != 0) ||
 	    find_subjects(subjects, &n, session, target, only, err) != 0)
 		return err->code;
+	for (size_t i = 0; i < n; i++)
+		warn_of_rotation(&subjects[i]);
 	clock_format_rfc3339(at, clock_wall_ms(session_clock(session)), true);
 	(void)snprintf(value, sizeof(value), "%s%s%s", only ? hook_type_name(type) : "",
 		       only ? "=" : "", at);

@@ -83,6 +83,11 @@ void session_freep(struct session **session)
 	*session = NULL;
 }
 
+const char *session_program(const struct session *session)
+{
+	return session->in->program;
+}
+
 const char *session_namespace(const struct session *session)
 {
 	const char *asked = session->in->shared.namespace_;

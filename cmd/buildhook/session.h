@@ -21,6 +21,8 @@ void session_freep(struct session **session);
 
 /* That of --namespace, or the context's. Also with --all-namespaces. */
 const char *session_namespace(const struct session *session);
+/* How the program was called: "kubectl buildhook". For texts that say what to type. */
+const char *session_program(const struct session *session);
 /* "/root/.kube/config, context dev" */
 const char *session_source(const struct session *session);
 struct clock *session_clock(const struct session *session);

@@ -134,8 +134,18 @@ static void print_note(const struct view_hook *hook, const char *what, const cha
 	printf("%s\n", out.data);
 }
 
+/* The newest delivery came after the newest refused request: the host has the right secret. */
+static bool is_accepted_since(const struct view_hook *hook)
+{
+	struct str refused_at, rest, last_at = hook->last_at;
+
+	view_split_time(str_of(hook->refused), &refused_at, &rest);
+	return last_at.n == refused_at.n && last_at.n &&
+	       memcmp(last_at.p, refused_at.p, last_at.n) > 0;
+}
+
 /* Below the table: what is wrong, and the hint, in full. */
-static void print_notes(const struct view_hook *hooks, size_t n)
+static void print_notes(const struct view_hook *hooks, size_t n, const char *program)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *type = hook_type_name(hooks[i].type);
@@ -151,10 +161,18 @@ static void print_notes(const struct view_hook *hooks, size_t n)
 		if (*hooks[i].refused) {
 			char text[MAX_LINE_BYTES];
 
-			(void)snprintf(text, sizeof(text),
-				       "%s. If your Git host sent it, paste there what `url %s %s "
-				       "--with-secret` prints",
-				       hooks[i].refused, hooks[i].name, type);
+			/* Where it is not ready, the state says what to do. */
+			if (strncmp(hooks[i].state, "NotReady", 8) == 0)
+				(void)snprintf(text, sizeof(text), "%s", hooks[i].refused);
+			else if (is_accepted_since(&hooks[i]))
+				(void)snprintf(text, sizeof(text),
+					       "%s. A later delivery was accepted",
+					       hooks[i].refused);
+			else
+				(void)snprintf(text, sizeof(text),
+					       "%s. If your Git host sent it, paste there what `%s "
+					       "url %s %s --with-secret` prints",
+					       hooks[i].refused, program, hooks[i].name, type);
 			print_note(&hooks[i], what, text);
 		}
 		/* The hint is the BuildConfig's; after the last of its hooks. */
@@ -169,7 +187,7 @@ static void print_rows(struct view *v, const struct view_hook *hooks, size_t n)
 		put_row(v, &hooks[i]);
 	table_print(v->table);
 	if (!v->is_wide)
-		print_notes(hooks, n);
+		print_notes(hooks, n, v->in->program);
 	(void)fflush(stdout);
 }
 

@@ -18,6 +18,7 @@ int target_read(struct target *out, struct session *session, const char *name, s
 		return err->code;
 	}
 	out->bc = buildconfig_parse(out->answer.doc);
+	out->program = session_program(session);
 	return 0;
 }
 
@@ -50,8 +51,6 @@ static void put_types(struct buf *out, const struct buildconfig *bc, enum hook_t
 		*last = (enum hook_type)i;
 		(*n)++;
 	}
-	if (*n == 0)
-		buf_put_str(out, STR("none"));
 }
 
 int target_type(enum hook_type *out, const struct target *target, const char *text, struct err *err)
@@ -69,12 +68,12 @@ int target_type(enum hook_type *out, const struct target *target, const char *te
 	if (!text)
 		type = only;
 	if (n == 0 || !target->bc->hooks[type].exists)
-		return err_set(
-			err, ERR_NOTFOUND,
-			"buildconfig \"%s\" has no %s trigger (webhooks: %s); add-trigger %s %s "
-			"adds one",
-			target->bc->name, text ? text : "webhook", types.data, target->bc->name,
-			text ? text : "TYPE");
+		return err_set(err, ERR_NOTFOUND,
+			       "buildconfig \"%s\" has no %s trigger%s%s; `%s add-trigger %s %s` "
+			       "adds one",
+			       target->bc->name, text ? text : "webhook", n ? ", only " : "",
+			       n ? types.data : "", target->program, target->bc->name,
+			       text ? text : "TYPE");
 	*out = type;
 	return 0;
 }
@@ -153,10 +152,10 @@ int target_read_secret(struct buf *out, struct session *session, const struct ta
 		if (decode_secret(out, answer.doc))
 			return 0;
 		err_set(&failure, ERR_NOTFOUND,
-			"secret \"%.100s\" has no value at %s: `rotate %s %s` makes one if "
-			"buildhook "
-			"made the Secret; else put one there",
-			secret->text, KUBE_SECRET_KEY, target->bc->name, hook_type_name(type));
+			"secret \"%.100s\" has no value at %s: `%s rotate %s %s` makes one "
+			"if buildhook made the Secret; else put one there",
+			secret->text, KUBE_SECRET_KEY, target->program, target->bc->name,
+			hook_type_name(type));
 	}
 	*err = failure;
 	return err->code;

@@ -8,6 +8,7 @@
 struct target {
 	struct session_answer answer; /* the document */
 	struct buildconfig *bc;
+	const char *program; /* session_program() */
 };
 
 /* GET of BuildConfig NAME in the session's namespace. */

@@ -161,9 +161,10 @@ static void explain_no_secret(struct trial *t)
 		if (target_read_secret(&t->secret, t->session, &t->target, t->type, &ignored) ==
 		    0) {
 			step(MARK_NO, "proof holds",
-			     "%s. buildhook has now made a new value: `url %s %s --with-secret` "
-			     "prints it; paste it at the Git host, and test again",
-			     t->no_secret.msg, t->target.bc->name, hook_type_name(t->type));
+			     "the secret was gone or empty. buildhook has now made a new value: "
+			     "`%s url %s %s --with-secret` prints it; paste it at the Git host, "
+			     "and test again",
+			     t->in->program, t->target.bc->name, hook_type_name(t->type));
 			return;
 		}
 		(void)post(t, &d, true, &ignored);

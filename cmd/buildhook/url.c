@@ -74,8 +74,8 @@ void url_print_guide(const struct target *target, enum hook_type type, const str
 
 	target_put_url(&url, target, type);
 	is_plain = str_starts(buf_str(&url), STR("http://"));
-	buf_printf(&elsewhere, "(`url %s %s --with-secret` prints it)", target->bc->name,
-		   hook_type_name(type));
+	buf_printf(&elsewhere, "(`%s url %s %s --with-secret` prints it)", target->program,
+		   target->bc->name, hook_type_name(type));
 	printf("%s%s\n", guide->where, is_new ? guide->add : "");
 	for (const struct field *field = guide->fields;
 	     field < guide->fields + MAX_FIELDS && field->name; field++) {

@@ -207,12 +207,19 @@ static enum outcome check_paused(const struct question *q, struct verdict *out)
 static const struct rule {
 	const char *name;
 	enum outcome (*check)(const struct question *q, struct verdict *out);
-	bool is_of_git; /* of no meaning without a Git source */
+	bool is_of_git;    /* of no meaning without a Git source */
+	const char *holds; /* what is so where CHECK finds nothing to say */
 } rules[] = {
-	{"source", check_source, false},  {"repository", check_repository, true},
-	{"deleted", check_deleted, true}, {"ref", check_ref, true},
-	{"paths", check_paths, true},     {"skip-ci", check_skip_ci, true},
-	{"paused", check_paused, false},
+	{"source", check_source, false, "the BuildConfig has a Git source, or needs none"},
+	{"repository", check_repository, true,
+	 "the repository is the BuildConfig's, or need not be"},
+	{"deleted", check_deleted, true, "the ref was not deleted"},
+	{"ref", check_ref, true, ""},
+	{"paths", check_paths, true,
+	 "all files count, or one that counts changed (annotation buildhook.io/paths)"},
+	{"skip-ci", check_skip_ci, true,
+	 "the message asks for no skip, or is not heeded (annotation buildhook.io/skip-ci)"},
+	{"paused", check_paused, false, "the BuildConfig is not paused"},
 };
 
 static struct question ask(const struct buildconfig *bc, const struct delivery_event *event,
@@ -249,6 +256,9 @@ void verdict_explain(const struct buildconfig *bc, const struct delivery_event *
 		if (!bc->has_git && rules[i].is_of_git)
 			continue;
 		enum outcome reason = rules[i].check(&q, &one);
-		fn(arg, rules[i].name, reason, *one.message ? one.message : one.hint);
+		if (!*one.message)
+			(void)snprintf(one.message, sizeof(one.message), "%s",
+				       *one.hint ? one.hint : rules[i].holds);
+		fn(arg, rules[i].name, reason, one.message);
 	}
 }

@@ -52,7 +52,7 @@ void verdict_decide(struct verdict *out, const struct buildconfig *bc,
 		    const struct delivery_event *event, const struct delivery_change *change,
 		    const struct verdict_options *options);
 /* The same, rule by rule: calls FN for each rule that applies, also for those after the first no.
- * MESSAGE may be "". */
+ * MESSAGE says why, also where the rule holds. */
 typedef void (*verdict_rule_fn)(void *arg, const char *rule, enum outcome reason,
 				const char *message);
 void verdict_explain(const struct buildconfig *bc, const struct delivery_event *event,

@@ -290,7 +290,8 @@ static void tell_written(const struct secret_work *w)
 		return;
 	(void)snprintf(note, sizeof(note), "%s Secret %s with a new value for the %s webhook%s",
 		       words[w->kind].note, w->name, hook_type_name(w->type),
-		       w->kind == ACTION_ROTATE_SECRET ? "; the old one counts for a while" : "");
+		       w->kind == ACTION_ROTATE_SECRET ? "; the old one is accepted for a while"
+						       : "");
 	event_send(w->work.controller, bc, EVENT_NORMAL, words[w->kind].reason, note);
 }
 

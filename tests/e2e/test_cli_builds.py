@@ -158,6 +158,8 @@ def test_history_tells_what_was_built_and_what_was_not(cluster, buildhook, owner
     assert built[0]["build"] == "cart-1" and built[0]["ref"] == "refs/heads/main" and built[0]["phase"] == "Complete"
     assert sum("RefMismatch" in i["text"] for i in items) == 1, items
     assert len(owner.ok("history", "cart", "--limit=1", "-o", "wide").splitlines()) == 4
+    # What `redeliver` asks for.
+    assert f"-> cart-1 Complete (2m30s), delivery {built[0]['delivery']}\n" in owner.ok("history", "cart", "-o", "wide")
     assert "not found" in owner.fails("history", "nothing")
     # Who may read BuildConfigs alone is told what is missing.
     reader = Owner(cluster, namespace, owner.kubeconfig.parent, [{"apiGroups": [GROUP], "resources": ["buildconfigs"], "verbs": ["get"]}])

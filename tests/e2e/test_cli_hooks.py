@@ -57,7 +57,7 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     assert 'in the namespace "default"' in text and "kubectl auth can-i --list -n default" in text
     assert owner.fails("url", "cart", "--context", "elsewhere") == text
     assert 'context "x" does not exist; contexts are: mine, elsewhere' in owner.fails("url", "cart", "--context=x")
-    assert "no gitlab trigger" in owner.fails("url", "cart", "gitlab")
+    assert "no gitlab trigger, only github; `buildhook add-trigger cart gitlab` adds one" in owner.fails("url", "cart", "gitlab")
     assert "expected github, gitlab, bitbucket or generic" in owner.fails("url", "cart", "svn", status=2)
     assert "is not a name" in owner.fails("url", "../x", status=2)
     # Without the right to read Secrets.
@@ -206,13 +206,16 @@ def test_rotate_makes_a_new_secret_and_says_how_long_the_old_one_counts(cluster,
     assert f"secret/mine rotated; the old value is accepted until {until}" in text and "Payload URL" in text
     assert new not in text and old["mine"] not in text
     # Printing it does not rotate it again.
-    assert "`url cart github --with-secret` prints it" in text and "Add webhook" not in text
-    text = owner.ok("rotate", "cart", "--with-secret")
+    assert "`buildhook url cart github --with-secret` prints it" in text and "Add webhook" not in text
+    again = owner.run("rotate", "cart", "--with-secret")
+    text = again.stdout_text
+    assert again.returncode == 0 and f"secret/mine is being rotated already: the value that was accepted until {until} no longer is" in again.stderr_text
+    assert "secret/b is" not in again.stderr_text
     assert cluster.secret_value(namespace, "mine") in text and cluster.secret_value(namespace, "b") in text
     assert cluster.secret_value(namespace, "mine") != new and cluster.secret_value(namespace, "b") != old["b"]
     assert "buildhook made no secret" in owner.fails("rotate", "cart", "generic")
     # Of a Secret without a value nothing old can be accepted.
     cluster.core.patch_namespaced_secret("b", namespace, {"data": None})
-    assert "`rotate cart gitlab` makes one" in owner.fails("url", "cart", "gitlab", "--with-secret")
+    assert "`buildhook rotate cart gitlab` makes one" in owner.fails("url", "cart", "gitlab", "--with-secret")
     text = owner.ok("rotate", "cart", "gitlab")
     assert "secret/b has a new value; no old one is accepted\nPaste the new one now." in text, text

@@ -49,7 +49,7 @@ def test_usage_errors_are_status_2_and_say_where_help_is():
 
 
 def test_a_mistyped_command_is_told_what_was_probably_meant():
-    for args, words in ((["stauts"], 'unknown command "stauts"; did you mean "status"?'), (["help", "histroy"], 'did you mean "history"?'),
+    for args, words in ((["stauts"], 'error: unknown command "stauts" for "buildhook"; did you mean "status"?'), (["help", "histroy"], 'did you mean "history"?'),
                         (["unin"], 'did you mean "uninstall"?'), (["nonsense"], "`buildhook help` lists the commands"),
                         (["-n", "shop", "status"], "flags stand behind the command")):
         done = run(*args)

@@ -374,7 +374,7 @@ static void explain_goes_on_behind_the_first_no(void **state)
 
 	(void)state;
 	verdict_explain(bc, &event, &change, NULL, note_rule, &told);
-	assert_string_equal(told.data, "source= repository= deleted= ref=RefMismatch+ paths= "
+	assert_string_equal(told.data, "source=+ repository=+ deleted=+ ref=RefMismatch+ paths=+ "
 				       "skip-ci=SkipCI+ paused=Paused+ ");
 }
 
