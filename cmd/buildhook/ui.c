@@ -1,28 +1,23 @@
 /*
- * `buildhook ui`: a page on loopback with the caller's own rights.
- *
- * Other programs and web pages on the same machine can reach a loopback port, too. So the printed
- * address holds a token that is valid once and is exchanged for a cookie; every request must name
- * this server as its Host (a name that an attacker's DNS points at 127.0.0.1 does not), and every
- * POST must come from this page (Origin) with the token of its form.
+ * `buildhook ui`: a page on loopback with the caller's own rights. Routes requests to pages,
+ * streams of changes and commands.
  */
 #include "session.h"
 #include "ui_assets.h"
+#include "ui_button.h"
+#include "ui_form.h"
+#include "ui_guard.h"
 #include "ui_page.h"
 #include "ui_run.h"
 
 #include "base/mem.h"
-#include "crypto/crypto.h"
 #include "net/http.h"
 #include "net/loop.h"
 
 #include <signal.h>
 #include <stdio.h>
 
-#define TOKEN_BYTES    16
-#define TOKEN_SIZE     (2 * TOKEN_BYTES + 1)
-#define MAX_FORM_BYTES ((size_t)64 * 1024)
-#define MAX_RUNS       8
+#define MAX_RUNS 8
 /* An event stream that has nothing to tell ends, and the browser asks again. */
 #define STREAM_MS 20000
 /* A page waits this long for the first list of BuildConfigs. */
@@ -48,11 +43,7 @@ struct ui {
 	struct timer first_list; /* while it runs, pages wait until the model is known */
 	size_t n_runs;
 	char scope[300];
-	char hosts[3][64]; /* this server, as a Host field may name it */
-	char cookie_name[40];
-	char launch[TOKEN_SIZE]; /* "" once it was used */
-	char cookie[TOKEN_SIZE];
-	char form[TOKEN_SIZE];
+	struct ui_guard guard;
 };
 
 /* One request. */
@@ -139,77 +130,10 @@ static struct ui_page page_of(const struct ui *ui)
 		.scope = ui->scope,
 		.source = session_source(ui->session),
 		.problem = ui_model_problem(ui->model),
-		.token = ui->form,
+		.token = ui->guard.form,
 		.version = ui_model_version(ui->model),
 		.now_ms = clock_wall_ms(session_clock(ui->session)),
 	};
-}
-
-/* Fields of a query or a form. */
-
-static void put_decoded(struct buf *out, struct str s)
-{
-	while (s.n > 0) {
-		bool is_space = s.p[0] == '+';
-		char c = str_take_escaped(&s);
-
-		buf_put_char(out, is_space ? ' ' : c);
-	}
-}
-
-/* False where FIELDS has none of that name. */
-static bool read_field(struct buf *out, struct str fields, struct str name)
-{
-	struct str part = {0};
-
-	while (str_next_part(&fields, '&', &part)) {
-		size_t equals = str_find_char(part, '=');
-
-		if (!str_eq(str_range(part.p, equals), name))
-			continue;
-		if (equals < part.n)
-			put_decoded(out, str_range(part.p + equals + 1, part.n - equals - 1));
-		return true;
-	}
-	return false;
-}
-
-/* Who may come in. */
-
-static bool is_our_host(const struct ui *ui, struct str host)
-{
-	for (size_t i = 0; i < ARRAY_LEN(ui->hosts); i++)
-		if (str_eq_nocase(host, str_of(ui->hosts[i])))
-			return true;
-	return false;
-}
-
-static bool has_cookie(const struct ui *ui, const struct http_request *request)
-{
-	struct str rest = http_header(request, "Cookie", NULL), part;
-	struct str name = str_of(ui->cookie_name);
-
-	while (str_next_part(&rest, ';', &part)) {
-		part = str_trim(part);
-		if (str_starts(part, name) && part.n > name.n && part.p[name.n] == '=' &&
-		    crypto_equal(str_range(part.p + name.n + 1, part.n - name.n - 1),
-				 str_of(ui->cookie)))
-			return true;
-	}
-	return false;
-}
-
-static bool is_from_our_page(const struct visit *visit)
-{
-	struct str origin = http_header(visit->request, "Origin", NULL);
-	CLEANUP(buf_wipe) struct buf token = BUF_INIT(256);
-
-	if (!str_starts(origin, STR("http://")) ||
-	    !str_eq_nocase(str_without_prefix(origin, STR("http://")),
-			   http_header(visit->request, "Host", NULL)))
-		return false;
-	return read_field(&token, buf_str(&visit->body), STR("token")) &&
-	       crypto_equal(buf_str(&token), str_of(visit->ui->form));
 }
 
 /* GET /?token=...: the address that was printed. */
@@ -221,20 +145,17 @@ static void answer_launch(struct visit *visit, struct str token)
 	struct http_header headers[] = {
 		to, {STR("Set-Cookie"), {0}}, {STR("Cache-Control"), STR("no-store")}};
 
-	if (has_cookie(ui, visit->request)) {
+	if (ui_guard_has_cookie(&ui->guard, visit->request)) {
 		respond(visit, 303, "text/plain", STR(""), &to);
 		return;
 	}
-	if (!*ui->launch || !crypto_equal(token, str_of(ui->launch))) {
+	if (!ui_guard_take_launch(&cookie, &ui->guard, token)) {
 		respond_message(
 			visit, 403, "This address is no longer valid",
 			"It can be opened once. Go on in the window where it was opened, or "
 			"start `buildhook ui` again for another.");
 		return;
 	}
-	explicit_bzero(ui->launch, sizeof(ui->launch));
-	buf_printf(&cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", ui->cookie_name,
-		   ui->cookie);
 	headers[1].value = buf_str(&cookie);
 	http_respond(visit->request, 303, headers, ARRAY_LEN(headers), STR(""));
 	free_visit(visit);
@@ -250,7 +171,7 @@ static void answer_list(struct visit *visit)
 	size_t n = 0;
 	struct ui_buildconfig *list = ui_model_list(visit->ui->model, &n);
 
-	(void)read_field(&filter, visit->request->query, STR("q"));
+	(void)ui_form_read(&filter, visit->request->query, STR("q"));
 	ui_page_list(&out, &page, list, n, buf_str(&filter));
 	ui_model_free_list(list, n);
 	respond_html(visit, 200, &out);
@@ -304,104 +225,14 @@ static void on_run_done(void *arg, int status, struct str output)
 	timer_start(session_clock(kept->ui->session), &kept->answered, 0, on_answered, kept);
 }
 
-struct button {
-	const char *command;
-	bool takes_type;
-	const char *field, *flag; /* a text field and its flag; a flag of NULL: an argument */
-	bool is_needed;           /* the text field */
-	const char *always;       /* a flag that is always given, or NULL */
-};
-
-static const struct {
-	const char *action;
-	struct button button;
-} buttons[] = {
-	{"secret", {"url", true, NULL, NULL, false, "--with-secret"}},
-	{"test", {"test", true, "ref", "--ref=", false, NULL}},
-	{"explain", {"explain", false, "ref", "--ref=", true, NULL}},
-	{"rotate", {"rotate", true, NULL, NULL, false, NULL}},
-	{"redeliver", {"redeliver", false, "id", NULL, true, NULL}},
-};
-
-#define MAX_ARGS 12
-
-/* An argument list that owns its texts. */
-struct argv {
-	char *items[MAX_ARGS + 1];
-	size_t n;
-};
-
-static void argv_release(struct argv *argv)
-{
-	for (size_t i = 0; i < argv->n; i++)
-		mem_free(&argv->items[i]);
-}
-
-static void argv_add(struct argv *argv, const char *prefix, const char *text)
-{
-	CLEANUP(buf_release) struct buf item = BUF_INIT(MAX_FORM_BYTES);
-
-	if (argv->n == MAX_ARGS)
-		return;
-	buf_printf(&item, "%s%s", prefix, text);
-	argv->items[argv->n++] = buf_take(&item);
-}
-
-static bool is_flag_set(struct str form, struct str name)
-{
-	CLEANUP(buf_release) struct buf value = BUF_INIT(64);
-
-	return read_field(&value, form, name) && str_eq(buf_str(&value), STR("true"));
-}
-
-/* False where the form lacks something. */
-static bool read_command(struct argv *argv, const struct visit *visit, const struct button *button,
-			 const char *namespace_, const char *name)
-{
-	const struct shared_options *shared = &visit->ui->in->shared;
-	struct str form = buf_str(&visit->body);
-	CLEANUP(buf_release) struct buf type = BUF_INIT(64);
-	CLEANUP(buf_release) struct buf text = BUF_INIT(2048);
-	enum hook_type known;
-
-	argv_add(argv, "", "buildhook");
-	argv_add(argv, "", button->command);
-	argv_add(argv, "--namespace=", namespace_);
-	if (shared->kubeconfig)
-		argv_add(argv, "--kubeconfig=", shared->kubeconfig);
-	if (shared->context)
-		argv_add(argv, "--context=", shared->context);
-	if (button->always)
-		argv_add(argv, "", button->always);
-	if (is_flag_set(form, STR("dry-run")))
-		argv_add(argv, "", "--dry-run");
-	if (button->field)
-		(void)read_field(&text, form, str_of(button->field));
-	if (text.overflow || (button->is_needed && text.len == 0) ||
-	    (text.len && memchr(text.data, '\0', text.len)))
-		return false;
-	if (text.len && button->flag)
-		argv_add(argv, button->flag, text.data);
-	argv_add(argv, "", "--");
-	argv_add(argv, "", name);
-	if (button->takes_type) {
-		(void)read_field(&type, form, STR("type"));
-		if (!hook_type_parse(buf_str(&type), &known))
-			return false;
-		argv_add(argv, "", hook_type_name(known));
-	}
-	if (text.len && !button->flag)
-		argv_add(argv, "", text.data);
-	return true;
-}
-
-static void answer_button(struct visit *visit, const struct button *button, const char *namespace_,
-			  const char *name)
+static void answer_button(struct visit *visit, const struct ui_button *button,
+			  const char *namespace_, const char *name)
 {
 	struct ui *ui = visit->ui;
-	CLEANUP(argv_release) struct argv argv = {0};
+	CLEANUP(ui_argv_release) struct ui_argv argv = {0};
 
-	if (!read_command(&argv, visit, button, namespace_, name)) {
+	if (!ui_button_read(&argv, button, &ui->in->shared, buf_str(&visit->body), namespace_,
+			    name)) {
 		respond_message(visit, 400, "Something is missing",
 				"Go back, and fill in the form's fields.");
 		return;
@@ -429,6 +260,7 @@ static void answer_path(struct visit *visit, struct str rest)
 	bool is_post = str_eq(visit->request->method, STR("POST"));
 	CLEANUP(mem_free) char *namespace_ = NULL;
 	CLEANUP(mem_free) char *name = NULL;
+	const struct ui_button *button;
 	struct err err = {0};
 	char key[600];
 
@@ -447,11 +279,10 @@ static void answer_path(struct visit *visit, struct str rest)
 		answer_buildconfig(visit, key, NULL);
 		return;
 	}
-	for (size_t i = 0; is_post && i < ARRAY_LEN(buttons); i++) {
-		if (str_eq(action, str_of(buttons[i].action))) {
-			answer_button(visit, &buttons[i].button, namespace_, name);
-			return;
-		}
+	button = is_post ? ui_button_find(action) : NULL;
+	if (button) {
+		answer_button(visit, button, namespace_, name);
+		return;
 	}
 	respond_message(visit, 404, "There is no such page", "Go back to the list of webhooks.");
 }
@@ -539,7 +370,7 @@ static void begin_stream(struct visit *visit)
 	if (last.n)
 		buf_put_str(&after, last);
 	else
-		(void)read_field(&after, visit->request->query, STR("after"));
+		(void)ui_form_read(&after, visit->request->query, STR("after"));
 	visit->after = 0;
 	(void)str_parse_u64(buf_str(&after), UINT64_MAX, &visit->after);
 	visit->is_stream = true;
@@ -556,7 +387,7 @@ static void on_head(void *arg, struct http_request *request)
 
 	visit->ui = ui;
 	visit->request = request;
-	visit->body = (struct buf)BUF_INIT(MAX_FORM_BYTES);
+	visit->body = (struct buf)BUF_INIT(UI_MAX_FORM_BYTES);
 	visit->next = ui->visits;
 	ui->visits = visit;
 	request->user = visit;
@@ -584,18 +415,18 @@ static void on_end(void *arg, struct http_request *request)
 	bool is_post = str_eq(request->method, STR("POST"));
 	CLEANUP(buf_wipe) struct buf token = BUF_INIT(256);
 
-	if (!is_our_host(ui, http_header(request, "Host", NULL)))
+	if (!ui_guard_is_host(&ui->guard, http_header(request, "Host", NULL)))
 		respond_message(visit, 403, "This page has another address",
 				"Open it by the address that the program printed.");
 	else if (!is_post && !str_eq(request->method, STR("GET")))
 		respond_message(visit, 405, "Method not allowed", "Only GET and POST are known.");
 	else if (!is_post && str_eq(path, STR("/")) &&
-		 read_field(&token, request->query, STR("token")))
+		 ui_form_read(&token, request->query, STR("token")))
 		answer_launch(visit, buf_str(&token));
-	else if (!has_cookie(ui, request))
+	else if (!ui_guard_has_cookie(&ui->guard, request))
 		respond_message(visit, 403, "Open the address that was printed",
 				"It holds a token that lets this browser in, once.");
-	else if (is_post && !is_from_our_page(visit))
+	else if (is_post && !ui_guard_is_from_page(&ui->guard, request, buf_str(&visit->body)))
 		respond_message(visit, 403, "This did not come from the page",
 				"Load the page again, and use its buttons.");
 	else if (!is_post && (str_eq(path, STR("/")) || str_starts(path, STR("/bc/"))))
@@ -613,21 +444,6 @@ static void on_end(void *arg, struct http_request *request)
 				"Go back to the list of webhooks.");
 }
 
-static void make_token(char out[TOKEN_SIZE])
-{
-	unsigned char bytes[TOKEN_BYTES];
-
-	crypto_random(NULL, bytes, sizeof(bytes));
-	crypto_hex(out, bytes, sizeof(bytes));
-	explicit_bzero(bytes, sizeof(bytes));
-}
-
-static bool is_loopback(struct str address)
-{
-	return str_starts(address, STR("127.")) || str_starts(address, STR("localhost:")) ||
-	       str_starts(address, STR("[::1]:"));
-}
-
 static void on_interrupt(void *arg, int signo)
 {
 	(void)signo;
@@ -640,18 +456,11 @@ static int listen_at(struct ui *ui, const char *address, struct err *err)
 		.limits = http_default_limits,
 		.handler = {on_head, on_body, on_end, on_abort, ui},
 	};
-	const char *colon;
 
-	options.limits.max_body_bytes = MAX_FORM_BYTES;
+	options.limits.max_body_bytes = UI_MAX_FORM_BYTES;
 	if (http_server_new(&ui->server, session_loop(ui->session), address, &options, err) != 0)
 		return err->code;
-	address = http_server_address(ui->server);
-	colon = strrchr(address, ':');
-	(void)snprintf(ui->hosts[0], sizeof(ui->hosts[0]), "%s", address);
-	(void)snprintf(ui->hosts[1], sizeof(ui->hosts[1]), "localhost%s", colon);
-	(void)snprintf(ui->hosts[2], sizeof(ui->hosts[2]), "[::1]%s", colon);
-	/* Cookies are shared by all ports of a host. */
-	(void)snprintf(ui->cookie_name, sizeof(ui->cookie_name), "buildhook-%s", colon + 1);
+	ui_guard_init(&ui->guard, http_server_address(ui->server));
 	return 0;
 }
 
@@ -663,7 +472,7 @@ static int run(const struct invocation *in)
 	struct loop_watch *interrupt, *terminate;
 	struct err err = {0};
 
-	if (!is_loopback(str_of(options->listen))) {
+	if (!ui_guard_is_loopback(str_of(options->listen))) {
 		(void)err_set(&err, ERR_INVALID,
 			      "--listen %s: the page shows secrets to whoever opens it, so it is "
 			      "served on loopback only: 127.0.0.1:PORT or [::1]:PORT",
@@ -675,9 +484,6 @@ static int run(const struct invocation *in)
 	ui.session = session;
 	if (listen_at(&ui, options->listen, &err) != 0)
 		return session_fail(session, &err);
-	make_token(ui.launch);
-	make_token(ui.cookie);
-	make_token(ui.form);
 	if (in->shared.all_namespaces)
 		(void)snprintf(ui.scope, sizeof(ui.scope), "all namespaces");
 	else
@@ -686,8 +492,8 @@ static int run(const struct invocation *in)
 	ui.model = ui_model_new(session, in, on_change, &ui);
 	on_stream_timer(&ui);
 	timer_start(session_clock(session), &ui.first_list, FIRST_LIST_MS, on_first_list_late, &ui);
-	printf("The page is at http://%s/?token=%s\nIt ends with Ctrl-C.\n", ui.hosts[0],
-	       ui.launch);
+	printf("The page is at http://%s/?token=%s\nIt ends with Ctrl-C.\n", ui.guard.hosts[0],
+	       ui.guard.launch);
 	(void)fflush(stdout);
 	interrupt =
 		loop_on_signal(session_loop(session), SIGINT, on_interrupt, session_loop(session));
