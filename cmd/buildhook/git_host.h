@@ -1,6 +1,6 @@
 /*
  * The APIs by which Git hosts manage a repository's webhooks: one table, one row a kind of host.
- * Pure: paths, bodies and what an answer says; register.c sends.
+ * Pure: paths, bodies and what an answer says; git_talk.h sends.
  */
 #pragma once
 

@@ -1,31 +1,18 @@
-/*
- * `buildhook register`: makes or mends the webhook at the Git host, through the host's API.
- *
- * The token is the caller's, and the clone URL belongs to whoever may edit the BuildConfig: so the
- * token goes only to an origin that is well known, or that the caller has named or confirmed.
- */
-#include "git_host.h"
+/* `buildhook register`: makes or mends the webhook at the Git host, through the host's API. */
+#include "git_origin.h"
+#include "git_token.h"
 #include "prompt.h"
 #include "target.h"
 
 #include "base/mem.h"
-#include "crypto/crypto.h"
-#include "http_client/http_client.h"
-#include "net/loop.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#define MAX_TOKEN_BYTES  ((size_t)8192)
-#define MAX_ANSWER_BYTES ((size_t)4 * 1024 * 1024)
-#define MAX_PATH_BYTES   4096
-#define MAX_SHOWN_BYTES  150
-#define MAX_HOOKS        16
-#define MAX_PAGES        20
-#define TIMEOUT_MS       30000
-#define PROOF_MS         20000
-#define POLL_MS          500
+#define MAX_HOOKS 16
+#define MAX_PAGES 20
+#define PROOF_MS  20000
+#define POLL_MS   500
 
 struct options {
 	const char *host, *api_url, *token_file;
@@ -50,295 +37,10 @@ static const struct flag flags[] = {
 };
 static const size_t n_flags = ARRAY_LEN(flags);
 
-/* A conversation with one host. */
-struct talk {
-	struct session *session;
-	const struct git_host *host;
-	struct git_repository repository;
-	struct buf api; /* its URL */
-	struct buf token_field;
-	struct http_client *client;
-	struct buf hooks; /* path of the list, without a query */
-	/* The request that is waited for. */
-	int status; /* 0: no answer */
-	struct buf body;
-	struct buf location; /* of a redirect */
-	struct err err;
-};
-
-static void free_client(struct http_client **client)
-{
-	http_client_free(*client);
-	*client = NULL;
-}
-
-static void talk_release(struct talk *talk)
-{
-	free_client(&talk->client);
-	buf_release(&talk->api);
-	buf_wipe(&talk->token_field);
-	buf_release(&talk->hooks);
-	buf_release(&talk->body);
-	buf_release(&talk->location);
-}
-
-static void on_answer(void *arg, const struct http_client_answer *answer)
-{
-	struct talk *talk = arg;
-
-	talk->status = answer->is_cut ? 0 : answer->status;
-	talk->err = answer->err;
-	buf_clear(&talk->body);
-	buf_put_str(&talk->body, answer->body);
-	buf_clear(&talk->location);
-	buf_put_clean(&talk->location, http_client_field(answer, "Location"), MAX_SHOWN_BYTES);
-	loop_stop(session_loop(talk->session));
-}
-
-/* Sends to CLIENT and waits; FIELDS as in http_client_request. 0, or the error where there is no
- * answer. */
-static int send_to(struct talk *talk, struct http_client *client, const char *method,
-		   const char *path, struct str body, const char *const *fields, struct err *err)
-{
-	const struct http_client_request request = {
-		.method = method,
-		.path = path,
-		.body = body,
-		.content_type = body.n ? "application/json" : NULL,
-		.accept =
-			talk->host && talk->host->accept ? talk->host->accept : "application/json",
-		.fields = fields,
-		.timeout_ms = TIMEOUT_MS,
-		.max_bytes = MAX_ANSWER_BYTES,
-	};
-
-	http_client_start(client, &request, on_answer, talk);
-	loop_run(session_loop(talk->session));
-	if (talk->status == 0) {
-		*err = talk->err;
-		return err->code;
-	}
-	return 0;
-}
-
-static int new_client(struct http_client **out, struct talk *talk, const char *url, struct err *err)
-{
-	const struct http_client_options options = {.what = "the Git host", .url = url};
-
-	return http_client_new(out, session_loop(talk->session), &options, err);
-}
-
-/* What the host says is wrong, in the shapes that the hosts use. */
-static const char *failure_text(const cJSON *doc)
-{
-	static const char *const paths[] = {"message", "error/message", "error_description",
-					    "error"};
-	const cJSON *first = json_member(doc, "errors");
-
-	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		const char *text = json_str_at(doc, paths[i]);
-
-		if (text && *text)
-			return text;
-	}
-	first = first ? first->child : NULL;
-	return first && json_str_at(first, "message") ? json_str_at(first, "message") : "";
-}
-
-static const char *text_of(const struct buf *buf)
-{
-	return buf->len ? buf->data : "";
-}
-
-static int explain_failure(const struct talk *talk, const char *what, struct err *err)
-{
-	CLEANUP(json_freep) cJSON *doc = NULL;
-	CLEANUP(buf_release) struct buf text = BUF_INIT(512);
-	struct err ignored = {0};
-
-	if (json_parse(&doc, buf_str(&talk->body), &ignored) == 0)
-		buf_put_clean(&text, str_of(failure_text(doc)), MAX_SHOWN_BYTES);
-	if (talk->status >= 300 && talk->status <= 399)
-		return err_set(
-			err, ERR_INVALID,
-			"%s: %s answered %d, a redirect to \"%s\". It is not followed, for it "
-			"would take your token along: if the API is there, say so with "
-			"--api-url",
-			what, talk->host->title, talk->status, text_of(&talk->location));
-	if (talk->status == 401 || talk->status == 403 || talk->status == 404)
-		return err_set(err, ERR_DENIED,
-			       "%s: %s answered %d%s%s. The repository is %s; it needs %s", what,
-			       talk->host->title, talk->status, text.len ? ": " : "",
-			       text_of(&text), talk->repository.path, talk->host->rights);
-	return err_set(err, ERR_INTERNAL, "%s: %s answered %d%s%s", what, talk->host->title,
-		       talk->status, text.len ? ": " : "", text_of(&text));
-}
-
-/* A request to the API with the token. DOC may be NULL. */
-static int call(struct talk *talk, cJSON **doc, const char *what, const char *method,
-		const char *path, const cJSON *body, struct err *err)
-{
-	CLEANUP(buf_wipe) struct buf text = BUF_INIT(64 * 1024);
-	const char *const fields[] = {talk->token_field.data, NULL};
-
-	if (body)
-		json_format(&text, body);
-	if (send_to(talk, talk->client, method, path, buf_str(&text), fields, err) != 0)
-		return err->code;
-	if (talk->status < 200 || talk->status > 299)
-		return explain_failure(talk, what, err);
-	if (doc && json_parse(doc, buf_str(&talk->body), err) != 0)
-		return err_wrap(err, "%s: the answer of %s", what, talk->host->title);
-	return 0;
-}
-
-/* Which kind of host, and where its API is. */
-
-static bool has_member(const cJSON *doc, const char *name)
-{
-	return json_member(cJSON_IsArray(doc) ? doc->child : doc, name) != NULL;
-}
-
-/* Asks without the token. */
-static int probe(struct talk *talk, struct err *err)
-{
-	CLEANUP(buf_release) struct buf origin = BUF_INIT(512);
-	CLEANUP(free_client) struct http_client *client = NULL;
-
-	buf_printf(&origin, "%s://%s", talk->repository.is_http ? "http" : "https",
-		   talk->repository.host);
-	if (new_client(&client, talk, origin.data, err) != 0)
-		return err->code;
-	for (size_t i = 0; i < git_n_hosts && !talk->host; i++) {
-		CLEANUP(json_freep) cJSON *doc = NULL;
-		struct err ignored = {0};
-
-		if (!git_hosts[i].probe)
-			continue;
-		if (send_to(talk, client, "GET", git_hosts[i].probe, STR(""), NULL, err) != 0)
-			return err->code;
-		if (talk->status == 200 && json_parse(&doc, buf_str(&talk->body), &ignored) == 0 &&
-		    has_member(doc, git_hosts[i].probe_member))
-			talk->host = &git_hosts[i];
-	}
-	if (talk->host)
-		return 0;
-	return err_set(
-		err, ERR_NOTFOUND,
-		"which kind of Git host %s is cannot be told: say it with --host and --api-url",
-		talk->repository.host);
-}
-
-static int find_host(struct talk *talk, const struct options *options, const cJSON *bc,
-		     struct err *err)
-{
-	const char *uri = json_str_at(bc, "spec/source/git/uri");
-	const struct git_host *known;
-
-	if (!uri || !git_repository_parse(&talk->repository, uri))
-		return err_set(err, ERR_INVALID,
-			       "spec.source.git.uri is \"%.200s\"; expected the address of a "
-			       "repository: https://HOST/PATH or git@HOST:PATH",
-			       uri ? uri : "");
-	known = git_host_of(talk->repository.host);
-	talk->host = options->host ? git_host_find(options->host) : known;
-	if (options->host && !talk->host)
-		return err_set(
-			err, ERR_INVALID,
-			"--host %s is not known; expected github, gitlab, gitea, forgejo, gogs, "
-			"bitbucket or bitbucket-dc",
-			options->host);
-	if (!talk->host && options->api_url)
-		return err_set(err, ERR_INVALID,
-			       "--api-url needs --host, which says what kind it is");
-	if (!talk->host && probe(talk, err) != 0)
-		return err->code;
-	assert(talk->host);
-	if (options->api_url)
-		buf_printf(&talk->api, "%s", options->api_url);
-	else if (talk->host == known)
-		buf_printf(&talk->api, "%s", talk->host->api);
-	else
-		buf_printf(&talk->api, "%s://%s%s", talk->repository.is_http ? "http" : "https",
-			   talk->repository.host, talk->host->api_suffix);
-	while (talk->api.len && talk->api.data[talk->api.len - 1] == '/')
-		talk->api.data[--talk->api.len] = '\0';
-	if (!options->api_url && talk->host != known) {
-		CLEANUP(buf_release) struct buf question = BUF_INIT(2048);
-
-		buf_printf(&question, "%s looks like %s. Send your token to %s?",
-			   talk->repository.host, talk->host->title, talk->api.data);
-		if (!prompt_confirm(question.data))
-			return err_set(err, ERR_DENIED,
-				       "the token is sent to no host that you have not confirmed: "
-				       "answer y, or give --host %s --api-url %s",
-				       talk->host->name, talk->api.data);
-	}
-	return new_client(&talk->client, talk, talk->api.data, err);
-}
-
-/* The token. */
-
-static int read_token_file(struct buf *out, const char *path, struct err *err)
-{
-	FILE *file = fopen(path, "re");
-	char chunk[1024];
-	size_t n;
-
-	if (!file)
-		return err_set(err, ERR_NOTFOUND, "--token-file %s: it cannot be read", path);
-	while (!out->overflow && (n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		buf_put(out, chunk, n);
-	(void)fclose(file);
-	explicit_bzero(chunk, sizeof(chunk));
-	return 0;
-}
-
-static int read_token(struct talk *talk, const struct options *options, struct err *err)
-{
-	CLEANUP(buf_wipe) struct buf token = BUF_INIT(MAX_TOKEN_BYTES);
-	CLEANUP(buf_release) struct buf question = BUF_INIT(512);
-	const char *variable = getenv("BUILDHOOK_TOKEN");
-	struct str text;
-
-	buf_printf(&question, "Token for %s (%s): ", talk->api.data, talk->host->title);
-	if (options->token_file) {
-		if (read_token_file(&token, options->token_file, err) != 0)
-			return err->code;
-	} else if (variable && *variable) {
-		buf_put_str(&token, str_of(variable));
-	} else if (prompt_secret(&token, question.data, err) != 0) {
-		return err_set(
-			err, ERR_INVALID,
-			"there is no token: set $BUILDHOOK_TOKEN or give --token-file. It needs "
-			"%s",
-			talk->host->rights);
-	}
-	text = buf_str(&token);
-	while (text.n && strchr(" \t\r\n", text.p[text.n - 1]))
-		text.n--;
-	for (size_t i = 0; i < text.n; i++)
-		if ((unsigned char)text.p[i] <= ' ' || (unsigned char)text.p[i] >= 0x7f)
-			text.n = 0;
-	if (token.overflow || text.n == 0)
-		return err_set(err, ERR_INVALID,
-			       "the token is empty, or holds characters that no token has");
-	if (talk->host->type == HOOK_BITBUCKET && str_find_char(text, ':') < text.n) {
-		char *basic = crypto_base64((const unsigned char *)text.p, text.n);
-
-		buf_printf(&talk->token_field, "Authorization: Basic %s", basic);
-		explicit_bzero(basic, strlen(basic));
-		free(basic);
-	} else {
-		buf_printf(&talk->token_field, "%s%.*s", talk->host->token_field, STR_ARG(text));
-	}
-	return 0;
-}
-
 /* The hooks that are there. */
 
 /* Those of LIST that are for this BuildConfig, after the N that OUT holds already. */
-static int pick_ours(struct talk *talk, const cJSON *list, const struct buildconfig *bc,
+static int pick_ours(struct git_talk *talk, const cJSON *list, const struct buildconfig *bc,
 		     enum hook_type type, struct git_hook out[MAX_HOOKS], size_t *n,
 		     struct err *err)
 {
@@ -360,7 +62,7 @@ static int pick_ours(struct talk *talk, const cJSON *list, const struct buildcon
 	return 0;
 }
 
-static int list_ours(struct talk *talk, const struct buildconfig *bc, enum hook_type type,
+static int list_ours(struct git_talk *talk, const struct buildconfig *bc, enum hook_type type,
 		     struct git_hook out[MAX_HOOKS], size_t *n, struct err *err)
 {
 	size_t page_size = talk->host->page_size;
@@ -368,13 +70,13 @@ static int list_ours(struct talk *talk, const struct buildconfig *bc, enum hook_
 	*n = 0;
 	for (int page = 1; page <= MAX_PAGES; page++) {
 		CLEANUP(json_freep) cJSON *doc = NULL;
-		CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+		CLEANUP(buf_release) struct buf path = BUF_INIT(GIT_MAX_PATH_BYTES);
 		const cJSON *list;
 
 		buf_printf(&path, "%s%s", talk->hooks.data, talk->host->query);
 		if (page_size)
 			buf_printf(&path, "%d", page);
-		if (call(talk, &doc, "list webhooks", "GET", path.data, NULL, err) != 0)
+		if (git_talk_call(talk, &doc, "list webhooks", "GET", path.data, NULL, err) != 0)
 			return err->code;
 		list = talk->host->list_member ? json_member(doc, talk->host->list_member) : doc;
 		if (!cJSON_IsArray(list))
@@ -406,7 +108,7 @@ static void put_shown_url(struct buf *out, const char *url)
 	buf_put_clean(out, str_of(url), 2048);
 }
 
-static int refuse_several(const struct talk *talk, const struct git_hook *hooks, size_t n,
+static int refuse_several(const struct git_talk *talk, const struct git_hook *hooks, size_t n,
 			  struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -423,7 +125,8 @@ static int refuse_several(const struct talk *talk, const struct git_hook *hooks,
 }
 
 /* Prints what differs; returns how much does. */
-static int print_differences(const struct talk *talk, const struct git_hook *hook, const char *url)
+static int print_differences(const struct git_talk *talk, const struct git_hook *hook,
+			     const char *url)
 {
 	CLEANUP(buf_release) struct buf shown = BUF_INIT(4096);
 	int n = 0;
@@ -446,12 +149,12 @@ static int print_differences(const struct talk *talk, const struct git_hook *hoo
 	if (*hook->branch_filter && strcmp(hook->branch_filter, "*") != 0) {
 		buf_clear(&shown);
 		buf_put_clean(&shown, str_of(hook->branch_filter), sizeof(hook->branch_filter));
-		printf("  branch filter   %s (yours, left as it is)\n", text_of(&shown));
+		printf("  branch filter   %s (yours, left as it is)\n", git_talk_text(&shown));
 	}
 	return n;
 }
 
-static void put_hook_path(struct buf *out, const struct talk *talk, const struct git_hook *hook)
+static void put_hook_path(struct buf *out, const struct git_talk *talk, const struct git_hook *hook)
 {
 	buf_printf(out, "%s/", talk->hooks.data);
 	/* Bitbucket's ids have braces. */
@@ -477,17 +180,17 @@ enum proof { PROOF_NOTHING_ARRIVED, PROOF_ACCEPTED, PROOF_REFUSED };
  * No host tells a secret, so the host sends a delivery, and what buildhook writes of it to the
  * BuildConfig says whether the proof held.
  */
-static int send_test(enum proof *out, struct talk *talk, struct target *target, enum hook_type type,
-		     const struct git_hook *hook, struct err *err)
+static int send_test(enum proof *out, struct git_talk *talk, struct target *target,
+		     enum hook_type type, const struct git_hook *hook, struct err *err)
 {
-	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+	CLEANUP(buf_release) struct buf path = BUF_INIT(GIT_MAX_PATH_BYTES);
 	CLEANUP(mem_free) char *name = mem_strdup(target->bc->name);
 	CLEANUP(mem_free) char *last = mem_strdup(target_fact(target, type, "last"));
 	CLEANUP(mem_free) char *refused = mem_strdup(target_fact(target, type, "refused"));
 
 	put_hook_path(&path, talk, hook);
 	buf_put_str(&path, str_of(talk->host->test));
-	if (call(talk, NULL, "send a test", "POST", path.data, NULL, err) != 0)
+	if (git_talk_call(talk, NULL, "send a test", "POST", path.data, NULL, err) != 0)
 		return err->code;
 	*out = PROOF_NOTHING_ARRIVED;
 	for (int waited = 0; waited < PROOF_MS && *out == PROOF_NOTHING_ARRIVED;
@@ -504,7 +207,7 @@ static int send_test(enum proof *out, struct talk *talk, struct target *target, 
 	return 0;
 }
 
-static int prove_secret(struct talk *talk, struct target *target, enum hook_type type,
+static int prove_secret(struct git_talk *talk, struct target *target, enum hook_type type,
 			const struct git_hook *hook, struct err *err)
 {
 	CLEANUP(buf_release) struct buf url = BUF_INIT(4096);
@@ -538,13 +241,13 @@ static int prove_secret(struct talk *talk, struct target *target, enum hook_type
 		err, ERR_UNAVAILABLE,
 		"%s was asked for a test, and nothing arrived within %d s: look at the webhook's "
 		"deliveries there. It must reach %s",
-		talk->host->title, PROOF_MS / 1000, text_of(&url));
+		talk->host->title, PROOF_MS / 1000, git_talk_text(&url));
 }
 
-static int remove_hook(struct talk *talk, const struct options *options,
+static int remove_hook(struct git_talk *talk, const struct options *options,
 		       const struct git_hook *hook, struct err *err)
 {
-	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+	CLEANUP(buf_release) struct buf path = BUF_INIT(GIT_MAX_PATH_BYTES);
 	CLEANUP(buf_release) struct buf question = BUF_INIT(512);
 
 	buf_printf(&question, "Remove webhook %s of %s at %s?", hook->id, talk->repository.path,
@@ -552,13 +255,13 @@ static int remove_hook(struct talk *talk, const struct options *options,
 	if (!options->yes && !prompt_confirm(question.data))
 		return err_set(err, ERR_DENIED, "not removed: answer y, or give --yes");
 	put_hook_path(&path, talk, hook);
-	if (call(talk, NULL, "remove the webhook", "DELETE", path.data, NULL, err) != 0)
+	if (git_talk_call(talk, NULL, "remove the webhook", "DELETE", path.data, NULL, err) != 0)
 		return err->code;
 	printf("webhook %s of %s removed\n", hook->id, talk->repository.path);
 	return 0;
 }
 
-static int check_hook(struct talk *talk, struct target *target, enum hook_type type,
+static int check_hook(struct git_talk *talk, struct target *target, enum hook_type type,
 		      const struct git_hook *hook, const char *url, struct err *err)
 {
 	int n;
@@ -583,23 +286,26 @@ static bool is_as_wished(const struct git_hook *hook, const char *url)
 	       hook->verifies_tls && hook->sends_pushes && !hook->sends_more;
 }
 
-static int make_hook(struct git_hook *out, struct talk *talk, const cJSON *body, struct err *err)
+static int make_hook(struct git_hook *out, struct git_talk *talk, const cJSON *body,
+		     struct err *err)
 {
 	CLEANUP(json_freep) cJSON *answer = NULL;
 
-	if (call(talk, &answer, "make the webhook", "POST", talk->hooks.data, body, err) != 0)
+	if (git_talk_call(talk, &answer, "make the webhook", "POST", talk->hooks.data, body, err) !=
+	    0)
 		return err->code;
 	talk->host->read(out, answer);
 	return 0;
 }
 
-static int change_hook(struct talk *talk, const cJSON *body, const struct git_hook *hook,
+static int change_hook(struct git_talk *talk, const cJSON *body, const struct git_hook *hook,
 		       const char *url, struct err *err)
 {
-	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+	CLEANUP(buf_release) struct buf path = BUF_INIT(GIT_MAX_PATH_BYTES);
 
 	put_hook_path(&path, talk, hook);
-	if (call(talk, NULL, "change the webhook", talk->host->update, path.data, body, err) != 0)
+	if (git_talk_call(talk, NULL, "change the webhook", talk->host->update, path.data, body,
+			  err) != 0)
 		return err->code;
 	printf("webhook %s of %s at %s set again:\n", hook->id, talk->repository.path,
 	       talk->host->title);
@@ -613,11 +319,11 @@ static int change_hook(struct talk *talk, const cJSON *body, const struct git_ho
  * alone, and any other is replaced: first the new one is made, so that no push is missed; the same
  * push from both is one delivery to buildhook (the same bytes).
  */
-static int replace_hook(struct talk *talk, struct target *target, enum hook_type type,
+static int replace_hook(struct git_talk *talk, struct target *target, enum hook_type type,
 			const cJSON *body, const struct git_hook *hook, const char *url,
 			struct err *err)
 {
-	CLEANUP(buf_release) struct buf path = BUF_INIT(MAX_PATH_BYTES);
+	CLEANUP(buf_release) struct buf path = BUF_INIT(GIT_MAX_PATH_BYTES);
 	enum proof proof = PROOF_NOTHING_ARRIVED;
 	struct git_hook made = {0};
 	struct err ignored = {0};
@@ -634,7 +340,8 @@ static int replace_hook(struct talk *talk, struct target *target, enum hook_type
 	if (make_hook(&made, talk, body, err) != 0)
 		return err->code;
 	put_hook_path(&path, talk, hook);
-	if (call(talk, NULL, "remove the old webhook", "DELETE", path.data, NULL, err) != 0)
+	if (git_talk_call(talk, NULL, "remove the old webhook", "DELETE", path.data, NULL, err) !=
+	    0)
 		return err_wrap(err, "webhook %s was made; remove webhook %s there yourself",
 				made.id, hook->id);
 	printf("webhook %s of %s at %s set again, as %s, since %s changes no secret:\n", hook->id,
@@ -647,7 +354,7 @@ static int replace_hook(struct talk *talk, struct target *target, enum hook_type
 	return 0;
 }
 
-static int write_hook(struct talk *talk, struct target *target, enum hook_type type,
+static int write_hook(struct git_talk *talk, struct target *target, enum hook_type type,
 		      const struct git_hook *hook, const char *url, struct err *err)
 {
 	CLEANUP(target_wipe) struct buf secret = BUF_INIT(8192);
@@ -678,8 +385,8 @@ static int write_hook(struct talk *talk, struct target *target, enum hook_type t
 	return code;
 }
 
-static int choose_type(enum hook_type *out, const struct talk *talk, const struct target *target,
-		       const char *text, struct err *err)
+static int choose_type(enum hook_type *out, const struct git_talk *talk,
+		       const struct target *target, const char *text, struct err *err)
 {
 	assert(talk->host);
 	*out = talk->host->type;
@@ -691,7 +398,7 @@ static int choose_type(enum hook_type *out, const struct talk *talk, const struc
 	return target_type(out, target, hook_type_name(*out), err);
 }
 
-static int run_talk(struct talk *talk, struct target *target, const struct invocation *in,
+static int run_talk(struct git_talk *talk, struct target *target, const struct invocation *in,
 		    struct err *err)
 {
 	const struct options *options = in->options;
@@ -701,7 +408,7 @@ static int run_talk(struct talk *talk, struct target *target, const struct invoc
 	enum hook_type type;
 	size_t n = 0;
 
-	if (find_host(talk, options, target->answer.doc, err) != 0 ||
+	if (git_origin_find(talk, options->host, options->api_url, target->answer.doc, err) != 0 ||
 	    choose_type(&type, talk, target, in->n_args > 1 ? in->args[1] : NULL, err) != 0)
 		return err->code;
 	target_put_url(&url, target, type);
@@ -712,7 +419,7 @@ static int run_talk(struct talk *talk, struct target *target, const struct invoc
 	buf_put_str(&talk->hooks, str_of(talk->host->before));
 	talk->host->put_path(&talk->hooks, talk->repository.path);
 	buf_put_str(&talk->hooks, str_of(talk->host->after));
-	if (read_token(talk, options, err) != 0 ||
+	if (git_token_read(talk, options->token_file, err) != 0 ||
 	    list_ours(talk, target->bc, type, hooks, &n, err) != 0)
 		return err->code;
 	if (n > 1)
@@ -734,13 +441,7 @@ static int run(const struct invocation *in)
 	const struct options *options = in->options;
 	CLEANUP(session_freep) struct session *session = NULL;
 	CLEANUP(target_release) struct target target = {0};
-	struct talk talk = {
-		.api = BUF_INIT(2048),
-		.token_field = BUF_INIT(2 * MAX_TOKEN_BYTES),
-		.hooks = BUF_INIT(MAX_PATH_BYTES),
-		.body = BUF_INIT(MAX_ANSWER_BYTES),
-		.location = BUF_INIT(MAX_SHOWN_BYTES),
-	};
+	struct git_talk talk;
 	struct err err = {0};
 	int code;
 
@@ -750,12 +451,12 @@ static int run(const struct invocation *in)
 	}
 	if (session_open(&session, in, &err) != 0)
 		return session_fail(session, &err);
-	talk.session = session;
 	code = target_read(&target, session, in->args[0], &err);
 	if (code != 0)
 		return session_fail(session, &err);
+	git_talk_init(&talk, session);
 	code = run_talk(&talk, &target, in, &err);
-	talk_release(&talk);
+	git_talk_release(&talk);
 	return code == 0 ? EXIT_OK : command_fail(&err);
 }
 
