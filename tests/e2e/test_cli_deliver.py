@@ -205,5 +205,5 @@ def test_a_secret_that_is_gone_is_made_again(cluster, buildhook, owner):
     # One that somebody emptied is told by its step and by the state, and mended by rotate.
     cluster.core.patch_namespaced_secret(name, namespace, {"stringData": {"WebHookSecretKey": ""}})
     text = failing(owner, "test", "cart", "github", "--dry-run")
-    assert "has no value at WebHookSecretKey: `rotate cart github` makes one" in text and "State: NotReady: " in text, text
+    assert "has no value at WebHookSecretKey: `buildhook rotate cart github` makes one" in text and "State: NotReady: " in text, text
     assert "no old one is accepted" in owner.ok("rotate", "cart", "github")
