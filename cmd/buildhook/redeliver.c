@@ -64,8 +64,17 @@ static bool is_unknown(const struct target *target)
 	return strncmp(hint, KEY ": no delivery ", sizeof(KEY) + 13) == 0;
 }
 
-static int wait_for(struct session *session, const char *name, const char *id, const cJSON *before,
-		    struct err *err)
+/* Takes REQUEST away again, as its hint would stay. Another that came meanwhile stays. */
+static void withdraw(struct session *session, const struct target *target, const char *request)
+{
+	struct err ignored = {0};
+
+	if (strcmp(target_annotation(target, KEY), request) == 0)
+		(void)target_annotate(session, target, KEY, NULL, &ignored);
+}
+
+static int wait_for(struct session *session, const char *name, const char *id, const char *request,
+		    const cJSON *before, struct err *err)
 {
 	int64_t until_ms = clock_mono_ms(session_clock(session)) + WAIT_MS;
 
@@ -84,7 +93,8 @@ static int wait_for(struct session *session, const char *name, const char *id, c
 			       json_str_at(build, "metadata/name"), id);
 			return 0;
 		}
-		if (is_unknown(&target))
+		if (is_unknown(&target)) {
+			withdraw(session, &target, request);
 			return err_set(err, ERR_NOTFOUND,
 				       "no replica has delivery \"%s\": ones that were ignored or "
 				       "refused are "
@@ -92,6 +102,7 @@ static int wait_for(struct session *session, const char *name, const char *id, c
 				       "host, where "
 				       "it is judged again",
 				       id);
+		}
 	}
 	return err_set(err, ERR_UNAVAILABLE,
 		       "asked, but no build has started within %d s: see `%s status %s`; the "
@@ -114,7 +125,8 @@ static int redeliver(const struct invocation *in, struct session *session, struc
 	(void)snprintf(value, sizeof(value), "%s %s", in->args[1], hex);
 	if (target_annotate(session, &target, KEY, value, err) != 0)
 		return err->code;
-	return wait_for(session, in->args[0], in->args[1], json_member(before.doc, "items"), err);
+	return wait_for(session, in->args[0], in->args[1], value, json_member(before.doc, "items"),
+			err);
 }
 
 static int run(const struct invocation *in)

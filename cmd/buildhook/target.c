@@ -191,6 +191,10 @@ int target_annotate(struct session *session, const struct target *target, const 
 		json_put_str(annotations, key, value);
 	else
 		json_put(annotations, key, cJSON_CreateNull());
+	/* What is taken away is what was read. */
+	if (!value)
+		json_put_str(metadata, "resourceVersion",
+			     json_str_at(target->answer.doc, "metadata/resourceVersion"));
 	return session_send(session, NULL, KUBE_MERGE_PATCH, patch, err,
 			    API_PATH "/buildconfigs/%s?fieldManager=kubectl-buildhook",
 			    session_namespace(session), target->bc->name);

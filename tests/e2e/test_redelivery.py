@@ -3,6 +3,7 @@
 import time
 import uuid
 
+from cli import Owner
 from harness import buildconfig, push, wait_for
 from test_status import shows
 
@@ -49,6 +50,16 @@ def test_what_no_replica_has_is_said_after_a_minute(cluster, start, namespace):
     shows(cluster, namespace, "cart", "hint", 'buildhook.io/redeliver: no delivery "nobody-has-it" is stored', 75)
     cluster.patch(namespace, "cart", {"metadata": {"annotations": {KEY: "nonsense"}}})
     shows(cluster, namespace, "cart", "hint", "fix: annotation buildhook.io/redeliver is not", 10)
+
+
+def test_the_command_says_that_no_replica_has_it_and_leaves_no_hint_behind(cluster, start, namespace, tmp_path):
+    start("--status-interval", "1s")
+    cluster.create(namespace, buildconfig("cart"))
+    shows(cluster, namespace, "cart", "state", "Ready")
+    said = Owner(cluster, namespace, tmp_path).fails("redeliver", "cart", "nobody-has-it", timeout=120)
+    assert 'no replica has delivery "nobody-has-it"' in said and "Redeliver it at the Git host" in said
+    assert KEY not in cluster.get(namespace, "cart")["metadata"]["annotations"]
+    wait_for("the hint to go", lambda: "buildhook.io/hint" not in cluster.get(namespace, "cart")["metadata"]["annotations"], 20)
 
 
 def test_two_replicas_build_it_once(cluster, start, namespace):
