@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, SOCKET_BYTES = 128 << 10 };
+enum { BACKLOG = 4096, SOCKET_BYTES = 128 << 10 };
 
 struct listen_at {
 	char host[256]; /* empty: all addresses */

@@ -79,7 +79,9 @@ ssize_t http_stream_write(struct http_stream *stream, const char *p, size_t n)
 size_t http_stream_unsent(const struct http_stream *stream)
 {
 	int n = 0;
-	return ioctl(stream->fd, SIOCOUTQNSD, &n) == 0 && n > 0 ? (size_t)n : 0;
+	/* N stays 0 where the socket cannot say. */
+	(void)ioctl(stream->fd, SIOCOUTQNSD, &n);
+	return (size_t)n;
 }
 
 bool http_stream_has_pending(const struct http_stream *stream)

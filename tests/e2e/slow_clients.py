@@ -1,10 +1,13 @@
 """Many connections whose heads come one byte a second; each that the server ends is made again. A process of its own, so that
 what it computes delays nobody's clock: slow_clients.py HOST PORT N, until its standard input ends; then it prints what it saw."""
 
+import fcntl
 import json
 import select
 import socket
+import struct
 import sys
+import termios
 import time
 
 HEAD = b"POST /hooks/shop/cart/github HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"x" * 1000
@@ -15,19 +18,24 @@ class Client:
         self.socket = socket.socket()
         self.socket.setblocking(False)
         self.socket.connect_ex(address)
-        self.began = None  # of the connection: the kernel tries for seconds where a server's queue is full
+        # When the server's kernel had the first byte. Where the queue of connections is full, it takes seconds to try again.
+        self.began = None
         self.sent = 0
 
     @property
     def age(self):
         return time.monotonic() - self.began if self.began else 0.0
 
+    def unacknowledged(self):
+        return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
+
     def is_ended(self):
         """Sends the next byte, and looks whether the server has closed."""
         try:
             self.socket.send(HEAD[self.sent : self.sent + 1])
-            self.began = self.began or time.monotonic()
             self.sent += 1
+            if not self.began and not self.unacknowledged():
+                self.began = time.monotonic()
             while self.socket.recv(4096):
                 pass
             return True

@@ -215,6 +215,43 @@ static void who_never_reads_the_answer_is_cut_off(void **state)
 	assert_true(clock_mono_ms(world->clock) - began_ms >= 90);
 }
 
+/* N requests for answers of a kilobyte, none of which is read. */
+static struct client *client_that_reads_nothing(struct world *world, size_t n)
+{
+	static char kilobyte[1024];
+	struct client *client = client_new(world);
+	int bytes = 65536;
+	assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+	memset(kilobyte, 'k', sizeof(kilobyte));
+	world->answer = str_range(kilobyte, sizeof(kilobyte));
+	client->reads = false;
+	for (size_t i = 0; i < n; i++)
+		client_send(client, STR(POST_HEAD "\r\n"));
+	return client;
+}
+
+static void small_answers_that_are_not_read_hold_up_the_next_requests(void **state)
+{
+	struct world *world = *state;
+	size_t n = 3000;
+	world->server->limits.write_ms = 60000;
+	struct client *client = client_that_reads_nothing(world, n);
+	run_for(world, 300);
+	assert_true(world->n_ends > 0 && world->n_ends < n);
+	assert_true(http_stream_unsent(&world->server->conns->stream) < 4 * HTTP_UNSENT_BYTES);
+	client->reads = true;
+	assert_true(run_until(world, has_ends, &n, 30000));
+	assert_false(client->is_closed);
+}
+
+static void who_reads_no_small_answers_is_cut_off(void **state)
+{
+	struct world *world = *state;
+	client_that_reads_nothing(world, 3000);
+	assert_true(run_until(world, has_begun, NULL, 5000));
+	assert_true(run_until(world, has_none_open, NULL, 5000));
+}
+
 static void a_large_answer_arrives_whole(void **state)
 {
 	struct world *world = *state;
@@ -516,6 +553,8 @@ int main(void)
 		IN_WORLD(a_handler_has_time),
 		cmocka_unit_test(a_body_may_take_longer_the_larger_it_is),
 		IN_WORLD(who_never_reads_the_answer_is_cut_off),
+		IN_WORLD(small_answers_that_are_not_read_hold_up_the_next_requests),
+		IN_WORLD(who_reads_no_small_answers_is_cut_off),
 		IN_WORLD(a_large_answer_arrives_whole),
 		IN_WORLD(a_refusal_arrives_before_the_reset),
 		IN_WORLD(lingering_ends),

@@ -236,6 +236,47 @@ static void fields_are_found_by_name(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* RFC 9110: what each of these fields means, and that others of the same length mean nothing. */
+static void a_field_means_what_its_whole_name_says(void **state)
+{
+	static const struct {
+		const char *field;
+		bool is_encoded, expects_continue, expects_other, wants_close, is_chunked;
+	} cases[] = {
+		{.field = "Content-Encoding: gzip", .is_encoded = true},
+		{.field = "Content-Encoding: identity, br", .is_encoded = true},
+		{.field = "Content-Encoding: Identity"},
+		{.field = "Content-Encoding:"},
+		{.field = "Content-Encoding: ,, identity ,"},
+		{.field = "X-Forwarded-Host: gzip"},
+		{.field = "Expect: 100-Continue", .expects_continue = true},
+		{.field = "Expect: , x", .expects_other = true},
+		{.field = "Expect:"},
+		{.field = "Accept: 100-continue"},
+		{.field = "Connection: keep-alive, close", .wants_close = true},
+		{.field = "Connection: upgrade"},
+		{.field = "User-Agent: close"},
+		{.field = "Date: close"},
+		{.field = "Accept-Charset: 5"},
+		{.field = "If-Modified-Since: chunked"},
+		{.field = "Transfer-Encoding: chunked", .is_chunked = true},
+		{.field = "X: gzip, close, chunked, 100-continue"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(release_head) struct http_head head = {0};
+		CLEANUP(buf_release) struct buf text = BUF_INIT(1000);
+		buf_printf(&text, "POST /a HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", cases[i].field);
+		assert_int_equal(read_head(&head, buf_str(&text), SIZE_MAX, NULL), HTTP_DONE);
+		if (head.is_encoded != cases[i].is_encoded ||
+		    head.expects_continue != cases[i].expects_continue ||
+		    head.expects_other != cases[i].expects_other ||
+		    head.wants_close != cases[i].wants_close ||
+		    head.is_chunked != cases[i].is_chunked || head.content_length != 0)
+			fail_msg("%s", cases[i].field);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +288,7 @@ int main(void)
 		cmocka_unit_test(nonsense_is_refused_before_its_line_ends),
 		cmocka_unit_test(what_follows_the_head_is_left),
 		cmocka_unit_test(fields_are_found_by_name),
+		cmocka_unit_test(a_field_means_what_its_whole_name_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

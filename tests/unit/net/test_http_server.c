@@ -239,10 +239,12 @@ static void errors_look_as_the_owner_wants(void **state)
 	struct world *world = *state;
 	struct http_options options = world_options(world);
 	options.error_body = json_error;
+	options.error_header = "X-Problem";
 	world_start(world, &options);
 	struct client *client = client_new(world);
 	client_send(client, STR("POST / HTTP/1.1\r\n\r\n"));
 	expect_answers(world, client, "400!");
+	assert_non_null(strstr(client->got.data, "\r\nX-Problem: no Host\r\n"));
 	assert_non_null(strstr(client->got.data, "\r\nContent-Type: application/json\r\n"));
 	assert_non_null(strstr(client->got.data, "{\"code\":400,\"message\":\"no Host\"}"));
 }

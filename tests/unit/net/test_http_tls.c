@@ -517,18 +517,43 @@ static void the_oldest_of_too_many_handshakes_is_closed(void **state)
 {
 	struct tls_world *tls = *state;
 	struct client *silent[8];
-	tls->world.server->limits.max_connections = 8;
+	struct client *spoken = tls_client(tls);
+	client_send(spoken, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, spoken, "200");
+	tls->world.server->limits.max_connections = 10;
 	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
 		silent[i] = client_new(&tls->world);
 		run_for(&tls->world, 5);
 	}
-	assert_int_equal(tls->world.server->n_handshakes, 5);
-	for (size_t i = 0; i < 3; i++)
+	assert_int_equal(tls->world.server->n_handshakes, 6);
+	for (size_t i = 0; i < 2; i++)
 		assert_true(silent[i]->is_closed);
+	assert_false(spoken->is_closed);
 	struct client *client = tls_client(tls);
 	client_send(client, STR(POST_HEAD "\r\n"));
 	expect_answers(&tls->world, client, "200");
-	assert_int_equal(tls->world.server->n_handshakes, 4);
+	assert_int_equal(tls->world.server->n_handshakes, 5);
+}
+
+/* To tell a client over TLS that there are too many takes a handshake; so many are granted one. */
+static void a_flood_over_the_limit_is_closed_without_a_handshake(void **state)
+{
+	struct tls_world *tls = *state;
+	struct client *flood[40];
+	size_t n_closed = 0;
+	struct client *spoken = tls_client(tls);
+	client_send(spoken, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, spoken, "200");
+	tls->world.server->limits.max_connections = 1;
+	for (size_t i = 0; i < ARRAY_LEN(flood); i++)
+		flood[i] = client_new(&tls->world);
+	run_for(&tls->world, 50);
+	for (size_t i = 0; i < ARRAY_LEN(flood); i++)
+		n_closed += flood[i]->is_closed;
+	assert_int_equal(n_closed, ARRAY_LEN(flood) - tls->world.server->n_refused);
+	assert_true(n_closed > 0 && tls->world.server->n_refused > 0);
+	client_send(spoken, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, spoken, "200 200");
 }
 
 static int64_t days_left(const struct tls_world *tls)
@@ -774,6 +799,7 @@ int main(void)
 		IN_WORLD(renegotiation_ends_the_connection),
 		IN_WORLD(a_connection_over_the_limit_is_told_503),
 		IN_WORLD(the_oldest_of_too_many_handshakes_is_closed),
+		IN_WORLD(a_flood_over_the_limit_is_closed_without_a_handshake),
 		IN_WORLD(a_changed_pair_is_used_and_a_bad_one_is_not),
 		IN_WORLD(a_moved_link_is_noticed),
 		IN_WORLD(a_bad_pair_at_the_start_is_an_error),
