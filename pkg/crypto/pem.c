@@ -5,7 +5,6 @@
 #include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <stdlib.h>
 
 static const char *const names[] = {
 	[PEM_CERTIFICATE] = "CERTIFICATE",
@@ -60,8 +59,7 @@ int pem_check(struct str text, enum pem_kind kind, struct err *err)
 	if (str_empty(text))
 		return err_set(err, ERR_INVALID, "empty, expected PEM with a %s", names[kind]);
 	bio = BIO_new_mem_buf(text.p, (int)text.n);
-	if (!bio)
-		abort();
+	mem_require(bio);
 	for (size_t i = 0; i < n_blocks; i++) {
 		CLEANUP(release_block) struct block block = {0};
 		bool is_whole = PEM_read_bio(bio, &block.name, &block.header, &block.der,

@@ -52,9 +52,10 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	hook_verify_init(&delivery->verify, request, &delivery->envelope);
 	hook_form_init(&delivery->form, on_payload, delivery);
 	delivery->is_read = is_worth_reading(delivery);
+	/* A push has a host. */
 	if (delivery->is_read)
 		hook_decode_init(&delivery->decode, delivery->envelope.host, &delivery->event);
-	if (delivery->is_read && delivery->envelope.host && delivery->envelope.host->replays_as_new)
+	if (delivery->is_read && delivery->envelope.host->replays_as_new)
 		delivery->digest = crypto_hmac_new(STR("body"));
 	delivery->decode.allow_env = request->allow_env;
 	delivery->decode.wants_ref = request->wants_ref;

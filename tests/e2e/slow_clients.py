@@ -21,10 +21,7 @@ class Client:
         # When the server's kernel had the first byte. Where the queue of connections is full, it takes seconds to try again.
         self.began = None
         self.sent = 0
-
-    @property
-    def age(self):
-        return time.monotonic() - self.began if self.began else 0.0
+        self.age = 0.0  # when it was last seen open: this process may come late
 
     def unacknowledged(self):
         return struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
@@ -40,6 +37,7 @@ class Client:
                 pass
             return True
         except BlockingIOError:
+            self.age = time.monotonic() - self.began if self.began else 0.0
             return False
         except OSError:
             return True

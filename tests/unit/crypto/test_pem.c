@@ -43,6 +43,10 @@ static void only_whole_pem_is_taken(void **state)
 		{"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END PRIVATE KEY-----\n",
 		 PEM_CERTIFICATE, false},
 		{BLOCK("ENCRYPTED PRIVATE KEY", "MAMCAQE="), PEM_PRIVATE_KEY, false},
+		/* The older form (RFC 1421). */
+		{BLOCK("RSA PRIVATE KEY",
+		       "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMAMCAQE="),
+		 PEM_PRIVATE_KEY, false},
 	};
 
 	(void)state;

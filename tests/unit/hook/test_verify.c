@@ -329,6 +329,72 @@ static void a_signing_token_holds_for_five_minutes_either_way(void **state)
 	}
 }
 
+static void ids_and_timestamps_of_a_signing_token_are_bounded(void **state)
+{
+	char long_id[258], long_timestamp[22];
+	const struct {
+		const char *id, *timestamp, *refusal;
+	} cases[] = {
+		{long_id, TIMESTAMP, "longer than 256 bytes"},
+		{MSG_ID, long_timestamp, "longer than 256 bytes"},
+	};
+
+	(void)state;
+	memset(long_id, 'a', sizeof(long_id));
+	memset(long_timestamp, '1', sizeof(long_timestamp));
+	long_id[sizeof(long_id) - 1] = long_timestamp[sizeof(long_timestamp) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(mem_free)
+		char *v1 =
+			sender_v1(signing_key, cases[i].id, cases[i].timestamp, str_of(json_body));
+		CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
+		struct sender s = {
+			.body = str_of(json_body), .secrets = {STR(SIGNING_TOKEN)}, .n_secrets = 1};
+
+		sender_put(&s, "Content-Type", "application/json");
+		sender_put(&s, "X-Gitlab-Event", "Push Hook");
+		sender_put(&s, "webhook-id", cases[i].id);
+		sender_put(&s, "webhook-timestamp", cases[i].timestamp);
+		sender_put_str(&s, STR("webhook-signature"), str_of(v1));
+		delivery = sender_send(&s, HOOK_GITLAB);
+		assert_false(hook_delivery_holds(delivery));
+		assert_non_null(strstr(hook_delivery_refusal(delivery), cases[i].refusal));
+	}
+}
+
+/*
+ * A Standard Webhooks signature is made over "ID.TIMESTAMP.BODY". Sent as X-Hub-Signature-256 with
+ * that text as the body, or as the payload of a form, it would hold for ever.
+ */
+static void a_proof_of_one_scheme_is_none_of_another(void **state)
+{
+	static const char content[] = MSG_ID "." TIMESTAMP ".{}";
+	static const struct {
+		const char *media, *body;
+		bool holds;
+	} cases[] = {
+		{"application/json", MSG_ID "." TIMESTAMP ".{}", false},
+		{"application/x-www-form-urlencoded", "payload=" MSG_ID "." TIMESTAMP ".%7B%7D",
+		 false},
+		{"application/x-www-form-urlencoded", "payload=%7B%7D", true},
+		{"application/json", "{}", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *text = cases[i].holds ? "{}" : content;
+		CLEANUP(mem_free) char *hex = sender_hex("sha256=", secret, str_of(text));
+		CLEANUP(sender_freep) struct hook_delivery *delivery = NULL;
+		struct sender s = {.body = str_of(cases[i].body)};
+
+		sender_put(&s, "Content-Type", cases[i].media);
+		sender_put_str(&s, STR("X-Hub-Signature-256"), str_of(hex));
+		delivery = sender_send(&s, HOOK_GENERIC);
+		if (hook_delivery_holds(delivery) != cases[i].holds)
+			fail_msg("%s %s", cases[i].media, cases[i].body);
+	}
+}
+
 /* GitHub docs, "Validating webhook deliveries". */
 static void the_published_example_of_github_holds(void **state)
 {
@@ -387,6 +453,8 @@ int main(void)
 		cmocka_unit_test(a_hook_without_secrets_takes_nothing),
 		cmocka_unit_test(a_signing_token_is_decoded_where_it_says_so),
 		cmocka_unit_test(a_signing_token_holds_for_five_minutes_either_way),
+		cmocka_unit_test(ids_and_timestamps_of_a_signing_token_are_bounded),
+		cmocka_unit_test(a_proof_of_one_scheme_is_none_of_another),
 		cmocka_unit_test(the_published_example_of_github_holds),
 		cmocka_unit_test(signatures_are_tried_one_by_one_up_to_a_bound),
 		cmocka_unit_test(a_refusal_is_told_in_words),
