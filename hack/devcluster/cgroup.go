@@ -56,20 +56,49 @@ func newCgroups(dir string) (cgroups, error) {
 		if err := os.MkdirAll(c.node, 0o755); err != nil {
 			return nil, fmt.Errorf("make the node's cgroups (this needs root): %w", err)
 		}
-		if c.controllers != "cpuset" {
-			continue
-		}
-		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} { // empty in a new one, and then it takes no process
-			value, err := os.ReadFile(filepath.Join(c.own, file))
-			if err != nil {
-				return nil, err
-			}
-			if err := os.WriteFile(filepath.Join(c.node, file), value, 0o644); err != nil {
-				return nil, err
-			}
+		if err := fillCpuset(c.controllers, c.node); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// fillCpuset gives a new folder of that hierarchy what its parent has: it begins empty, and then it takes no process.
+func fillCpuset(controllers, folder string) error {
+	if controllers != "cpuset" {
+		return nil
+	}
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		value, err := os.ReadFile(filepath.Join(filepath.Dir(folder), file))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, file), value, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeCgroups makes a folder below what mountCgroups has mounted, for the Pods of one of several nodes.
+func makeCgroups(root string) error {
+	found, err := findCgroups("")
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		folder := filepath.Join(cgroupRoot, strings.TrimPrefix(c.controllers, "name="), root)
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			if errors.Is(err, fs.ErrExist) {
+				continue
+			}
+			return err
+		}
+		if err := fillCpuset(c.controllers, folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func joinCgroup(folder string) error {

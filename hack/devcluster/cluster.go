@@ -89,7 +89,7 @@ func apiserverArgs(port int, o options) []string {
 		"--allow-privileged=true",
 		"--profiling=false",
 	}
-	if o.node { // Pods reach it through Service kubernetes, so its address must not be a loopback's
+	if o.nodes > 0 { // Pods reach it through Service kubernetes, so its address must not be a loopback's
 		args = append(args, "--bind-address=0.0.0.0", "--advertise-address="+nodeAddress,
 			"--kubelet-preferred-address-types=InternalIP")
 	} else {
@@ -104,7 +104,7 @@ func apiserverArgs(port int, o options) []string {
 
 func controllerArgs(o options) []string {
 	names := controllerNames
-	if o.node {
+	if o.nodes > 0 {
 		names = append(slices.Clone(names), nodeControllerNames...)
 	}
 	return []string{
@@ -213,7 +213,7 @@ func prepare(o options) (port int, listener net.Listener, err error) {
 		return 0, nil, err
 	}
 	if o.inside {
-		if err := setUpNode(o.dir); err != nil {
+		if err := setUpNode(o.dir, o.nodes); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -264,7 +264,7 @@ func startAll(processes []*process) error {
 	return nil
 }
 
-// supervise runs the components until it is told to end: the first (one or two) at once, the rest when
+// supervise runs the components until it is told to end: the first at once, the rest when
 // kube-apiserver is ready and whenReady has returned. A kube-apiserver that ends later than at boot is a test's
 // doing and stays away until it is asked for; the others come back by themselves. The controllers, the first of the
 // rest, are restarted with the API server: after an outage their reflectors would wait for up to a minute
@@ -327,7 +327,7 @@ func supervise(dir string, first, rest []*process, exited <-chan *process, whenR
 
 // up runs a cluster in this process and its children. kube-apiserver goes before its etcd.
 func up(o options) error {
-	if o.node && !o.inside {
+	if o.nodes > 0 && !o.inside {
 		return upNode(o)
 	}
 	port, listener, err := prepare(o)
@@ -351,15 +351,14 @@ func up(o options) error {
 		if err != nil {
 			return err
 		}
-		containerd := component("containerd", "--config", "node/containerd.toml")
-		containerd.path = programs + "/containerd"
-		first = append(first, containerd)
 		rest = append(rest, component("kube-scheduler", "--config=node/kube-scheduler.yaml", "--secure-port=0"),
-			component("kube-proxy", "--config=node/kube-proxy.yaml"),
-			component("kubelet", "--config=node/kubelet.yaml", "--kubeconfig=apiserver.kubeconfig",
-				"--cert-dir=node/pki", "--hostname-override="+nodeName, "--node-ip="+nodeAddress))
-		whenReady = func() error { return importImages(programs + "/pause.tar") }
-		go announceNode()
+			component("kube-proxy", "--config=node/kube-proxy.yaml"))
+		for _, m := range members(o.nodes) {
+			runtime, kubelet := m.processes(programs, component)
+			first, rest = append(first, runtime), append(rest, kubelet)
+		}
+		whenReady = func() error { return importImages(o.nodes, programs+"/pause.tar") }
+		go announceNodes(o.nodes)
 		go reapOrphans()
 	}
 	err = supervise(o.dir, first, rest, exited, whenReady)
@@ -384,7 +383,7 @@ func start(o options) error {
 		if err != nil {
 			return err
 		}
-		cmd := again("up", "--dir", o.dir, "--crds", o.crds, fmt.Sprintf("--node=%t", o.node),
+		cmd := again("up", "--dir", o.dir, "--crds", o.crds, fmt.Sprintf("--nodes=%d", o.nodes),
 			fmt.Sprintf("--openshift=%t", o.openshift), fmt.Sprintf("--faults=%t", o.faults))
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -398,7 +397,7 @@ func start(o options) error {
 	}
 	var enter []byte
 	isUp := func() bool { return isReady(kubeconfigPath(o.dir)) }
-	if o.node { // nothing of it can be reached from here
+	if o.nodes > 0 { // nothing of it can be reached from here
 		isUp = func() (isThere bool) {
 			enter, _ = os.ReadFile(enterFile(o.dir))
 			return len(enter) > 0

@@ -21,20 +21,21 @@ import (
 
 const usage = `usage: devcluster COMMAND --dir DIR
 
-  up [--openshift|--faults|--node]
+  up [--openshift|--faults|--node|--nodes 2]
                    run a cluster in the foreground, until SIGTERM or SIGINT
-  start [--openshift|--faults|--node]
+  start [--openshift|--faults|--node|--nodes 2]
                    run one in the background; prints the path of its kubeconfig when it is ready
   down             end it; its data stays in DIR
   apiserver-stop   end its kube-apiserver only: an outage
   apiserver-start  start that again, on the same port and data
-  import FILE...   load images (OCI archives) into its node
+  import FILE...   load images (OCI archives) into its nodes
   kubectl ...      kubectl (also under the program name kubectl)
 
   --openshift      with OpenShift's face (CRDs included), and a front that can make requests fail
   --faults         with that front alone
   --node           with a node, as root, in namespaces of its own; start prints, before the kubeconfig, the
                    command prefix that enters their network
+  --nodes 2        with two, "node" and "node-2"
   --crds DIR       where --openshift finds the definitions (default: manifests/crds of this checkout)
 `
 
@@ -43,8 +44,8 @@ type options struct {
 	openshift bool
 	faults    bool
 	crds      string
-	node      bool
-	inside    bool     // of the node's namespaces
+	nodes     int
+	inside    bool     // of the nodes' namespaces
 	args      []string // what follows the options
 }
 
@@ -86,7 +87,8 @@ func run(args []string) error {
 	flags.BoolVar(&o.openshift, "openshift", false, "")
 	flags.BoolVar(&o.faults, "faults", false, "")
 	flags.StringVar(&o.crds, "crds", "", "")
-	flags.BoolVar(&o.node, "node", false, "")
+	flags.BoolFunc("node", "", func(string) error { o.nodes = 1; return nil })
+	flags.IntVar(&o.nodes, "nodes", 0, "")
 	flags.BoolVar(&o.inside, "inside", false, "")
 	if err := flags.Parse(args[2:]); err != nil {
 		return err
@@ -95,7 +97,10 @@ func run(args []string) error {
 	if o.dir == "" || len(o.args) > 0 != (args[1] == "import") {
 		return fmt.Errorf("expected --dir DIR and options\n%s", usage)
 	}
-	if o.node && (o.openshift || o.faults) {
+	if o.nodes < 0 || o.nodes > maxNodes {
+		return fmt.Errorf("--nodes is %d; expected 1 to %d", o.nodes, maxNodes)
+	}
+	if o.nodes > 0 && (o.openshift || o.faults) {
 		return fmt.Errorf("--node goes with neither --openshift nor --faults")
 	}
 	program, err := os.Executable()

@@ -1,5 +1,5 @@
-// A real node: the cluster's processes and a container runtime, a kubelet, a scheduler and kube-proxy, all in
-// namespaces of their own. Its network has no other interfaces than the loopback and the Pods' bridge.
+// Real nodes: the cluster's processes, a scheduler, kube-proxy, and a container runtime and a kubelet for each node,
+// all in the same namespaces. Their network has no other interfaces than the loopback and the Pods' bridge.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,8 +26,8 @@ import (
 )
 
 const (
-	nodeName    = "node"
-	nodeAddress = "10.244.255.1" // on the loopback; outside of the Pods' subnet
+	nodeAddress = "10.244.255.1" // the first node's, on the loopback; outside of the Pods' subnet
+	maxNodes    = 2
 	serviceCIDR = "10.0.0.0/24"
 	cniPlugins  = "/usr/lib/cni" // of Debian's containernetworking-plugins
 	// A registry that listens at one of these ports of nodeAddress is spoken to without TLS.
@@ -50,6 +51,25 @@ var nodeControllerNames = []string{
 
 //go:embed node/*
 var nodeFiles embed.FS
+
+// member is a node. All share one network, so also the Pods' bridge and its addresses, and kube-proxy's rules.
+type member struct {
+	Name, Address string
+	Folder        string // below DIR
+	Run           string // of the runtime's sockets
+	Kubelet, Log  string // the first one's are the paths that are built into the kubelet
+	CgroupRoot    string
+}
+
+func members(n int) []member {
+	all := []member{{"node", nodeAddress, "node", "/run/containerd", "/var/lib/kubelet", "/var/log/pods", "/"}}
+	for i := 2; i <= n; i++ {
+		name := fmt.Sprintf("node-%d", i)
+		all = append(all, member{name, fmt.Sprintf("10.244.255.%d", i), name, "/run/containerd-" + name,
+			"/var/lib/kubelet/" + name, "/var/log/pods-" + name, "/" + name})
+	}
+	return all
+}
 
 // programsDir holds containerd, containerd-shim-runc-v2, ctr, runc and pause.tar: hack/node/build makes them.
 func programsDir() (string, error) {
@@ -106,7 +126,7 @@ func upNode(o options) error {
 	if err != nil {
 		return err
 	}
-	cmd := again("up", "--dir", o.dir, "--node", "--inside")
+	cmd := again("up", "--dir", o.dir, fmt.Sprintf("--nodes=%d", o.nodes), "--inside")
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stdout, os.Stderr, []*os.File{readyInside}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWCGROUP |
@@ -169,13 +189,14 @@ func mountAll() error {
 	return mountCgroups()
 }
 
-func setUpNetwork() error {
-	commands := []string{
-		"ip link set lo up",
-		"ip address add " + nodeAddress + "/32 dev lo",
-		// Else there is no route to them, and kube-proxy's rules never see what the node itself sends there.
-		"ip route add " + serviceCIDR + " dev lo src " + nodeAddress,
+func setUpNetwork(nodes int) error {
+	commands := []string{"ip link set lo up"}
+	for _, m := range members(nodes) {
+		commands = append(commands, "ip address add "+m.Address+"/32 dev lo")
 	}
+	commands = append(commands,
+		// Else there is no route to them, and kube-proxy's rules never see what the node itself sends there.
+		"ip route add "+serviceCIDR+" dev lo src "+nodeAddress)
 	for _, command := range commands {
 		words := strings.Fields(command)
 		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
@@ -185,20 +206,23 @@ func setUpNetwork() error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o644)
 }
 
-func writeNodeFiles(dir string) error {
+func writeNodeFiles(dir string, m member) error {
 	programs, err := programsDir()
 	if err != nil {
 		return err
 	}
-	values := map[string]string{"Dir": dir, "CNI": cniPlugins, "Programs": programs, "Name": nodeName, "Address": nodeAddress}
+	values := struct {
+		member
+		Dir, CNI, Programs string
+	}{m, dir, cniPlugins, programs}
 	templates, err := texttemplate.ParseFS(nodeFiles, "node/*")
 	if err != nil {
 		return err
 	}
 	for _, t := range templates.Templates() {
-		path := filepath.Join("node", t.Name())
+		path := filepath.Join(m.Folder, t.Name())
 		if t.Name() == "pods.conflist" {
-			path = "node/cni/pods.conflist"
+			path = filepath.Join(m.Folder, "cni", t.Name())
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
@@ -213,7 +237,7 @@ func writeNodeFiles(dir string) error {
 	}
 	for port := firstRegistryPort; port <= lastRegistryPort; port++ {
 		host := fmt.Sprintf("%s:%d", nodeAddress, port)
-		folder := filepath.Join("node/registries", host)
+		folder := filepath.Join(m.Folder, "registries", host)
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
@@ -222,21 +246,29 @@ func writeNodeFiles(dir string) error {
 			return err
 		}
 	}
-	return os.WriteFile("node/resolv.conf", []byte("nameserver "+nodeAddress+"\n"), 0o600)
+	return os.WriteFile(filepath.Join(m.Folder, "resolv.conf"), []byte("nameserver "+nodeAddress+"\n"), 0o600)
 }
 
 // setUpNode runs as the first process of the namespaces, in DIR.
-func setUpNode(dir string) error {
-	if err := syscall.Sethostname([]byte(nodeName)); err != nil {
+func setUpNode(dir string, nodes int) error {
+	if err := syscall.Sethostname([]byte("node")); err != nil {
 		return err
 	}
 	if err := mountAll(); err != nil {
 		return err
 	}
-	if err := setUpNetwork(); err != nil {
+	if err := setUpNetwork(nodes); err != nil {
 		return err
 	}
-	return writeNodeFiles(dir)
+	for _, m := range members(nodes) {
+		if err := makeCgroups(m.CgroupRoot); err != nil {
+			return err
+		}
+		if err := writeNodeFiles(dir, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // zombies are the children of this process that have ended and wait to be waited for.
@@ -272,29 +304,46 @@ func reapOrphans() {
 	}
 }
 
-// importImages loads OCI archives into the node's image store, as soon as containerd answers.
-func importImages(files ...string) error {
+// importImages loads OCI archives into the nodes' image stores, as soon as containerd answers.
+func importImages(nodes int, files ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	programs, err := programsDir()
 	if err != nil {
 		return err
 	}
-	ctr := func(args ...string) ([]byte, error) {
-		return exec.CommandContext(ctx, programs+"/ctr", append([]string{"--namespace", "k8s.io"}, args...)...).CombinedOutput()
-	}
-	if !waitFor(ctx, func() bool { _, err := ctr("version"); return err == nil }) {
-		return errors.New("containerd does not answer, see containerd.log")
-	}
-	for _, file := range files {
-		if out, err := ctr("images", "import", file); err != nil {
-			return fmt.Errorf("import %s: %w: %s", file, err, out)
+	for _, m := range members(nodes) {
+		ctr := func(args ...string) ([]byte, error) {
+			return exec.CommandContext(ctx, programs+"/ctr", append(m.ctrFlags(), args...)...).CombinedOutput()
+		}
+		if !waitFor(ctx, func() bool { _, err := ctr("version"); return err == nil }) {
+			return fmt.Errorf("containerd does not answer, see containerd of %s in *.log", m.Name)
+		}
+		for _, file := range files {
+			if out, err := ctr("images", "import", file); err != nil {
+				return fmt.Errorf("import %s: %w: %s", file, err, out)
+			}
 		}
 	}
 	return nil
 }
 
-func isNodeReady(ctx context.Context) bool {
+func (m member) ctrFlags() []string {
+	return []string{"--address", m.Run + "/containerd.sock", "--namespace", "k8s.io"}
+}
+
+// processes are the node's own, which ADD makes: its runtime, and its kubelet.
+func (m member) processes(programs string, add func(name string, args ...string) *process) (runtime, kubelet *process) {
+	suffix := strings.TrimPrefix(m.Name, "node")
+	runtime = add("containerd"+suffix, "--config", m.Folder+"/containerd.toml")
+	runtime.path = programs + "/containerd"
+	kubelet = add("kubelet", "--config="+m.Folder+"/kubelet.yaml", "--kubeconfig=apiserver.kubeconfig", "--root-dir="+m.Kubelet,
+		"--cert-dir="+m.Folder+"/pki", "--hostname-override="+m.Name, "--node-ip="+m.Address)
+	kubelet.label = "kubelet" + suffix
+	return runtime, kubelet
+}
+
+func areNodesReady(ctx context.Context, nodes int) bool {
 	config, err := clientcmd.BuildConfigFromFlags("", "apiserver.kubeconfig")
 	if err != nil {
 		return false
@@ -303,30 +352,29 @@ func isNodeReady(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
-	if err != nil {
-		return false
-	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady {
-			return condition.Status == corev1.ConditionTrue
+	for _, m := range members(nodes) {
+		node, err := client.CoreV1().Nodes().Get(ctx, m.Name, metav1.GetOptions{})
+		if err != nil || !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		}) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// announceNode tells upNode, over the pipe that it gave, that the node is ready.
-func announceNode() {
+// announceNodes tells upNode, over the pipe that it gave, that the nodes are ready.
+func announceNodes(nodes int) {
 	ready := os.NewFile(3, "ready")
 	defer ready.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	if waitFor(ctx, func() bool { return isNodeReady(ctx) }) {
+	if waitFor(ctx, func() bool { return areNodesReady(ctx, nodes) }) {
 		_, _ = ready.Write([]byte("r"))
 	}
 }
 
-// importInto is the command import: from outside, into the node that runs in DIR.
+// importInto is the command import: from outside, into the nodes that run in DIR.
 func importInto(o options) error {
 	enter, err := os.ReadFile(enterFile(o.dir))
 	if err != nil {
@@ -338,15 +386,22 @@ func importInto(o options) error {
 	}
 	words := strings.Fields(strings.ReplaceAll(string(enter), "--net=", "--mount="))
 	words[1] = strings.Replace(words[1], "/ns/net", "/ns/mnt", 1)
-	for _, file := range o.args {
-		path, err := filepath.Abs(file)
-		if err != nil {
-			return err
+	for _, m := range members(maxNodes) {
+		root := strings.TrimSuffix(strings.TrimPrefix(words[1], "--mount="), "ns/mnt") + "root"
+		if _, err := os.Stat(root + m.Run); err != nil {
+			continue // no such node
 		}
-		cmd := exec.Command(words[0], words[1], programs+"/ctr", "--namespace", "k8s.io", "images", "import", path)
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("import %s: %w", file, err)
+		for _, file := range o.args {
+			path, err := filepath.Abs(file)
+			if err != nil {
+				return err
+			}
+			args := append([]string{words[1], programs + "/ctr"}, append(m.ctrFlags(), "images", "import", path)...)
+			cmd := exec.Command(words[0], args...)
+			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+			if err := cmd.Run(); err != nil {
+				return fmt.Errorf("import %s: %w", file, err)
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 // process is a component that runs as a child of devcluster up. Its methods belong to the main goroutine.
 type process struct {
 	name   string
+	label  string // of its files; empty: the name
 	path   string // of the program; empty: a component of this one
 	dir    string
 	args   []string
@@ -28,15 +30,15 @@ func again(args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (p *process) pidFile() string {
-	return filepath.Join(p.dir, p.name+".pid")
+func (p *process) file(suffix string) string {
+	return filepath.Join(p.dir, cmp.Or(p.label, p.name)+suffix)
 }
 
 func (p *process) start() error {
 	if p.cmd != nil {
 		return nil
 	}
-	log, err := os.OpenFile(filepath.Join(p.dir, p.name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(p.file(".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -56,15 +58,15 @@ func (p *process) start() error {
 		_ = cmd.Wait() // the caller looks at cmd.ProcessState
 		p.exited <- p
 	}()
-	return os.WriteFile(p.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600)
+	return os.WriteFile(p.file(".pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600)
 }
 
 // ended is to be called for each process that comes out of the exited channel; it says how it ended.
 func (p *process) ended() string {
 	state := p.cmd.ProcessState.String()
 	p.cmd = nil
-	_ = os.Remove(p.pidFile())
-	return fmt.Sprintf("%s: %s", p.name, state)
+	_ = os.Remove(p.file(".pid"))
+	return fmt.Sprintf("%s: %s", cmp.Or(p.label, p.name), state)
 }
 
 func (p *process) terminate() {

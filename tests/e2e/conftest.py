@@ -85,11 +85,9 @@ def archive(image, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="session")
-def deployed(started_node, archive, tmp_path_factory):
+def deploy(node, archive, folder):
     """The overlay of plain Kubernetes, with the image's name put in."""
-    node = started_node
-    manifests = tmp_path_factory.mktemp("deploy") / "manifests"
+    manifests = folder / "manifests"
     shutil.copytree(ROOT / "manifests", manifests)
     file = manifests / "overlays" / "kubernetes" / "kustomization.yaml"
     overlay = yaml.safe_load(file.read_text())
@@ -101,7 +99,24 @@ def deployed(started_node, archive, tmp_path_factory):
             node.add_volume(f"journal-{i}")
         node.kubectl("apply", "--server-side", "-k", file.parent)
         node.kubectl("rollout", "status", "statefulset/buildhook", "-n", "buildhook", "--timeout=120s")
-    return node
+
+
+@pytest.fixture(scope="session")
+def deployed(started_node, archive, tmp_path_factory):
+    deploy(started_node, archive, tmp_path_factory.mktemp("deploy"))
+    return started_node
+
+
+@pytest.fixture
+def two_nodes(archive, tmp_path):
+    """Deployed on a cluster with two nodes; the test runs in their network."""
+    nodes = Node(tmp_path / "nodes", 2)
+    try:
+        deploy(nodes, archive, tmp_path)
+        with nodes.network():
+            yield nodes
+    finally:
+        nodes.down()
 
 
 @pytest.fixture(scope="session")

@@ -195,14 +195,15 @@ class Cluster:
 
 
 class Node(Cluster):
-    """A cluster with a real node, and nothing applied. Who speaks to it does so within its network()."""
+    """A cluster with a real node, or two, and nothing applied. Who speaks to it does so within its network()."""
 
     program = ROOT / "build" / "devcluster-node"
 
-    def __init__(self, directory):
+    def __init__(self, directory, nodes=1):
         subprocess.run([ROOT / "hack" / "cluster", "build", "--node"], check=True)
         self.openshift = False
-        self.start(directory, "--node")
+        self.names = ["node", "node-2"][:nodes]
+        self.start(directory, f"--nodes={nodes}")
 
     @contextlib.contextmanager
     def network(self):
@@ -228,11 +229,11 @@ class Node(Cluster):
         return json.loads(self.kubectl("get", "-o", "json", *args))
 
     def add_volume(self, name, owner=0):
-        """A folder of the node for the next claim of 1 GiB."""
+        """A folder for the next claim of 1 GiB, from each node."""
         folder = self.dir / "volumes" / name
         folder.mkdir(parents=True)
         os.chown(folder, owner, owner)
-        terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]
+        terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": self.names}]}]
         self.core.create_persistent_volume({
             "metadata": {"name": name},
             "spec": {
