@@ -202,6 +202,16 @@ def test_one_namespace_needs_no_right_outside_it(cluster, tmp_path):
     assert "--namespace=$(POD_NAMESPACE)" in container_of(found)["args"]
 
 
+def test_one_namespace_confines_what_other_components_add(tmp_path):
+    found = overlay(tmp_path, "kubernetes", ["build-controller", "custom-builds", "single-namespace"])
+    assert not [key for key in found if key[0] == "ClusterRoleBinding"]
+    for (kind, name), body in found.items():
+        if kind == "RoleBinding":
+            assert (body["roleRef"]["kind"], body["roleRef"]["name"]) in found, name
+    (container,) = found["Deployment", "buildhook-build-controller"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"][-1] == "--namespace=$(POD_NAMESPACE)" and container["env"][0]["name"] == "POD_NAMESPACE"
+
+
 def test_the_build_controller_reads_no_secrets(cluster, tmp_path):
     found = overlay(tmp_path, "kubernetes", ["build-controller"])
     role = found["ClusterRole", "buildhook-build-controller"]
