@@ -448,6 +448,15 @@ def test_source_strategy_runs_assemble_and_run(product, node, servers, tokens):
     assert said == "hello from source\nbuilt with vanilla\ntoken\n"
 
 
+def test_an_inline_dockerfile_takes_the_place_of_the_sources_own(product, node, servers, shop):
+    servers.commit("inline", {"Dockerfile": FAIL, "said": "said by the source\n"})
+    dockerfile = f"FROM {REGISTRY}/base:1\nCOPY said /said\nCMD cat /said\n"
+    create_build(node, shop, "inline", {"source": git_source("inline", dockerfile=dockerfile), "output": output("inline")})
+    status = wait_for_end(node, shop, "inline-1")["status"]
+    assert status["phase"] == "Complete", (status, log_of(node, shop, "inline-1"))
+    assert started(node, shop, f"{REGISTRY}/apps/{shop}/inline:latest", "inline-runs") == "said by the source\n"
+
+
 def test_no_secret_of_a_build_is_shown(product, node, servers, tokens):
     test_canary = CANARY.encode()
     for name in ("everything-1", "app-1"):

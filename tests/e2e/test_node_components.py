@@ -1,8 +1,10 @@
 """The components of docs/deploy.md, run on a real node; what belongs to controllers that are not there is made by hand."""
 
+import contextlib
 import http.client
 import json
 import shutil
+import socket
 import ssl
 import subprocess
 import uuid
@@ -65,16 +67,73 @@ def make_certificate(node, folder):
     node.kubectl("create", "secret", "tls", "buildhook-tls", "-n", "buildhook", f"--cert={folder / 'tls.crt'}", f"--key={folder / 'tls.key'}")
 
 
-class Https:
-    """The Service, as a client that checks the certificate reaches it."""
+def service_address(node):
+    return node.get_json("service", "buildhook", "-n", "buildhook")["spec"]["clusterIP"], 443
 
-    def __init__(self, node, certificate):
-        self.address = node.get_json("service", "buildhook", "-n", "buildhook")["spec"]["clusterIP"]
+
+NGINX = """\
+daemon off;
+user root;
+pid @DIR@/nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    client_body_temp_path @DIR@/body;
+    proxy_temp_path @DIR@/proxy;
+    fastcgi_temp_path @DIR@/fastcgi;
+    uwsgi_temp_path @DIR@/uwsgi;
+    scgi_temp_path @DIR@/scgi;
+    server {
+        listen 127.0.0.1:8443 ssl;
+        server_name @HOST@;
+        ssl_certificate @DIR@/tls.crt;
+        ssl_certificate_key @DIR@/tls.key;
+        client_max_body_size @SIZE@;
+        location / {
+            proxy_pass https://@SERVICE@;
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_ssl_name @HOST@;
+            proxy_ssl_server_name on;
+            proxy_ssl_verify on;
+            proxy_ssl_trusted_certificate @DIR@/tls.crt;
+        }
+    }
+}
+"""
+
+
+@contextlib.contextmanager
+def ingress_controller(node, folder):
+    """Does with the Ingress what ingress-nginx does, and encrypts again to the Service, as a Route does; gives its address."""
+    ingress = node.get_json("ingress", "buildhook", "-n", "buildhook")
+    (rule,) = ingress["spec"]["rules"]
+    text = NGINX
+    for name, value in (("DIR", folder), ("HOST", rule["host"]), ("SIZE", ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]),
+                        ("SERVICE", "%s:%d" % service_address(node))):
+        text = text.replace(f"@{name}@", str(value))
+    (folder / "nginx.conf").write_text(text)
+    process = subprocess.Popen(["nginx", "-c", folder / "nginx.conf", "-e", "stderr"], stderr=subprocess.DEVNULL)
+    try:
+        wait_for("nginx", (folder / "nginx.pid").exists)
+        yield "127.0.0.1", 8443
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Https:
+    """ADDRESS, as a client that checks the certificate reaches it."""
+
+    def __init__(self, address, certificate):
+        self.address = address
         self.context = ssl.create_default_context(cafile=certificate)
 
     def request(self, path, body, headers):
         connection = http.client.HTTPSConnection(HOST, timeout=30)
-        connection.sock = self.context.wrap_socket(http.client.socket.create_connection((self.address, 443), timeout=30), server_hostname=HOST)
+        connection.sock = self.context.wrap_socket(socket.create_connection(self.address, timeout=30), server_hostname=HOST)
         connection.request("POST", path, body=body, headers=headers)
         return Answer(connection.getresponse())
 
@@ -97,8 +156,13 @@ def test_without_volumes_in_one_namespace_with_tls_behind_an_ingress(own_node, t
     wait_for("its URL", lambda: node.annotation("buildhook", "cart", "github-url") == f"https://{HOST}/hooks/buildhook/cart/github", 60)
     body = json.dumps(github_payload()).encode()
     headers = github_headers(node.secret_value("buildhook", "cart-hook"), body)
-    answer = Https(node, tmp_path / "tls.crt").request("/hooks/buildhook/cart/github", body, headers)
+    answer = Https(service_address(node), tmp_path / "tls.crt").request("/hooks/buildhook/cart/github", body, headers)
     assert answer.status == 200 and answer.json["kind"] == "Build", answer.body
+    # Larger than what nginx takes unless it is told.
+    large = json.dumps({**github_payload(), "padding": "x" * (2 << 20)}).encode()
+    with ingress_controller(node, tmp_path) as address:
+        answer = Https(address, tmp_path / "tls.crt").request("/hooks/buildhook/cart/github", large, github_headers(node.secret_value("buildhook", "cart-hook"), large))
+    assert answer.status == 200 and answer.json["metadata"]["name"] == "cart-2", answer.body
     # Another namespace is none of its business, and it could not even read there.
     assert not node.get(elsewhere, "cart")["metadata"].get("annotations") and node.find_secret_value(elsewhere, "cart-hook") is None
     account = "--as=system:serviceaccount:buildhook:buildhook"
