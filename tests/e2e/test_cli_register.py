@@ -202,8 +202,14 @@ def test_the_token_is_in_no_argument_and_the_environment_alone_holds_it(host, pr
 def asked(owner, flags):  # noqa: F811
     """`register` on a terminal of its own, once it has asked for the token: the process, and both ends of the terminal."""
     ours, side = pty.openpty()
-    process = owner.start("register", "cart", *flags, env={"BUILDHOOK_TOKEN": ""}, stdin=side, start_new_session=True,
-                          preexec_fn=lambda: fcntl.ioctl(side, termios.TIOCSCTTY, 0))
+
+    def take_terminal():
+        fcntl.ioctl(side, termios.TIOCSCTTY, 0)
+        # A shell's background job ignores them.
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+
+    process = owner.start("register", "cart", *flags, env={"BUILDHOOK_TOKEN": ""}, stdin=side, start_new_session=True, preexec_fn=take_terminal)
     try:
         shown = b""
         while b"Token for " not in shown or has_echo(side):

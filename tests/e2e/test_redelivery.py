@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from cli import Owner
+from cli import Owner, ready
 from harness import buildconfig, push, wait_for
 from test_status import shows
 
@@ -55,7 +55,7 @@ def test_what_no_replica_has_is_said_after_a_minute(cluster, start, namespace):
 def test_the_command_says_that_no_replica_has_it_and_leaves_no_hint_behind(cluster, start, namespace, tmp_path):
     start("--status-interval", "1s")
     cluster.create(namespace, buildconfig("cart"))
-    shows(cluster, namespace, "cart", "state", "Ready")
+    ready(cluster, namespace, "cart")
     said = Owner(cluster, namespace, tmp_path).fails("redeliver", "cart", "nobody-has-it", timeout=120)
     assert 'no replica has delivery "nobody-has-it"' in said and "Redeliver it at the Git host" in said
     assert KEY not in cluster.get(namespace, "cart")["metadata"]["annotations"]
