@@ -70,9 +70,8 @@ struct hook_host {
 extern const struct hook_host hook_forgejo, hook_gitea, hook_gogs, hook_github, hook_gitlab,
 	hook_bitbucket_cloud, hook_bitbucket_dc, hook_generic;
 
-#define HOOK_MAX_HOSTS 8
-
 /* All hosts in the order in which their event headers are looked for; NULL ends them. */
+#define HOOK_MAX_HOSTS 8
 extern const struct hook_host *const hook_hosts[];
 
 /* The host that sent REQUEST; NULL where none of the TYPE's hosts sends its headers. */

@@ -14,6 +14,8 @@ const struct hook_host *const hook_hosts[] = {
 	&hook_bitbucket_cloud, &hook_bitbucket_dc, &hook_generic, NULL,
 };
 
+static_assert(ARRAY_LEN(hook_hosts) == HOOK_MAX_HOSTS + 1, "HOOK_MAX_HOSTS is of this table");
+
 bool hook_host_pushes(const struct hook_host *host, struct str event)
 {
 	for (size_t i = 0; i < ARRAY_LEN(host->push_events); i++)
