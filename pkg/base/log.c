@@ -26,6 +26,12 @@ static atomic_uint_least64_t dropped;
 static atomic_bool is_no_socket;
 /* The last record was written in part: the next begins on a line of its own. */
 static atomic_bool torn;
+/* See log_hold(). One write takes as much as a pipe takes whole. */
+static _Thread_local struct {
+	bool is_open;
+	size_t n;
+	char bytes[MAX_RECORD];
+} held;
 
 void log_init(enum log_level level, enum log_format format)
 {
@@ -92,12 +98,17 @@ static void put_value(struct record *record, const char *key, struct str value)
 	size_t before = text->len;
 
 	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
-		buf_clear(&record->clean);
-		buf_put_clean(&record->clean, value, cuts[i]);
+		struct str clean = value;
+
+		if (value.n > cuts[i] || str_count_printable(value) < value.n) {
+			buf_clear(&record->clean);
+			buf_put_clean(&record->clean, value, cuts[i]);
+			clean = buf_str(&record->clean);
+		}
 		if (record_format == LOG_JSON)
-			put_json_value(text, key, buf_str(&record->clean));
+			put_json_value(text, key, clean);
 		else
-			put_text_value(text, key, buf_str(&record->clean));
+			put_text_value(text, key, clean);
 		if (!text->overflow)
 			return;
 		text->len = before;
@@ -105,27 +116,72 @@ static void put_value(struct record *record, const char *key, struct str value)
 	}
 }
 
-/* True if it is with the reader, whole. */
-static bool write_record(struct str record)
+static size_t count_lines(struct str text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += text.p[i] == '\n';
+	return n;
+}
+
+/* Records that are not with the reader whole are counted. */
+static void write_records(struct str records)
 {
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 	/* A socket takes a flag for this one write; a pipe's O_NONBLOCK would be its other
 	 * writers', too. */
 	ssize_t n = -1;
+	size_t written = 0;
 
 	errno = ENOTSOCK;
 	if (!atomic_load(&is_no_socket))
-		n = send(err.fd, record.p, record.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(err.fd, records.p, records.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno == ENOTSOCK)
 		atomic_store(&is_no_socket, true);
 	while (n < 0 && (errno == ENOTSOCK || errno == EINTR)) {
 		if (poll(&err, 1, 0) < 1 || !(err.revents & POLLOUT))
-			return false;
-		n = write(err.fd, record.p, record.n);
+			break;
+		n = write(err.fd, records.p, records.n);
 	}
-	if (n > 0 && (size_t)n < record.n)
+	written = n > 0 ? (size_t)n : 0;
+	if (written == records.n)
+		return;
+	atomic_fetch_add(&dropped,
+			 count_lines(str_range(records.p + written, records.n - written)));
+	if (written > 0 && records.p[written - 1] != '\n')
 		atomic_store(&torn, true);
-	return n == (ssize_t)record.n;
+}
+
+static void write_held(void)
+{
+	size_t n = held.n;
+
+	held.n = 0;
+	if (n > 0)
+		write_records(str_range(held.bytes, n));
+}
+
+void log_hold(void)
+{
+	held.is_open = true;
+}
+
+void log_unhold(void)
+{
+	write_held();
+	held.is_open = false;
+}
+
+/* LINE has its line end. */
+static void hold(enum log_level level, struct str line)
+{
+	if (line.n > sizeof(held.bytes) - held.n)
+		write_held();
+	memcpy(held.bytes + held.n, line.p, line.n);
+	held.n += line.n;
+	if (level >= LOG_WARN)
+		write_held();
 }
 
 void log_write(enum log_level level, const char *logger, const char *message,
@@ -143,7 +199,6 @@ void log_write(enum log_level level, const char *logger, const char *message,
 	if (!log_enabled(level))
 		return;
 	buf_reserve(&record.text, TYPICAL_RECORD);
-	buf_reserve(&record.clean, TYPICAL_RECORD);
 	clock_format_rfc3339(time, clock_real_wall_ms(NULL), true);
 	put_value(&record, "time", str_of(time));
 	put_value(&record, "level", str_of(levels[level]));
@@ -154,10 +209,12 @@ void log_write(enum log_level level, const char *logger, const char *message,
 			put_value(&record, fields[i].key, fields[i].value);
 
 	buf_reserve(&line, record.text.len + sizeof("\n}\n"));
-	if (atomic_exchange(&torn, false))
+	if (held.n == 0 && atomic_exchange(&torn, false))
 		buf_put_char(&line, '\n');
 	buf_put_str(&line, buf_str(&record.text));
 	buf_put_str(&line, record_format == LOG_JSON ? STR("}\n") : STR("\n"));
-	if (!write_record(buf_str(&line)))
-		atomic_fetch_add(&dropped, 1);
+	if (held.is_open)
+		hold(level, buf_str(&line));
+	else
+		write_records(buf_str(&line));
 }

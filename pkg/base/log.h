@@ -32,6 +32,13 @@ void log_init(enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *logger, const char *message,
 	       const struct log_field *fields, size_t n_fields);
+/*
+ * Between the two calls, which do not nest, records of this thread below LOG_WARN may be kept, and
+ * are written together: a write costs as much as the rest of a small delivery. A record from
+ * LOG_WARN on takes those before it along. A process that is killed in between loses them.
+ */
+void log_hold(void);
+void log_unhold(void);
 /* Records dropped or torn since start because stderr did not take them. */
 uint64_t log_dropped(void);
 

@@ -4,6 +4,7 @@
  */
 #include "net/loop.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -45,14 +46,17 @@ struct loop_wakeup {
 
 static void begin_round(struct loop *loop)
 {
-	if (loop->round_began_ms < 0)
-		loop->round_began_ms = clock_mono_ms(loop->clock);
+	if (loop->round_began_ms >= 0)
+		return;
+	loop->round_began_ms = clock_mono_ms(loop->clock);
+	log_hold();
 }
 
 static void end_round(struct loop *loop)
 {
 	if (loop->round_began_ms < 0)
 		return;
+	log_unhold();
 	int64_t took = clock_mono_ms(loop->clock) - loop->round_began_ms;
 	if (took > loop->worst_round_ms)
 		loop->worst_round_ms = took;
@@ -142,7 +146,7 @@ void loop_run(struct loop *loop)
 		int64_t next_ms = run_timers(loop);
 		end_round(loop);
 		if (loop->is_stopping)
-			return;
+			break;
 		int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 		if (next_ms == 0)
 			flags |= EVLOOP_NONBLOCK;
@@ -150,6 +154,7 @@ void loop_run(struct loop *loop)
 			set_alarm(loop, next_ms);
 		mem_require(event_base_loop(loop->base, flags) >= 0);
 	}
+	end_round(loop);
 }
 
 int64_t loop_take_stall_ms(struct loop *loop)

@@ -270,6 +270,51 @@ static void a_file_takes_everything(void **state)
 	assert_true(c.n > 4000);
 }
 
+static void held_records_are_written_together_and_a_warning_takes_them_along(void **state)
+{
+	CLEANUP(release_capture) struct capture c;
+	const char *text = NULL;
+
+	(void)state;
+	init_pipe(&c);
+	log_init(LOG_INFO, LOG_TEXT);
+	log_hold();
+	log_msg(LOG_INFO, "x", "one");
+	assert_string_equal(read_written(&c), "");
+	log_msg(LOG_WARN, "x", "two");
+	text = read_written(&c);
+	assert_non_null(strstr(text, "message=one\n"));
+	assert_non_null(strstr(text, "message=two\n"));
+	log_msg(LOG_INFO, "x", "three");
+	log_unhold();
+	assert_non_null(strstr(read_written(&c), "message=three\n"));
+	log_msg(LOG_INFO, "x", "four");
+	assert_non_null(strstr(read_written(&c), "message=four\n"));
+}
+
+static void what_is_held_is_written_when_it_is_as_much_as_a_pipe_takes_whole(void **state)
+{
+	CLEANUP(release_capture) struct capture c;
+	size_t n_lines = 0;
+
+	(void)state;
+	init_pipe(&c);
+	log_init(LOG_INFO, LOG_TEXT);
+	log_hold();
+	for (int i = 0; i < 200; i++)
+		log_msg(LOG_INFO, "x", "a message that takes its place");
+	read_written(&c);
+	assert_in_range(c.n, 10000, 200L * 100);
+	assert_int_equal(c.text[c.n - 1], '\n');
+	for (const char *p = c.text; (p = strchr(p, '\n')); p++)
+		n_lines++;
+	log_unhold();
+	read_written(&c);
+	for (const char *p = c.text; (p = strchr(p, '\n')); p++)
+		n_lines++;
+	assert_int_equal(n_lines, 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +327,8 @@ int main(void)
 		cmocka_unit_test(a_full_socket_drops_records_and_the_next_begins_a_line),
 		cmocka_unit_test(a_closed_pipe_counts_as_dropped),
 		cmocka_unit_test(a_file_takes_everything),
+		cmocka_unit_test(held_records_are_written_together_and_a_warning_takes_them_along),
+		cmocka_unit_test(what_is_held_is_written_when_it_is_as_much_as_a_pipe_takes_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
