@@ -41,6 +41,15 @@ static const char *close_container(struct reader *r, const char *p)
 	return p + 1;
 }
 
+/* True if a member that is wanted here may have a key of N bytes: most others have another length.
+ */
+static inline bool may_be_wanted(const struct reader *r, size_t n)
+{
+	const struct reader_node *object = r->container[r->depth];
+
+	return object && object->lengths & reader_paths_length_bit(n);
+}
+
 /* True if keys matter here, because some member is wanted. */
 static inline bool are_keys_wanted(const struct reader *r)
 {
@@ -92,7 +101,7 @@ static inline const char *read_key(struct reader *r, const char *p, const char *
 	r->value = NULL;
 	close = reader_find_special(p + 1, end);
 	if (close < end && *close == '"') {
-		if (are_keys_wanted(r) &&
+		if (may_be_wanted(r, (size_t)(close - p - 1)) &&
 		    !match_key(r, close, str_range(p + 1, (size_t)(close - p - 1))))
 			return NULL;
 		return read_colon(r, close + 1, end);
@@ -139,25 +148,49 @@ static const char *read_on_in_string(struct reader *r, const char *p, const char
 	return r->is_key ? close_key(r, p, end) : close_string(r, p);
 }
 
-static inline const char *begin_value(struct reader *r, const char *p, const char *end)
+/* A value that is no string. */
+static const char *begin_other_value(struct reader *r, const char *p, const char *end)
 {
-	if (*p == '"')
-		return read_string(r, p, end);
 	if (*p == '{' || *p == '[')
 		return open_container(r, p);
 	return reader_begin_scalar(r, p, end);
 }
 
-static inline const char *read_after_value(struct reader *r, const char *p)
+/*
+ * Past the strings that each have a comma right behind them, as the names of files in large pushes
+ * do. P is where an element of an array begins, which nobody wants.
+ */
+static const char *skip_strings(const char *p, const char *end)
+{
+	while (p < end && *p == '"') {
+		const char *close = reader_find_special(p + 1, end);
+
+		if (end - close < 2 || close[0] != '"' || close[1] != ',')
+			break;
+		p = close + 2;
+	}
+	return p;
+}
+
+static inline const char *next_element(struct reader *r, const char *p, const char *end)
+{
+	const struct reader_node *array = r->container[r->depth];
+
+	r->value = array ? array->element : NULL;
+	r->state = AT_VALUE;
+	return r->value ? p : skip_strings(p, end);
+}
+
+static inline const char *read_after_value(struct reader *r, const char *p, const char *end)
 {
 	bool is_object = r->is_object[r->depth];
 
-	if (*p == ',') {
-		if (!is_object)
-			r->value = r->container[r->depth] ? r->container[r->depth]->element : NULL;
-		r->state = is_object ? AT_KEY : AT_VALUE;
+	if (*p == ',' && is_object) {
+		r->state = AT_KEY;
 		return p + 1;
 	}
+	if (*p == ',')
+		return next_element(r, p + 1, end);
 	return *p == (is_object ? '}' : ']') ? close_container(r, p) : reader_unexpected(r, p);
 }
 
@@ -175,19 +208,21 @@ static inline const char *read_between(struct reader *r, const char *p, const ch
 			return p;
 		__attribute__((fallthrough));
 	case AT_VALUE:
-		p = begin_value(r, p, end);
+		p = *p == '"' ? read_string(r, p, end) : begin_other_value(r, p, end);
 		if (r->state != AFTER_VALUE || !p || (p = reader_skip_space(p, end)) == end)
 			return p;
 		__attribute__((fallthrough));
 	case AFTER_VALUE:
-		return read_after_value(r, p);
+		return read_after_value(r, p, end);
 	case AT_COLON:
 		if (*p != ':')
 			return reader_unexpected(r, p);
 		r->state = AT_VALUE;
 		return p + 1;
 	case AT_FIRST_ELEMENT:
-		return *p == ']' ? close_container(r, p) : begin_value(r, p, end);
+		if (*p == ']')
+			return close_container(r, p);
+		return *p == '"' ? read_string(r, p, end) : begin_other_value(r, p, end);
 	default:
 		return reader_unexpected(r, p);
 	}

@@ -5,6 +5,7 @@
 #include "doc/reader_state.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const char *const literals[] = {
 	[READER_NULL] = "null",
@@ -88,6 +89,14 @@ static const char *read_number(struct reader *r, const char *p, const char *end)
 static const char *begin_literal(struct reader *r, const char *p, const char *end,
 				 enum reader_type literal)
 {
+	size_t n = strlen(literals[literal]);
+
+	if ((size_t)(end - p) >= n && memcmp(p, literals[literal], n) == 0) {
+		if (reader_find_field(r->value))
+			reader_emit(r, r->value->field, literal, (struct str){0});
+		reader_end_value(r);
+		return p + n;
+	}
 	r->state = IN_LITERAL;
 	r->literal = literal;
 	r->literal_n = 0;

@@ -52,29 +52,33 @@ static void on_value(void *arg, int field, const struct reader_value *value)
  * What the reader looks for is the same in each delivery of a host, so it is prepared once, at the
  * first, and kept. Deliveries are decoded on one thread.
  */
-static const struct reader_paths *get_paths(const struct hook_host *host)
+static const struct reader_paths *get_paths(const struct hook_host *host, bool leaves_files_out)
 {
 	static struct {
 		const struct hook_host *host;
+		bool leaves_files_out;
 		struct reader_paths *paths;
-	} kept[HOOK_MAX_HOSTS];
+	} kept[2 * HOOK_MAX_HOSTS];
 	struct reader_field *fields = NULL;
-	size_t i = 0;
+	size_t i = 0, n = 0;
 
-	while (kept[i].host && kept[i].host != host)
+	while (kept[i].host &&
+	       (kept[i].host != host || kept[i].leaves_files_out != leaves_files_out))
 		i++;
 	assert(i < ARRAY_LEN(kept) && host->n_fields <= READER_MAX_FIELDS);
 	if (kept[i].host)
 		return kept[i].paths;
 	fields = mem_new(host->n_fields, sizeof(*fields));
 	for (size_t k = 0; k < host->n_fields; k++)
-		fields[k] = (struct reader_field){
-			.path = host->fields[k].path,
-			.field = (int)k,
-			.max_bytes = host->fields[k].max_bytes,
-		};
-	kept[i].paths = reader_paths_new(fields, host->n_fields);
+		if (!leaves_files_out || host->fields[k].set != hook_read_file)
+			fields[n++] = (struct reader_field){
+				.path = host->fields[k].path,
+				.field = (int)k,
+				.max_bytes = host->fields[k].max_bytes,
+			};
+	kept[i].paths = reader_paths_new(fields, n);
 	kept[i].host = host;
+	kept[i].leaves_files_out = leaves_files_out;
 	return kept[i].paths;
 }
 
@@ -85,7 +89,7 @@ void hook_decode_init(struct hook_decode *d, const struct hook_host *host,
 	d->event = event;
 	d->files.limit = DELIVERY_MAX_FILES_BYTES;
 	d->left_out.limit = HOOK_MAX_WARNING_BYTES;
-	d->reader = reader_new_for(get_paths(host), on_value, d);
+	d->reader = reader_new_for(get_paths(host, d->leaves_files_out), on_value, d);
 }
 
 void hook_decode_release(struct hook_decode *d)
@@ -271,6 +275,21 @@ void hook_read_id(struct hook_decode *d, const struct hook_field *field,
 	}
 	set_text(d, field, value->text);
 	hook_id_lower(*(char **)((char *)d + field->at));
+}
+
+void hook_read_file(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value)
+{
+	(void)field;
+	if (++d->n_commit_files > d->push.max_commit_files)
+		d->push.max_commit_files = d->n_commit_files;
+	if (value->type != READER_STRING || value->is_cut ||
+	    value->text.n >= d->files.limit - d->files.len) {
+		d->push.lacks_files = true;
+		return;
+	}
+	buf_put_str(&d->files, value->text);
+	buf_put_char(&d->files, 0);
 }
 
 void hook_read_flag(struct hook_decode *d, const struct hook_field *field,

@@ -77,12 +77,12 @@ struct hook_decode {
 	const struct hook_host *host;
 	struct delivery_event *event;
 	struct reader *reader;
-	struct err problem; /* the first one; code 0: none */
+	struct err problem;    /* the first one; code 0: none */
+	bool leaves_files_out; /* as in struct hook_request; set before hook_decode_init() */
 	/* As in struct hook_request; set before the first byte. */
 	bool allow_env;
 	bool (*wants_ref)(const void *arg, struct str ref);
 	const void *wants_ref_arg;
-	bool leaves_files_out;
 
 	char *pusher, *sender, *default_branch;
 	char *object_kind, *event_name; /* GitLab: of the event */
@@ -142,6 +142,9 @@ void hook_read_ref(struct hook_decode *d, const struct hook_field *field,
 /* Object id in hex, or null. Filled in lower case. */
 void hook_read_id(struct hook_decode *d, const struct hook_field *field,
 		  const struct reader_value *value);
+/* The name of a changed file, which is not looked for where file names are left out. */
+void hook_read_file(struct hook_decode *d, const struct hook_field *field,
+		    const struct reader_value *value);
 /* Fills a bool. */
 void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);

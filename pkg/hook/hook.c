@@ -52,6 +52,7 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	hook_verify_init(&delivery->verify, request, &delivery->envelope);
 	hook_form_init(&delivery->form, on_payload, delivery);
 	delivery->is_read = is_worth_reading(delivery);
+	delivery->decode.leaves_files_out = request->leaves_files_out;
 	/* A push has a host. */
 	if (delivery->is_read)
 		hook_decode_init(&delivery->decode, delivery->envelope.host, &delivery->event);
@@ -60,7 +61,6 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	delivery->decode.allow_env = request->allow_env;
 	delivery->decode.wants_ref = request->wants_ref;
 	delivery->decode.wants_ref_arg = request->wants_ref_arg;
-	delivery->decode.leaves_files_out = request->leaves_files_out;
 	return delivery;
 }
 

@@ -34,21 +34,6 @@ void hook_read_files(struct hook_decode *d, const struct hook_field *field,
 	d->commit_has_files |= value->type == READER_ARRAY;
 }
 
-void hook_read_file(struct hook_decode *d, const struct hook_field *field,
-		    const struct reader_value *value)
-{
-	(void)field;
-	if (++d->n_commit_files > d->push.max_commit_files)
-		d->push.max_commit_files = d->n_commit_files;
-	if (d->leaves_files_out || value->type != READER_STRING || value->is_cut ||
-	    value->text.n >= d->files.limit - d->files.len) {
-		d->push.lacks_files = true;
-		return;
-	}
-	buf_put_str(&d->files, value->text);
-	buf_put_char(&d->files, 0);
-}
-
 void hook_read_total(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {

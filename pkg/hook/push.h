@@ -9,11 +9,9 @@
 /* Each element of a list of commits; what it describes is read into d->commit. */
 void hook_read_commit(struct hook_decode *d, const struct hook_field *field,
 		      const struct reader_value *value);
-/* Of a commit in the list: a list of files, and each of them. */
+/* Of a commit in the list: a list of files. */
 void hook_read_files(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value);
-void hook_read_file(struct hook_decode *d, const struct hook_field *field,
-		    const struct reader_value *value);
 /* The number of commits of the push, listed or not. */
 void hook_read_total(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value);

@@ -126,6 +126,12 @@ static void wanted_values_come_in_document_order(void **state)
 		{"{\"refx\":1,\"re\":2}", {"/ref"}, ""},
 		{"[1e999999,-0,0.10,1E-2]", {"/*"}, "a#1e999999 a#-0 a#0.10 a#1E-2 "},
 		{"{\"x\":{\"x\":{\"x\":7}}}", {"/x/x/x"}, "a#7 "},
+		{"{\"x\":[\"a\",\"b\",\"\",\"c\"],\"y\":1}", {"/y"}, "a#1 "},
+		{"{\"x\":[\"a\",\"b\" ,\"c\\n\",\"\xc3\xa4\",7,\"e\", "
+		 "\"f\",{\"y\":2},\"g\"],\"y\":1}",
+		 {"/y"},
+		 "a#1 "},
+		{"[true,false,null,true]", {"/*"}, "atrue afalse anull atrue "},
 	};
 
 	(void)state;
@@ -203,6 +209,8 @@ static void what_is_not_json_is_refused_with_its_place(void **state)
 		{"{\"a\":1]", "byte 7: expected ',' or '}' after a value, found ']'"},
 		{"[1}", "byte 3: expected ',' or ']' after a value, found '}'"},
 		{"[1,]", "byte 4: expected a value, found ']'"},
+		{"[\"a\",\"b\",]", "byte 10: expected a value, found ']'"},
+		{"[\"a\",\"b\" \"c\"]", "byte 10: expected ',' or ']' after a value, found '\"'"},
 		{"[,1]", "byte 2: expected a value or ']', found ','"},
 		{"{\"a\":1,}", "byte 8: expected a key in quotes, found '}'"},
 		{"{a:1}", "byte 2: expected a key in quotes or '}', found 'a'"},
