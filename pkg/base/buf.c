@@ -86,6 +86,18 @@ void buf_put_char(struct buf *b, char c)
 	buf_put(b, &c, 1);
 }
 
+void buf_put_number(struct buf *b, uint64_t n)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	buf_put(b, digits + i, sizeof(digits) - i);
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list args, again;

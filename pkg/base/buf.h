@@ -33,6 +33,7 @@ void buf_reserve(struct buf *b, size_t n);
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, struct str s);
 void buf_put_char(struct buf *b, char c);
+void buf_put_number(struct buf *b, uint64_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct str buf_str(const struct buf *b);
 /* Gives the NUL-terminated text to the caller (never NULL) and leaves the buffer empty. */

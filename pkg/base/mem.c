@@ -61,7 +61,10 @@ void mem_wipe_str(void *p)
 
 void mem_free(void *p)
 {
-	mem_wipe(p, 0);
+	void **owner = p;
+
+	free(*owner);
+	*owner = NULL;
 }
 
 void mem_trim(void)

@@ -140,6 +140,21 @@ char str_take_escaped(struct str *s)
 	return c;
 }
 
+void str_join(char *out, size_t size, const struct str *parts, size_t n_parts)
+{
+	size_t room = size - 1;
+
+	for (size_t i = 0; i < n_parts; i++) {
+		size_t n = parts[i].n < room ? parts[i].n : room;
+
+		if (n)
+			memcpy(out, parts[i].p, n);
+		out += n;
+		room -= n;
+	}
+	*out = '\0';
+}
+
 char *str_dup(struct str s)
 {
 	char *copy = mem_new(s.n + 1, 1);

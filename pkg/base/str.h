@@ -71,6 +71,14 @@ int str_hex_digit(char c);
  * first one as it is.
  */
 char str_take_escaped(struct str *s);
+/*
+ * The PARTS one after the other, cut to SIZE - 1 bytes, and a NUL: what snprintf() does with "%s",
+ * for a tenth of its time. STR_JOIN() takes an array.
+ */
+void str_join(char *out, size_t size, const struct str *parts, size_t n_parts);
+#define STR_JOIN(out, ...)                                                                         \
+	str_join((out), sizeof(out), (const struct str[]){__VA_ARGS__},                            \
+		 sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
 /* An allocated, NUL-terminated copy. */
 char *str_dup(struct str s);
 

@@ -224,8 +224,10 @@ static void put_outcome(struct buf *out, const struct status_line *line)
 		buf_put_str(out, STR("waiting"));
 	else if (line->reason == OUTCOME_FAILED)
 		buf_put_str(out, STR("failed"));
-	else
-		buf_printf(out, "ignored: %s", outcome_name(line->reason));
+	else {
+		buf_put_str(out, STR("ignored: "));
+		buf_put_str(out, str_of(outcome_name(line->reason)));
+	}
 	if (line->why && *line->why) {
 		buf_put_str(out, STR(", "));
 		buf_put_clean(out, str_of(line->why), STATUS_VALUE_BYTES);
@@ -248,5 +250,5 @@ void status_format_last(char *out, size_t size, const struct status_line *line)
 	}
 	put_outcome(&b, line);
 	struct str text = str_cut_utf8(buf_str(&b), size - 1);
-	(void)snprintf(out, size, "%.*s", STR_ARG(text));
+	str_join(out, size, &text, 1);
 }

@@ -34,7 +34,7 @@ static const char *show(char out[SHOWN_BYTES], struct str text)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES);
 	buf_put_clean(&b, text, MAX_SHOWN_BYTES);
-	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
+	str_join(out, SHOWN_BYTES, &(struct str){b.data, b.len}, 1);
 	return out;
 }
 
@@ -42,7 +42,7 @@ static const char *show_repository(char out[SHOWN_BYTES], struct str address)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES + 8);
 	repository_format(&b, address, MAX_SHOWN_BYTES - 8);
-	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
+	str_join(out, SHOWN_BYTES, &(struct str){b.data, b.len}, 1);
 	return out;
 }
 
@@ -50,7 +50,7 @@ static void show_refs(char out[SHOWN_BYTES], const struct refs *refs)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES);
 	refs_format(&b, refs, MAX_SHOWN_BYTES);
-	(void)snprintf(out, SHOWN_BYTES, "%s", b.data ? b.data : "");
+	str_join(out, SHOWN_BYTES, &(struct str){b.data, b.len}, 1);
 }
 
 __attribute__((format(printf, 3, 4))) static enum outcome say(struct verdict *out,
@@ -99,8 +99,8 @@ static enum outcome check_repository(const struct question *q, struct verdict *o
 	show_repository(ours, uri);
 	show_repository(theirs, str_of(named));
 	if (!must_match) {
-		(void)snprintf(out->hint, sizeof(out->hint),
-			       "a push came from %s, but spec.source.git.uri is %s", theirs, ours);
+		STR_JOIN(out->hint, STR("a push came from "), str_of(theirs),
+			 STR(", but spec.source.git.uri is "), str_of(ours));
 		return OUTCOME_START;
 	}
 	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", ours);
@@ -138,18 +138,18 @@ static enum outcome check_ref(const struct question *q, struct verdict *out)
 			   q->shown_ref, refs.source);
 	char wanted[SHOWN_BYTES];
 	show_refs(wanted, &refs);
-	(void)snprintf(out->brief, sizeof(out->brief), "this BuildConfig builds %s", wanted);
+	STR_JOIN(out->brief, STR("this BuildConfig builds "), str_of(wanted));
 	if (ref_is_tag(q->ref) && !refs_name_tags(&refs))
 		return say(out, OUTCOME_TAG_IGNORED,
 			   "pushed %s; this BuildConfig builds %s (%s), and no tags. To build "
 			   "tags, set annotation buildhook.io/refs, as in refs/tags/v*",
 			   q->shown_ref, wanted, refs.source);
-	return say(out, OUTCOME_REF_MISMATCH,
-		   "pushed %s; this BuildConfig builds %s (%s). To build this push, set "
-		   "%s",
-		   q->shown_ref, wanted, refs.source,
-		   refs.list.n > 0 ? "that annotation"
-				   : "spec.source.git.ref or annotation buildhook.io/refs");
+	STR_JOIN(out->message, STR("pushed "), str_of(q->shown_ref),
+		 STR("; this BuildConfig builds "), str_of(wanted), STR(" ("), str_of(refs.source),
+		 STR("). To build this push, set "),
+		 refs.list.n > 0 ? STR("that annotation")
+				 : STR("spec.source.git.ref or annotation buildhook.io/refs"));
+	return OUTCOME_REF_MISMATCH;
 }
 
 static enum outcome check_paths(const struct question *q, struct verdict *out)

@@ -93,7 +93,7 @@ void activity_add_unbuilt(struct activity *activity, const char *uid, enum hook_
 	char text[2 * ACTIVITY_LINE_BYTES];
 	struct unbuilt_line *place = NULL;
 
-	(void)snprintf(text, sizeof(text), "%s %s", hook_type_name(type), line);
+	STR_JOIN(text, str_of(hook_type_name(type)), STR(" "), str_of(line));
 	place = find_place(get_config(activity, uid),
 			   str_range(text, activity_key_bytes(str_of(text))));
 	if (place->text && place->ms > ms)
@@ -108,8 +108,7 @@ void activity_note_ignored(struct activity *activity, const char *uid, enum hook
 	struct hook_activity *hook = activity_get(activity, uid, type);
 	char shown[ACTIVITY_LINE_BYTES];
 
-	(void)snprintf(shown, sizeof(shown), "%.*s",
-		       STR_ARG(str_cut_utf8(str_of(what), sizeof(shown) - 1)));
+	STR_JOIN(shown, str_cut_utf8(str_of(what), sizeof(shown) - 1));
 	if (reason != hook->ignored_reason || strcmp(shown, hook->ignored_what) != 0)
 		hook->ignored_row = 0;
 	hook->ignored_row++;

@@ -52,7 +52,7 @@ static struct entry *find_entry(struct kube_secrets *secrets, const char *namesp
 	char key[600];
 	struct entry *entry = NULL;
 
-	(void)snprintf(key, sizeof(key), "%s/%s", namespace_, name);
+	STR_JOIN(key, str_of(namespace_), STR("/"), str_of(name));
 	HASH_FIND_STR(secrets->entries, key, entry);
 	if (entry)
 		entry->used_ms = now_of(secrets);
@@ -68,7 +68,7 @@ static struct entry *get_entry(struct kube_secrets *secrets, const char *namespa
 	if (entry)
 		return entry;
 	entry = mem_new(1, sizeof(*entry));
-	(void)snprintf(key, sizeof(key), "%s/%s", namespace_, name);
+	STR_JOIN(key, str_of(namespace_), STR("/"), str_of(name));
 	entry->secrets = secrets;
 	entry->key = mem_strdup(key);
 	entry->used_ms = now_of(secrets);

@@ -58,17 +58,6 @@ void http_format_date(char *out, int64_t wall_s)
 		       tm.tm_sec % 100);
 }
 
-static void put_number(struct buf *out, uint64_t n)
-{
-	char digits[20];
-	size_t i = sizeof(digits);
-	do {
-		digits[--i] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	buf_put(out, digits + i, sizeof(digits) - i);
-}
-
 static void put_value(struct buf *out, struct str value)
 {
 	size_t begin = out->len;
@@ -91,7 +80,7 @@ static void put_header(struct buf *out, struct str name, struct str value)
 void http_format_reply(struct buf *out, const struct http_reply *reply)
 {
 	buf_put_str(out, STR("HTTP/1.1 "));
-	put_number(out, (uint64_t)reply->status);
+	buf_put_number(out, (uint64_t)reply->status);
 	buf_put_char(out, ' ');
 	buf_put_str(out, str_of(http_status_text(reply->status)));
 	buf_put_str(out, STR("\r\n"));
@@ -100,7 +89,7 @@ void http_format_reply(struct buf *out, const struct http_reply *reply)
 	bool has_body = reply->status >= 200 && reply->status != 204 && reply->status != 304;
 	if (has_body) {
 		buf_put_str(out, STR("Content-Length: "));
-		put_number(out, reply->body.n);
+		buf_put_number(out, reply->body.n);
 		buf_put_str(out, STR("\r\n"));
 	}
 	if (!str_empty(reply->date))

@@ -123,7 +123,7 @@ static void set_delivery_id(struct delivery *d, const char *sent)
 	unsigned char random[RANDOM_ID_BYTES];
 
 	if (*sent) {
-		(void)snprintf(d->id, sizeof(d->id), "%s", sent);
+		STR_JOIN(d->id, str_of(sent));
 		return;
 	}
 	clock_random(d->receiver->opt.services->clock, random, sizeof(random));

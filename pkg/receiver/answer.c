@@ -4,6 +4,9 @@
 #include "base/mem.h"
 #include "doc/json_cut.h"
 
+/* Of an answer's body: most need no more. */
+#define TYPICAL_BYTES 600
+
 static const struct http_header json_type = {STR("Content-Type"), STR("application/json")};
 
 /* What Kubernetes calls these codes where we have no word of our own. */
@@ -52,7 +55,9 @@ void answer_put_status(struct buf *out, int code, const char *reason, const char
 	buf_put_json(out, str_of(message));
 	buf_put_str(out, STR(",\"reason\":"));
 	buf_put_json(out, str_of(reason));
-	buf_printf(out, ",\"code\":%d}\n", code);
+	buf_put_str(out, STR(",\"code\":"));
+	buf_put_number(out, (uint64_t)code);
+	buf_put_str(out, STR("}\n"));
 }
 
 const char *answer_error_body(struct buf *body, int status, const char *message)
@@ -106,6 +111,7 @@ static void send_status(struct http_request *request, int code, const char *reas
 	struct http_header headers[5] = {json_type};
 	size_t n = 1;
 
+	buf_reserve(&body, TYPICAL_BYTES);
 	answer_put_message(&line, str_of(short_));
 	headers[n++] = (struct http_header){STR(ANSWER_MESSAGE_HEADER), buf_str(&line)};
 	if (*delivery)

@@ -25,8 +25,7 @@ struct delivery *delivery_new(struct receiver *r, struct http_request *request,
 	d->route = *route;
 	d->began_ms = clock_mono_ms(r->opt.services->clock);
 	d->body_end_ms = -1;
-	(void)snprintf(d->key, sizeof(d->key), "%.*s/%.*s", STR_ARG(route->namespace_),
-		       STR_ARG(route->name));
+	STR_JOIN(d->key, route->namespace_, STR("/"), route->name);
 	DL_APPEND(r->deliveries, d);
 	r->n_deliveries++;
 	request->user = d;

@@ -80,9 +80,9 @@ static void ask_decoy(struct delivery *d, int64_t max_age_ms)
 {
 	char namespace_[256], name[300];
 
-	(void)snprintf(namespace_, sizeof(namespace_), "%.*s", STR_ARG(d->route.namespace_));
-	(void)snprintf(name, sizeof(name), "%.*s.no-%s-webhook", STR_ARG(d->route.name),
-		       hook_type_name(d->route.type));
+	STR_JOIN(namespace_, d->route.namespace_);
+	STR_JOIN(name, d->route.name, STR(".no-"), str_of(hook_type_name(d->route.type)),
+		 STR("-webhook"));
 	ask(d, namespace_, name, true, max_age_ms);
 }
 
@@ -153,7 +153,7 @@ void lookup_collect(struct delivery *d)
 		mem_wipe(&d->secrets[i].p, d->secrets[i].n);
 	d->n_secrets = 0;
 	d->previous = 0;
-	(void)snprintf(d->uid, sizeof(d->uid), "%s", bc ? bc->uid : "");
+	STR_JOIN(d->uid, str_of(bc ? bc->uid : ""));
 	if (!bc || !hook)
 		return;
 	for (size_t i = 0; i < hook->n_secrets; i++) {

@@ -36,7 +36,7 @@ void note_outcome(struct delivery *d, const struct delivery_change *change, enum
 
 	activity->last_ms = d->accepted_ms;
 	activity->used_previous = d->used_previous;
-	(void)snprintf(activity->hint, sizeof(activity->hint), "%s", d->hint);
+	STR_JOIN(activity->hint, str_of(d->hint));
 	status_format_last(activity->last, sizeof(activity->last), &line);
 	if (outcome != OUTCOME_START && outcome != OUTCOME_QUEUED && outcome != OUTCOME_PING &&
 	    outcome != OUTCOME_DUPLICATE)

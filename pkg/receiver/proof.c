@@ -56,8 +56,6 @@ static uint32_t find_in_path(const struct delivery *d, const struct str *secrets
 	struct str given = decode_secret(d->route.secret, text);
 	uint32_t matched = 0;
 
-	if (d->route.kind != ROUTE_OPENSHIFT)
-		return 0;
 	for (size_t i = 0; i < n; i++)
 		matched |= (uint32_t)crypto_equal(secrets[i], given) << i;
 	explicit_bzero(text, given.n);
@@ -107,7 +105,9 @@ static void start_reading(struct delivery *d)
 	lookup_collect(d);
 	request.secrets = d->n_secrets > 0 ? d->secrets : &no_secret;
 	request.n_secrets = d->n_secrets > 0 ? d->n_secrets : 1;
-	d->path_matched = find_in_path(d, request.secrets, request.n_secrets);
+	d->path_matched = 0;
+	if (d->route.kind == ROUTE_OPENSHIFT)
+		d->path_matched = find_in_path(d, request.secrets, request.n_secrets);
 	d->is_path_proven = d->path_matched != 0;
 	request.is_path_proven = d->is_path_proven;
 	hook_delivery_free(d->payload);

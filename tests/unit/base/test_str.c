@@ -248,6 +248,19 @@ static void printable_text_ends_at_each_place_and_byte(void **state)
 	assert_int_equal(str_count_printable(STR("")), 0);
 }
 
+static void joined_texts_are_cut_to_their_room(void **state)
+{
+	char all[8], cut[6], none[1];
+
+	(void)state;
+	STR_JOIN(all, STR("ab"), (struct str){0}, STR("cd"), STR("/"));
+	assert_string_equal(all, "abcd/");
+	STR_JOIN(cut, STR("abc"), STR("def"), STR("g"));
+	assert_string_equal(cut, "abcde");
+	STR_JOIN(none, STR("a"));
+	assert_string_equal(none, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +273,7 @@ int main(void)
 		cmocka_unit_test(parts_end_with_the_text),
 		cmocka_unit_test(numbers_are_plain_decimals_within_their_maximum),
 		cmocka_unit_test(a_copy_is_terminated),
+		cmocka_unit_test(joined_texts_are_cut_to_their_room),
 		cmocka_unit_test(an_escape_is_a_percent_sign_and_two_digits),
 		cmocka_unit_test(utf8_is_what_rfc_3629_says),
 		cmocka_unit_test(a_bad_byte_is_found_at_every_place),
