@@ -35,7 +35,7 @@ def run(tmp_path):
 
 
 WRONG = {
-    "an unknown command": (["nonsense"], {}, 'unknown command "nonsense"'),
+    "an unknown command": (["nonsense"], {}, 'error: unknown command "nonsense" for "buildhook"'),
     "an unknown flag": (["serve", "--nonsense=1"], {}, "unknown flag: --nonsense"),
     "a flag with one dash": (["serve", "-x"], {}, "unknown shorthand flag: 'x' in -x"),
     "a flag without its value": (["serve", "--selector"], {}, "--selector needs a value"),
@@ -72,7 +72,7 @@ def test_a_mistake_ends_it_with_status_2_and_one_line(run, case):
     done = run(*args, **flags)
     assert (done.returncode, done.stdout) == (2, ""), done
     (line,) = done.stderr.splitlines()
-    assert line.startswith("buildhook") and words in line, line
+    assert line.startswith(("buildhook", "error: ")) and words in line, line
 
 
 CONFIGS = {

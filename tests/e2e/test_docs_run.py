@@ -38,6 +38,7 @@ RUN_BY = {
     r"(kubectl|oc) apply .*-k manifests/overlays/.*": ("tests/e2e/test_manifests.py", '"-k", ROOT / "manifests"'),
     r"kubectl delete (-k|crd|namespace|clusterrole).*": ("tests/e2e/test_uninstall.py", '"delete", "crd"'),
     r"kubectl rollout status (statefulset/buildhook|deployment/cart) .*": ("tests/e2e/test_node_components.py", '"rollout", "status"'),
+    r"kubectl rollout status deployment/buildhook-build-controller .*": ("tests/e2e/test_node_builds.py", '"rollout", "status"'),
     r"kubectl rollout undo .*": ("tests/e2e/test_node_upgrade.py", '"rollout", "undo"'),
     r"kubectl (apply -n shop -f -|create namespace shop).*": ("hack/run-build", "kubectl apply"),
     r"kubectl (create secret docker-registry|patch serviceaccount|create deployment|wait|logs -n shop) .*": ("tests/e2e/test_node_builds.py", "docs/plain-kubernetes.md"),
