@@ -1,4 +1,4 @@
-/* The texts of a change as a list, and copies for those who need a row longer than it is lent. */
+/* The texts of a change as a list, and copies of rows that are needed longer than they are lent. */
 #pragma once
 
 #include "journal/journal.h"

@@ -1,7 +1,7 @@
 /*
- * The journal's inside, shared by the caller's side (journal.c) and the writing side (worker.c).
- * The two meet in the three lists: an op is in one of them from journal_add() or journal_write()
- * until it has been told.
+ * The journal's internals, shared by the caller's side (journal.c) and the writing side
+ * (worker.c). The two meet in the three lists: an op is in one of them from journal_add() or
+ * journal_write() until its result has been delivered.
  */
 #pragma once
 
@@ -23,14 +23,14 @@ struct journal {
 
 	/* The caller's. */
 	struct journal_reader reader;
-	struct journal_pending pending; /* as told */
+	struct journal_pending pending; /* results delivered so far */
 	struct journal_memory memory;
 	int64_t time_base_ms; /* journal time less monotonic time */
 	uint64_t last_ticket;
 
 	/* The worker's. */
 	struct journal_writer writer;
-	struct journal_ops held; /* writes told as stored, for which there was no room yet */
+	struct journal_ops held; /* writes reported as stored, for which there was no room yet */
 	int64_t probe_at_ms;     /* monotonic */
 	int64_t prune_at_ms;
 	int64_t measure_at_ms;
@@ -56,11 +56,11 @@ struct journal {
 	char failure[256];
 };
 
-/* The thread that carries out what comes. */
+/* Starts the journal's thread, which carries out what was submitted. */
 int journal_worker_start(struct journal *journal, struct err *err);
-/* When it has carried out what waits; then the log goes into the file. */
+/* Ends the thread after all submitted ops are committed, then checkpoints the log. */
 void journal_worker_stop(struct journal *journal);
-/* Where there is no thread: all that waits, and the upkeep that is due. */
+/* Without a thread: commits all submitted ops, and does the upkeep that is due. */
 void journal_worker_finish(struct journal *journal);
-/* Takes a code of SQLite that is not to pass: the first counts. */
+/* Records an SQLite error that cannot be recovered from; only the first is kept. */
 void journal_fail(struct journal *journal, const char *what, int rc);

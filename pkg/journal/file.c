@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* So many are read at a time: a log that is being read cannot start over, and whoever gets the rows
+/* Rows read in one transaction: SQLite cannot restart a log that is being read, and the caller
  * may be slow. */
 #define CHUNK_ROWS 64
 
@@ -58,7 +58,7 @@ static bool has_log(const char *path)
 	return stat(buf_str(&log).p, &st) == 0 && st.st_size > 0;
 }
 
-/* SQLite also says so when it is no database at all. */
+/* SQLite returns this for files that are no database at all, too. */
 static int fail(struct err *err, int rc)
 {
 	bool is_bad = rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT;

@@ -45,8 +45,8 @@ int journal_folder_sync(const struct journal_folder *folder, struct err *err)
 	return ERR_OK;
 }
 
-/* The parent gets an fsync, or the new folder could be gone after a power loss with all that was
- * put in it. */
+/* Syncs the parent: without it the new folder, with all that is in it, could be gone after a
+ * power loss. */
 static int sync_parent(const char *path, struct err *err)
 {
 	CLEANUP(mem_free) char *parent = journal_folder_path(path, "..");
@@ -66,7 +66,7 @@ static int make_one(const char *path, struct err *err)
 				       : journal_folder_fail(err, "make the data folder", path);
 	rc = sync_parent(path, err);
 	if (rc != ERR_OK)
-		(void)rmdir(path); /* or the next start would take it for durable */
+		(void)rmdir(path); /* else the next start would take it for durable */
 	return rc;
 }
 
@@ -88,9 +88,9 @@ static int make_all(const char *path, struct err *err)
 }
 
 /*
- * Others who may write here could put their own rows in, and those who may read see what users
- * sent. A volume's root often belongs to root and a group (fsGroup): a subfolder of it that this
- * process makes itself is right.
+ * Other users with write permission could insert rows, and those with read permission could see
+ * what users sent. The root of a volume often belongs to root and a group (fsGroup): there a
+ * subfolder that this process makes itself is safe.
  */
 static int check_owner(const struct journal_folder *folder, struct err *err)
 {

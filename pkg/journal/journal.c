@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* Of what has not been told yet. */
+/* Limit of ops whose results have not been delivered yet. */
 #define MAX_OPS   4096
 #define MAX_BYTES (16 * 1024 * 1024)
 
@@ -81,7 +81,7 @@ static void init_lock(struct journal *journal)
 	(void)pthread_condattr_destroy(&attr);
 }
 
-/* IS_CLEAN: all went well, and the log may go. */
+/* IS_CLEAN: nothing failed, and the log may be removed. */
 static void release(struct journal *journal, bool is_clean)
 {
 	journal_reader_release(&journal->reader);
@@ -158,7 +158,7 @@ static uint64_t submit(struct journal *journal, struct journal_op *op)
 	return journal->last_ticket;
 }
 
-/* Of OP, which is freed where too much waits already. */
+/* Submits OP and returns its ticket; frees OP and returns 0 where too many wait already. */
 static uint64_t submit_bounded(struct journal *journal, struct journal_op *op, void *arg)
 {
 	bool is_full;
@@ -221,7 +221,7 @@ void journal_forget(struct journal *journal, uint64_t ticket)
 	pthread_mutex_unlock(&journal->lock);
 }
 
-/* What comes after this is told by another wake. */
+/* Results that arrive after this cause another wake-up. */
 static size_t begin_collect(struct journal *journal)
 {
 	size_t n;
@@ -264,7 +264,7 @@ static void note_refused(struct journal *journal, const struct journal_op *op)
 	journal_memory_refused(&journal->memory, key, op->results[0].limit, op->now_ms);
 }
 
-/* The index is of what has been told, so that whoever is told of a row finds it there. */
+/* Update the index before the callback, so that the callback finds its row in it. */
 static void note_told(struct journal *journal, const struct journal_op *op)
 {
 	if (op->kind == JOURNAL_OP_ADD && !op->is_question) {
@@ -297,7 +297,7 @@ void journal_collect(struct journal *journal)
 	if (!journal->has_thread)
 		journal_worker_finish(journal);
 	note_cuts(journal);
-	/* One at a time: those behind can still be forgotten by what the one before calls. */
+	/* One at a time: a callback may still forget the results behind its own. */
 	for (size_t n = begin_collect(journal); n > 0; n--) {
 		struct journal_op *op;
 
@@ -322,7 +322,7 @@ const char *journal_state_name(enum journal_state state)
 	return names[state];
 }
 
-/* At most these many rows are looked at in a call of journal_find_delivery(). */
+/* Rows examined in one call of journal_find_delivery(), at most. */
 #define FIND_ROWS 2000
 /* The rows of one delivery are stored together. */
 #define DELIVERY_ROWS 64
@@ -347,7 +347,8 @@ static int find_delivery(sqlite3 *db, const char *uid, const char *id, int64_t f
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* What can't be read may be builds that wait: to go on as if there were none would lose them. */
+/* Rows that can't be read may be builds that wait: to continue without them would lose those
+ * builds. */
 static void check_read(struct journal *journal, int rc)
 {
 	if (rc != SQLITE_OK)

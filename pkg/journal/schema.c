@@ -352,11 +352,8 @@ static int fill_new(const char *path, struct err *err)
 	return rc == SQLITE_OK ? ERR_OK : fail_write(err, rc, "make it");
 }
 
-/*
- * What is left of an attempt that did not finish, or of a journal that was set aside: its log holds
- * pages of that other file, and SQLite would put them into this one. The log is kept under a name
- * that means nothing.
- */
+/* A log that an unfinished attempt or a journal that was set aside left behind: it holds pages
+ * of that other file, and SQLite would write them into this one. It is kept under another name. */
 static int clear_names(const struct journal_folder *folder, struct err *err)
 {
 	static const char *const names[] = {
@@ -425,8 +422,7 @@ static int open_writer(sqlite3 **out, const char *path, struct err *err)
 	return ERR_OK;
 }
 
-/* An admin reads this, with a program that does not start: it names the command, which must not be
- * cut off. */
+/* The message of a program that does not start: it names a command, which must not be cut off. */
 static int explain(struct err *out, const struct journal_folder *folder, const struct err *why)
 {
 	bool is_short = strlen(folder->path) <= 90;

@@ -26,11 +26,11 @@ void journal_space_measure(struct journal_space *out, const struct journal_figur
 	/* Whatever others do on the disk, the reserve stays. */
 	int64_t most = least(seen->size_bytes, seen->whole_disk_bytes);
 	int64_t log_limit = clamp(most / 16, 256 * KIB, JOURNAL_LOG_LIMIT_BYTES);
-	/* What the log takes while nobody keeps it from starting over. */
+	/* The size of the log as long as no reader keeps it from restarting. */
 	int64_t log = least(log_limit, 16 * MIB);
 	int64_t reserve = clamp(most / 32, 64 * KIB, 512 * KIB);
 	int64_t hold = clamp(total - log - 2 * reserve, 0, INT64_MAX);
-	/* Ended rows are known again for a time: only what is over this makes room. */
+	/* Ended rows are still needed to recognise duplicates: only those beyond that make room. */
 	int64_t kept = least(seen->ended_bytes, total / 4);
 
 	*out = (struct journal_space){

@@ -1,5 +1,5 @@
-/* What keeps the file in bounds: the log goes into the file, old rows and free pages go, and some
- * room is kept for what was acknowledged. */
+/* Keeps the file in bounds: checkpoints the log, removes old rows and free pages, and reserves
+ * room for the ends of acknowledged changes. */
 #include "journal/writer.h"
 
 #include "journal/row.h"
@@ -14,12 +14,13 @@
 #include <sys/statvfs.h>
 
 #define PRUNE_ROWS 500
-/* Of one namespace at a time: another may then have more. */
+/* Rows removed of one namespace at a time; afterwards another namespace may have more. */
 #define CUT_ROWS     100
 #define VACUUM_PAGES "256"
 /* An ordinary delivery, written to log and file. */
 #define ROOM_BYTES (16 * 1024)
-/* How long a log that has grown too long may wait for its readers, with every commit behind it. */
+/* How long a checkpoint of a log that is too long waits for readers; every commit waits behind
+ * it. */
 #define RESTART_BUSY_MS 100
 
 const struct journal_bounds journal_default_bounds = {
@@ -29,7 +30,7 @@ const struct journal_bounds journal_default_bounds = {
 	.spare_pages = 2048,
 };
 
-/* Where the disk cannot be asked, the size that was given bounds the journal. */
+/* Where statvfs() fails, the configured size alone bounds the journal. */
 static void look_at_disk(const struct journal_writer *writer, struct journal_figures *out)
 {
 	struct statvfs disk = {0};
@@ -86,7 +87,7 @@ bool journal_writer_has_reserve(const struct journal_writer *writer)
 	       writer->figures.log_bytes >= writer->space.reserve_bytes / 2;
 }
 
-/* Nobody who reads is waited for long; what they keep from going comes later. */
+/* Waits for readers only briefly; a later checkpoint takes what they held back. */
 static int put_log_into_file(struct journal_writer *writer, int mode)
 {
 	int rc;

@@ -11,7 +11,7 @@
 #define BATCH_BYTES (4 * 1024 * 1024)
 #define PROBE_MS    1000
 #define PRUNE_MS    60000
-/* How old a look at the disk may be: others use it, too. */
+/* How old the last statvfs() may be: other programs use the disk, too. */
 #define MEASURE_MS 100
 /* Where there is little room: so few that they fit into the reserve, a page or two for each of the
  * table and its indexes. */
@@ -56,7 +56,7 @@ void journal_fail(struct journal *journal, const char *what, int rc)
 		wake(journal);
 }
 
-/* What did not succeed is either tried again, by a probe, or the end. */
+/* After an error: either a later probe tries again, or the journal has failed. */
 static void note(struct journal *journal, const char *what, int rc)
 {
 	if (rc == SQLITE_OK)
@@ -117,7 +117,7 @@ static void refuse_batch(struct journal *journal)
 	}
 }
 
-/* What is held comes first, or an older state of a row would come after a newer one. */
+/* Write held ops first: otherwise an older state of a row would overwrite a newer one. */
 static int commit_held(struct journal *journal)
 {
 	int rc = SQLITE_OK;
@@ -198,7 +198,7 @@ static void prune(struct journal *journal)
 	journal->prune_at_ms = mono_ms(journal) + (more && rc == SQLITE_OK ? 0 : PRUNE_MS);
 }
 
-/* Acceptance begins when there is room, and all that is held has been written. */
+/* Accepts changes again once there is room and all held ops are written. */
 static void probe(struct journal *journal)
 {
 	int rc = commit_held(journal);
@@ -264,7 +264,7 @@ void journal_worker_finish(struct journal *journal)
 	while (journal->waiting.head);
 }
 
-/* Until there is something to do, with the lock held. */
+/* Waits, with the lock held, until there is something to do. */
 static void wait_for_need(struct journal *journal)
 {
 	int64_t due_ms = journal->prune_at_ms;

@@ -48,7 +48,7 @@ static const char *const texts[JOURNAL_STATEMENTS] = {
 		"WHERE seq = ?1",
 };
 
-/* What is there of a change already; seq 0: nothing. */
+/* The row of a change that is stored already; seq 0: none. */
 struct known {
 	int64_t seq;
 	int64_t state;
@@ -166,8 +166,7 @@ int journal_writer_init(struct journal_writer *out, sqlite3 *db,
 		.db = db, .bounds = journal_default_bounds, .options = *options, .is_stale = true};
 	if (options->size_bytes > 0)
 		out->bounds.size_bytes = options->size_bytes;
-	/* Our own hook takes the place of automatic checkpoints, which keep their errors to
-	 * themselves. */
+	/* Replaces SQLite's automatic checkpoints, which do not report their errors. */
 	(void)sqlite3_wal_hook(db, on_log_written, out);
 	rc = sqlite3_create_function_v2(db, "fingerprint", -1,
 					SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
@@ -239,10 +238,8 @@ static int find(struct journal_writer *writer, int statement, const char *const 
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/*
- * One that still waits is known however old it is. One that started is known within the window; the
- * others never led to a build, so the sender may try again.
- */
+/* A change that still waits is a duplicate however old it is; one that started, within the
+ * window. All others never led to a build, so the sender may try again. */
 static enum journal_added added_of(const struct journal_writer *writer, const struct known *known,
 				   int64_t now_ms)
 {
@@ -485,7 +482,7 @@ static int store(struct journal_writer *writer, struct journal_op *op, size_t i)
 		return SQLITE_OK;
 	if (result->superseded)
 		rc = update(writer, &end, op->wall_ms);
-	/* It takes its place in the order of acceptance. */
+	/* It is ordered as if it had been accepted now. */
 	if (rc == SQLITE_OK && result->seq != 0)
 		rc = remove_row(writer, result);
 	return rc == SQLITE_OK ? insert(writer, op, i) : rc;

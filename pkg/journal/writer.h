@@ -68,7 +68,7 @@ int journal_writer_init(struct journal_writer *out, sqlite3 *db,
 			const struct journal_writer_options *options);
 /* Puts the log into the file, as far as nobody reads it. */
 int journal_writer_finish(struct journal_writer *writer);
-/* Takes the log away if IS_CLEAN, else leaves it for the next start. */
+/* Removes the log if IS_CLEAN, else leaves it for the next start. */
 void journal_writer_release(struct journal_writer *writer, bool is_clean);
 
 /*
@@ -86,8 +86,8 @@ bool journal_writer_has_room(const struct journal_writer *writer);
 bool journal_writer_has_reserve(const struct journal_writer *writer);
 /* Puts the log into the file when it has grown. */
 int journal_writer_checkpoint(struct journal_writer *writer);
-/* Takes away a few rows whose time is over or that are too many, or some free pages; *MORE says
- * that there are more. */
+/* Removes a few rows that are expired or too many, or some free pages; *MORE says that there is
+ * more to remove. */
 int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *more);
 /* Whether there is room: makes the reserve, or SQLITE_FULL. */
 int journal_writer_probe(struct journal_writer *writer);

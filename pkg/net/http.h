@@ -3,7 +3,7 @@
  * admin port's. It frames requests, enforces sizes and times, and answers what is wrong with a
  * request as such; what a path means is its handler's business (http_request.h).
  *
- * Order of what is told: malformed heads (400, 505) and too large ones (414, 431) never reach the
+ * Order of refusals: malformed heads (400, 505) and too large ones (414, 431) never reach the
  * handler. An Expect other than 100-continue (417) and a length over the limit (413) are refused
  * after on_head, where the handler did not answer in it, or within it, when the handler asks for it
  * before it goes on. "100 Continue" is sent when on_head has neither answered nor paused, else on
@@ -20,8 +20,8 @@
 
 struct http_server;
 
-/* How the body of an error that this layer finds itself (400, 408, 413, 431, 503, ...) looks; fills
- * BODY, returns its media type. */
+/* Formats the body of an error that this layer finds itself (400, 408, 413, 431, 503, ...):
+ * fills BODY, returns its media type. */
 typedef const char *(*http_error_body_fn)(struct buf *body, int status, const char *message);
 
 struct http_limits {
@@ -30,9 +30,9 @@ struct http_limits {
 	size_t max_target_bytes; /* 8 KiB: else 414 */
 	uint64_t max_body_bytes; /* else 413 */
 	/*
-	 * A connection over this is told 503 (with TLS after its handshake) and closed; beyond 32
-	 * at once they are closed without. Cut to what RLIMIT_NOFILE leaves when 128 descriptors
-	 * are kept free for others.
+	 * A connection over this limit is answered 503 (with TLS after its handshake) and
+	 * closed; when 32 are being answered so, further ones are closed without an answer.
+	 * Lowered to what RLIMIT_NOFILE allows when 128 descriptors are kept free for others.
 	 */
 	size_t max_connections;
 	/* 5 s; of more unfinished handshakes than half of max_connections the oldest is closed. */
@@ -66,16 +66,16 @@ struct http_options {
  * loop is borrowed. */
 int http_server_new(struct http_server **out, struct loop *loop, const char *address,
 		    const struct http_options *options, struct err *err);
-/* Closes everything at once, with on_abort for the requests in flight. Not from within a handler
- * function. */
+/* Closes all connections at once and calls on_abort for the requests in flight. Must not be
+ * called from a handler function. */
 void http_server_free(struct http_server *server);
 /*
- * No new connections any more; idle ones are closed (after half a second, so that a request under
- * way is answered and not reset), and the answers to come carry Connection: close. Done when
- * http_server_connections() is 0.
+ * Accepts no more connections; closes idle ones (after half a second, so that a request that is
+ * being sent is answered and not reset); the remaining answers carry Connection: close. Done
+ * when http_server_connections() is 0.
  */
 void http_server_drain(struct http_server *server);
-/* Connections open, those that only wait for their goodbye to be read among them. */
+/* Open connections, including those that linger after their last answer. */
 size_t http_server_connections(const struct http_server *server);
 /* "127.0.0.1:8080": where it listens. */
 const char *http_server_address(const struct http_server *server);

@@ -55,7 +55,7 @@ static void on_trim(void *arg)
 	mem_trim();
 }
 
-/* Gives memory back to the system soon after most connections have ended. */
+/* Gives memory back to the system soon after most connections have been closed. */
 static void note_end(struct http_server *server)
 {
 	size_t n = server->n_conns + server->n_refused;
@@ -191,8 +191,9 @@ static void shake_hands(struct http_conn *conn)
 }
 
 /*
- * The peer says no more. A request that is not whole will never be; what was answered, or waits for
- * its answer, is not read from, so it does not come here.
+ * The peer has closed its side. An incomplete request can no longer be completed. A connection
+ * whose request was answered, or waits for its answer, is not read from, so it does not come
+ * here.
  */
 static void end_input(struct http_conn *conn)
 {
@@ -228,7 +229,7 @@ static void read_socket(struct http_conn *conn)
 	}
 }
 
-/* Input that was read before its turn. */
+/* Handles input that was read while an earlier request was still being answered. */
 static void read_kept(struct http_conn *conn)
 {
 	char *p = conn->input.data + conn->input_used;
@@ -241,7 +242,7 @@ static void read_kept(struct http_conn *conn)
 		http_conn_kick(conn);
 }
 
-/* Readable while paused: either data to keep for later, or the peer has closed. */
+/* Readable while paused: either there is data to keep for later, or the peer has closed. */
 static void park(struct http_conn *conn)
 {
 	if (http_stream_is_broken(&conn->stream))
@@ -250,7 +251,7 @@ static void park(struct http_conn *conn)
 		conn->is_parked = http_stream_is_readable(&conn->stream);
 }
 
-/* One turn: what the socket or the clock gave the occasion for. */
+/* One turn: handles the readiness of the socket or the timer that fired. */
 static void take_turn(struct http_conn *conn, bool is_readable)
 {
 	conn->has_answered = false;
@@ -285,7 +286,7 @@ static int wanted_events(const struct http_conn *conn)
 	return conn->is_parked || conn->state == HTTP_LINGER ? 0 : LOOP_READ;
 }
 
-/* When the present state has lasted too long, or NEVER. */
+/* The time at which the present state has lasted too long, or NEVER. */
 static int64_t deadline_ms(const struct http_conn *conn)
 {
 	const struct http_server *server = conn->server;
@@ -332,7 +333,7 @@ static void expire(struct http_conn *conn)
 		http_conn_fail(conn);
 }
 
-/* What is set aside for this connection, in the account of all. */
+/* Updates this connection's share of the server's buffered bytes. */
 static void count_held(struct http_conn *conn)
 {
 	size_t head = conn->request ? conn->request->head.cap : 0;
@@ -341,8 +342,8 @@ static void count_held(struct http_conn *conn)
 	conn->held_bytes = held;
 }
 
-/* Over the global buffer limit: shed a connection that holds a large share. A request that is
- * complete is no longer given up. */
+/* Over the global buffer limit: close a connection that holds a large share. A complete request
+ * is never given up. */
 static void give_up(struct http_conn *conn)
 {
 	conn->is_busy = true;
@@ -356,7 +357,8 @@ static void give_up(struct http_conn *conn)
 
 static void on_timer(void *arg);
 
-/* A timer that is too early costs less, once, than one set anew for each request. */
+/* A timer that fires too early costs one wake-up; setting it again for each request would cost
+ * more. */
 static void set_timer(struct http_conn *conn)
 {
 	if (conn->is_kicked)

@@ -16,7 +16,7 @@
 
 enum {
 	HTTP_SCRATCH_BYTES = 64 << 10,
-	/* Of what is read at once where some of it may have to be kept: a head, chunks. */
+	/* Bytes read at once where some of them may have to be kept: a head, chunks. */
 	HTTP_KEEPABLE_BYTES = 16 << 10,
 	/* Kept in all connections together (heads, and input that waits its turn); above it those
 	   that hold much are ended. */
@@ -29,11 +29,11 @@ enum {
 	HTTP_LINGER_MS = 1000,
 	HTTP_DRAIN_IDLE_MS = 500,
 	HTTP_PEER_CHECK_MS = 1000,
-	/* What a connection takes while a request comes: with TLS measured, with a record that has
-	 * not come whole. */
+	/* Memory of a connection while a request is read; with TLS measured, including an
+	 * incomplete record. */
 	HTTP_PLAIN_BYTES = 4 << 10,
 	HTTP_TLS_BYTES = 48 << 10,
-	/* Answers that the peer does not take: above it no further request of the peer is read. */
+	/* Unsent bytes of answers above which no further request of the peer is read. */
 	HTTP_UNSENT_BYTES = 16 << 10,
 };
 
@@ -54,7 +54,7 @@ struct http_server {
 	struct timer accept_again;
 	struct http_conn *conns;
 	size_t n_conns;      /* without N_REFUSED */
-	size_t n_refused;    /* over the limit: these are told so, and linger */
+	size_t n_refused;    /* over the limit: answered 503, then closed */
 	size_t n_handshakes; /* of TLS, under way */
 	size_t held_bytes;
 	size_t peak_conns; /* since memory was last given back */
@@ -71,7 +71,7 @@ enum http_state {
 	HTTP_HEAD, /* between requests, or within a head */
 	HTTP_BODY,
 	HTTP_ANSWER, /* the request is complete, its answer is the handler's to give */
-	HTTP_DROP,   /* answered; the rest of the body is read for nothing */
+	HTTP_DROP,   /* answered; the rest of the body is read and dropped */
 	HTTP_LINGER, /* answered for the last time; what still comes is read so that no RST
 			overtakes the answer */
 };
@@ -85,11 +85,11 @@ struct http_conn {
 	struct loop_watch *watch;
 	struct timer timer;
 	struct http_incoming *request; /* from its first byte to its answer */
-	struct buf input;              /* read, but not its turn yet */
+	struct buf input;              /* read, but to be handled later */
 	size_t input_used;
-	struct buf output; /* what the socket did not take at once */
+	struct buf output; /* what the socket has not taken yet */
 	size_t output_sent;
-	size_t unchecked_bytes; /* written since it was looked how much is not sent */
+	size_t unchecked_bytes; /* written since the unsent bytes were last asked for */
 	size_t held_bytes;      /* this connection's share of the server's */
 	uint64_t drop_bytes;    /* HTTP_DROP: to come; HTTP_LINGER: to be read at most */
 	/* When the present state began; within a head its first byte; of a new connection until its
@@ -106,7 +106,7 @@ struct http_conn {
 	bool is_busy; /* its own code is on the stack: is_dead instead of freeing */
 	bool is_dead;
 	bool is_kicked;    /* TIMER is set to go on at once */
-	bool is_parked;    /* the socket has something, and it is not its turn */
+	bool is_parked;    /* the socket is readable, but must not be read yet */
 	bool is_stuck;     /* more than HTTP_UNSENT_BYTES are not sent */
 	bool has_answered; /* in this turn: one request a turn, so that no client keeps the loop */
 	bool needs_linger;
@@ -120,7 +120,7 @@ struct http_incoming {
 	uint64_t left; /* of a body with a length */
 	uint64_t read; /* of any body */
 	int64_t paused_ms;
-	bool is_handed; /* the handler knows of it */
+	bool is_handed; /* on_head was called */
 	bool is_paused;
 	bool is_whole; /* the body is read to its end */
 	bool owes_continue;
@@ -129,35 +129,37 @@ struct http_incoming {
 /* Takes STREAM. Nothing happens before it is settled. */
 struct http_conn *http_conn_new(struct http_server *server, const struct http_stream *stream,
 				const struct sockaddr_storage *peer);
-/* At once, with on_abort; never from within one of the connection's own callbacks. */
+/* Closes the connection at once, with on_abort. Must not be called from one of its own
+ * callbacks. */
 void http_conn_free(struct http_conn *conn);
-/* As soon as nothing of it is on the stack. */
+/* Closes the connection as soon as none of its functions is on the stack. */
 void http_conn_fail(struct http_conn *conn);
-/* The connection's turn comes again without the socket's help. Calls nothing itself. */
+/* Schedules another turn of the connection, whether or not its socket is ready. Calls nothing
+ * itself. */
 void http_conn_kick(struct http_conn *conn);
-/* Sends the server's REPLY buffer and goes to STATE. */
+/* Sends the server's REPLY buffer; STATE follows once it is written. */
 void http_conn_send_reply(struct http_conn *conn, enum http_state state);
-/* Ends a callback of the connection, or a call from outside: frees it, or sets what it waits for.
- */
+/* Ends a callback of the connection, or a call from outside: frees the connection, or watches
+ * for what it waits for. */
 void http_conn_settle(struct http_conn *conn);
 void http_conn_enter(struct http_conn *conn, enum http_state state);
 /* Without the port. OUT has INET6_ADDRSTRLEN bytes. */
 void http_conn_format_peer(const struct http_conn *conn, char *out);
 bool http_conn_takes_input(const struct http_conn *conn);
 
-/* How much of what the socket has may be read at once. */
+/* The number of bytes that may be read at once. */
 size_t http_request_room(const struct http_conn *conn);
-/* Goes on as far as the N bytes at P lead, which may be changed. Returns how many were used; at
- * most one request is begun. */
+/* Handles as much of the N bytes at P (which may be changed) as it can. Returns how many were
+ * used; begins at most one request. */
 size_t http_request_consume(struct http_conn *conn, char *p, size_t n);
-/* Goes on with a body after a pause. */
+/* Continues to read a body after a pause. */
 void http_request_go_on(struct http_conn *conn);
 /* Answers with an error of this layer's own, and closes. */
 void http_request_refuse(struct http_conn *conn, int status, const char *problem);
 /* Formats such an error into the server's REPLY buffer. */
 void http_format_error(struct http_server *server, int status, const char *problem,
 		       bool leaves_body_out);
-/* The request, if there is one, ends without an answer. */
+/* Aborts the request, if there is one. */
 void http_request_abort(struct http_conn *conn);
 /* Milliseconds after the body began at which it is too slow. */
 int64_t http_request_body_ms(const struct http_incoming *request, const struct http_limits *limits);

@@ -105,7 +105,7 @@ void http_request_refuse(struct http_conn *conn, int status, const char *problem
 	http_conn_send_reply(conn, HTTP_LINGER);
 }
 
-/* Few bytes, and the socket's buffer is empty: whoever does not take them has gone. */
+/* An answer this short fits into an empty socket buffer: a peer that does not take it is gone. */
 static void send_continue(struct http_conn *conn)
 {
 	const struct str bytes = STR("HTTP/1.1 100 Continue\r\n\r\n");
@@ -145,7 +145,7 @@ static bool refuse_length(struct http_request *r)
 	return true;
 }
 
-/* Of the body, still to come: UINT64_MAX when nobody knows how much, or whether it comes at all. */
+/* Bytes of the body that are still to come; UINT64_MAX when that is not known. */
 static uint64_t unread_bytes(const struct http_incoming *request)
 {
 	if (request->is_whole)
@@ -211,7 +211,8 @@ static struct str find_header(const struct http_request *request, const char *na
 static const struct http_request_ops ops = {find_header,        pause_body,    resume_body,
 					    refuse_expectation, refuse_length, respond};
 
-/* The handler speaks first, and what it leaves open is refused after it. */
+/* The handler may answer first; if it does not, an Expect or a length that is not accepted is
+ * refused here. */
 static void begin(struct http_conn *conn)
 {
 	struct http_server *server = conn->server;
@@ -316,8 +317,8 @@ size_t http_request_consume(struct http_conn *conn, char *p, size_t n)
 	return used;
 }
 
-/* CONTRACT: the base and a second for each 64 KiB of what the body is or has become, and at least 1
- * KiB/s after the base. */
+/* The limit behind a 408: a base time plus a second for each 64 KiB of the body's length,
+ * and at least 1 KiB/s after the base time. */
 int64_t http_request_body_ms(const struct http_incoming *request, const struct http_limits *limits)
 {
 	uint64_t size = request->head.is_chunked ? request->read : request->head.content_length;

@@ -19,7 +19,8 @@ enum {
 	ACCEPT_PAUSE_MS = 100,
 	REFUSED_MAX = 32,
 	REPLY_MAX_BYTES = 16 << 20,
-	/* For the journal, the API server, and those that are told that there are too many. */
+	/* Descriptors kept free: for the journal, the API server, and connections that are
+	 * answered 503. */
 	RESERVED_FDS = 128,
 };
 
@@ -42,7 +43,8 @@ static const char *plain_error_body(struct buf *body, int status, const char *me
 	return "text/plain; charset=utf-8";
 }
 
-/* Said and closed, with no more effort than a flood of connections is worth. */
+/* Answers and closes with as little work as possible, since this is done for each connection of
+ * a flood. */
 static void refuse_in_passing(struct http_server *server, int fd)
 {
 	if (!server->tls) {
@@ -80,8 +82,8 @@ static void refuse_connection(struct http_server *server, int fd,
 	http_conn_settle(conn);
 }
 
-/* So the half of the connections is left to those that speak, however many begin a handshake and do
- * not end it. New connections are at the head of the list. */
+/* Leaves half of the connections to clients that complete their handshake, however many begin
+ * one and never complete it. New connections are at the head of the list. */
 static void drop_oldest_handshake(struct http_server *server)
 {
 	struct http_conn *oldest = NULL;
@@ -120,8 +122,8 @@ static void on_accept_again(void *arg)
 	loop_watch_change(server->listen_watch, LOOP_READ);
 }
 
-/* Out of file descriptors or memory, the listener stays readable: without a pause the loop would
- * spin on it. */
+/* When file descriptors or memory have run out, the listener stays readable: without a pause the
+ * loop would spin. */
 static void pause_accepting(struct http_server *server)
 {
 	loop_watch_change(server->listen_watch, 0);
@@ -139,7 +141,7 @@ static bool accept_one(struct http_server *server)
 		take_connection(server, fd, &peer);
 		return true;
 	}
-	/* Any other error is the fate of one connection (accept(2)). */
+	/* Any other error concerns one connection only (accept(2)). */
 	if (errno == EAGAIN)
 		return false;
 	if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
@@ -232,8 +234,8 @@ void http_server_free(struct http_server *server)
 	free(server);
 }
 
-/* Who was let into the queue of the listener before it closes would be reset: those are served too.
- */
+/* Connections in the accept queue would be reset when the listener closes: accept and serve them
+ * first. */
 void http_server_drain(struct http_server *server)
 {
 	if (server->is_draining)

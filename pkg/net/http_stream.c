@@ -16,8 +16,8 @@ static ssize_t socket_result(ssize_t n)
 	return errno == EAGAIN || errno == EINTR ? HTTP_STREAM_AGAIN : HTTP_STREAM_FAILED;
 }
 
-/* OpenSSL's error queue belongs to the thread: it must be empty before a call, or the wrong error
- * is read after it. */
+/* OpenSSL's error queue belongs to the thread: clear it before each call, or SSL_get_error()
+ * reports an earlier call's error. */
 static int tls_result(struct http_stream *stream, int result)
 {
 	switch (SSL_get_error(stream->ssl, result)) {
@@ -40,8 +40,8 @@ int http_stream_handshake(struct http_stream *stream)
 	return result == 1 ? 1 : tls_result(stream, result);
 }
 
-/* One record a call is what OpenSSL gives; records that it has already received would not wake the
- * loop again. */
+/* SSL_read() returns at most one record; records that OpenSSL has already received would not
+ * wake the loop again. */
 static ssize_t read_tls(struct http_stream *stream, char *p, size_t n)
 {
 	size_t total = 0;

@@ -18,8 +18,8 @@ enum {
 	LOG_PAUSE_MS = 1000,
 };
 
-/* A file as far as a change of it is noticed. stat() follows symbolic links: a Secret's volume is
- * changed by moving one. */
+/* What shows that a file has changed. stat() follows symbolic links: a mounted Secret is changed
+ * by replacing one. */
 struct stamp {
 	dev_t device;
 	ino_t inode;
@@ -31,14 +31,15 @@ struct http_tls {
 	struct clock *clock;
 	char *cert_file;
 	char *key_file;
-	struct stamp stamps[2]; /* of the files as they were tried last */
+	struct stamp stamps[2]; /* of the files when they were last tried */
 	SSL_CTX *ctx;
 	int64_t not_after_ms;
 	struct timer reload;
 	int64_t logged_ms; /* of the last line about a failed handshake */
 };
 
-/* The first error is the cause, what follows is who passed it on ("PEM lib"). */
+/* The first error is the cause; later ones only name the functions that passed it on ("PEM
+ * lib"). */
 static const char *first_problem(void)
 {
 	unsigned long code = ERR_peek_error();
@@ -73,10 +74,8 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/*
- * SSL_OP_NO_RENEGOTIATION answers the wish with a warning, as often as it is uttered. Here the
- * first one ends the connection, after that warning was sent.
- */
+/* SSL_OP_NO_RENEGOTIATION answers each request to renegotiate with a warning, without limit.
+ * Here the first request ends the connection, after its warning was sent. */
 static void on_info(const SSL *ssl, int where, int value)
 {
 	bool is_warning = where == SSL_CB_WRITE_ALERT && value >> 8 == SSL3_AL_WARNING;
@@ -127,12 +126,13 @@ static int load(struct http_tls *tls, struct err *err)
 	if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert_file) != 1)
 		return err_set(err, ERR_INVALID, "tls certificate \"%.100s\": %s", tls->cert_file,
 			       first_problem());
-	/* The first takes a key of another kind (RSA, EC) for that of a certificate to come. */
+	/* The first call accepts a key of another kind (RSA, EC) than that of the present
+	 * certificate. */
 	if (SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
 		return err_set(err, ERR_INVALID, "tls key \"%.100s\": %s", tls->key_file,
 			       first_problem());
-	/* Connections hold the one that they began with. */
+	/* Open connections keep the context that they began with. */
 	SSL_CTX_free(tls->ctx);
 	tls->not_after_ms = read_not_after(ctx);
 	tls->ctx = TAKE(ctx);
@@ -154,8 +154,8 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
 	       a->modified.tv_nsec == b->modified.tv_nsec;
 }
 
-/* True when a file is not what was tried last. Taken before loading: a change in between shows the
- * next time. */
+/* True if a file differs from the one that was tried last. Looked at before loading, so that a
+ * change during loading shows the next time. */
 static bool take_stamps(struct http_tls *tls)
 {
 	struct stamp found[2] = {read_stamp(tls->cert_file), read_stamp(tls->key_file)};

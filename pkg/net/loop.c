@@ -25,8 +25,8 @@ struct loop {
 	bool is_stopping;
 };
 
-/* Two events, so that adding LOOP_WRITE to a socket that is read costs one system call and not two.
- */
+/* Two events: adding LOOP_WRITE to a socket that is read then costs one system call instead of
+ * two. */
 struct loop_watch {
 	struct loop *loop;
 	struct event reader; /* also the event of a signal */
@@ -63,7 +63,7 @@ static void end_round(struct loop *loop)
 	loop->round_began_ms = -1;
 }
 
-/* run_timers() follows each wait; nothing to do here but to have ended it. */
+/* Only ends the wait: run_timers() follows each wait. */
 static void on_alarm(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -74,8 +74,7 @@ static void on_alarm(evutil_socket_t fd, short what, void *arg)
 
 struct loop *loop_new(struct clock *clock)
 {
-	/* OpenSSL writes with write(2): a client that is gone must be an error there, not the end.
-	 */
+	/* OpenSSL writes with write(2): a peer that has closed must give EPIPE, not SIGPIPE. */
 	(void)signal(SIGPIPE, SIG_IGN);
 
 	struct event_config *config = event_config_new();
@@ -230,7 +229,7 @@ static void on_wake(void *arg, int what)
 	(void)what;
 	struct loop_wakeup *wakeup = arg;
 	uint64_t wakes;
-	/* Nothing to read means that another round took the wakes already. */
+	/* Nothing to read: another round has taken the wake-ups already. */
 	if (read(wakeup->fd, &wakes, sizeof(wakes)) == sizeof(wakes))
 		wakeup->fn(wakeup->arg);
 }
@@ -259,7 +258,7 @@ void loop_wake(void *wakeup)
 {
 	const struct loop_wakeup *self = wakeup;
 	uint64_t one = 1;
-	/* EAGAIN is a counter at its maximum: the loop wakes up all the same. */
+	/* EAGAIN: the counter is at its maximum, so the loop wakes up anyway. */
 	ssize_t n = write(self->fd, &one, sizeof(one));
 	(void)n;
 }
