@@ -11,7 +11,7 @@
 
 static const char *const names[] = {"cart", "web", "api"};
 
-static const struct weather weathers[] = {
+static const struct faults kinds_of_faults[] = {
 	{.latency_ms = 20},
 	{.latency_ms = 20, .cut_watch = 5},
 	{.lost = 3,
@@ -234,7 +234,7 @@ static void build_by_hand(struct world *w)
 
 /* Git hosts. */
 
-/* Some hosts have not heard of the new value yet. */
+/* Some hosts still sign with the old value. */
 static void deliver(struct world *w, struct replica *r, struct push *push)
 {
 	const struct api_object *bc =
@@ -292,7 +292,7 @@ static void redeliver(struct world *w)
 		deliver(w, pick_replica(w), p);
 }
 
-/* A host's second try. */
+/* A Git host sends a delivery again. */
 static void redeliver_failed(struct world *w)
 {
 	for (struct push *p = w->ledger->pushes; p; p = p->next)
@@ -300,7 +300,7 @@ static void redeliver_failed(struct world *w)
 			deliver(w, pick_replica(w), p);
 }
 
-/* Somebody asks for a delivery that was built once more. */
+/* A user asks for a redelivery of a delivery that was built. */
 static void ask_for_redelivery(struct world *w)
 {
 	struct api_object *bc = pick(w, API_BUILDCONFIG);
@@ -320,10 +320,10 @@ static void ask_for_redelivery(struct world *w)
 
 /* Networks and machines. */
 
-static void change_weather(struct world *w)
+static void change_faults(struct world *w)
 {
-	w->weather = weathers[world_below(w, ARRAY_LEN(weathers))];
-	world_trace(w, "weather: lost %u", w->weather.lost);
+	w->faults = kinds_of_faults[world_below(w, ARRAY_LEN(kinds_of_faults))];
+	world_trace(w, "faults: lost %u", w->faults.lost);
 }
 
 static void cut_off(struct world *w)
@@ -409,7 +409,7 @@ static const struct {
 	{1, delete_buildconfig},
 	{2, delete_secret},
 	{1, create_secret},
-	{8, change_weather},
+	{8, change_faults},
 	{4, cut_off},
 	{5, cut_watches},
 	{3, crash},
@@ -441,7 +441,7 @@ void action_populate(struct world *w)
 {
 	size_t n = 1 + (size_t)world_below(w, ARRAY_LEN(names));
 
-	w->weather = weathers[0];
+	w->faults = kinds_of_faults[0];
 	for (size_t i = 0; i < n; i++)
 		create_buildconfig(w, names[i]);
 	if (world_chance(w, 20))
@@ -452,7 +452,7 @@ void action_heal(struct world *w)
 {
 	world_trace(w, "all is well");
 	w->is_healing = true;
-	w->weather = weathers[0];
+	w->faults = kinds_of_faults[0];
 	w->api->quota = SIZE_MAX;
 	w->has_route = true;
 	api_collect_garbage(w->api);

@@ -26,7 +26,7 @@ struct api_object {
 	struct api_object *prev, *next;
 };
 
-/* What watches of BuildConfigs are told. */
+/* One change of a BuildConfig, for its watches. */
 struct api_change {
 	uint64_t version;
 	const char *type; /* "ADDED", ... */
@@ -84,7 +84,7 @@ void api_put_status_of(struct api_answer *out, int status, const char *reason, c
 /* Text of a watch's event. */
 void api_put_event(struct buf *out, const char *type, const char *object);
 
-/* By others than us: users, the garbage collector. */
+/* Deletes an object on behalf of users or the garbage collector. */
 struct api_object *api_find(const struct api *api, enum api_kind kind, const char *namespace_,
 			    const char *name);
 struct api_object *api_add(struct api *api, enum api_kind kind, cJSON *doc);
@@ -93,7 +93,7 @@ void api_touch(struct api *api, struct api_object *object);
 void api_remove(struct api *api, struct api_object *object);
 /* Forgets all versions but the newest. */
 void api_compact(struct api *api);
-/* What belongs to BuildConfigs that are gone goes. */
+/* Collects the garbage of deleted BuildConfigs. */
 void api_collect_garbage(struct api *api);
 
 /* "" without. */

@@ -1,4 +1,4 @@
-/* The rules that hold when all has come to rest. */
+/* The rules that must hold when nothing is under way any more. */
 #include "ledger.h"
 
 #include "replica.h"

@@ -69,7 +69,7 @@ static void wait_for(struct flight *f, int64_t ms)
 
 static int64_t latency_ms(struct world *w)
 {
-	int64_t ms = (int64_t)world_below(w, (uint64_t)w->weather.latency_ms + 1);
+	int64_t ms = (int64_t)world_below(w, (uint64_t)w->faults.latency_ms + 1);
 
 	return !w->is_healing && world_chance(w, 2) ? ms * 30 : ms;
 }
@@ -81,9 +81,9 @@ static enum fate pick_fate(struct transport *t)
 		unsigned percent;
 		enum fate fate;
 	} fates[] = {
-		{w->weather.lost, FATE_LOST},       {w->weather.cut, FATE_CUT},
-		{w->weather.late, FATE_LATE},       {w->weather.mute, FATE_MUTE},
-		{w->weather.refused, FATE_REFUSED},
+		{w->faults.lost, FATE_LOST},       {w->faults.cut, FATE_CUT},
+		{w->faults.late, FATE_LATE},       {w->faults.mute, FATE_MUTE},
+		{w->faults.refused, FATE_REFUSED},
 	};
 	unsigned dice = (unsigned)world_below(w, 100);
 
@@ -271,7 +271,7 @@ static void go_on_watching(struct flight *f)
 	if (!put_changes(f, &bytes) && w->now_ms >= f->bookmark_ms)
 		put_bookmark(f, &bytes);
 	if (bytes.len > 0 &&
-	    (world_chance(w, w->weather.cut_watch) || f->transport->replica->is_cut_off)) {
+	    (world_chance(w, w->faults.cut_watch) || f->transport->replica->is_cut_off)) {
 		if (send_bytes(f, str_range(bytes.data, (size_t)world_below(w, bytes.len))))
 			close_watch(f, true);
 		return;

@@ -24,12 +24,12 @@ struct rng {
 	uint64_t state;
 };
 
-/* What requests to the API server meet. All in percent. */
-struct weather {
+/* Faults of requests to the API server, in per cent. */
+struct faults {
 	unsigned lost;      /* never arrives, and the connection breaks */
 	unsigned cut;       /* carried out, but the answer does not come */
 	unsigned late;      /* the connection breaks at once, and it is carried out later */
-	unsigned mute;      /* no answer until somebody's patience ends; carried out or not */
+	unsigned mute;      /* no answer until a timeout; carried out or not */
 	unsigned refused;   /* answered 429, 500, 503, 401 and the like without being carried out */
 	unsigned cut_watch; /* of a watch that is used */
 	int64_t latency_ms; /* up to this, each way */
@@ -44,13 +44,13 @@ struct world {
 	bool is_backend_found; /* by discovery, without --backend */
 	bool has_public_url;   /* a flag names the public address */
 	bool has_route;        /* a Route or Ingress has it */
-	struct weather weather;
+	struct faults faults;
 	struct api *api;
 	struct ledger *ledger;
 	struct replica *replicas[WORLD_REPLICAS];
 	size_t n_replicas;
 	size_t n_pushes;
-	bool is_healing;  /* no more trouble: all is to come to rest */
+	bool is_healing;  /* faults have ended; everything has to finish */
 	bool is_crashing; /* but for crashes, until all has ended */
 	bool is_verbose;
 	size_t steps;
@@ -86,11 +86,11 @@ void world_go(struct world *w, int64_t until_ms);
 void action_random(struct world *w);
 void action_populate(struct world *w);
 void action_restart(struct world *w, struct replica *r);
-/* The weather clears up, and everybody comes back. */
+/* Ends all faults, and restarts every replica. */
 void action_heal(struct world *w);
-/* One more push to each BuildConfig, which must work as if nothing had been. */
+/* Pushes to each BuildConfig once more; each push must be handled normally. */
 void action_push_last(struct world *w);
 /* A push to each BuildConfig, all at one replica, where nothing can be built. */
 void action_push_refused(struct world *w);
-/* Once more what was refused, as its secret was made anew meanwhile. */
+/* Sends again the deliveries that were refused because their secret was made anew meanwhile. */
 void action_repeat_refused(struct world *w);

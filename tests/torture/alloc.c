@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* glibc's own, under the names by which a program that replaces malloc reaches them. */
+/* glibc's allocator, under the names by which a program that replaces malloc can call it. */
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *p, size_t n);

@@ -1,7 +1,5 @@
-/*
- * One scenario, with an allocation that fails. Where the program aborts it is "killed", and also
- * where it does not; then another one is started on the journal as it is at that moment.
- */
+/* Runs one scenario in which an allocation fails. Whether or not the program aborts, the process
+ * is "killed" afterwards, and another one is started on the journal as it is at that moment. */
 #include "alloc.h"
 #include "torture.h"
 
@@ -48,7 +46,8 @@ static void copy_file(const char *from, const char *to, const char *name)
 	(void)close(out);
 }
 
-/* Another process on what the first left. Nothing of that one's memory is touched. */
+/* Starts another process on the journal that the first left, without touching the first one's
+ * memory. */
 static void restart(void)
 {
 	static const char *const names[] = {"journal.db", "journal.db-wal", "journal.db.new",

@@ -11,7 +11,7 @@
 
 #define MAX_BYTES (256 * 1024)
 
-/* It stays when it has been answered: the process is about to end anyway. */
+/* Not freed after its answer: the process is about to end anyway. */
 struct delivery {
 	struct sim_request request; /* first */
 	int *status;
@@ -54,7 +54,7 @@ void http_abort_all(struct replica *replica)
 	}
 }
 
-/* No replica is drained here. */
+/* Replicas are not drained here. */
 bool http_has_fed(const struct replica *replica)
 {
 	return replica->requests != NULL;
@@ -171,7 +171,7 @@ void request_send(struct replica *replica, const struct request *request, int *s
 	r->on_response = on_response;
 	delivery->status = status;
 	read_file(r, request->file);
-	/* Else each would be a delivery of its own. */
+	/* Without an id each attempt would be a delivery of its own. */
 	if (strcmp(type, "generic") == 0)
 		http_put_header(r, STR("Idempotency-Key"), STR("one"));
 	if (request->is_dry_run)

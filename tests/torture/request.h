@@ -15,5 +15,5 @@ struct request {
 	bool is_dry_run;
 };
 
-/* STATUS is set by the answer. */
+/* STATUS is set when the request is answered. */
 void request_send(struct replica *replica, const struct request *request, int *status);

@@ -1,4 +1,4 @@
-/* What the receiver, the journal and the start of a build go through, step by step. */
+/* The scenarios: steps of the receiver, the journal and the start of a build. */
 #include "alloc.h"
 #include "torture.h"
 
@@ -20,7 +20,7 @@ static void deliver(const struct scenario *s)
 	torture_go_for(ACT_MS);
 }
 
-/* Stored, and not started when the process was killed. */
+/* The change was stored, but its build not started, when the process was killed. */
 static void leave_rows(const struct scenario *s)
 {
 	static const char *const refs[] = {"refs/heads/a", "refs/heads/b", "refs/tags/v1"};
@@ -77,7 +77,7 @@ static void deliver_and_stop(const struct scenario *s)
 	replica_crash(t.w.replicas[0], true);
 }
 
-/* Old rows go, the log is put into the file, the BuildConfigs are listed anew. */
+/* Removes old rows, checkpoints the log, and lists the BuildConfigs again. */
 static void pass_days(const struct scenario *s)
 {
 	(void)s;

@@ -86,8 +86,8 @@ struct settings {
 	const char *only;  /* of the scenarios; NULL: all */
 };
 
-/* An odd allocation fails with all after it, an even one alone; where all are tried, each does
- * both. */
+/* An odd allocation fails together with all after it, an even one alone; where every allocation
+ * is tried, each is tried both ways. */
 static bool torture(struct tally *tally, struct torture_result *out, const struct scenario *s,
 		    const struct settings *settings)
 {

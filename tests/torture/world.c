@@ -1,7 +1,5 @@
-/*
- * The world as tests/sim/world.c has it, but without weather, and with nothing of what the
- * simulated worlds check elsewhere.
- */
+/* The world of tests/sim/world.c without network faults and without the checks of the simulated
+ * worlds. */
 #include "alloc.h"
 #include "torture.h"
 
@@ -96,7 +94,7 @@ void torture_go_for(int64_t ms)
 	w->now_ms = until_ms;
 }
 
-/* What the simulated worlds check elsewhere. */
+/* Checks of the simulated worlds that are empty here. */
 
 void check_build_created(struct world *w, const struct api_object *build)
 {
@@ -128,7 +126,7 @@ void check_status_written(struct world *w, const struct api_request *request)
 	(void)request;
 }
 
-/* The API server's memory is another one's. */
+/* Allocations of the API server belong to another process. */
 void __real_api_serve(struct api *api, const struct api_request *request, struct api_answer *out);
 void __wrap_api_serve(struct api *api, const struct api_request *request, struct api_answer *out);
 void __wrap_api_serve(struct api *api, const struct api_request *request, struct api_answer *out)
