@@ -191,7 +191,7 @@ int target_annotate(struct session *session, const struct target *target, const 
 		json_put_str(annotations, key, value);
 	else
 		json_put(annotations, key, cJSON_CreateNull());
-	/* What is taken away is what was read. */
+	/* The version is a precondition: remove the value that was read, and no newer one. */
 	if (!value)
 		json_put_str(metadata, "resourceVersion",
 			     json_str_at(target->answer.doc, "metadata/resourceVersion"));

@@ -1,5 +1,5 @@
 /*
- * Who may come in to the page.
+ * Decides which requests may see and use the page.
  *
  * Other programs and web pages on the same machine can reach a loopback port, too. So the printed
  * address holds a token that is valid once and is exchanged for a cookie; every request must name

@@ -385,7 +385,7 @@ static void put_type_field(struct buf *out, const struct view_hook *hooks, size_
 	put(out, "</select> ");
 }
 
-/* What can be chosen as the delivery to redeliver: those that the Builds name. */
+/* The choices of the field Redeliver: the ids of deliveries that the Builds name. */
 static void put_deliveries(struct buf *out, const cJSON *builds, const char *name)
 {
 	const cJSON *build = NULL;

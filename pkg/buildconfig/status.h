@@ -95,7 +95,7 @@ struct status_annotation {
 	char *value;     /* never empty */
 };
 
-/* What the value of a hook's state begins with. */
+/* The first word of a hook's state. */
 enum status_state { STATUS_NO_STATE, STATUS_READY, STATUS_NOT_READY };
 
 /* Of a held value; STATUS_NO_STATE for "" and for what buildhook does not write. */

@@ -64,7 +64,7 @@ void builder_event(struct builder *builder, const struct build *build, bool is_w
 		.instance = builder->opt.instance,
 	});
 	json_format(&body, doc);
-	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", build->namespace_);
+	kube_event_put_path(&path, build->namespace_);
 	event = mem_new(1, sizeof(*event));
 	event->builder = builder;
 	DL_APPEND(builder->events, event);

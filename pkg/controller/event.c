@@ -127,7 +127,7 @@ static void send_first(struct event_log *log, const char *key, const struct buil
 		.controller = "buildhook.io/buildhook",
 		.instance = opt->instance,
 	});
-	buf_printf(&path, "/apis/events.k8s.io/v1/namespaces/%s/events", bc->namespace_);
+	kube_event_put_path(&path, bc->namespace_);
 	recent->key = mem_strdup(key);
 	recent->first_ms = recent->reported_ms = clock_mono_ms(opt->services->clock);
 	recent->count = 1;

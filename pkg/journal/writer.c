@@ -482,7 +482,7 @@ static int store(struct journal_writer *writer, struct journal_op *op, size_t i)
 		return SQLITE_OK;
 	if (result->superseded)
 		rc = update(writer, &end, op->wall_ms);
-	/* It is ordered as if it had been accepted now. */
+	/* A revived change gets a new seq: it is ordered by when it came again. */
 	if (rc == SQLITE_OK && result->seq != 0)
 		rc = remove_row(writer, result);
 	return rc == SQLITE_OK ? insert(writer, op, i) : rc;

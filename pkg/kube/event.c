@@ -41,3 +41,8 @@ cJSON *kube_event_new(const struct kube_event *e)
 		     e->instance && *e->instance ? e->instance : "buildhook");
 	return event;
 }
+
+void kube_event_put_path(struct buf *out, const char *namespace_)
+{
+	buf_printf(out, "/apis/events.k8s.io/v1/namespaces/%s/events", namespace_);
+}

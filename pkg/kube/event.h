@@ -17,5 +17,7 @@ struct kube_event {
 };
 
 cJSON *kube_event_new(const struct kube_event *event);
+/* Where the Events of a namespace are created. */
+void kube_event_put_path(struct buf *out, const char *namespace_);
 /* As Kubernetes writes a MicroTime. */
 void kube_event_put_micro_time(cJSON *object, const char *key, int64_t wall_ms);

@@ -18,8 +18,8 @@ enum {
 	LOG_PAUSE_MS = 1000,
 };
 
-/* What shows that a file has changed. stat() follows symbolic links: a mounted Secret is changed
- * by replacing one. */
+/* Identifies the version of a file. stat() follows symbolic links: a mounted Secret is changed by
+ * replacing one. */
 struct stamp {
 	dev_t device;
 	ino_t inode;

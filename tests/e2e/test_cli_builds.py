@@ -158,7 +158,7 @@ def test_history_tells_what_was_built_and_what_was_not(cluster, buildhook, owner
     assert built[0]["build"] == "cart-1" and built[0]["ref"] == "refs/heads/main" and built[0]["phase"] == "Complete"
     assert sum("RefMismatch" in i["text"] for i in items) == 1, items
     assert len(owner.ok("history", "cart", "--limit=1", "-o", "wide").splitlines()) == 4
-    # What `redeliver` asks for.
+    # The id that `redeliver` takes as its argument.
     assert f"-> cart-1 Complete (2m30s), delivery {built[0]['delivery']}\n" in owner.ok("history", "cart", "-o", "wide")
     assert "not found" in owner.fails("history", "nothing")
     # Who may read BuildConfigs alone is told what is missing.

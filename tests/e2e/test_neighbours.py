@@ -184,7 +184,7 @@ def test_what_waits_and_has_ended_of_one_buildconfig_delays_no_neighbour(cluster
     figures(f"{rows:.0f} rows, {waiting:.0f} wait, flood of {flood.n - n}: neighbour {during}; quiet {quiet}; with an empty journal {empty}; "
             f"the loop's CPU a request {ratio:.2f} x that")
     assert waiting >= WAITING - 50 and rows >= ROWS
-    # What this machine does to a quiet run is the floor.
+    # The slowest request of the quiet run is the floor: this machine adds that much by itself.
     assert percentile(during.times, 0.99) <= 3 * max(quiet.times)
     # Where others take the CPU, a stall is mostly theirs; the CPU is not.
     assert during.stall <= (0.010 if is_undisturbed else max(0.010, 3 * quiet.stall, 3 * empty.stall))

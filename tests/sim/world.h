@@ -92,5 +92,5 @@ void action_heal(struct world *w);
 void action_push_last(struct world *w);
 /* A push to each BuildConfig, all at one replica, where nothing can be built. */
 void action_push_refused(struct world *w);
-/* Sends again the deliveries that were refused because their secret was made anew meanwhile. */
+/* Repeats deliveries that were refused because their secret had been replaced. */
 void action_repeat_refused(struct world *w);

@@ -9,7 +9,7 @@
 #define ACT_MS     15000
 #define MAX_LABELS 128
 
-/* What a child process reports. */
+/* The report of a child process. */
 struct torture_result {
 	size_t n_allocations, n_builds;
 	int status; /* of the answer; 0 without */
