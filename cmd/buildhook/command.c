@@ -108,8 +108,7 @@ int command_fail(const struct err *err)
 			 str_starts(text, STR("Unable to connect"));
 
 	buf_put_clean(&message, text, sizeof(err->msg));
-	(void)fprintf(stderr, "%s%s\n",
-		      is_worded ? "" : "error: ", message.len ? message.data : "");
+	(void)fprintf(stderr, "%s%s\n", is_worded ? "" : "error: ", buf_text(&message));
 	return EXIT_FAILED;
 }
 

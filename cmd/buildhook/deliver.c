@@ -29,7 +29,7 @@ static void read_answer(struct delivered *out)
 		CLEANUP(buf_release) struct buf clean = BUF_INIT(sizeof(out->text) - 1);
 
 		buf_put_clean(&clean, str_of(text), sizeof(out->text) - 8);
-		(void)snprintf(out->text, sizeof(out->text), "%s", clean.data ? clean.data : "");
+		(void)snprintf(out->text, sizeof(out->text), "%s", buf_text(&clean));
 	} else {
 		(void)snprintf(out->text, sizeof(out->text),
 			       "status %d with a body that buildhook does not send (%s)",

@@ -15,7 +15,7 @@ static void copy(char *out, size_t size, struct str text)
 	CLEANUP(buf_release) struct buf clean = BUF_INIT(size - 1);
 
 	buf_put_clean(&clean, text, size - 1);
-	(void)snprintf(out, size, "%s", clean.data ? clean.data : "");
+	(void)snprintf(out, size, "%s", buf_text(&clean));
 }
 
 static void on_answer(void *arg, const struct http_client_answer *answer)

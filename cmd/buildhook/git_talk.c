@@ -80,7 +80,7 @@ int git_talk_client(struct http_client **out, struct git_talk *talk, const char 
 	return http_client_new(out, session_loop(talk->session), &options, err);
 }
 
-/* What the host says is wrong, in the shapes that the hosts use. */
+/* The error message in a Git host's answer, or "": each host has its own member for it. */
 static const char *failure_text(const cJSON *doc)
 {
 	static const char *const paths[] = {"message", "error/message", "error_description",
@@ -97,11 +97,6 @@ static const char *failure_text(const cJSON *doc)
 	return first && json_str_at(first, "message") ? json_str_at(first, "message") : "";
 }
 
-const char *git_talk_text(const struct buf *buf)
-{
-	return buf->len ? buf->data : "";
-}
-
 static int explain_failure(const struct git_talk *talk, const char *what, struct err *err)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;
@@ -116,14 +111,14 @@ static int explain_failure(const struct git_talk *talk, const char *what, struct
 			"%s: %s answered %d, a redirect to \"%s\". It is not followed, for it "
 			"would take your token along: if the API is there, say so with "
 			"--api-url",
-			what, talk->host->title, talk->status, git_talk_text(&talk->location));
+			what, talk->host->title, talk->status, buf_text(&talk->location));
 	if (talk->status == 401 || talk->status == 403 || talk->status == 404)
 		return err_set(err, ERR_DENIED,
 			       "%s: %s answered %d%s%s. The repository is %s; it needs %s", what,
 			       talk->host->title, talk->status, text.len ? ": " : "",
-			       git_talk_text(&text), talk->repository.path, talk->host->rights);
+			       buf_text(&text), talk->repository.path, talk->host->rights);
 	return err_set(err, ERR_INTERNAL, "%s: %s answered %d%s%s", what, talk->host->title,
-		       talk->status, text.len ? ": " : "", git_talk_text(&text));
+		       talk->status, text.len ? ": " : "", buf_text(&text));
 }
 
 int git_talk_call(struct git_talk *talk, cJSON **doc, const char *what, const char *method,

@@ -43,5 +43,3 @@ int git_talk_send(struct git_talk *talk, struct http_client *client, const char 
 /* A request to the API with the token; WHAT, for errors: "list webhooks". DOC may be NULL. */
 int git_talk_call(struct git_talk *talk, cJSON **doc, const char *what, const char *method,
 		  const char *path, const cJSON *body, struct err *err);
-/* What BUF holds, or "". */
-const char *git_talk_text(const struct buf *buf);

@@ -231,8 +231,7 @@ static void print_entry(const struct entry *entry, int64_t now_ms, bool is_wide)
 					: "";
 		buf_put_clean(&line, str_of(delivery), MAX_TEXT_BYTES);
 		printf("%s  %s%s%s%s%s\n", at, table_colour_start(entry->colour), entry->text,
-		       table_colour_end(), *delivery ? ", delivery " : "",
-		       line.data ? line.data : "");
+		       table_colour_end(), *delivery ? ", delivery " : "", buf_text(&line));
 		return;
 	}
 	table_put_age(&line, now_ms - entry->ms);

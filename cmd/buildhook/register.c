@@ -149,7 +149,7 @@ static int print_differences(const struct git_talk *talk, const struct git_hook 
 	if (*hook->branch_filter && strcmp(hook->branch_filter, "*") != 0) {
 		buf_clear(&shown);
 		buf_put_clean(&shown, str_of(hook->branch_filter), sizeof(hook->branch_filter));
-		printf("  branch filter   %s (yours, left as it is)\n", git_talk_text(&shown));
+		printf("  branch filter   %s (yours, left as it is)\n", buf_text(&shown));
 	}
 	return n;
 }
@@ -241,7 +241,7 @@ static int prove_secret(struct git_talk *talk, struct target *target, enum hook_
 		err, ERR_UNAVAILABLE,
 		"%s was asked for a test, and nothing arrived within %d s: look at the webhook's "
 		"deliveries there. It must reach %s",
-		talk->host->title, PROOF_MS / 1000, git_talk_text(&url));
+		talk->host->title, PROOF_MS / 1000, buf_text(&url));
 }
 
 static int remove_hook(struct git_talk *talk, const struct options *options,

@@ -44,7 +44,7 @@ static int send(const struct invocation *in, struct session *session, struct err
 		return err_set(err, ERR_INVALID,
 			       "buildhook does not know its public address; say where it is: --url "
 			       "https://HOST%.120s",
-			       url.len ? url.data : "");
+			       buf_text(&url));
 	if (target_read_secret(&secret, session, &target, type, err) != 0)
 		return err->code;
 	deliver_warn(url.data, type);

@@ -69,7 +69,7 @@ __attribute__((format(printf, 3, 4))) static void step(enum mark mark, const cha
 	va_end(args);
 	usage_put_wrapped(&line, text, 26, 26);
 	printf("%s%-4s%s  %-18s  %s\n", table_colour_start(colours[mark]), words[mark],
-	       table_colour_end(), name, line.data ? line.data : "");
+	       table_colour_end(), name, buf_text(&line));
 	(void)fflush(stdout);
 }
 
@@ -267,7 +267,7 @@ static int prepare(struct trial *t, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "buildhook does not know its public address; say where it is: --url "
 			       "https://HOST%.120s",
-			       t->url.len ? t->url.data : "");
+			       buf_text(&t->url));
 	deliver_warn(t->url.data, t->type);
 	return 0;
 }

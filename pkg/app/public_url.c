@@ -239,7 +239,7 @@ static void on_list(void *arg, const struct kube_response *response)
 	}
 	if (url.len || lookup->step == STEP_GATEWAY ||
 	    (lookup->step == STEP_HTTP_ROUTES && !lookup->http_route)) {
-		finish(lookup, url.len ? url.data : "");
+		finish(lookup, buf_text(&url));
 		return;
 	}
 	lookup->step++;

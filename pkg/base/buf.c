@@ -126,6 +126,11 @@ struct str buf_str(const struct buf *b)
 	return str_range(b->data, b->len);
 }
 
+const char *buf_text(const struct buf *b)
+{
+	return b->len ? b->data : "";
+}
+
 char *buf_take(struct buf *b)
 {
 	char *text = b->data ? TAKE(b->data) : mem_new(1, 1);

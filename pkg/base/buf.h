@@ -36,6 +36,8 @@ void buf_put_char(struct buf *b, char c);
 void buf_put_number(struct buf *b, uint64_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct str buf_str(const struct buf *b);
+/* NUL-terminated, never NULL; valid until the buffer changes. */
+const char *buf_text(const struct buf *b);
 /* Gives the NUL-terminated text to the caller (never NULL) and leaves the buffer empty. */
 char *buf_take(struct buf *b);
 

@@ -39,7 +39,7 @@ const char *draft_quote(char out[DRAFT_QUOTE_BYTES], const char *text)
 	CLEANUP(buf_release) struct buf b = BUF_INIT(DRAFT_QUOTE_BYTES);
 	/* Each byte that is replaced becomes three. */
 	buf_put_clean(&b, str_of(text), 40);
-	(void)snprintf(out, DRAFT_QUOTE_BYTES, "\"%s\"", b.data ? b.data : "");
+	(void)snprintf(out, DRAFT_QUOTE_BYTES, "\"%s\"", buf_text(&b));
 	return out;
 }
 

@@ -197,7 +197,7 @@ static void put_recent_line(struct recent *recent, int64_t ms, struct str text)
 	struct recent_line line = {.ms = whole_seconds(ms)};
 	size_t at = 0;
 	buf_put_clean(&clean, text, STATUS_VALUE_BYTES);
-	(void)snprintf(line.text, sizeof(line.text), "%s", clean.data ? clean.data : "");
+	(void)snprintf(line.text, sizeof(line.text), "%s", buf_text(&clean));
 	for (size_t i = 0; i < recent->n; i++) {
 		if (!str_eq(outcome_key(recent->lines[i].text), outcome_key(line.text)))
 			continue;

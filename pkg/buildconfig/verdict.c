@@ -30,11 +30,18 @@ struct question {
 	char shown_ref[SHOWN_BYTES]; /* full */
 };
 
+static void keep(char out[SHOWN_BYTES], const struct buf *shown)
+{
+	const struct str text = buf_str(shown);
+
+	str_join(out, SHOWN_BYTES, &text, 1);
+}
+
 static const char *show(char out[SHOWN_BYTES], struct str text)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES);
 	buf_put_clean(&b, text, MAX_SHOWN_BYTES);
-	str_join(out, SHOWN_BYTES, &(struct str){b.data, b.len}, 1);
+	keep(out, &b);
 	return out;
 }
 
@@ -42,7 +49,7 @@ static const char *show_repository(char out[SHOWN_BYTES], struct str address)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES + 8);
 	repository_format(&b, address, MAX_SHOWN_BYTES - 8);
-	str_join(out, SHOWN_BYTES, &(struct str){b.data, b.len}, 1);
+	keep(out, &b);
 	return out;
 }
 
@@ -50,7 +57,7 @@ static void show_refs(char out[SHOWN_BYTES], const struct refs *refs)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(MAX_SHOWN_BYTES);
 	refs_format(&b, refs, MAX_SHOWN_BYTES);
-	str_join(out, SHOWN_BYTES, &(struct str){b.data, b.len}, 1);
+	keep(out, &b);
 }
 
 __attribute__((format(printf, 3, 4))) static enum outcome say(struct verdict *out,

@@ -182,7 +182,7 @@ static void write_status(struct group *group, const struct builder_action *next)
 	work->write.pod = NULL;
 	if (build->spec && *build->strategy)
 		(void)builder_output_image(&output, build, &group->builder->opt.pod);
-	patch = build_patch(build, &next->write, output.data ? output.data : "",
+	patch = build_patch(build, &next->write, buf_text(&output),
 			    clock_wall_ms(group->builder->opt.clock));
 	build_path(path, work);
 	send_doc(work, KUBE_MERGE_PATCH, path, patch, "builds", on_written);

@@ -248,7 +248,7 @@ static char *disruption_of(const cJSON *doc)
 
 	if (is_condition(doc, "DisruptionTarget", "True"))
 		buf_put_clean(&text, str_of(message), MAX_TROUBLE);
-	return text.data ? buf_take(&text) : mem_strdup("");
+	return buf_take(&text);
 }
 
 static void read_container(struct pod *pod, const cJSON *container)

@@ -14,7 +14,7 @@ static void report(struct err *problem, const char *what, struct str found, cons
 	CLEANUP(buf_release) struct buf text = BUF_INIT(128);
 
 	buf_put_clean(&text, found, QUOTED_BYTES);
-	err_set(problem, ERR_INVALID, "%s \"%s\"%s, expected %s", what, text.len ? text.data : "",
+	err_set(problem, ERR_INVALID, "%s \"%s\"%s, expected %s", what, buf_text(&text),
 		found.n > QUOTED_BYTES ? "..." : "", expected);
 }
 

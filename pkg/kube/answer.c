@@ -39,7 +39,7 @@ static void set_message(struct kube_response *out, int code, struct str message)
 	CLEANUP(buf_release) struct buf text = BUF_INIT(1024);
 
 	buf_put_clean(&text, message, MAX_MESSAGE_BYTES);
-	err_set(&out->err, code, "%s", text.data ? text.data : "");
+	err_set(&out->err, code, "%s", buf_text(&text));
 }
 
 /*
@@ -61,7 +61,7 @@ static void read_foreign(struct kube_response *out, const struct http_client_ans
 		buf_put_clean(&shown, type, 60);
 		err_set(&out->err, ERR_UNAVAILABLE,
 			"%d with a body that is no answer of an API server (media type \"%s\")",
-			out->status, shown.data ? shown.data : "");
+			out->status, buf_text(&shown));
 	}
 }
 

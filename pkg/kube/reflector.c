@@ -367,7 +367,7 @@ static void on_error_event(struct kube_reflector *r, const cJSON *status)
 
 	buf_put_clean(&shown, str_of(message), 200);
 	err_set(&r->broken, ERR_UNAVAILABLE, "the watch ended with %d: %s", (int)code,
-		shown.data ? shown.data : "");
+		buf_text(&shown));
 	r->end = code == 410 ? END_EXPIRED : code == 429 ? END_THROTTLED : END_ERROR;
 	r->retry_after_ms = seconds > 0 && seconds <= 300 ? seconds * 1000 : -1;
 }
@@ -392,7 +392,7 @@ static void on_object_event(struct kube_reflector *r, const char *type, const cJ
 		kube_store_put(r->options.store, object, now_ms);
 	} else if (strcmp(type, "DELETED") == 0) {
 		put_key(&key, object);
-		kube_store_remove(r->options.store, key.data ? key.data : "");
+		kube_store_remove(r->options.store, buf_text(&key));
 	} else {
 		kube_store_settle(r->options.store, now_ms);
 	}

@@ -31,7 +31,7 @@ static int fail(const char *path, int code, const char *why, struct err *err)
 	CLEANUP(buf_release) struct buf shown = BUF_INIT(1024);
 
 	buf_put_clean(&shown, str_of(path), 160);
-	return err_set(err, code, "%s: %s", shown.data ? shown.data : "", why);
+	return err_set(err, code, "%s: %s", buf_text(&shown), why);
 }
 
 int file_read(struct buf *out, const char *path, struct err *err)

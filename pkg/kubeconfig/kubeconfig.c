@@ -137,8 +137,7 @@ static int wrap_entry(const struct entry *entry, const char *kind, const char *n
 	CLEANUP(buf_release) struct buf shown = BUF_INIT(256);
 
 	buf_put_clean(&shown, str_of(name), 64);
-	return err_wrap(err, "kubeconfig %s: %s \"%s\"", entry->file->path, kind,
-			shown.data ? shown.data : "");
+	return err_wrap(err, "kubeconfig %s: %s \"%s\"", entry->file->path, kind, buf_text(&shown));
 }
 
 static int fail_missing(const struct files *files, const char *list, const char *kind,
@@ -150,7 +149,7 @@ static int fail_missing(const struct files *files, const char *list, const char 
 	buf_put_clean(&shown, str_of(name), 64);
 	put_names(&names, files, list);
 	return err_set(err, ERR_INVALID, "kubeconfig %s: %s \"%s\" does not exist; %s are: %s",
-		       files->list[0].path, kind, shown.data ? shown.data : "", list, names.data);
+		       files->list[0].path, kind, buf_text(&shown), list, names.data);
 }
 
 /* NULL for what is absent, null or empty. */

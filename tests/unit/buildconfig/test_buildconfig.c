@@ -99,8 +99,7 @@ static void triggers_become_hooks_with_secrets(void **state)
 		const struct buildconfig_hook *hook = &bc->hooks[triggers[i].type];
 		put_secrets(&found, hook);
 		if (hook->exists != !!triggers[i].secrets ||
-		    strcmp(found.data ? found.data : "",
-			   triggers[i].secrets ? triggers[i].secrets : "") != 0)
+		    strcmp(buf_text(&found), triggers[i].secrets ? triggers[i].secrets : "") != 0)
 			fail_msg("%s: %s", triggers[i].triggers, found.data);
 	}
 }

@@ -113,7 +113,7 @@ static void people_see_no_password(void **state)
 		CLEANUP(buf_release) struct buf text = BUF_INIT(100);
 
 		repository_format(&text, str_of(shown[i][0]), 40);
-		assert_string_equal(text.data ? text.data : "", shown[i][1]);
+		assert_string_equal(buf_text(&text), shown[i][1]);
 	}
 }
 

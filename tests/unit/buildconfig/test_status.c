@@ -41,7 +41,7 @@ static struct buildconfig *apply(const struct status *status, const char *spec)
 		buf_printf(&annotations, "%s\"%s\":", i ? "," : "", status->items[i].key);
 		buf_put_json(&annotations, str_of(status->items[i].value));
 	}
-	return make_bc(spec, annotations.data ? annotations.data : "");
+	return make_bc(spec, buf_text(&annotations));
 }
 
 static void a_hook_shows_five_facts_and_a_hint(void **state)

@@ -62,7 +62,7 @@ static void assert_json(const cJSON *doc, const char *expected)
 
 	if (doc)
 		json_format(&text, doc);
-	assert_string_equal(text.len ? text.data : "", expected);
+	assert_string_equal(buf_text(&text), expected);
 }
 
 static cJSON *body_of(const struct journal_change *change, const char *bc)

@@ -92,7 +92,7 @@ static void assert_read(const struct fields *fields, struct str text, const char
 			assert_string_equal(err.msg, expected_error ? expected_error : "");
 			assert_int_equal(rc, expected_error ? ERR_INVALID : 0);
 			if (expected_log)
-				assert_string_equal(log.data ? log.data : "", expected_log);
+				assert_string_equal(buf_text(&log), expected_log);
 		}
 	}
 }

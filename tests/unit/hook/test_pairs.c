@@ -197,7 +197,7 @@ static void check_list(struct pair *pair, const cJSON *expected, const char *con
 	}
 	for (size_t i = 0; i < n && found[i]; i++)
 		buf_printf(&have, "%s ", found[i]);
-	expect_text(pair, expected->string, want.len ? want.data : "", have.len ? have.data : "");
+	expect_text(pair, expected->string, buf_text(&want), buf_text(&have));
 }
 
 static void check_repositories(struct pair *pair, const cJSON *expected)

@@ -186,14 +186,14 @@ static void put_list(struct world *w, struct buf *out, size_t from)
 	}
 	buf_put_char(out, '{');
 	if (!is_metadata_first)
-		buf_printf(out, "\"items\":[%s],", items.data ? items.data : "");
+		buf_printf(out, "\"items\":[%s],", buf_text(&items));
 	buf_printf(out, "\"metadata\":{\"resourceVersion\":\"%lld\",\"continue\":\"",
 		   (long long)w->page_version);
 	if (i < N_OBJECTS)
 		buf_printf(out, "%zu", i);
 	buf_put_str(out, STR("\"}"));
 	if (is_metadata_first)
-		buf_printf(out, ",\"items\":[%s]", items.data ? items.data : "");
+		buf_printf(out, ",\"items\":[%s]", buf_text(&items));
 	buf_put_char(out, '}');
 }
 

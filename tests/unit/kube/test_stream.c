@@ -73,8 +73,7 @@ static void check(size_t i, size_t step)
 	}
 	if (fed != cases[i].fed || stream_finish(&stream, &err) != cases[i].finished ||
 	    !str_eq(buf_str(&seen), str_of(cases[i].parts)))
-		fail_msg("case %zu, %zu bytes at a time: %s (%d)", i, step,
-			 seen.data ? seen.data : "", fed);
+		fail_msg("case %zu, %zu bytes at a time: %s (%d)", i, step, buf_text(&seen), fed);
 }
 
 static void pieces_are_the_same_however_the_bytes_are_cut(void **state)

@@ -27,7 +27,7 @@ static void check_text(struct metrics *metrics, const char *text)
 
 	metrics_format(metrics, &out);
 	assert_false(out.overflow);
-	assert_string_equal(out.data ? out.data : "", text);
+	assert_string_equal(buf_text(&out), text);
 }
 
 static struct metrics_series *get_delivery(struct metrics *m, const char *type, const char *result)

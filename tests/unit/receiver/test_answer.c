@@ -28,10 +28,8 @@ static struct http_request *ask(void)
 static void answered(void)
 {
 	seen.status = asked->status;
-	(void)snprintf(seen.headers, sizeof(seen.headers), "%s",
-		       asked->fields.len ? asked->fields.data : "");
-	(void)snprintf(seen.body, sizeof(seen.body), "%s",
-		       asked->answer.len ? asked->answer.data : "");
+	(void)snprintf(seen.headers, sizeof(seen.headers), "%s", buf_text(&asked->fields));
+	(void)snprintf(seen.body, sizeof(seen.body), "%s", buf_text(&asked->answer));
 	test_request_free(asked);
 }
 
@@ -229,7 +227,7 @@ static void a_message_in_a_header_is_ascii(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		buf_clear(&out);
 		answer_put_message(&out, str_of(cases[i].text));
-		assert_string_equal(out.data ? out.data : "", cases[i].expected);
+		assert_string_equal(buf_text(&out), cases[i].expected);
 	}
 	/* Never cut within a character. */
 	for (size_t n = 505; n <= 513; n++) {
