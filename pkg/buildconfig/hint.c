@@ -117,7 +117,7 @@ static bool put_old_secret(struct buf *out, const struct hint_view *view)
 	const struct status_newest *newest = view->newest;
 	int64_t until_ms = 0;
 	char until[CLOCK_TEXT_BYTES];
-	if (!newest->hook || !newest->hook->used_previous)
+	if (!newest->hook->activity.used_previous)
 		return false;
 	for (size_t i = 0; i < BUILDCONFIG_MAX_SECRETS; i++)
 		if (newest->hook->secrets[i].previous_until_ms > until_ms)
@@ -197,7 +197,7 @@ static bool wants_tags_alone(const struct refs *refs)
 
 static bool is_mistaken(const struct hint_view *view, const struct refs *refs, struct str ref)
 {
-	const struct status_hook *hook = view->newest->hook;
+	const struct hook_activity *hook = &view->newest->hook->activity;
 	if (is_renamed_default(view->bc, ref))
 		return !view->newest->has_built || hook->ignored_row >= MANY;
 	if (view->newest->has_built || view->bc->last_version > 0)
@@ -207,11 +207,11 @@ static bool is_mistaken(const struct hint_view *view, const struct refs *refs, s
 
 static bool put_mismatch(struct buf *out, const struct hint_view *view)
 {
-	const struct status_hook *hook = view->newest->hook;
+	const struct hook_activity *hook = &view->newest->hook->activity;
 	struct refs refs = refs_wanted(view->bc, STR(""), NULL);
 	bool is_set = *view->bc->refs || *view->bc->git_ref;
-	struct str ref = hook ? str_of(hook->ignored_what) : STR("");
-	if (!hook || hook->ignored_row == 0 || hook->ignored_reason != OUTCOME_REF_MISMATCH)
+	struct str ref = str_of(hook->ignored_what);
+	if (hook->ignored_row == 0 || hook->ignored_reason != OUTCOME_REF_MISMATCH)
 		return false;
 	/* The rule may have been mended since. */
 	if ((is_set && refs_match(&refs, ref)) || !is_mistaken(view, &refs, ref))
@@ -228,11 +228,10 @@ static bool put_mismatch(struct buf *out, const struct hint_view *view)
 /* A tag was pushed, and the rule would build a branch of that name. */
 static bool put_tag_rule(struct buf *out, const struct hint_view *view)
 {
-	const struct status_hook *hook = view->newest->hook;
+	const struct hook_activity *hook = &view->newest->hook->activity;
 	struct refs refs = refs_wanted(view->bc, STR(""), NULL);
 	bool is_set = *view->bc->refs || *view->bc->git_ref;
-	if (!hook || hook->ignored_row == 0 || hook->ignored_reason != OUTCOME_TAG_IGNORED ||
-	    !is_set)
+	if (hook->ignored_row == 0 || hook->ignored_reason != OUTCOME_TAG_IGNORED || !is_set)
 		return false;
 	struct str name = ref_short(str_of(hook->ignored_what));
 	if (!refs_match(&refs, name))
@@ -248,8 +247,8 @@ static bool put_tag_rule(struct buf *out, const struct hint_view *view)
 
 static bool put_paths(struct buf *out, const struct hint_view *view)
 {
-	const struct status_hook *hook = view->newest->hook;
-	if (!hook || hook->ignored_reason != OUTCOME_PATHS_UNCHANGED || hook->ignored_row < MANY ||
+	const struct hook_activity *hook = &view->newest->hook->activity;
+	if (hook->ignored_reason != OUTCOME_PATHS_UNCHANGED || hook->ignored_row < MANY ||
 	    view->newest->has_built)
 		return false;
 	buf_printf(out, "%" PRIu64 " pushes changed no file of ", hook->ignored_row);
@@ -260,8 +259,8 @@ static bool put_paths(struct buf *out, const struct hint_view *view)
 
 static bool put_events(struct buf *out, const struct hint_view *view)
 {
-	const struct status_hook *hook = view->newest->hook;
-	if (!hook || hook->ignored_reason != OUTCOME_EVENT_IGNORED || hook->ignored_row == 0 ||
+	const struct hook_activity *hook = &view->newest->hook->activity;
+	if (hook->ignored_reason != OUTCOME_EVENT_IGNORED || hook->ignored_row == 0 ||
 	    view->newest->has_built)
 		return false;
 	buf_put_str(out, STR("the Git host sends event "));
@@ -272,8 +271,8 @@ static bool put_events(struct buf *out, const struct hint_view *view)
 
 static bool put_no_source(struct buf *out, const struct hint_view *view)
 {
-	const struct status_hook *hook = view->newest->hook;
-	if (!hook || hook->ignored_reason != OUTCOME_NO_GIT_SOURCE || hook->ignored_row == 0 ||
+	const struct hook_activity *hook = &view->newest->hook->activity;
+	if (hook->ignored_reason != OUTCOME_NO_GIT_SOURCE || hook->ignored_row == 0 ||
 	    view->bc->has_git)
 		return false;
 	buf_put_str(out, STR("a push was ignored, as there is no Git source. Set "
@@ -283,8 +282,8 @@ static bool put_no_source(struct buf *out, const struct hint_view *view)
 
 static bool put_of_verdict(struct buf *out, const struct hint_view *view)
 {
-	const struct status_hook *hook = view->newest->hook;
-	if (!hook || !hook->hint || !*hook->hint)
+	const struct hook_activity *hook = &view->newest->hook->activity;
+	if (!*hook->hint)
 		return false;
 	buf_put_clean(out, str_of(hook->hint), STATUS_VALUE_BYTES);
 	return true;

@@ -16,7 +16,7 @@ enum hint_source {
 /* The newest deliveries of a BuildConfig, as this replica and the object know them. */
 struct status_newest {
 	int64_t held_ms, ours_ms;       /* wall clock; 0 without */
-	const struct status_hook *hook; /* of ours; NULL without */
+	const struct status_hook *hook; /* of ours; zeroed without */
 	size_t type;
 	bool is_ours;   /* no delivery is newer than ours, which the object does not show yet */
 	bool has_built; /* some delivery is known to have started a build */

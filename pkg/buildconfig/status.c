@@ -88,7 +88,7 @@ static struct held_line read_held_built(const struct buildconfig *bc, size_t typ
 static void add_deliveries(struct status *out, const struct buildconfig *bc,
 			   const struct status_input *input, size_t type)
 {
-	const struct status_hook *hook = &input->hooks[type];
+	const struct hook_activity *hook = &input->hooks[type].activity;
 	struct held_line last = read_held(bc, key_of(type, BUILDCONFIG_FACT_LAST), input->now_ms);
 	struct held_line built = read_held_built(bc, type, input->now_ms);
 	struct held_line refused =
@@ -135,10 +135,10 @@ static void add_hook(struct status *out, const struct buildconfig *bc,
 static struct status_newest find_newest(const struct buildconfig *bc,
 					const struct status_input *input)
 {
-	struct status_newest newest = {0};
-	bool is_dirty = false;
+	static const struct status_hook nothing = {0};
+	struct status_newest newest = {.hook = &nothing};
 	for (size_t i = 0; i < HOOK_TYPES; i++) {
-		const struct status_hook *hook = &input->hooks[i];
+		const struct hook_activity *hook = &input->hooks[i].activity;
 		struct held_line held =
 			read_held(bc, key_of(i, BUILDCONFIG_FACT_LAST), input->now_ms);
 		if (!bc->hooks[i].exists)
@@ -148,12 +148,12 @@ static struct status_newest find_newest(const struct buildconfig *bc,
 				   read_held_built(bc, i, input->now_ms).ms > 0;
 		if (hook->last_ms > newest.ours_ms) {
 			newest.ours_ms = hook->last_ms;
-			newest.hook = hook;
+			newest.hook = &input->hooks[i];
 			newest.type = i;
-			is_dirty = hook->is_dirty;
 		}
 	}
-	newest.is_ours = is_ours_newer(newest.ours_ms, is_dirty, newest.held_ms);
+	newest.is_ours =
+		is_ours_newer(newest.ours_ms, newest.hook->activity.is_dirty, newest.held_ms);
 	return newest;
 }
 
@@ -271,19 +271,21 @@ void status_release(struct status *status)
 	*status = (struct status){0};
 }
 
-static struct status_annotation *find_item(const struct status *status, const char *key)
+/* The index of KEY's item; status->n where the object should not hold KEY. */
+static size_t find_item(const struct status *status, const char *key)
 {
-	for (size_t i = 0; i < status->n; i++)
-		if (strcmp(status->items[i].key, key) == 0)
-			return (struct status_annotation *)&status->items[i];
-	return NULL;
+	size_t i = 0;
+
+	while (i < status->n && strcmp(status->items[i].key, key) != 0)
+		i++;
+	return i;
 }
 
 static const char *value_of(const struct status *status, const char *key)
 {
-	const struct status_annotation *item = find_item(status, key);
+	size_t i = find_item(status, key);
 
-	return item ? item->value : NULL;
+	return i < status->n ? status->items[i].value : NULL;
 }
 
 const char *status_state_text(const struct status *status, enum hook_type type)
@@ -338,22 +340,21 @@ static enum start_trouble read_trouble(const char *state)
 }
 
 /* The held state of this hook says more of a start than OURS, which differs. */
-static bool is_held_worse(const struct buildconfig *bc, const struct status_annotation *ours)
+static bool is_held_worse(const struct buildconfig *bc, const char *key, const char *ours)
 {
-	const char *held = buildconfig_status(bc, ours->key);
+	const char *held = buildconfig_status(bc, key);
 	enum start_trouble trouble = read_trouble(held);
 
-	return (trouble == START_WAITS || trouble == START_REFUSED) &&
-	       read_trouble(ours->value) <= trouble && strcmp(held, ours->value) != 0;
+	return (trouble == START_WAITS || trouble == START_REFUSED) && ours &&
+	       read_trouble(ours) <= trouble && strcmp(held, ours) != 0;
 }
 
 bool status_is_milder(const struct status *status, const struct buildconfig *bc)
 {
 	for (size_t type = 0; type < HOOK_TYPES; type++) {
-		const struct status_annotation *ours =
-			find_item(status, key_of(type, BUILDCONFIG_FACT_STATE));
+		const char *key = key_of(type, BUILDCONFIG_FACT_STATE);
 
-		if (ours && is_held_worse(bc, ours))
+		if (is_held_worse(bc, key, value_of(status, key)))
 			return true;
 	}
 	return false;
@@ -363,13 +364,14 @@ void status_keep_trouble(struct status *status, const struct buildconfig *bc)
 {
 	for (size_t type = 0; type < HOOK_TYPES; type++) {
 		const char *key = key_of(type, BUILDCONFIG_FACT_STATE);
-		struct status_annotation *ours = find_item(status, key);
+		char **value = NULL;
 
-		if (!ours || !is_held_worse(bc, ours))
+		if (!is_held_worse(bc, key, value_of(status, key)))
 			continue;
-		free(ours->value);
-		ours->value = mem_strdup(buildconfig_status(bc, key));
-		status->states[type] = status_read_state(ours->value);
+		value = &status->items[find_item(status, key)].value;
+		free(*value);
+		*value = mem_strdup(buildconfig_status(bc, key));
+		status->states[type] = status_read_state(*value);
 	}
 }
 

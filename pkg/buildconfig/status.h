@@ -44,24 +44,11 @@ struct status_secret {
 	int64_t remade_ms;         /* wall clock: made again in place of one that was deleted; 0 */
 };
 
-/* One TYPE. Texts may be NULL. Zeroed: nothing has been seen since start. */
+/* One TYPE. Zeroed: nothing has been seen since start. */
 struct status_hook {
 	/* Of bc->hooks[i].secrets, in that order. */
 	struct status_secret secrets[BUILDCONFIG_MAX_SECRETS];
-	bool is_dirty;    /* what follows has not been written to the object yet */
-	int64_t last_ms;  /* wall clock of the newest delivery; 0 without */
-	const char *last; /* its line, of status_format_last() */
-	int64_t built_ms; /* the newest that started a build; 0 without */
-	const char *built;
-	bool used_previous; /* the newest delivery was signed with the value before a rotation */
-	uint64_t refused;   /* requests since start */
-	int64_t refused_ms;
-	const char *refused_why;
-	/* The newest deliveries were ignored for this reason and this full ref or event. */
-	enum outcome ignored_reason;
-	uint64_t ignored_row; /* how many; 0 after a build */
-	const char *ignored_what;
-	const char *hint; /* of the newest delivery: verdict.hint */
+	struct hook_activity activity;
 };
 
 struct status_input {

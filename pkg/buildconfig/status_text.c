@@ -164,7 +164,7 @@ void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook)
 	}
 }
 
-void status_put_refused(struct buf *out, const struct status_hook *hook)
+void status_put_refused(struct buf *out, const struct hook_activity *hook)
 {
 	buf_printf(out, "%" PRIu64 " since start, last: ", hook->refused);
 	buf_put_clean(out, str_of(hook->refused_why), STATUS_VALUE_BYTES);

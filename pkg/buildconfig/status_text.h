@@ -21,7 +21,7 @@ bool status_says_secret(const char *value);
 /* Names, separated by commas; never a value. */
 void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook);
 /* Without its time. */
-void status_put_refused(struct buf *out, const struct status_hook *hook);
+void status_put_refused(struct buf *out, const struct hook_activity *hook);
 /* Which secret does not work although another does; false, with nothing written, if none. */
 bool status_put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
 			 const struct status_hook *seen, bool provision);

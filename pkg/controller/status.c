@@ -71,21 +71,8 @@ static void put_hook(struct status_hook *out, const struct object *object,
 		else
 			put_secret(&out->secrets[i], object, seen, hook->secrets[i].text);
 	}
-	if (!activity)
-		return;
-	out->is_dirty = activity->is_dirty;
-	out->last_ms = activity->last_ms;
-	out->last = activity->last;
-	out->refused = activity->refused;
-	out->refused_ms = activity->refused_ms;
-	out->refused_why = activity->refused_why;
-	out->built_ms = activity->built_ms;
-	out->built = activity->built;
-	out->used_previous = activity->used_previous;
-	out->ignored_reason = activity->ignored_reason;
-	out->ignored_row = activity->ignored_row;
-	out->ignored_what = activity->ignored_what;
-	out->hint = activity->hint;
+	if (activity)
+		out->activity = *activity;
 }
 
 /* The tenant's own bound that the newest refused delivery met, in words; "" for the disk's. */

@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+/* Puts TEXT into the array OUT. */
+#define SET(out, text) (void)snprintf((out), sizeof(out), "%s", (text))
+
 static inline void buildconfig_freep(struct buildconfig **bc)
 {
 	buildconfig_free(*bc);

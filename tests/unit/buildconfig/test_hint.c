@@ -98,17 +98,17 @@ static void an_ignored_delivery_is_a_hint_only_where_it_is_probably_a_mistake(vo
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct status_input input = quiet();
-		struct status_hook *hook = &input.hooks[0];
+		struct hook_activity *hook = &input.hooks[0].activity;
 		BC bc = make(cases[i].spec, cases[i].annotations, cases[i].last_version);
 		char hint[256];
 
 		hook->last_ms = T0;
-		hook->last = "x";
+		SET(hook->last, "x");
 		hook->built_ms = cases[i].has_built ? T0 - 1000 : 0;
-		hook->built = "push -> cart-1";
+		SET(hook->built, "push -> cart-1");
 		hook->ignored_reason = cases[i].reason;
 		hook->ignored_row = cases[i].row;
-		hook->ignored_what = cases[i].what;
+		SET(hook->ignored_what, cases[i].what);
 		hint_of(hint, bc, &input);
 		if (*cases[i].hint ? !strstr(hint, cases[i].hint) : *hint)
 			fail_msg("case %zu: \"%s\", expected \"%s\"", i, hint, cases[i].hint);
@@ -154,9 +154,9 @@ static void the_old_secret_is_a_hint_until_its_time_is_over(void **state)
 	BC bc = make(MASTER HOOK, "", 0);
 
 	(void)state;
-	input.hooks[0].last_ms = T0;
-	input.hooks[0].last = "x";
-	input.hooks[0].used_previous = true;
+	input.hooks[0].activity.last_ms = T0;
+	SET(input.hooks[0].activity.last, "x");
+	input.hooks[0].activity.used_previous = true;
 	input.hooks[0].secrets[0].previous_until_ms = T0 + 3600 * 1000;
 	assert_string_equal(hint_of(hint, bc, &input),
 			    "the newest github delivery was still signed with the old secret, "

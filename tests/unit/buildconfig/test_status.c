@@ -56,14 +56,14 @@ static void a_hook_shows_five_facts_and_a_hint(void **state)
 	input.public_url = "https://hooks.example.com/";
 	input.hooks[GITHUB] = (struct status_hook){
 		.secrets = {{.state = STATUS_SECRET_USABLE}},
-		.last_ms = T0 + 999,
-		.last = "push main 3f2a1b0 by alice -> cart-7",
-		.refused = 3,
-		.refused_ms = T0 + 1000,
-		.refused_why = "signature does not match the secret",
-		.ignored_reason = OUTCOME_REF_MISMATCH,
-		.ignored_row = 3,
-		.ignored_what = "refs/heads/main",
+		.activity = {.last_ms = T0 + 999,
+			     .last = "push main 3f2a1b0 by alice -> cart-7",
+			     .refused = 3,
+			     .refused_ms = T0 + 1000,
+			     .refused_why = "signature does not match the secret",
+			     .ignored_reason = OUTCOME_REF_MISMATCH,
+			     .ignored_row = 3,
+			     .ignored_what = "refs/heads/main"},
 	};
 	status_make(&status, bc, &input);
 	assert_int_equal(status.n, 6);
@@ -215,9 +215,9 @@ static void the_newest_line_wins(void **state)
 			(void)snprintf(held, sizeof(held), "'buildhook.io/github-last':'%s'",
 				       cases[i].held);
 		BC bc = make_bc(SOURCE, held);
-		input.hooks[GITHUB].last = "ours";
-		input.hooks[GITHUB].last_ms = cases[i].ours_ms;
-		input.hooks[GITHUB].is_dirty = cases[i].is_dirty;
+		SET(input.hooks[GITHUB].activity.last, "ours");
+		input.hooks[GITHUB].activity.last_ms = cases[i].ours_ms;
+		input.hooks[GITHUB].activity.is_dirty = cases[i].is_dirty;
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "github-last"), cases[i].shown);
 	}
@@ -281,11 +281,11 @@ static void the_hint_is_kept_by_those_who_know_nothing_newer(void **state)
 		STATUS status;
 		BC bc = make_bc(SOURCE, cases[i].held);
 
-		input.hooks[GITHUB].last_ms = cases[i].ours_ms;
-		input.hooks[GITHUB].last = "x";
-		input.hooks[GITHUB].ignored_reason = OUTCOME_REF_MISMATCH;
-		input.hooks[GITHUB].ignored_row = cases[i].mismatches;
-		input.hooks[GITHUB].ignored_what = "refs/heads/main";
+		input.hooks[GITHUB].activity.last_ms = cases[i].ours_ms;
+		SET(input.hooks[GITHUB].activity.last, "x");
+		input.hooks[GITHUB].activity.ignored_reason = OUTCOME_REF_MISMATCH;
+		input.hooks[GITHUB].activity.ignored_row = cases[i].mismatches;
+		SET(input.hooks[GITHUB].activity.ignored_what, "refs/heads/main");
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "hint"), cases[i].shown);
 	}
@@ -298,11 +298,11 @@ static void a_mended_ref_takes_the_hint_away(void **state)
 	BC bc = make_bc("'source':{'git':{'uri':'u','ref':'main'}}," HOOK, "");
 
 	(void)state;
-	input.hooks[GITHUB].last_ms = T0;
-	input.hooks[GITHUB].last = "x";
-	input.hooks[GITHUB].ignored_reason = OUTCOME_REF_MISMATCH;
-	input.hooks[GITHUB].ignored_row = 2;
-	input.hooks[GITHUB].ignored_what = "refs/heads/main";
+	input.hooks[GITHUB].activity.last_ms = T0;
+	SET(input.hooks[GITHUB].activity.last, "x");
+	input.hooks[GITHUB].activity.ignored_reason = OUTCOME_REF_MISMATCH;
+	input.hooks[GITHUB].activity.ignored_row = 2;
+	SET(input.hooks[GITHUB].activity.ignored_what, "refs/heads/main");
 	status_make(&status, bc, &input);
 	assert_string_equal(value(&status, "hint"), "(none)");
 }
@@ -318,9 +318,9 @@ static void the_callers_hint_comes_last(void **state)
 	status_make(&alone, bc, &input);
 	assert_string_equal(value(&alone, "hint"),
 			    "your Git host still calls OpenShift's own github URL");
-	input.hooks[GITHUB].last_ms = T0;
-	input.hooks[GITHUB].last = "x";
-	input.hooks[GITHUB].hint = "a push came from elsewhere";
+	input.hooks[GITHUB].activity.last_ms = T0;
+	SET(input.hooks[GITHUB].activity.last, "x");
+	SET(input.hooks[GITHUB].activity.hint, "a push came from elsewhere");
 	status_make(&behind, bc, &input);
 	assert_string_equal(value(&behind, "hint"), "a push came from elsewhere");
 }
@@ -344,8 +344,8 @@ static void the_callers_hint_goes_with_a_delivery_well_after_it(void **state)
 		input.origin = OLD_ADDRESS;
 		input.origin_ms = cases[i / 2].hint_ms;
 		if (!is_held) {
-			input.hooks[GITHUB].last_ms = T0;
-			input.hooks[GITHUB].last = "x";
+			input.hooks[GITHUB].activity.last_ms = T0;
+			SET(input.hooks[GITHUB].activity.last, "x");
 		}
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "hint"), cases[i / 2].shown);
@@ -367,17 +367,17 @@ static void replicas_do_not_undo_each_other(void **state)
 		for (int turn = 0; turn < 20; turn++) {
 			int replica = (turn + first) % 2;
 			struct status_input input = usable();
-			struct status_hook *hook = &input.hooks[GITHUB];
+			struct hook_activity *hook = &input.hooks[GITHUB].activity;
 			STATUS status;
 
 			hook->last_ms = T0 + 100 * replica;
-			hook->last = lines[replica];
+			SET(hook->last, lines[replica]);
 			hook->ignored_reason = OUTCOME_REF_MISMATCH;
 			hook->ignored_row = (uint64_t)replica;
-			hook->ignored_what = "refs/heads/main";
+			SET(hook->ignored_what, "refs/heads/main");
 			hook->refused = 1 + (uint64_t)replica;
 			hook->refused_ms = T0 + 300;
-			hook->refused_why = "no";
+			SET(hook->refused_why, "no");
 			hook->is_dirty = is_dirty[replica];
 			status_make(&status, object, &input);
 			if (status_compare(&status, object) == STATUS_SAME)
@@ -400,9 +400,9 @@ static void what_was_applied_is_the_same(void **state)
 	BC bc = make_bc(SOURCE, "'buildhook.io/hint':'old'");
 
 	(void)state;
-	input.hooks[GITHUB].last_ms = T0;
-	input.hooks[GITHUB].last = "push m\xC3\xA4in \"x\" -> \\";
-	input.hooks[GITHUB].hint = "a push came from h\x01";
+	input.hooks[GITHUB].activity.last_ms = T0;
+	SET(input.hooks[GITHUB].activity.last, "push m\xC3\xA4in \"x\" -> \\");
+	SET(input.hooks[GITHUB].activity.hint, "a push came from h\x01");
 	status_make(&status, bc, &input);
 	assert_int_equal(status_compare(&status, bc), STATUS_CHANGED);
 	BC after = apply(&status, SOURCE);
@@ -420,13 +420,13 @@ static void refusals_alone_are_told_apart(void **state)
 	(void)state;
 	status_make(&before, bc, &input);
 	BC held = apply(&before, SOURCE);
-	input.hooks[GITHUB].refused = 1;
-	input.hooks[GITHUB].refused_ms = T0;
-	input.hooks[GITHUB].refused_why = "no";
+	input.hooks[GITHUB].activity.refused = 1;
+	input.hooks[GITHUB].activity.refused_ms = T0;
+	SET(input.hooks[GITHUB].activity.refused_why, "no");
 	status_make(&refused, held, &input);
 	assert_int_equal(status_compare(&refused, held), STATUS_REFUSED);
-	input.hooks[GITHUB].last_ms = T0;
-	input.hooks[GITHUB].last = "x";
+	input.hooks[GITHUB].activity.last_ms = T0;
+	SET(input.hooks[GITHUB].activity.last, "x");
 	status_make(&changed, held, &input);
 	assert_int_equal(status_compare(&changed, held), STATUS_CHANGED | STATUS_REFUSED);
 }
@@ -603,10 +603,10 @@ static void what_was_built_stays_beside_an_ignored_push(void **state)
 			       "'buildhook.io/github-last':'%s','buildhook.io/github-built':'%s'",
 			       cases[i].held_last, cases[i].held_built);
 		BC bc = make_bc(SOURCE, held);
-		input.hooks[GITHUB].last = cases[i].ours;
-		input.hooks[GITHUB].last_ms = cases[i].ours_ms;
-		input.hooks[GITHUB].built = cases[i].ours;
-		input.hooks[GITHUB].built_ms = cases[i].built_ms;
+		SET(input.hooks[GITHUB].activity.last, cases[i].ours);
+		input.hooks[GITHUB].activity.last_ms = cases[i].ours_ms;
+		SET(input.hooks[GITHUB].activity.built, cases[i].ours);
+		input.hooks[GITHUB].activity.built_ms = cases[i].built_ms;
 		status_make(&status, bc, &input);
 		assert_string_equal(value(&status, "github-last"), cases[i].last);
 		assert_string_equal(value(&status, "github-built"), cases[i].built);
