@@ -81,19 +81,8 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 	hook_change_describe(change, &draft->commit);
 }
 
-static void read_change(struct hook_decode *d, const struct hook_field *field,
-			const struct reader_value *value)
-{
-	if (value->type == READER_END)
-		add_change(d, field);
-	else if (value->type != READER_OBJECT)
-		hook_decode_refuse(d, field, value, "a change of a ref");
-	hook_draft_release(&d->draft);
-}
-
 static const struct hook_field fields[] = {
-	{"/push/changes", hook_read_list, 0, HOOK_MAX_TEXT_BYTES},
-	{"/push/changes/*", read_change, 0, HOOK_MAX_TEXT_BYTES},
+	HOOK_CHANGES("/push/changes"),
 	{"/push/changes/*/new", read_side, HOOK_AT(draft.has_new), HOOK_MAX_TEXT_BYTES},
 	HOOK_NAME("/push/changes/*/new/type", draft.type),
 	HOOK_NAME("/push/changes/*/new/name", draft.ref),
@@ -135,5 +124,6 @@ const struct hook_host hook_bitbucket_cloud = {
 	.absent = HOOK_ABSENT("X-Hub-Signature"),
 	.fields = fields,
 	.n_fields = ARRAY_LEN(fields),
+	.add_change = add_change,
 	.finish = finish,
 };

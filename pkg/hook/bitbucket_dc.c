@@ -25,19 +25,8 @@ static void add_change(struct hook_decode *d, const struct hook_field *field)
 		change->commit = is_delete ? NULL : TAKE(draft->commit.id);
 }
 
-static void read_change(struct hook_decode *d, const struct hook_field *field,
-			const struct reader_value *value)
-{
-	if (value->type == READER_END)
-		add_change(d, field);
-	else if (value->type != READER_OBJECT)
-		hook_decode_refuse(d, field, value, "a change of a ref");
-	hook_draft_release(&d->draft);
-}
-
 static const struct hook_field fields[] = {
-	{"/changes", hook_read_list, 0, HOOK_MAX_TEXT_BYTES},
-	{"/changes/*", read_change, 0, HOOK_MAX_TEXT_BYTES},
+	HOOK_CHANGES("/changes"),
 	HOOK_REF("/changes/*/ref/id", draft.ref),
 	HOOK_REF("/changes/*/refId", draft.ref_id),
 	HOOK_ID("/changes/*/toHash", draft.commit.id),
@@ -112,5 +101,6 @@ const struct hook_host hook_bitbucket_dc = {
 	.absent = HOOK_ABSENT("X-Hub-Signature"),
 	.fields = fields,
 	.n_fields = ARRAY_LEN(fields),
+	.add_change = add_change,
 	.finish = finish,
 };

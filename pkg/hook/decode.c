@@ -311,6 +311,16 @@ void hook_read_list(struct hook_decode *d, const struct hook_field *field,
 		hook_decode_refuse(d, field, value, "a list of changes");
 }
 
+void hook_read_change(struct hook_decode *d, const struct hook_field *field,
+		      const struct reader_value *value)
+{
+	if (value->type == READER_END)
+		d->host->add_change(d, field);
+	else if (value->type != READER_OBJECT)
+		hook_decode_refuse(d, field, value, "a change of a ref");
+	hook_draft_release(&d->draft);
+}
+
 int hook_require_list(const struct hook_decode *d, const char *path, struct err *err)
 {
 	if (d->has_list)

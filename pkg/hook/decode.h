@@ -151,6 +151,10 @@ void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
 /* Notes that the list of changes is there. */
 void hook_read_list(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
+/* An element of that list, whose members are read into d->draft: the host's add_change() at its
+ * end. */
+void hook_read_change(struct hook_decode *d, const struct hook_field *field,
+		      const struct reader_value *value);
 int hook_require_list(const struct hook_decode *d, const char *path, struct err *err);
 /* Adds an address to the event's repositories, or fills the char * that FIELD names. */
 void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
@@ -188,6 +192,11 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 #define HOOK_URL(path, member)                                                                     \
 	{                                                                                          \
 		path, hook_read_repository, HOOK_AT(member), HOOK_MAX_URL_BYTES                    \
+	}
+#define HOOK_CHANGES(path)                                                                         \
+	{path, hook_read_list, 0, HOOK_MAX_TEXT_BYTES},                                            \
+	{                                                                                          \
+		path "/*", hook_read_change, 0, HOOK_MAX_TEXT_BYTES                                \
 	}
 #define HOOK_PERSON(path, member, mail)                                                            \
 	HOOK_TEXT(path "/name", member.name), HOOK_TEXT(path "/" mail, member.email)

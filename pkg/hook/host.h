@@ -62,6 +62,8 @@ struct hook_host {
 	/* The payload of a push (hook/decode.h). */
 	const struct hook_field *fields;
 	size_t n_fields;
+	/* Where the payload has a list of changes: one of them has been read into d->draft. */
+	void (*add_change)(struct hook_decode *d, const struct hook_field *field);
 	/* After the last byte: makes the event's changes. ERR_INVALID or ERR_LIMIT: what is missing
 	 * or contradicts itself. */
 	int (*finish)(struct hook_decode *d, struct err *err);
