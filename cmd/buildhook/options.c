@@ -97,23 +97,11 @@ static int check_url(const char *url, struct err *err)
 		url);
 }
 
-/* As Kubernetes names them (RFC 1123, label). It becomes part of a path. */
-static bool is_namespace(struct str name)
-{
-	for (size_t i = 0; i < name.n; i++) {
-		char c = name.p[i];
-		bool is_letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-
-		if (!is_letter && (c != '-' || i == 0 || i + 1 == name.n))
-			return false;
-	}
-	return name.n > 0 && name.n <= 63;
-}
-
+/* Each becomes part of a path. */
 static int check_namespaces(const struct flag_list *list, struct err *err)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (!is_namespace(str_of(list->items[i])))
+		if (!str_is_dns_label(str_of(list->items[i])))
 			return err_set(err, ERR_INVALID,
 				       "--namespace: \"%.63s\" cannot be a namespace's name",
 				       list->items[i]);
@@ -140,21 +128,15 @@ static bool is_label_name(struct str name)
 	       !strchr(ends, name.p[0]) && !strchr(ends, name.p[name.n - 1]);
 }
 
-/* NAME or PREFIX/NAME, where PREFIX is a name of the DNS. */
+/* NAME or PREFIX/NAME, where PREFIX is a domain. */
 static bool is_label_key(struct str key)
 {
 	size_t n = str_find_char(key, '/');
-	struct str prefix = str_range(key.p, n), part;
 
 	if (n == key.n)
 		return is_label_name(key);
-	if (n == 0 || n > 253 || key.p[n - 1] == '.' ||
-	    !is_label_name(str_range(key.p + n + 1, key.n - n - 1)))
-		return false;
-	while (str_next_part(&prefix, '.', &part))
-		if (!is_namespace(part))
-			return false;
-	return true;
+	return str_is_dns_subdomain(str_range(key.p, n)) &&
+	       is_label_name(str_range(key.p + n + 1, key.n - n - 1));
 }
 
 /* NULL where none begins at P. */

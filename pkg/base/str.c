@@ -104,6 +104,29 @@ bool str_next_part(struct str *rest, char sep, struct str *part)
 	return true;
 }
 
+static bool is_dns_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool str_is_dns_subdomain(struct str s)
+{
+	if (s.n == 0 || s.n > 253)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		bool is_edge = i == 0 || i + 1 == s.n || s.p[i - 1] == '.' || s.p[i + 1] == '.';
+
+		if (!is_dns_alnum(s.p[i]) && (is_edge || (s.p[i] != '-' && s.p[i] != '.')))
+			return false;
+	}
+	return true;
+}
+
+bool str_is_dns_label(struct str s)
+{
+	return s.n <= 63 && str_find_char(s, '.') == s.n && str_is_dns_subdomain(s);
+}
+
 bool str_parse_u64(struct str s, uint64_t max, uint64_t *out)
 {
 	uint64_t value = 0;

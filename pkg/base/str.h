@@ -60,6 +60,14 @@ bool str_contains(struct str s, struct str needle);
  */
 bool str_next_part(struct str *rest, char sep, struct str *part);
 /*
+ * A DNS-1123 subdomain, the form of most names in Kubernetes: at most 253 bytes, labels of
+ * lower-case letters, digits and inner dashes, with a dot between two. (Kubernetes docs, "Object
+ * Names and IDs".)
+ */
+bool str_is_dns_subdomain(struct str s);
+/* One DNS-1123 label of at most 63 bytes, as namespaces are named. */
+bool str_is_dns_label(struct str s);
+/*
  * A decimal number without sign, space or leading zero, at most MAX. False, and *OUT untouched,
  * otherwise.
  */

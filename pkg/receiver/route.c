@@ -2,28 +2,6 @@
 
 #include "base/mem.h"
 
-#define MAX_NAME 253
-
-static bool is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* A DNS-1123 subdomain, the form of BuildConfigs' names, and of namespaces' too: labels of letters,
- * digits and inner dashes, with a dot between two. */
-static bool is_object_name(struct str s)
-{
-	if (s.n == 0 || s.n > MAX_NAME)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		bool is_edge = i == 0 || i + 1 == s.n || s.p[i - 1] == '.' || s.p[i + 1] == '.';
-
-		if (!is_alnum(s.p[i]) && (is_edge || (s.p[i] != '-' && s.p[i] != '.')))
-			return false;
-	}
-	return true;
-}
-
 /* Cuts the part before the next slash off REST; REST.p is NULL after the last one, which may be
  * empty. */
 static struct str cut_part(struct str *rest)
@@ -72,7 +50,7 @@ void route_parse(struct route *out, struct str path)
 		struct route route = {.kind = forms[i].kind};
 
 		if (parse_form(&route, path, str_of(forms[i].form)) &&
-		    is_object_name(route.namespace_) && is_object_name(route.name)) {
+		    str_is_dns_subdomain(route.namespace_) && str_is_dns_subdomain(route.name)) {
 			*out = route;
 			return;
 		}

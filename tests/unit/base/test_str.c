@@ -248,6 +248,34 @@ static void printable_text_ends_at_each_place_and_byte(void **state)
 	assert_int_equal(str_count_printable(STR("")), 0);
 }
 
+static void names_of_kubernetes_are_labels_and_dots(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_subdomain, is_label;
+	} cases[] = {
+		{"shop", true, true},       {"1", true, true},      {"a-b--c", true, true},
+		{"a.b-c.2", true, false},   {"", false, false},     {"-a", false, false},
+		{"a-", false, false},       {".a", false, false},   {"a.", false, false},
+		{"a..b", false, false},     {"a.-b", false, false}, {"a-.b", false, false},
+		{"Shop", false, false},     {"a_b", false, false},  {"a/b", false, false},
+		{"\xC3\xA4", false, false},
+	};
+	char longest[254];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(str_is_dns_subdomain(str_of(cases[i].text)),
+				 cases[i].is_subdomain);
+		assert_int_equal(str_is_dns_label(str_of(cases[i].text)), cases[i].is_label);
+	}
+	memset(longest, 'a', sizeof(longest));
+	assert_true(str_is_dns_label(str_range(longest, 63)));
+	assert_false(str_is_dns_label(str_range(longest, 64)));
+	assert_true(str_is_dns_subdomain(str_range(longest, 253)));
+	assert_false(str_is_dns_subdomain(str_range(longest, 254)));
+}
+
 static void joined_texts_are_cut_to_their_room(void **state)
 {
 	char all[8], cut[6], none[1];
@@ -273,6 +301,7 @@ int main(void)
 		cmocka_unit_test(parts_end_with_the_text),
 		cmocka_unit_test(numbers_are_plain_decimals_within_their_maximum),
 		cmocka_unit_test(a_copy_is_terminated),
+		cmocka_unit_test(names_of_kubernetes_are_labels_and_dots),
 		cmocka_unit_test(joined_texts_are_cut_to_their_room),
 		cmocka_unit_test(an_escape_is_a_percent_sign_and_two_digits),
 		cmocka_unit_test(utf8_is_what_rfc_3629_says),
