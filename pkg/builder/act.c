@@ -5,16 +5,14 @@
 #include "base/log.h"
 #include "builder/status.h"
 
-#include <assert.h>
 #include <stdio.h>
 
-#define MAX_BODY_BYTES  (2 * 1024 * 1024)
 #define PATH_BYTES      1024
 #define DEFAULT_ACCOUNT "default"
 
 static const struct backoff_range retry = {1000, 5 * 60 * 1000};
 
-struct work {
+struct build_work {
 	struct group *group;
 	struct kube_call *call;
 	char *key; /* of the Build */
@@ -25,9 +23,9 @@ struct work {
 	bool is_dry_run;
 };
 
-static struct work *work_new(struct group *group, const struct build *build)
+static struct build_work *work_new(struct group *group, const struct build *build)
 {
-	struct work *work = mem_new(1, sizeof(*work));
+	struct build_work *work = mem_new(1, sizeof(*work));
 	CLEANUP(buf_release) struct buf key = BUF_INIT(PATH_BYTES);
 
 	buf_printf(&key, "%s/%s", build->namespace_, build->name);
@@ -43,7 +41,7 @@ static struct work *work_new(struct group *group, const struct build *build)
 	return work;
 }
 
-static void work_free(struct work *work)
+static void work_free(struct build_work *work)
 {
 	free(work->key);
 	free(work->namespace_);
@@ -53,13 +51,13 @@ static void work_free(struct work *work)
 	free(work);
 }
 
-void builder_cancel(struct work *work)
+void builder_cancel(struct build_work *work)
 {
 	kube_cancel(work->call);
 	work_free(work);
 }
 
-static void finish(struct work *work, bool has_failed)
+static void finish(struct build_work *work, bool has_failed)
 {
 	struct group *group = work->group;
 
@@ -67,52 +65,39 @@ static void finish(struct work *work, bool has_failed)
 	builder_finish(group, has_failed);
 }
 
-static int64_t now_ms(const struct work *work)
+static int64_t now_ms(const struct build_work *work)
 {
 	return clock_mono_ms(work->group->builder->opt.clock);
 }
 
 /* The Build as it is now; NULL when it has gone or was made again. */
-static const struct build *find_build(const struct work *work)
+static const struct build *find_build(const struct build_work *work)
 {
 	const struct build *build = kube_store_find(work->group->builder->builds, work->key);
 
 	return build && strcmp(build->uid, work->uid) == 0 ? build : NULL;
 }
 
-static void log_failure(const struct work *work, const char *what, const struct err *err)
+static void log_failure(const struct build_work *work, const char *what, const struct err *err)
 {
 	log_msg(LOG_WARN, "builder", what, LOG_FIELD("namespace", work->namespace_),
 		LOG_FIELD("build", work->name), LOG_FIELD("error", err->msg));
 }
 
-static void send(struct work *work, enum kube_method method, const char *path, struct str body,
-		 const char *resource, kube_response_fn fn)
+/* DOC: the body, or NULL. */
+static void send(struct build_work *work, enum kube_method method, const char *path,
+		 const cJSON *doc, const char *resource, kube_response_fn fn)
 {
-	work->call = kube_start(
-		work->group->builder->opt.client,
-		&(struct kube_request){
-			.method = method, .path = path, .body = body, .metric_resource = resource},
-		fn, work);
+	work->call = builder_send(work->group->builder, method, path, doc, resource, fn, work);
 }
 
-static void send_doc(struct work *work, enum kube_method method, const char *path, const cJSON *doc,
-		     const char *resource, kube_response_fn fn)
-{
-	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY_BYTES);
-
-	json_format(&body, doc);
-	assert(!body.overflow);
-	send(work, method, path, buf_str(&body), resource, fn);
-}
-
-static void pod_path(char *out, const struct work *work)
+static void pod_path(char *out, const struct build_work *work)
 {
 	(void)snprintf(out, PATH_BYTES, "/api/v1/namespaces/%s/pods/%s", work->namespace_,
 		       work->pod_name);
 }
 
-static void build_path(char *out, const struct work *work)
+static void build_path(char *out, const struct build_work *work)
 {
 	(void)snprintf(out, PATH_BYTES, "/apis/build.openshift.io/v1/namespaces/%s/builds/%s",
 		       work->namespace_, work->name);
@@ -130,7 +115,7 @@ static const struct {
 	[BUILD_CANCELLED] = {"BuildCancelled", "has been cancelled"},
 };
 
-static void tell(const struct work *work, const struct build *build)
+static void tell(const struct build_work *work, const struct build *build)
 {
 	enum build_phase phase = work->write.phase;
 	CLEANUP(buf_release) struct buf note = BUF_INIT(2048);
@@ -154,7 +139,7 @@ static void tell(const struct work *work, const struct build *build)
 
 static void on_written(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 	struct builder *builder = work->group->builder;
 	int code = response->err.code;
 
@@ -173,7 +158,7 @@ static void on_written(void *arg, const struct kube_response *response)
 static void write_status(struct group *group, const struct builder_action *next)
 {
 	const struct build *build = next->target->build;
-	struct work *work = work_new(group, build);
+	struct build_work *work = work_new(group, build);
 	CLEANUP(buf_release) struct buf output = BUF_INIT(4096);
 	CLEANUP(json_freep) cJSON *patch = NULL;
 	char path[PATH_BYTES];
@@ -185,15 +170,15 @@ static void write_status(struct group *group, const struct builder_action *next)
 	patch = build_patch(build, &next->write, buf_text(&output),
 			    clock_wall_ms(group->builder->opt.clock));
 	build_path(path, work);
-	send_doc(work, KUBE_MERGE_PATCH, path, patch, "builds", on_written);
+	send(work, KUBE_MERGE_PATCH, path, patch, "builds", on_written);
 }
 
 /* Making the Pod. */
 
-static void post_pod(struct work *work);
+static void post_pod(struct build_work *work);
 
 /* Shown as reason CannotCreateBuildPod of a Build that stays New, and tried again. */
-static void set_trouble(struct work *work, const char *text)
+static void set_trouble(struct build_work *work, const char *text)
 {
 	struct entry *entry = builder_find_entry(work->group->builder, work->key);
 	CLEANUP(buf_release) struct buf message = BUF_INIT(4096);
@@ -210,7 +195,7 @@ static void set_trouble(struct work *work, const char *text)
 
 static void on_version(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 	const char *version = json_str_at(response->doc, "gitVersion");
 	CLEANUP(buf_release) struct buf text = BUF_INIT(1024);
 
@@ -227,7 +212,7 @@ static void on_version(void *arg, const struct kube_response *response)
 	finish(work, false);
 }
 
-static bool is_account_missing(const struct work *work, const struct kube_response *response)
+static bool is_account_missing(const struct build_work *work, const struct kube_response *response)
 {
 	const struct build *build = find_build(work);
 
@@ -236,7 +221,7 @@ static bool is_account_missing(const struct work *work, const struct kube_respon
 	       str_contains(str_of(response->err.msg), STR("serviceaccount \"builder\" not found"));
 }
 
-static void on_refused(struct work *work, const struct kube_response *response)
+static void on_refused(struct build_work *work, const struct kube_response *response)
 {
 	struct entry *entry = builder_find_entry(work->group->builder, work->key);
 
@@ -269,21 +254,21 @@ static bool keeps_host_users(const struct builder *builder, const cJSON *pod)
 	return builder->opt.pod.host_users || !json_bool_at(pod, "spec/hostUsers", true);
 }
 
-static void send_delete(struct work *work, const char *path, const char *uid, const char *version,
-			const char *resource, kube_response_fn fn);
+static void send_delete(struct build_work *work, const char *path, const char *uid,
+			const char *version, const char *resource, kube_response_fn fn);
 
 static void on_unsafe_deleted(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 
 	work->call = NULL;
 	if (response->err.code != ERR_OK && response->err.code != ERR_NOTFOUND)
 		log_failure(work, "Pod without a user namespace was not deleted", &response->err);
-	send(work, KUBE_GET, "/version", (struct str){0}, "version", on_version);
+	send(work, KUBE_GET, "/version", NULL, "version", on_version);
 }
 
 /* A policy of this namespace took hostUsers: false away; elsewhere it stays. */
-static void delete_unsafe_pod(struct work *work, const cJSON *pod)
+static void delete_unsafe_pod(struct build_work *work, const cJSON *pod)
 {
 	const char *uid = json_str_at(pod, "metadata/uid");
 	char path[PATH_BYTES];
@@ -295,7 +280,7 @@ static void delete_unsafe_pod(struct work *work, const cJSON *pod)
 
 static void on_pod(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 	struct builder *builder = work->group->builder;
 
 	work->call = NULL;
@@ -326,11 +311,11 @@ static void on_pod(void *arg, const struct kube_response *response)
 		post_pod(work);
 		return;
 	}
-	send(work, KUBE_GET, "/version", (struct str){0}, "version", on_version);
+	send(work, KUBE_GET, "/version", NULL, "version", on_version);
 }
 
 /* What a Pod has is known when it has been made, and runs; so the first one is made for show. */
-static void post_pod(struct work *work)
+static void post_pod(struct build_work *work)
 {
 	struct builder *builder = work->group->builder;
 	const struct build *build = find_build(work);
@@ -351,14 +336,14 @@ static void post_pod(struct work *work)
 	(void)snprintf(path, sizeof(path),
 		       "/api/v1/namespaces/%s/pods?fieldManager=buildhook-build-controller%s",
 		       work->namespace_, work->is_dry_run ? "&dryRun=All" : "");
-	send_doc(work, KUBE_POST, path, pod, "pods", on_pod);
+	send(work, KUBE_POST, path, pod, "pods", on_pod);
 }
 
 /* Looking for it, and deleting. */
 
 static void on_looked(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 	struct builder *builder = work->group->builder;
 	struct entry *entry = builder_find_entry(builder, work->key);
 	int code = response->err.code;
@@ -376,7 +361,7 @@ static void on_looked(void *arg, const struct kube_response *response)
 /* Gone at once, or marked: it ends within its grace period. */
 static void on_pod_deleted(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 	struct builder *builder = work->group->builder;
 	const char *kind = json_str_at(response->doc, "kind");
 	int code = response->err.code;
@@ -397,8 +382,8 @@ static void on_pod_deleted(void *arg, const struct kube_response *response)
 }
 
 /* VERSION: the only one that is deleted, or NULL. */
-static void send_delete(struct work *work, const char *path, const char *uid, const char *version,
-			const char *resource, kube_response_fn fn)
+static void send_delete(struct build_work *work, const char *path, const char *uid,
+			const char *version, const char *resource, kube_response_fn fn)
 {
 	CLEANUP(json_freep) cJSON *options = json_new_object();
 	cJSON *preconditions;
@@ -410,12 +395,12 @@ static void send_delete(struct work *work, const char *path, const char *uid, co
 	json_put_str(preconditions, "uid", uid);
 	if (version)
 		json_put_str(preconditions, "resourceVersion", version);
-	send_doc(work, KUBE_DELETE, path, options, resource, fn);
+	send(work, KUBE_DELETE, path, options, resource, fn);
 }
 
 static void on_pruned(void *arg, const struct kube_response *response)
 {
-	struct work *work = arg;
+	struct build_work *work = arg;
 	struct entry *entry = builder_find_entry(work->group->builder, work->key);
 	int code = response->err.code;
 
@@ -435,7 +420,7 @@ static void on_pruned(void *arg, const struct kube_response *response)
 
 void builder_act(struct group *group, const struct builder_action *next)
 {
-	struct work *work;
+	struct build_work *work;
 	char path[PATH_BYTES];
 
 	if (next->kind == BUILDER_WRITE) {
@@ -454,7 +439,7 @@ void builder_act(struct group *group, const struct builder_action *next)
 		post_pod(work);
 		return;
 	case BUILDER_LOOK_FOR_POD:
-		send(work, KUBE_GET, path, (struct str){0}, "pods", on_looked);
+		send(work, KUBE_GET, path, NULL, "pods", on_looked);
 		return;
 	case BUILDER_DELETE_POD:
 		send_delete(work, path, next->target->pod->uid,

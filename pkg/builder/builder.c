@@ -9,26 +9,51 @@
 #define MAX_WORKING 64
 #define KEY_BYTES   (2 * BUILDER_NAME_BYTES + 2)
 
+static struct room *get_room(struct builder *builder, struct str namespace_)
+{
+	struct room *room = NULL;
+
+	HASH_FIND(hh, builder->rooms, namespace_.p, namespace_.n, room);
+	if (room)
+		return room;
+	room = mem_new(1, sizeof(*room));
+	room->namespace_ = str_dup(namespace_);
+	HASH_ADD_KEYPTR(hh, builder->rooms, room->namespace_, namespace_.n, room);
+	return room;
+}
+
 static struct group *get_group(struct builder *builder, const char *key)
 {
 	struct group *group = NULL;
+	struct str rest = str_of(key), namespace_ = {0};
 
 	HASH_FIND_STR(builder->groups, key, group);
 	if (group)
 		return group;
+	(void)str_next_part(&rest, '/', &namespace_);
 	group = mem_new(1, sizeof(*group));
 	group->builder = builder;
 	group->key = mem_strdup(key);
+	group->room = get_room(builder, namespace_);
+	DL_APPEND(group->room->groups, group);
 	HASH_ADD_KEYPTR(hh, builder->groups, group->key, strlen(group->key), group);
 	return group;
 }
 
 static void free_group(struct builder *builder, struct group *group)
 {
+	struct room *room = group->room;
+
 	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	HASH_DEL(builder->groups, group);
+	DL_DELETE(room->groups, group);
 	free(group->key);
 	free(group);
+	if (room->groups)
+		return;
+	HASH_DEL(builder->rooms, room);
+	free(room->namespace_);
+	free(room);
 }
 
 static void free_entry(struct builder *builder, struct entry *entry)
@@ -65,14 +90,15 @@ static void add_entry(struct builder *builder, const char *key, const struct bui
 /* A Build of the namespace has ended: others of it may start. */
 static void wake_waiting(struct builder *builder, const char *namespace_)
 {
-	struct group *group, *next;
-	size_t n = strlen(namespace_);
+	struct room *room = NULL;
+	struct group *group;
 
-	HASH_ITER (hh, builder->groups, group, next) {
-		if (group->waits_for_room && strncmp(group->key, namespace_, n) == 0 &&
-		    group->key[n] == '/')
+	HASH_FIND_STR(builder->rooms, namespace_, room);
+	if (!room)
+		return;
+	DL_FOREACH (room->groups, group)
+		if (group->waits_for_room)
 			queue_add(builder->queue, group->key);
-	}
 }
 
 static void on_build(void *arg, const char *key, const void *old, const void *new_)
@@ -187,52 +213,31 @@ static const struct pod *find_pod(const struct builder *builder, const struct bu
 	return kube_store_find(builder->pods, key);
 }
 
-struct room {
-	const struct builder *builder;
-	const char *namespace_;
-	uint64_t n;
-};
-
-static void count_active(void *arg, const char *key, const void *object)
-{
-	struct room *room = arg;
-	const struct build *build = object;
-	const struct pod *pod;
-
-	(void)key;
-	if (strcmp(build->namespace_, room->namespace_) != 0)
-		return;
-	pod = build_phase_is_end(build->phase) ? NULL : find_pod(room->builder, build);
-	room->n += build->phase == BUILD_PENDING || build->phase == BUILD_RUNNING || pod;
-}
-
-/* Its Pod was made, and the watch has not shown it. */
-static bool is_pod_expected(const struct builder *builder, const struct entry *entry)
+/* Takes room: a Pod runs, or was made and the watch has not shown it. */
+static bool is_active(const struct builder *builder, const struct entry *entry, int64_t now_ms)
 {
 	const struct build *build = kube_store_find(builder->builds, entry->key);
 
-	return build && build->phase == BUILD_NEW && !find_pod(builder, build) &&
-	       entry->expected_ms > clock_mono_ms(builder->opt.clock);
+	if (!build || build_phase_is_end(build->phase))
+		return false;
+	return build->phase != BUILD_NEW || entry->expected_ms > now_ms || find_pod(builder, build);
 }
 
-static bool is_full(const struct builder *builder, const char *namespace_)
+static bool is_full(const struct group *asking, int64_t now_ms)
 {
-	struct room room = {builder, namespace_, 0};
-	size_t n = strlen(namespace_);
-	struct group *group, *next;
+	const struct builder *builder = asking->builder;
+	const struct group *group;
 	const struct entry *entry;
+	uint64_t n = 0;
 
 	if (builder->opt.max_builds == 0)
 		return false;
-	HASH_ITER (hh, builder->groups, group, next) {
-		if (strncmp(group->key, namespace_, n) != 0 || group->key[n] != '/')
-			continue;
-		room.n += group->is_starting;
+	DL_FOREACH (asking->room->groups, group) {
+		n += group->is_starting;
 		DL_FOREACH (group->entries, entry)
-			room.n += is_pod_expected(builder, entry);
+			n += is_active(builder, entry, now_ms);
 	}
-	kube_store_each(builder->builds, count_active, &room);
-	return room.n >= builder->opt.max_builds;
+	return n >= builder->opt.max_builds;
 }
 
 static void observe_build(struct seen_build *out, struct builder_refusal *refusal,
@@ -277,7 +282,7 @@ static void observe(struct observation *out, const struct group *group)
 	out->seen.builds = out->builds;
 	out->seen.n = n;
 	out->seen.config = kube_store_find(builder->configs, group->key);
-	out->seen.is_full = n > 0 && is_full(builder, out->builds[0].build->namespace_);
+	out->seen.is_full = n > 0 && is_full(group, now_ms);
 	out->seen.wall_ms = clock_wall_ms(builder->opt.clock);
 	out->seen.keeps_pods = builder->opt.keeps_pods;
 }

@@ -1,10 +1,16 @@
-/* What is remembered of a Build, and the end of what is done for its group. */
+/*
+ * The ground of the builder's other files: what is remembered of a Build, requests to the API
+ * server, and the end of what is done for a group.
+ */
 #include "builder/internal.h"
 
 #include "base/backoff.h"
 
+#include <assert.h>
+
 /* A watch that is later than this is asked after (BUILDER_CREATE_POD, BUILDER_LOOK_FOR_POD). */
-#define EXPECT_MS 5000
+#define EXPECT_MS      5000
+#define MAX_BODY_BYTES (2 * 1024 * 1024)
 
 static const struct backoff_range retry = {500, 60 * 1000};
 
@@ -28,6 +34,23 @@ void entry_set_trouble(struct entry *entry, const char *reason, const char *mess
 	free(entry->trouble_message);
 	entry->trouble = mem_strdup(reason);
 	entry->trouble_message = mem_strdup(message);
+}
+
+struct kube_call *builder_send(struct builder *builder, enum kube_method method, const char *path,
+			       const cJSON *doc, const char *resource, kube_response_fn fn,
+			       void *arg)
+{
+	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY_BYTES);
+
+	if (doc)
+		json_format(&body, doc);
+	assert(!body.overflow);
+	return kube_start(builder->opt.client,
+			  &(struct kube_request){.method = method,
+						 .path = path,
+						 .body = buf_str(&body),
+						 .metric_resource = resource},
+			  fn, arg);
 }
 
 void builder_finish(struct group *group, bool has_failed)

@@ -11,11 +11,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define PATH_BYTES     1024
-#define MAX_BODY_BYTES (2 * 1024 * 1024)
-#define MAX_NUMBER     64
-#define API            "/apis/build.openshift.io/v1/namespaces/"
-#define FIELD_MANAGER  "fieldManager=buildhook-build-controller"
+#define PATH_BYTES    1024
+#define MAX_NUMBER    64
+#define API           "/apis/build.openshift.io/v1/namespaces/"
+#define FIELD_MANAGER "fieldManager=buildhook-build-controller"
 
 struct first_build {
 	struct group *group;
@@ -58,16 +57,7 @@ static void fail(struct first_build *first, const char *what, const struct err *
 static void send(struct first_build *first, enum kube_method method, const char *path,
 		 const cJSON *doc, const char *resource, kube_response_fn fn)
 {
-	CLEANUP(buf_release) struct buf body = BUF_INIT(MAX_BODY_BYTES);
-
-	if (doc)
-		json_format(&body, doc);
-	first->call = kube_start(first->group->builder->opt.client,
-				 &(struct kube_request){.method = method,
-							.path = path,
-							.body = buf_str(&body),
-							.metric_resource = resource},
-				 fn, first);
+	first->call = builder_send(first->group->builder, method, path, doc, resource, fn, first);
 }
 
 static const char *uid_of(const cJSON *doc)

@@ -6,7 +6,7 @@
 #include "builder/plan.h"
 #include "queue/queue.h"
 
-struct work;
+struct build_work;
 struct first_build;
 
 /* What is remembered of a Build. Lost at a restart without harm. */
@@ -23,13 +23,22 @@ struct entry {
 	bool is_pruned;
 };
 
+/* What a namespace may run at once (max_builds), and the groups that share it. */
+struct room {
+	char *namespace_;
+	UT_hash_handle hh;
+	struct group *groups; /* never NULL */
+};
+
 /* A BuildConfig, or a Build of none. */
 struct group {
 	struct builder *builder;
-	char *key; /* "namespace/name", or "namespace/ build" */
+	struct room *room;
+	struct group *prev, *next; /* of the room */
+	char *key;                 /* "namespace/name", or "namespace/ build" */
 	UT_hash_handle hh;
 	struct entry *entries;
-	struct work *work;               /* under way, or NULL */
+	struct build_work *work;         /* under way, or NULL */
 	struct first_build *first_build; /* likewise */
 	unsigned failures;               /* requests in a row */
 	bool is_starting;                /* work is to make a Pod */
@@ -46,6 +55,7 @@ struct builder {
 	struct builder_options opt;
 	struct kube_store *builds, *pods, *configs;
 	struct queue *queue;
+	struct room *rooms;
 	struct group *groups;
 	struct entry *entries;
 	size_t n_working;
@@ -64,12 +74,16 @@ struct entry *builder_find_entry(struct builder *builder, const char *key);
 void entry_expect_pod(struct entry *entry, int64_t now_ms);
 void entry_set_trouble(struct entry *entry, const char *reason, const char *message);
 
+/* A request with body DOC; NULL: without. FN as in kube_start(). */
+struct kube_call *builder_send(struct builder *builder, enum kube_method method, const char *path,
+			       const cJSON *doc, const char *resource, kube_response_fn fn,
+			       void *arg);
 /* GROUP's key can be worked on again, and is: at once, or after its back-off. */
 void builder_finish(struct group *group, bool has_failed);
 
 /* act.c: one request, or a few; ends with builder_finish(). */
 void builder_act(struct group *group, const struct builder_action *next);
-void builder_cancel(struct work *work);
+void builder_cancel(struct build_work *work);
 /* first_build.c: likewise. */
 void first_build_start(struct group *group);
 void first_build_cancel(struct first_build *first);
