@@ -2,7 +2,7 @@
 
 static void a_secret_proves_in_the_path_and_as_a_signature(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	static const struct {
 		const char *path, *signed_with;
 		int status;
@@ -45,7 +45,7 @@ static void a_secret_proves_in_the_path_and_as_a_signature(void **state)
 /* As the longest secret is, but for what follows. */
 static void a_secret_in_the_path_is_compared_to_its_end(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	CLEANUP(buf_release) struct buf path = BUF_INIT(8 << 10), data = BUF_INIT(16 << 10);
 	char longest[KUBE_SECRET_MAX_BYTES];
 	char *base64;
@@ -80,7 +80,7 @@ static void a_secret_in_the_path_is_compared_to_its_end(void **state)
 /* To each of them the same bytes, at the same time: whether there is a hook shows in nothing. */
 static void what_cannot_be_proved_is_refused_alike(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	static const struct {
 		const char *metadata, *triggers;
 	} cases[] = {
@@ -116,7 +116,7 @@ static void what_cannot_be_proved_is_refused_alike(void **state)
 
 static void an_empty_secret_proves_nothing(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	(void)ping(w, HOOK, "");
@@ -126,7 +126,7 @@ static void an_empty_secret_proves_nothing(void **state)
 
 static void a_buildconfig_made_anew_meanwhile_is_another(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	bring_up(w);
 	for (int is_gone = 0; is_gone < 2; is_gone++) {
@@ -138,19 +138,19 @@ static void a_buildconfig_made_anew_meanwhile_is_another(void **state)
 		test_request_put(r, "Content-Type", "application/json");
 		begin(w);
 		feed(w, STR(BODY));
-		kube_store_remove(w->store, "shop/cart");
+		kube_store_remove(w->services.store, "shop/cart");
 		if (!is_gone)
 			put_buildconfig(w, "v", "", INLINE("other"));
 		finish(w);
 		pass(w, 60000);
 		assert_int_equal(r->status, 401);
-		kube_store_remove(w->store, "shop/cart");
+		kube_store_remove(w->services.store, "shop/cart");
 	}
 }
 
 static void a_large_body_for_a_former_buildconfig_is_refused(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r;
 
 	bring_up(w);
@@ -161,7 +161,7 @@ static void a_large_body_for_a_former_buildconfig_is_refused(void **state)
 	begin(w);
 	pass(w, 100);
 	feed(w, STR(BODY));
-	kube_store_remove(w->store, "shop/cart");
+	kube_store_remove(w->services.store, "shop/cart");
 	put_buildconfig(w, "u", "", INLINE("abc"));
 	finish(w);
 	expect_refusal(w, "the webhook was removed while the delivery came");
@@ -169,7 +169,7 @@ static void a_large_body_for_a_former_buildconfig_is_refused(void **state)
 
 static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r;
 
 	for (int exists = 0; exists < 2; exists++) {
@@ -184,12 +184,12 @@ static void an_unsigned_ping_is_answered_for_any_hook(void **state)
 		assert_non_null(strstr(r->answer.data, "the webhook's address is right"));
 	}
 	assert_int_equal(w->n_calls + w->n_decoys, 0);
-	assert_null(activity_find(w->activity, "u", HOOK_BITBUCKET));
+	assert_null(activity_find(w->services.activity, "u", HOOK_BITBUCKET));
 }
 
 static void each_secret_of_a_hook_is_waited_for(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("one") "," REFERENCE("two"));
 	(void)ping(w, HOOK, "def");
@@ -205,7 +205,7 @@ static void each_secret_of_a_hook_is_waited_for(void **state)
 
 static void a_changed_secret_works_at_its_next_delivery(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	(void)ping(w, HOOK, "abc");
@@ -224,7 +224,7 @@ static void a_changed_secret_works_at_its_next_delivery(void **state)
 
 static void a_previous_value_counts_until_its_time_is_over(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	const char *metadata = ",\"labels\":{\"app.kubernetes.io/managed-by\":\"buildhook\"},"
 			       "\"annotations\":{\"buildhook.io/previous-until\":"
 			       "\"1970-01-01T00:20:00Z\"}";
@@ -241,7 +241,7 @@ static void a_previous_value_counts_until_its_time_is_over(void **state)
 
 static void a_secret_of_a_former_buildconfig_proves_nothing(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	(void)ping(w, HOOK, "abc");
@@ -254,16 +254,16 @@ static void a_secret_of_a_former_buildconfig_proves_nothing(void **state)
 
 static void a_missing_secret_is_refused_and_made_again(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct queue_stats stats;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	(void)ping(w, HOOK, "abc");
 	assert_string_equal(answer(w, 404, "{\"kind\":\"Status\",\"reason\":\"NotFound\"}"),
 			    "hook");
-	queue_read_stats(w->queue, &stats);
+	queue_read_stats(w->services.queue, &stats);
 	assert_int_equal(stats.depth, 1);
-	assert_string_equal(queue_get(w->queue), "shop/cart");
+	assert_string_equal(queue_get(w->services.queue), "shop/cart");
 	expect_refusal(w, "the webhook has no usable secret");
 	(void)ping(w, HOOK, "abc");
 	expect_status(w, 401);
@@ -272,7 +272,7 @@ static void a_missing_secret_is_refused_and_made_again(void **state)
 
 static void who_cannot_be_asked_says_neither_yes_nor_no(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	for (size_t i = 0; i < 2; i++) {
@@ -295,7 +295,7 @@ static void an_unavailable_answer_says_what_the_api_server_said(void **state)
 		      "buildhook's credentials, then send the delivery again"},
 		{503, "because the API server answered 503; send the delivery again"},
 	};
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -317,7 +317,7 @@ static void an_unavailable_answer_says_what_the_api_server_said(void **state)
 /* An API server that answers others is waited for longer; then what was known counts. */
 static void a_late_answer_leaves_what_was_known(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	(void)ping(w, HOOK, "abc");
@@ -341,7 +341,7 @@ static void a_late_answer_leaves_what_was_known(void **state)
 /* Fresh Secrets first, and the same time where there are none to fetch. */
 static void a_large_body_waits_for_its_secrets(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
@@ -371,7 +371,7 @@ static void a_large_body_waits_for_its_secrets(void **state)
 
 static void a_large_body_is_proved_once(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r = new_request(w, IN_PATH("def"), LARGE);
 
 	test_request_put(r, "X-GitHub-Event", "ping");
@@ -389,7 +389,7 @@ static void a_large_body_is_proved_once(void **state)
 /* Chunks say too late how large they are to wait for fresh Secrets. */
 static void a_body_that_turns_out_large_is_proved_once(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r;
 	static char part[64 << 10];
 
@@ -412,7 +412,7 @@ static void a_body_that_turns_out_large_is_proved_once(void **state)
 
 static void a_body_that_is_faster_than_its_secrets_is_held_back(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r = new_request(w, IN_PATH("abc"), -1);
 	static char part[64 << 10];
 	size_t n = 0;
@@ -437,7 +437,7 @@ static void a_body_that_is_faster_than_its_secrets_is_held_back(void **state)
 
 static void what_all_deliveries_hold_is_bounded(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r;
 	static char part[64 << 10];
 
@@ -461,7 +461,7 @@ static void what_all_deliveries_hold_is_bounded(void **state)
 
 static void who_goes_before_the_answer_leaves_nothing(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
 	(void)ping(w, HOOK, "abc");
@@ -474,10 +474,10 @@ static void who_goes_before_the_answer_leaves_nothing(void **state)
 
 static void what_is_no_delivery_is_answered_before_any_secret_is_asked_for(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	static const struct {
 		const char *method, *path, *header, *value;
-		bool is_full, is_draining;
+		bool has_failed, is_draining;
 		int status;
 		const char *says;
 	} cases[] = {
@@ -498,7 +498,12 @@ static void what_is_no_delivery_is_answered_before_any_secret_is_asked_for(void 
 		r->request.method = str_of(cases[i].method);
 		test_request_put(r, cases[i].header, cases[i].value);
 		r->request.is_encoded = strcmp(cases[i].header, "Content-Encoding") == 0;
-		w->is_full = cases[i].is_full;
+		if (cases[i].has_failed && !journal_failure(w->services.journal)) {
+			const struct journal_change change = sample("d-1", "refs/heads/main");
+
+			(void)journal_add(w->services.journal, &change, 1, ignore_added, NULL);
+			collect_on_broken_disk(w);
+		}
 		if (cases[i].is_draining)
 			receiver_drain(w->receiver);
 		begin(w);
@@ -516,7 +521,8 @@ struct refusal {
 
 /* The API server answers each GET of a Secret after SLOW_MS, or never (-1). The body has N bytes.
  */
-static struct refusal refuse_slowly(struct world *w, const char *path, int64_t slow_ms, size_t n)
+static struct refusal refuse_slowly(struct proof_world *w, const char *path, int64_t slow_ms,
+				    size_t n)
 {
 	static char part[64 << 10];
 	struct test_request *r = new_request(w, path, (int64_t)n);
@@ -528,7 +534,7 @@ static struct refusal refuse_slowly(struct world *w, const char *path, int64_t s
 	test_request_put(r, "X-GitHub-Event", "ping");
 	test_request_put(r, "Content-Type", "application/json");
 	test_request_put(r, "X-Hub-Signature-256", "sha256=00");
-	began_ms = w->now_ms;
+	began_ms = w->base.mono_ms;
 	begin(w);
 	for (int64_t ms = 0; ms < 6000 && !r->status; ms++) {
 		while (!r->is_paused && fed < n && !r->status) {
@@ -537,15 +543,16 @@ static struct refusal refuse_slowly(struct world *w, const char *path, int64_t s
 		}
 		if (fed >= n && !end_ms) {
 			finish(w);
-			end_ms = w->now_ms;
+			end_ms = w->base.mono_ms;
 		}
-		if (n_answered < w->n_calls && slow_ms >= 0 && w->now_ms - began_ms >= slow_ms) {
+		if (n_answered < w->n_calls && slow_ms >= 0 &&
+		    w->base.mono_ms - began_ms >= slow_ms) {
 			answer_secret(w, "", KEY_ABC);
 			n_answered = w->n_calls;
 		}
 		pass(w, 1);
 	}
-	return (struct refusal){r->status, w->now_ms - end_ms};
+	return (struct refusal){r->status, w->base.mono_ms - end_ms};
 }
 
 /*
@@ -554,7 +561,7 @@ static struct refusal refuse_slowly(struct world *w, const char *path, int64_t s
  */
 static void the_time_of_a_refusal_does_not_show_what_exists(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	static const struct {
 		int64_t slow_ms;
 		size_t body;
@@ -600,7 +607,7 @@ static void the_time_of_a_refusal_does_not_show_what_exists(void **state)
 /* CONTRACT 2: once a second for a Secret, whatever is sent. */
 static void a_flood_of_wrong_proofs_asks_once_a_second(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 
 	bring_up(w);
 	put_buildconfig(w, "u", "", REFERENCE("hook"));
@@ -618,7 +625,7 @@ static void a_flood_of_wrong_proofs_asks_once_a_second(void **state)
 /* Hooks that do not exist are one namespace in the limit, and leave room for hooks that do. */
 static void a_flood_of_unknown_names_is_limited(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	char path[64];
 
 	bring_up(w);

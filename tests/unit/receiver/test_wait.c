@@ -8,14 +8,14 @@
 	"\"repository\":{\"default_branch\":\"main\"},\"commits\":[]}"
 
 /* A push of main that is proved by the secret in the path. */
-static struct test_request *push(struct world *w, bool is_dry_run)
+static struct test_request *push(struct proof_world *w, const char *id, bool is_dry_run)
 {
 	struct test_request *r = NULL;
 
 	put_buildconfig(w, "u", "", INLINE("abc"));
 	r = new_request(w, IN_PATH("abc"), strlen(PUSH));
 	test_request_put(r, "X-GitHub-Event", "push");
-	test_request_put(r, "X-GitHub-Delivery", "d-1");
+	test_request_put(r, "X-GitHub-Delivery", id);
 	test_request_put(r, "Content-Type", "application/json");
 	if (is_dry_run)
 		test_request_put(r, "X-Buildhook-Dry-Run", "true");
@@ -25,12 +25,14 @@ static struct test_request *push(struct world *w, bool is_dry_run)
 	return r;
 }
 
-static void stored(struct world *w, int status, struct journal_add_result result)
+/* Commits what was given to the journal. Returns the seq of the newest change that waits. */
+static int64_t store(struct proof_world *w)
 {
-	journal_add_fn fn = TAKE(w->stored);
+	struct journal_waiting waiting;
 
-	assert_non_null(fn);
-	fn(w->stored_arg, status, &result, 1);
+	journal_collect(w->services.journal);
+	journal_read_waiting(w->services.journal, "shop/cart", &waiting);
+	return waiting.newest_seq;
 }
 
 static void expect(const struct test_request *r, int status, const char *reason, const char *says)
@@ -43,22 +45,26 @@ static void expect(const struct test_request *r, int status, const char *reason,
 	if (!strstr(json_str_at(doc, "message"), says))
 		fail_msg("no \"%s\" in \"%s\"", says, json_str_at(doc, "message"));
 	assert_non_null(strstr(r->fields.data, "X-Buildhook-Message: "));
-	assert_non_null(strstr(r->fields.data, "X-Buildhook-Delivery: d-1\n"));
+	assert_non_null(strstr(r->fields.data, "X-Buildhook-Delivery: d-"));
 }
 
 static void a_build_that_starts_in_time_is_the_answer(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
+	CLEANUP(journal_change_freep) struct journal_change *row = NULL;
 	struct test_request *r = NULL;
+	int64_t seq = 0;
 
 	bring_up(w);
-	r = push(w, false);
-	assert_string_equal(w->row, "github refs/heads/main 3f2a1b0");
+	r = push(w, "d-1", false);
 	assert_int_equal(r->status, 0);
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 7});
+	seq = store(w);
 	pass(w, 3999);
 	assert_int_equal(r->status, 0);
-	waiters_notify(w->waiters, 7,
+	row = journal_read_row(w->services.journal, seq);
+	assert_string_equal(row->ref, "refs/heads/main");
+	assert_string_equal(row->commit, "3f2a1b0000000000000000000000000000000000");
+	waiters_notify(w->services.waiters, seq,
 		       &(struct progress){.kind = PROGRESS_STARTED,
 					  .build = "cart-7",
 					  .build_json = STR("{\"kind\":\"Build\"}"),
@@ -67,29 +73,28 @@ static void a_build_that_starts_in_time_is_the_answer(void **state)
 	assert_string_equal(r->answer.data, "{\"kind\":\"Build\"}");
 	assert_non_null(strstr(r->fields.data, "X-Buildhook-Message: started cart-7 for a push of "
 					       "main 3f2a1b0\n"));
-	assert_non_null(strstr(r->fields.data, "X-Buildhook-Delivery: d-1\n"));
+	assert_non_null(strstr(r->fields.data, "X-Buildhook-Delivery: d-"));
 }
 
 static void a_build_without_its_text_is_a_status(void **state)
 {
-	struct world *w = *state;
-	struct test_request *r = push(w, false);
+	struct proof_world *w = *state;
+	struct test_request *r = push(w, "d-1", false);
 
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 7});
 	waiters_notify(
-		w->waiters, 7,
+		w->services.waiters, store(w),
 		&(struct progress){.kind = PROGRESS_STARTED, .build = "cart-7", .message = ""});
 	expect(r, 200, "Started", "started cart-7 for a push of main 3f2a1b0");
 }
 
 static void what_does_not_start_in_time_is_queued(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r = NULL;
 
 	bring_up(w);
-	r = push(w, false);
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 7});
+	r = push(w, "d-1", false);
+	(void)store(w);
 	pass(w, 3999);
 	assert_int_equal(r->status, 0);
 	pass(w, 1);
@@ -98,18 +103,17 @@ static void what_does_not_start_in_time_is_queued(void **state)
 
 static void what_cannot_start_now_is_queued_at_once(void **state)
 {
-	struct world *w = *state;
+	struct proof_world *w = *state;
 	struct test_request *r = NULL;
 
 	/* The API server has not answered yet. */
-	r = push(w, false);
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 7});
+	r = push(w, "d-1", false);
+	(void)store(w);
 	pass(w, 0);
 	expect(r, 202, "Queued", "its build starts later");
 	bring_up(w);
-	r = push(w, false);
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 8});
-	waiters_notify(w->waiters, 8,
+	r = push(w, "d-2", false);
+	waiters_notify(w->services.waiters, store(w),
 		       &(struct progress){.kind = PROGRESS_WAITING,
 					  .build = "",
 					  .message = "5 builds started already"});
@@ -118,11 +122,10 @@ static void what_cannot_start_now_is_queued_at_once(void **state)
 
 static void what_ends_without_a_build_says_why(void **state)
 {
-	struct world *w = *state;
-	struct test_request *r = push(w, false);
+	struct proof_world *w = *state;
+	struct test_request *r = push(w, "d-1", false);
 
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 7});
-	waiters_notify(w->waiters, 7,
+	waiters_notify(w->services.waiters, store(w),
 		       &(struct progress){.kind = PROGRESS_ENDED,
 					  .build = "",
 					  .outcome = OUTCOME_FAILED,
@@ -132,57 +135,65 @@ static void what_ends_without_a_build_says_why(void **state)
 
 static void a_repeated_delivery_names_its_build_and_a_command_that_works(void **state)
 {
-	struct world *w = *state;
-	struct journal_add_result result = {
-		.added = JOURNAL_DUPLICATE, .seq = 7, .build = "cart-7"};
-	struct test_request *r = push(w, false);
+	struct proof_world *w = *state;
+	struct test_request *r = push(w, "d-1", false);
+	int64_t seq = store(w);
 
-	stored(w, ERR_OK, result);
+	r = push(w, "d-1", true);
+	(void)store(w);
+	expect(r, 200, "Duplicate", "its build has not started yet");
+	assert_int_equal(write_state(&w->base, seq, JOURNAL_STARTED, "cart-7", ""), ERR_OK);
+	r = push(w, "d-1", false);
+	(void)store(w);
 	expect(r, 200, "Duplicate",
 	       "started build cart-7; to build again: kubectl buildhook start cart");
 	receiver_set_openshift(w->receiver);
-	r = push(w, false);
-	stored(w, ERR_OK, result);
+	r = push(w, "d-1", false);
+	(void)store(w);
 	expect(r, 200, "Duplicate", "started build cart-7; to build again: oc start-build cart");
-	result.build[0] = '\0';
-	r = push(w, true);
-	stored(w, ERR_OK, result);
-	expect(r, 200, "Duplicate", "its build has not started yet");
 }
 
-static void a_dry_run_names_the_ref_and_leaves_no_note(void **state)
+static void a_dry_run_names_the_ref_and_leaves_no_note_and_no_row(void **state)
 {
-	struct world *w = *state;
-	struct test_request *r = push(w, true);
+	struct proof_world *w = *state;
+	struct test_request *r = push(w, "d-1", true);
 
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW});
+	assert_int_equal(store(w), 0);
 	expect(r, 200, "DryRun", "dry run: this would build refs/heads/main 3f2a1b0");
 	assert_null(hook_activity_of(w));
 }
 
 static void what_cannot_be_stored_is_503(void **state)
 {
-	struct world *w = *state;
-	struct test_request *r = push(w, false);
+	struct proof_world *w = *state;
+	struct test_request *r = push(w, "d-1", false);
 
-	stored(w, ERR_UNAVAILABLE, (struct journal_add_result){0});
+	collect_on_broken_disk(w);
 	expect(r, 503, "ServiceUnavailable", "could not be stored");
-	w->refuses_rows = true;
-	r = push(w, false);
-	expect(r, 503, "ServiceUnavailable", "too many deliveries");
 }
 
-static void a_client_that_leaves_forgets_its_row_and_its_wait(void **state)
+static void what_comes_while_too_much_is_being_stored_is_503(void **state)
 {
-	struct world *w = *state;
+	const struct journal_change change = sample("d-0", "refs/heads/main");
+	struct proof_world *w = *state;
 
-	(void)push(w, false);
+	while (journal_add(w->services.journal, &change, 1, ignore_added, NULL))
+		;
+	expect(push(w, "d-1", false), 503, "ServiceUnavailable", "too many deliveries");
+}
+
+static void a_client_that_leaves_forgets_its_wait_but_not_its_row(void **state)
+{
+	struct proof_world *w = *state;
+	int64_t seq = 0;
+
+	(void)push(w, "d-1", false);
 	forget_request(w);
-	assert_null(w->stored);
-	(void)push(w, false);
-	stored(w, ERR_OK, (struct journal_add_result){.added = JOURNAL_NEW, .seq = 7});
+	assert_int_not_equal(store(w), 0);
+	(void)push(w, "d-2", false);
+	seq = store(w);
 	forget_request(w);
-	assert_false(waiters_has(w->waiters, 7));
+	assert_false(waiters_has(w->services.waiters, seq));
 }
 
 int main(void)
@@ -195,9 +206,10 @@ int main(void)
 		IN_WORLD(what_cannot_start_now_is_queued_at_once),
 		IN_WORLD(what_ends_without_a_build_says_why),
 		IN_WORLD(a_repeated_delivery_names_its_build_and_a_command_that_works),
-		IN_WORLD(a_dry_run_names_the_ref_and_leaves_no_note),
+		IN_WORLD(a_dry_run_names_the_ref_and_leaves_no_note_and_no_row),
 		IN_WORLD(what_cannot_be_stored_is_503),
-		IN_WORLD(a_client_that_leaves_forgets_its_row_and_its_wait),
+		IN_WORLD(what_comes_while_too_much_is_being_stored_is_503),
+		IN_WORLD(a_client_that_leaves_forgets_its_wait_but_not_its_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
