@@ -17,8 +17,12 @@ cfn=(2) malloc
 calls=3 0
 11 500
 ob=(2)
-fn=(2)
+fn=(3) realloc
 20 30
+cob=(2)
+cfn=(2)
+calls=2 0
+21 40
 """
 
 
@@ -40,5 +44,5 @@ def test_with_other_libraries_only_the_programs_own_instructions_tell(instructio
     assert instructions.risen({k: 2 * v for k, v in BEFORE.items()}, BEFORE, False) == ["own"]
 
 
-def test_a_profile_is_summed_up_by_object_and_without_what_is_called(instructions):
+def test_a_profile_is_summed_up_by_object_without_what_is_called_and_each_allocation_once(instructions):
     assert instructions.read_profile(PROFILE) == (100, 70, 3)
