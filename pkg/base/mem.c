@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* glibc keeps freed blocks up to this size at hand for malloc(), but before 2.41 not for calloc(),
+ * which takes several times as long. (Release notes of glibc 2.41.) */
+#define READY_BYTES 1032
+
 void mem_require(bool worked)
 {
 	if (!worked)
@@ -12,10 +16,12 @@ void mem_require(bool worked)
 
 void *mem_new(size_t count, size_t size)
 {
-	void *p = calloc(count ? count : 1, size ? size : 1);
+	size_t n = 0;
+	bool is_small = !__builtin_mul_overflow(count, size, &n) && n > 0 && n <= READY_BYTES;
+	void *p = is_small ? malloc(n) : calloc(count ? count : 1, size ? size : 1);
 
 	mem_require(p);
-	return p;
+	return is_small ? memset(p, 0, n) : p;
 }
 
 void *mem_resize(void *p, size_t count, size_t size)

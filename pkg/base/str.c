@@ -180,10 +180,11 @@ void str_join(char *out, size_t size, const struct str *parts, size_t n_parts)
 
 char *str_dup(struct str s)
 {
-	char *copy = mem_new(s.n + 1, 1);
+	char *copy = mem_resize(NULL, s.n + 1, 1);
 
 	if (s.n)
 		memcpy(copy, s.p, s.n);
+	copy[s.n] = '\0';
 	return copy;
 }
 
