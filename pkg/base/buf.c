@@ -66,7 +66,7 @@ void buf_reserve(struct buf *b, size_t n)
 	b->cap = cap;
 }
 
-void buf_put(struct buf *b, const void *p, size_t n)
+void buf_put_growing(struct buf *b, const void *p, size_t n)
 {
 	if (!reserve(b, n))
 		return;
@@ -74,16 +74,6 @@ void buf_put(struct buf *b, const void *p, size_t n)
 		memcpy(b->data + b->len, p, n);
 	b->len += n;
 	b->data[b->len] = '\0';
-}
-
-void buf_put_str(struct buf *b, struct str s)
-{
-	buf_put(b, s.p, s.n);
-}
-
-void buf_put_char(struct buf *b, char c)
-{
-	buf_put(b, &c, 1);
 }
 
 void buf_put_number(struct buf *b, uint64_t n)
