@@ -109,6 +109,7 @@ void hook_decode_release(struct hook_decode *d)
 	hook_commit_release(&d->commit);
 	for (size_t i = 0; i < d->n_commits; i++)
 		hook_commit_release(&d->commits[i]);
+	mem_free(&d->commits);
 	buf_release(&d->files);
 	buf_release(&d->left_out);
 	hook_draft_release(&d->draft);
@@ -233,10 +234,17 @@ static void set_text(struct hook_decode *d, const struct hook_field *field, stru
 	*slot = str_dup(text);
 }
 
+/* Of a commit that will not be kept. */
+static bool is_left_out(const struct hook_decode *d, const struct hook_field *field)
+{
+	return d->n_commits == HOOK_MAX_COMMITS && field->at >= HOOK_AT(commit) &&
+	       field->at < HOOK_AT(commit) + sizeof(d->commit);
+}
+
 void hook_read_text(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value)
 {
-	if (value->type == READER_STRING && !str_empty(value->text))
+	if (value->type == READER_STRING && !str_empty(value->text) && !is_left_out(d, field))
 		set_text(d, field, value->text);
 }
 

@@ -94,7 +94,7 @@ struct hook_decode {
 	struct hook_commit commit; /* the element of a list that is being read */
 	bool commit_has_files;
 	size_t n_commit_files;
-	struct hook_commit commits[HOOK_MAX_COMMITS];
+	struct hook_commit *commits; /* room for HOOK_MAX_COMMITS; NULL before the first */
 	size_t n_commits;
 	struct buf files;
 

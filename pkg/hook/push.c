@@ -7,6 +7,8 @@
 static void keep_commit(struct hook_decode *d)
 {
 	if (d->commit.id && d->n_commits < HOOK_MAX_COMMITS) {
+		if (!d->commits)
+			d->commits = mem_new(HOOK_MAX_COMMITS, sizeof(*d->commits));
 		d->commits[d->n_commits++] = d->commit;
 		d->commit = (struct hook_commit){0};
 	}

@@ -44,6 +44,8 @@ bool hook_ref_can_be_full(struct str ref)
 {
 	CLEANUP(buf_release) struct buf full = BUF_INIT(DELIVERY_MAX_REF_BYTES);
 
+	if (str_starts(ref, STR("refs/")))
+		return ref.n <= DELIVERY_MAX_REF_BYTES && hook_ref_is_valid(ref);
 	hook_ref_put_full(&full, ref);
 	return !str_empty(ref) && !full.overflow && hook_ref_is_valid(buf_str(&full));
 }
