@@ -132,17 +132,41 @@ static void replace_second(struct address *address)
  * repository on different ports for different protocols; within one protocol another port is
  * another host.
  */
+static bool is_same(const struct address *one, const struct address *other)
+{
+	if (!str_eq_nocase(one->host, other->host) || !str_eq_nocase(one->path, other->path))
+		return false;
+	if (str_empty(one->host))
+		return str_eq(one->path, other->path);
+	return one->protocol != other->protocol || str_eq(one->port, other->port);
+}
+
+static struct address read_first(struct str text)
+{
+	struct address address = read_address(text);
+
+	replace_second(&address);
+	return address;
+}
+
+bool repository_is_among(struct str address, char *const *others, size_t n)
+{
+	struct address one = read_first(address);
+
+	for (size_t i = 0; i < n && others[i]; i++) {
+		struct address other = read_first(str_of(others[i]));
+
+		if (is_same(&one, &other))
+			return true;
+	}
+	return false;
+}
+
 bool repository_is_same(struct str a, struct str b)
 {
-	struct address one = read_address(a), other = read_address(b);
+	struct address one = read_first(a), other = read_first(b);
 
-	replace_second(&one);
-	replace_second(&other);
-	if (!str_eq_nocase(one.host, other.host) || !str_eq_nocase(one.path, other.path))
-		return false;
-	if (str_empty(one.host))
-		return str_eq(one.path, other.path);
-	return one.protocol != other.protocol || str_eq(one.port, other.port);
+	return is_same(&one, &other);
 }
 
 bool repository_has_path(struct str address, struct str path)

@@ -9,6 +9,8 @@
 #include "base/buf.h"
 
 bool repository_is_same(struct str a, struct str b);
+/* Is ADDRESS the same repository as one of the N others? A NULL among those ends them. */
+bool repository_is_among(struct str address, char *const *others, size_t n);
 /* Are the last parts of ADDRESS those of PATH, "ACME/shop"? */
 bool repository_has_path(struct str address, struct str path);
 /* "github.com/acme/shop" for people: clean, and without the user name and password that an address

@@ -84,9 +84,8 @@ static enum outcome check_source(const struct question *q, struct verdict *out)
 
 static bool names_repository(const struct delivery_event *event, struct str uri)
 {
-	for (size_t i = 0; i < ARRAY_LEN(event->repositories) && event->repositories[i]; i++)
-		if (repository_is_same(str_of(event->repositories[i]), uri))
-			return true;
+	if (repository_is_among(uri, event->repositories, ARRAY_LEN(event->repositories)))
+		return true;
 	return event->repository_path && repository_has_path(uri, str_of(event->repository_path));
 }
 

@@ -94,6 +94,18 @@ static void addresses_of_others_are_not(void **state)
 			fail_msg("%s and %s", other[i][0], other[i][1]);
 }
 
+static void one_of_several_addresses_may_be_the_same(void **state)
+{
+	char *const others[] = {"https://git.example.com/acme/cart", "git@github.com:acme/shop.git",
+				NULL, "https://gitlab.com/acme/shop"};
+
+	(void)state;
+	assert_true(repository_is_among(STR("https://github.com/acme/shop"), others, 4));
+	assert_false(repository_is_among(STR("https://github.com/acme/shop"), others, 1));
+	assert_false(repository_is_among(STR("https://gitlab.com/acme/shop"), others, 4));
+	assert_false(repository_is_among(STR("https://github.com/acme/shop"), others, 0));
+}
+
 static void people_see_no_password(void **state)
 {
 	static const char *const shown[][2] = {
@@ -123,6 +135,7 @@ int main(void)
 		cmocka_unit_test(addresses_of_one_repository_are_the_same),
 		cmocka_unit_test(the_last_parts_of_an_address_are_compared_with_a_path),
 		cmocka_unit_test(addresses_of_others_are_not),
+		cmocka_unit_test(one_of_several_addresses_may_be_the_same),
 		cmocka_unit_test(people_see_no_password),
 	};
 
