@@ -291,10 +291,10 @@ static void append(struct http_head *head, const char *p, size_t n)
 		while (cap < head->len + n)
 			cap *= 2;
 		head->bytes = mem_resize(head->bytes, cap, 1);
-		head->cap = cap;
+		head->cap = (uint32_t)cap;
 	}
 	memcpy(head->bytes + head->len, p, n);
-	head->len += n;
+	head->len += (uint32_t)n;
 }
 
 int http_head_read(struct http_head *head, const struct http_head_limits *limits, const char *p,

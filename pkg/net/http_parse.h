@@ -27,11 +27,11 @@ struct http_field {
 
 struct http_head {
 	char *bytes; /* as they came, line ends included */
-	size_t len;
-	size_t cap;
-	size_t line; /* where the line begins that is being read */
-	size_t n_fields;
-	size_t n_hosts;
+	uint32_t len;
+	uint32_t cap;
+	uint32_t line; /* where the line begins that is being read */
+	uint16_t n_fields;
+	uint16_t n_hosts;
 	uint64_t content_length; /* UINT64_MAX also stands for what does not fit */
 	const char *problem;     /* static text for a person, after a refusal */
 	uint16_t method_len;     /* the method begins the head, but for one empty line */

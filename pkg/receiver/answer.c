@@ -80,15 +80,18 @@ static bool is_plain(char c)
 	return c >= ' ' && c < 0x7f && c != '%';
 }
 
+static size_t count_plain(struct str s)
+{
+	return str_count_printable(str_range(s.p, str_find_char(s, '%')));
+}
+
 void answer_put_message(struct buf *out, struct str text)
 {
 	size_t room = ANSWER_MESSAGE_BYTES;
 
 	while (text.n > 0) {
-		size_t n = 0, most = text.n < room ? text.n : room;
+		size_t n = count_plain(str_range(text.p, text.n < room ? text.n : room));
 
-		while (n < most && is_plain(text.p[n]))
-			n++;
 		buf_put(out, text.p, n);
 		room -= n;
 		text = str_range(text.p + n, text.n - n);
