@@ -52,7 +52,7 @@ static bool put_bounds(struct buf *out, const struct hint_view *view)
 	const char *text = view->input->over_bounds;
 	if (!text || !*text)
 		return false;
-	buf_printf(out, "new deliveries are refused for now: too much waits (%s)", text);
+	buf_printf(out, "new deliveries are refused for now: %s", text);
 	return true;
 }
 
@@ -384,7 +384,7 @@ static bool put_inline(struct buf *out, const struct hint_view *view)
 
 const struct hint_rule hint_rules[] = {
 	{STATUS_FIX, HINT_OF_OBJECT, put_fix, NULL},
-	{"deliveries are refused for now: too much waits", HINT_OF_REPLICA, put_bounds, NULL},
+	{"deliveries are refused for now: ", HINT_OF_REPLICA, put_bounds, NULL},
 	{REDELIVER, HINT_OF_REPLICA, put_redelivery, is_redelivery_over},
 	{NO_ROTATION, HINT_OF_OBJECT, put_no_rotation, NULL},
 	{OLD_SECRET, HINT_OF_DELIVERY, put_old_secret, is_old_secret_over},

@@ -70,7 +70,7 @@ struct status_input {
 	bool builds_run;            /* a Build was seen to run */
 	bool has_no_image_streams;  /* plain Kubernetes */
 	bool is_redelivery_unknown; /* nobody has the delivery that bc->redeliver asks for */
-	const char *over_bounds;    /* which bound of waiting changes is exceeded, in words */
+	const char *over_bounds;    /* why deliveries are refused with 503, in words */
 	int64_t kept_ms; /* ended deliveries are kept for less than the window: so long */
 	struct status_hook hooks[HOOK_TYPES];
 	const struct unbuilt_line *unbuilt;

@@ -75,12 +75,18 @@ static void put_hook(struct status_hook *out, const struct object *object,
 		out->activity = *activity;
 }
 
-/* The tenant's own bound that the newest refused delivery met, in words; "" for the disk's. */
-static const char *bound_name(enum journal_limit limit)
+/* Why the newest refused delivery could not be stored. */
+static const char *bound_text(enum journal_limit limit)
 {
-	if (limit == JOURNAL_LIMIT_BUILDCONFIG)
-		return "1,000 changes or 16 MiB of this BuildConfig";
-	return limit == JOURNAL_LIMIT_NAMESPACE ? "the namespace's share of the journal" : "";
+	static const char *const texts[] = {
+		[JOURNAL_LIMIT_NONE] = "",
+		[JOURNAL_LIMIT_BUILDCONFIG] =
+			"too much waits (1,000 changes or 16 MiB of this BuildConfig)",
+		[JOURNAL_LIMIT_NAMESPACE] = "too much waits (the namespace's share of the journal)",
+		[JOURNAL_LIMIT_DISK] = "buildhook's journal is full",
+	};
+
+	return texts[limit];
 }
 
 void status_note_start(struct status_memory *memory)
@@ -138,7 +144,7 @@ void status_observe(struct status *out, struct object *object, const struct buil
 		put_hook(&input.hooks[type], object, seen, type);
 	journal_read_limits(c->opt.services->journal, object->key, &limits);
 	if (limits.refused_ms + BOUND_SHOWN_MS >= seen->wall_ms)
-		input.over_bounds = bound_name(limits.limit);
+		input.over_bounds = bound_text(limits.limit);
 	if (limits.kept_since_ms)
 		input.kept_ms = seen->wall_ms - limits.kept_since_ms;
 	input.waiting = object->trouble ? object->trouble->why : "";
@@ -267,12 +273,12 @@ static void tell_bound(struct object *object, const struct buildconfig *bc)
 		return;
 	object->status.bound_told = limits.n_refused;
 	object->status.bound_free_ms = now_ms + REFUSED_INTERVAL_MS;
-	if (limits.n_refused == 0 || !*bound_name(limits.limit))
+	if (limits.n_refused == 0)
 		return;
-	(void)snprintf(note, sizeof(note),
-		       "deliveries are refused with 503 until some of what waits has ended: too "
-		       "much waits (%s)",
-		       bound_name(limits.limit));
+	(void)snprintf(note, sizeof(note), "deliveries are refused with 503 until %s: %s",
+		       limits.limit == JOURNAL_LIMIT_DISK ? "there is room"
+							  : "some of what waits has ended",
+		       bound_text(limits.limit));
 	event_send(object->controller, bc, EVENT_WARNING, "WebhookRefused", note);
 }
 

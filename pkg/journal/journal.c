@@ -256,12 +256,13 @@ static void note_added(struct journal *journal, const struct journal_op *op)
 	}
 }
 
-static void note_refused(struct journal *journal, const struct journal_op *op)
+static void note_refused(struct journal *journal, const struct journal_op *op,
+			 enum journal_limit limit)
 {
 	char key[2 * JOURNAL_MAX_TEXT + 2];
 
 	(void)snprintf(key, sizeof(key), "%s/%s", op->changes[0]->namespace_, op->changes[0]->name);
-	journal_memory_refused(&journal->memory, key, op->results[0].limit, op->now_ms);
+	journal_memory_refused(&journal->memory, key, limit, op->now_ms);
 }
 
 /* Update the index before the callback, so that the callback finds its row in it. */
@@ -270,8 +271,10 @@ static void note_told(struct journal *journal, const struct journal_op *op)
 	if (op->kind == JOURNAL_OP_ADD && !op->is_question) {
 		if (op->status == ERR_OK)
 			note_added(journal, op);
-		else if (op->status == ERR_LIMIT)
-			note_refused(journal, op);
+		else
+			note_refused(journal, op,
+				     op->status == ERR_LIMIT ? op->results[0].limit
+							     : JOURNAL_LIMIT_DISK);
 	}
 	if (op->kind == JOURNAL_OP_WRITE && op->status != ERR_UNAVAILABLE)
 		journal_pending_update(&journal->pending, &op->update);

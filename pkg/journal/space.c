@@ -8,6 +8,11 @@
 #define CONFIG_MAX_BYTES (16 * MIB)
 /* Of all: each has its place in memory, twice. */
 #define ALL_MAX_ROWS 100000
+/* What of the journal is kept for namespaces that have little: the last eighth, of which each may
+ * have a sixty-fourth, and the largest row in any case. */
+#define KEPT_PART    8
+#define LITTLE_PART  512
+#define LITTLE_BYTES (128 * KIB)
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -41,7 +46,16 @@ void journal_space_measure(struct journal_space *out, const struct journal_figur
 		.room_bytes = seen->free_bytes + (total - taken) -
 			      clamp(log - seen->log_bytes, 0, INT64_MAX) - reserve,
 	};
+	/* What ended rows have beyond their part is room, too, as soon as it is short. */
+	out->free_bytes = out->room_bytes + seen->ended_bytes - kept;
 	out->is_short = out->room_bytes < total / 16 && seen->ended_bytes > total / 4;
+}
+
+/* Of rows or bytes: whether a namespace that WANTS so much in all leaves less than its share to
+ * others. LEFT: free afterwards. */
+static bool is_over_share(int64_t wants, int64_t little, int64_t hold, int64_t left)
+{
+	return wants > hold / 4 || wants > left / 2 || (wants > little && left < hold / KEPT_PART);
 }
 
 enum journal_limit journal_space_check(const struct journal_space *space,
@@ -50,22 +64,30 @@ enum journal_limit journal_space_check(const struct journal_space *space,
 				       const struct journal_pending_sum *all,
 				       const struct journal_pending_sum *more)
 {
-	const struct journal_pending_sum left = {
-		ALL_MAX_ROWS - least((int64_t)(all->rows + more->rows), ALL_MAX_ROWS),
-		space->waiting_bytes - all->bytes - more->bytes};
+	const struct journal_pending_sum wants = {in_namespace->rows + more->rows,
+						  in_namespace->bytes + more->bytes};
+	const int64_t little_rows = ALL_MAX_ROWS / LITTLE_PART;
+	const int64_t little_bytes =
+		clamp(space->hold_bytes / LITTLE_PART, LITTLE_BYTES, INT64_MAX);
+	const int64_t left_rows = ALL_MAX_ROWS - (int64_t)(all->rows + more->rows);
+	/* A file has less room than the sum of its rows would leave. */
+	const int64_t left_bytes =
+		least(space->waiting_bytes - all->bytes, space->free_bytes) - more->bytes;
 
-	if (more->rows == 0)
+	/* What replaces a larger one asks for nothing. */
+	if (more->rows == 0 && more->bytes <= 0)
 		return JOURNAL_LIMIT_NONE;
 	if (config->rows + more->rows > CONFIG_MAX_ROWS ||
 	    config->bytes + more->bytes > CONFIG_MAX_BYTES)
 		return JOURNAL_LIMIT_BUILDCONFIG;
-	/* Written to the log and to the file. */
-	if (left.bytes < 0 || 2 * more->bytes > space->room_bytes)
+	if (!is_over_share((int64_t)wants.rows, little_rows, ALL_MAX_ROWS, left_rows) &&
+	    !is_over_share(wants.bytes, little_bytes, space->hold_bytes, left_bytes))
+		/* Written to the log and to the file. */
+		return 2 * more->bytes > space->room_bytes ? JOURNAL_LIMIT_DISK
+							   : JOURNAL_LIMIT_NONE;
+	/* A namespace that has little did not fill it. */
+	if (in_namespace->rows == 0 ||
+	    ((int64_t)wants.rows <= little_rows && wants.bytes <= little_bytes))
 		return JOURNAL_LIMIT_DISK;
-	if (in_namespace->rows + more->rows > ALL_MAX_ROWS / 4 ||
-	    in_namespace->rows + more->rows > left.rows / 2 ||
-	    in_namespace->bytes + more->bytes > space->hold_bytes / 4 ||
-	    in_namespace->bytes + more->bytes > left.bytes / 2)
-		return JOURNAL_LIMIT_NAMESPACE;
-	return JOURNAL_LIMIT_NONE;
+	return JOURNAL_LIMIT_NAMESPACE;
 }

@@ -18,7 +18,7 @@ struct journal_figures {
 	int64_t free_bytes; /* of it, in pages that are free */
 	int64_t log_bytes;  /* length of the log's file, which is used again and again */
 	int64_t whole_disk_bytes;
-	int64_t disk_bytes;  /* free for us on the disk */
+	int64_t disk_bytes;  /* free for us on the disk, when the log is in the file */
 	int64_t ended_bytes; /* rows that have ended; as charged */
 };
 
@@ -28,6 +28,7 @@ struct journal_space {
 	int64_t hold_bytes;      /* what rows may take */
 	int64_t waiting_bytes;   /* what rows that have not ended may take */
 	int64_t room_bytes;      /* what can be written now */
+	int64_t free_bytes;      /* what can be written when ended rows have made room */
 	bool is_short;           /* ended rows have to make room */
 };
 

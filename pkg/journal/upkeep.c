@@ -30,24 +30,28 @@ const struct journal_bounds journal_default_bounds = {
 	.spare_pages = 2048,
 };
 
-/* Where statvfs() fails, the configured size alone bounds the journal. */
+/* UNKNOWN where there is no such file, or it cannot be looked at. */
+static int64_t length_of(const struct journal_writer *writer, const char *name, int64_t unknown)
+{
+	struct stat st = {0};
+
+	return fstatat(writer->options.folder_fd, name, &st, 0) == 0 ? st.st_size : unknown;
+}
+
+/*
+ * Where statvfs() fails, the configured size alone bounds the journal. Pages that are in the log
+ * alone take their room in the file at the next checkpoint.
+ */
 static void look_at_disk(const struct journal_writer *writer, struct journal_figures *out)
 {
 	struct statvfs disk = {0};
 	bool is_known = fstatvfs(writer->options.folder_fd, &disk) == 0;
+	int64_t grows = out->file_bytes - length_of(writer, JOURNAL_FILE, out->file_bytes);
 
 	out->whole_disk_bytes = is_known ? (int64_t)disk.f_blocks * (int64_t)disk.f_frsize
 					 : writer->bounds.size_bytes;
-	out->disk_bytes = is_known ? (int64_t)disk.f_bavail * (int64_t)disk.f_frsize
+	out->disk_bytes = is_known ? (int64_t)disk.f_bavail * (int64_t)disk.f_frsize - grows
 				   : writer->bounds.size_bytes;
-}
-
-static int64_t length_of_log(const struct journal_writer *writer)
-{
-	struct stat st = {0};
-
-	return fstatat(writer->options.folder_fd, JOURNAL_FILE "-wal", &st, 0) == 0 ? st.st_size
-										    : 0;
 }
 
 int journal_writer_measure(struct journal_writer *writer)
@@ -67,11 +71,12 @@ int journal_writer_measure(struct journal_writer *writer)
 		.size_bytes = writer->bounds.size_bytes,
 		.file_bytes = pages * JOURNAL_PAGE_BYTES,
 		.free_bytes = free_pages * JOURNAL_PAGE_BYTES,
-		.log_bytes = length_of_log(writer),
+		.log_bytes = length_of(writer, JOURNAL_FILE "-wal", 0),
 		.ended_bytes = ended,
 	};
 	look_at_disk(writer, &writer->figures);
 	journal_space_measure(&writer->space, &writer->figures);
+	writer->is_estimate = false;
 	return SQLITE_OK;
 }
 

@@ -429,6 +429,8 @@ static int insert(struct journal_writer *writer, const struct journal_op *op, si
 	op->results[i].seq = change.seq;
 	writer->rows[JOURNAL_ACCEPTED]++;
 	writer->space.room_bytes -= 2 * bytes;
+	writer->space.free_bytes -= 2 * bytes;
+	writer->is_estimate = true;
 	journal_pending_put(&writer->pending, &change, bytes);
 	return SQLITE_OK;
 }
@@ -498,6 +500,13 @@ static int add(struct journal_writer *writer, struct journal_op *op)
 	if (rc != SQLITE_OK)
 		return rc;
 	limit = check_bounds(writer, op);
+	/* Nobody is refused because of an estimate, which is on the safe side. */
+	if (limit != JOURNAL_LIMIT_NONE && writer->is_estimate) {
+		rc = journal_writer_measure(writer);
+		limit = check_bounds(writer, op);
+	}
+	if (rc != SQLITE_OK)
+		return rc;
 	if (limit != JOURNAL_LIMIT_NONE) {
 		op->status = ERR_LIMIT;
 		for (size_t i = 0; i < op->n_changes; i++)

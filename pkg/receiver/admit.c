@@ -71,6 +71,7 @@ static struct journal_change to_row(const struct delivery *d, const struct deliv
 /* Of one BuildConfig or namespace that floods the journal only its own deliveries are refused. */
 static void refuse(struct delivery *d, enum journal_limit limit)
 {
+	const bool has_failed = journal_failure(d->receiver->opt.services->journal) != NULL;
 	char message[400];
 
 	if (limit == JOURNAL_LIMIT_BUILDCONFIG)
@@ -85,9 +86,9 @@ static void refuse(struct delivery *d, enum journal_limit limit)
 			       STR_ARG(d->route.namespace_));
 	else
 		(void)snprintf(message, sizeof(message),
-			       "the delivery could not be stored; send it again later");
-	if (limit != JOURNAL_LIMIT_DISK)
-		note_bound(d);
+			       "the delivery could not be stored%s; send it again later",
+			       has_failed ? "" : ", as buildhook's journal is full");
+	note_bound(d);
 	delivery_unavailable(d, message);
 }
 

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from harness import ROOT, buildconfig, github_headers, github_payload, push, wait_for
+from pushers import INLINE
 
 
 @pytest.fixture
@@ -108,44 +109,66 @@ def test_on_a_disk_that_is_full_it_starts_and_builds_what_was_acknowledged(clust
     assert time.monotonic() - freed < 5
 
 
-def big_push(buildhook, namespace, number, secret="open sesame"):
+def big_push(buildhook, namespace, number, secret="open sesame", kb=30):
     """30 KB of environment, and a ref of its own."""
-    env = [{"name": f"V{i}", "value": "x" * 1000} for i in range(30)]
+    env = [{"name": f"V{i}", "value": "x" * 1000} for i in range(kb)]
     body = json.dumps({"git": {"ref": f"refs/heads/{number}"}, "env": env}).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {secret}"}
     return buildhook.request(f"/hooks/{namespace}/cart/generic", body, headers)
 
 
+def flood(buildhook, namespace):
+    """How many were taken until one was not."""
+    n = 0
+    while (answer := big_push(buildhook, namespace, n)).status != 503:
+        assert answer.status in (200, 202), answer.body
+        n += 1
+    assert int(answer.headers["Retry-After"]) > 0
+    return n
+
+
 @pytest.mark.parametrize("size", [8, pytest.param(64, marks=pytest.mark.long("fills 64 MiB"))])
-def test_namespaces_that_flood_the_journal_leave_room_for_another(cluster, start, small_disk, size, figures):
+def test_sixteen_namespaces_that_flood_the_journal_leave_room_for_another_and_each_is_told(cluster, start, small_disk, size, figures):
+    """FAULTS P18, with deliveries and with what others write."""
     subprocess.run(["mount", "-o", f"remount,size={size}m", small_disk], check=True)
     buildhook = start("--start-timeout=1s", "--build-burst", "1", "--builds-per-minute", "1", name="small")
     trigger = {"type": "Generic", "generic": {"allowEnv": True, "secret": "open sesame"}}
-    namespaces = [cluster.namespace() for _ in range(9)]
-    for name in namespaces:
-        cluster.create(name, buildconfig("cart", triggers=[trigger], annotations={"buildhook.io/refs": "*"}))
-    wait_for("the hooks", lambda: all(big_push(buildhook, n, 0).status in (200, 202) for n in namespaces[:1]))
-    taken = []
-    for name in namespaces[:8]:
-        answers = []
-        while (answer := big_push(buildhook, name, len(answers))).status != 503:
-            assert answer.status in (200, 202), answer.body
-            answers.append(answer)
-        assert int(answer.headers["Retry-After"]) > 0
-        taken.append(len(answers))
-        text = "the namespace's share of the journal"
-        wait_for("the hint", lambda name=name: text in cluster.annotation(name, "cart", "hint"))
-        wait_for("the Event", lambda name=name: any(text in e.note for e in cluster.events(name, "WebhookRefused")))
-    # The ninth is none of the flood's: it is taken, and built.
-    assert all(big_push(buildhook, namespaces[8], i).status in (200, 202) for i in range(2 if size == 8 else 5))
-    wait_for("its build", lambda: cluster.builds(namespaces[8]))
-    assert buildhook.process.poll() is None and min(taken) > 0
+    *flooding, quiet = [cluster.namespace() for _ in range(17)]
+    for name in (*flooding, quiet):
+        cluster.create(name, buildconfig("cart", triggers=[trigger, *INLINE], annotations={"buildhook.io/refs": "*"}))
+    wait_for("the hooks", lambda: all(big_push(buildhook, n, 0).status in (200, 202) for n in flooding[:1]))
+    taken = {name: flood(buildhook, name) for name in flooding}
+    share, full = "the namespace's share of the journal", "buildhook's journal is full"
+    # On the small one the last of them met what the others had left.
+    tells = lambda name, text: share in text or size == 8 and taken[name] <= 3 and full in text
+    for name in flooding:
+        wait_for(f"the hint of {name}, {taken[name]} taken", lambda name=name: tells(name, cluster.annotation(name, "cart", "hint")))
+        wait_for("the Event", lambda name=name: any(tells(name, e.note) for e in cluster.events(name, "WebhookRefused")))
+    # The seventeenth is none of the flood's: it is taken, and built.
+    answers = [big_push(buildhook, quiet, i, kb=1 if size == 8 else 30) for i in range(3)]
+    assert {a.status for a in answers} <= {200, 202}, [a.body for a in answers]
+    wait_for("its build", lambda: cluster.builds(quiet))
+    assert min(list(taken.values())[:12]) > 0
     # Others fill what is left; what was acknowledged goes on starting.
-    before = sum(len(cluster.builds(n)) for n in namespaces)
+    before = {name: len(cluster.builds(name)) for name in flooding}
     fill(small_disk)
-    wait_for("a flooded one's next build", lambda: sum(len(cluster.builds(n)) for n in namespaces) >= before + 8, timeout=100)
+    wait_for("503", lambda: big_push(buildhook, quiet, "more", kb=1).status == 503)
+    wait_for("/readyz to fail", lambda: not buildhook.is_ready())
+    assert buildhook.is_ready("?receive")
+    assert push(buildhook, quiet, "cart", "inline", event="ping").json["reason"] == "Ping"
+    assert push(buildhook, quiet, "cart", "inline", event="issues").json["reason"] == "EventIgnored"
+    waiting = [name for name in flooding if taken[name] > before[name]]
+    wait_for("a next build of each flood", lambda: all(len(cluster.builds(n)) > before[n] for n in waiting), timeout=100)
     assert buildhook.process.poll() is None
-    figures(f"{size} MiB: {taken} changes taken of eight floods, and the ninth namespace's; builds start on the full disk")
+    assert not buildhook.is_ready()
+    (small_disk / "filler").unlink()
+    freed = time.monotonic()
+    wait_for("2xx", lambda: big_push(buildhook, quiet, "after", kb=1).status in (200, 202))
+    took = time.monotonic() - freed
+    wait_for("/readyz", buildhook.is_ready)
+    figures(f"{size} MiB: {list(taken.values())} changes taken of sixteen floods, and the seventeenth namespace's; "
+            f"{len(waiting)} floods build on the full disk; 2xx {took:.1f} s after room was made")
+    assert took < 5
 
 
 def test_a_damaged_journal_ends_it_and_can_be_set_aside_as_it_says(start, namespace, secret):

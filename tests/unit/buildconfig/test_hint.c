@@ -209,7 +209,7 @@ static void each_fact_of_the_caller_has_its_words(void **state)
 		strstr(hint_of(hint, bc, &input), "Secret \"s\" was deleted and made again"));
 	input.is_redelivery_unknown = true;
 	assert_non_null(strstr(hint_of(hint, bc, &input), "no delivery \"d-1\" is stored"));
-	input.over_bounds = "1000 changes";
+	input.over_bounds = "too much waits (1000 changes)";
 	assert_non_null(strstr(hint_of(hint, bc, &input), "too much waits (1000 changes)"));
 }
 

@@ -74,6 +74,7 @@ static void ended_rows_give_way_beyond_a_quarter(void **state)
 	struct journal_figures figures = ordinary;
 	figures.ended_bytes = 40 * MIB;
 	assert_int_equal(measure(&figures).waiting_bytes, measure(&figures).hold_bytes - 16 * MIB);
+	assert_int_equal(measure(&figures).free_bytes, measure(&figures).room_bytes + 24 * MIB);
 }
 
 static void the_bound_that_is_met_first_is_named(void **state)
@@ -93,18 +94,36 @@ static void the_bound_that_is_met_first_is_named(void **state)
 		 JOURNAL_LIMIT_BUILDCONFIG},
 		/* What repeats others asks for nothing. */
 		{{1000, 0}, {1000, 0}, {1000, 0}, {0, 0}, 0, JOURNAL_LIMIT_NONE},
-		/* Twice: to the log and to the file. */
-		{{0, 0}, {0, 0}, {0, 0}, {1, 4 * KIB}, 8 * KIB, JOURNAL_LIMIT_NONE},
-		{{0, 0}, {0, 0}, {0, 0}, {1, 4 * KIB}, 8 * KIB - 1, JOURNAL_LIMIT_DISK},
+		{{1, 16 * MIB}, {1, 16 * MIB}, {1, 16 * MIB}, {0, 0}, 0, JOURNAL_LIMIT_NONE},
+		/* What takes the place of a smaller one asks for the difference. */
+		{{1, 16 * MIB},
+		 {1, 16 * MIB},
+		 {1, 16 * MIB},
+		 {0, 1},
+		 64 * MIB,
+		 JOURNAL_LIMIT_BUILDCONFIG},
+		/* At least twice as much is left. */
+		{{0, 0}, {0, 0}, {0, 0}, {1, 4 * KIB}, 12 * KIB, JOURNAL_LIMIT_NONE},
+		{{0, 0}, {0, 0}, {0, 0}, {1, 4 * KIB}, 12 * KIB - 1, JOURNAL_LIMIT_DISK},
 		{{0, 0}, {0, 0}, {9, 60 * MIB}, {1, MIB}, 64 * MIB, JOURNAL_LIMIT_DISK},
 		/* A quarter of all rows and of what may be held. */
 		{{0, 0}, {25000, 0}, {25000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
 		{{0, 0}, {9, 15 * MIB}, {9, 15 * MIB}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
 		/* Half of the rows and bytes that others leave. */
-		{{0, 0}, {5001, 0}, {90000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
-		{{0, 0}, {4000, 0}, {90000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NONE},
+		{{0, 0}, {10001, 0}, {80000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
+		{{0, 0}, {9000, 0}, {80000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NONE},
 		{{0, 0}, {1, 5 * MIB}, {9, 50 * MIB}, {1, MIB}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
-		{{0, 0}, {1, 3 * MIB}, {9, 50 * MIB}, {1, MIB}, 64 * MIB, JOURNAL_LIMIT_NONE},
+		{{0, 0}, {1, 3 * MIB}, {9, 50 * MIB}, {1, 100 * KIB}, 64 * MIB, JOURNAL_LIMIT_NONE},
+		/* Of what the file has room for, too. */
+		{{0, 0}, {1, 3 * MIB}, {9, 50 * MIB}, {1, 1}, 6 * MIB, JOURNAL_LIMIT_NAMESPACE},
+		/* The last eighth is for those that have little. */
+		{{0, 0}, {3, 96 * KIB}, {9, 53 * MIB}, {1, 32 * KIB}, 64 * MIB, JOURNAL_LIMIT_NONE},
+		{{0, 0}, {4, 128 * KIB}, {9, 53 * MIB}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
+		{{0, 0}, {194, 0}, {90000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NONE},
+		{{0, 0}, {195, 0}, {90000, 0}, {1, 1}, 64 * MIB, JOURNAL_LIMIT_NAMESPACE},
+		/* Others have filled it. */
+		{{0, 0}, {1, KIB}, {99999, MIB}, {1, KIB}, 64 * MIB, JOURNAL_LIMIT_DISK},
+		{{0, 0}, {1, KIB}, {9, 59 * MIB}, {1, KIB}, 64 * MIB, JOURNAL_LIMIT_DISK},
 	};
 
 	(void)state;
@@ -112,10 +131,26 @@ static void the_bound_that_is_met_first_is_named(void **state)
 		struct journal_space space = measure(&ordinary);
 
 		space.room_bytes = cases[i].room_bytes;
+		space.free_bytes = cases[i].room_bytes;
 		if (journal_space_check(&space, &cases[i].config, &cases[i].in_namespace,
 					&cases[i].all, &cases[i].more) != cases[i].limit)
 			fail_msg("case %zu", i);
 	}
+}
+
+/* It goes a part at a time, so it may be that there is no room yet. */
+static void room_that_ended_rows_still_have_is_the_disks_bound(void **state)
+{
+	static const struct journal_pending_sum none, more = {1, 4 * KIB};
+	struct journal_space space = measure(&ordinary);
+
+	(void)state;
+	space.room_bytes = 8 * KIB;
+	assert_int_equal(journal_space_check(&space, &none, &none, &none, &more),
+			 JOURNAL_LIMIT_NONE);
+	space.room_bytes--;
+	assert_int_equal(journal_space_check(&space, &none, &none, &none, &more),
+			 JOURNAL_LIMIT_DISK);
 }
 
 int main(void)
@@ -125,6 +160,7 @@ int main(void)
 		cmocka_unit_test(others_on_the_disk_leave_less_and_free_pages_are_room),
 		cmocka_unit_test(ended_rows_give_way_beyond_a_quarter),
 		cmocka_unit_test(the_bound_that_is_met_first_is_named),
+		cmocka_unit_test(room_that_ended_rows_still_have_is_the_disks_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,15 @@ int fstatvfs(int fd, struct statvfs *out)
 	return rc;
 }
 
+static int64_t size_of(const struct world *world, const char *name)
+{
+	char path[400];
+	struct stat st = {0};
+
+	(void)snprintf(path, sizeof(path), "%s/%s", world->dir, name);
+	return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 static const struct {
 	enum journal_state state;
 	const char *text;
@@ -250,7 +259,8 @@ static void of_one_buildconfig_a_thousand_changes_or_16_mib_wait(void **state)
 	assert_int_equal(limits.n_refused, 1);
 }
 
-/* Eight namespaces flood a small journal with 32 KB each, at 10 BuildConfigs; a ninth is taken. */
+/* Sixteen namespaces flood a small journal with 32 KB each; a seventeenth is taken. Each of the
+ * sixteen has had some, and is told that its share is used up. */
 static void each_further_namespace_finds_room(void **state)
 {
 	struct world *world = *state;
@@ -260,7 +270,7 @@ static void each_further_namespace_finds_room(void **state)
 	memset(extra, 'x', 32 * 1024 - 1);
 	world->size_bytes = 64 * 1024 * 1024;
 	world_must_open(world);
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 16; i++) {
 		char key[32];
 		int n;
 
@@ -273,12 +283,86 @@ static void each_further_namespace_finds_room(void **state)
 		assert_true(journal_is_writable(world->journal));
 	}
 	assert_true(total > 1000);
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 3; i++) {
 		char id[16];
 
 		(void)snprintf(id, sizeof(id), "n%d", i);
-		assert_int_equal(add_to(world, "ninth/cart", id, id, extra).status, ERR_OK);
+		assert_int_equal(add_to(world, "quiet/cart", id, id, extra).status, ERR_OK);
 	}
+}
+
+/* Of a small change that is replaced by a large one the difference counts. */
+static void a_flood_of_larger_changes_of_the_same_refs_is_bounded_too(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
+	struct told told = {0};
+	int n = 0;
+
+	memset(extra, 'x', JOURNAL_MAX_EXTRA);
+	world->max_replaced = 1;
+	world_must_open(world);
+	for (; n < 900; n++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "r%d", n);
+		assert_int_equal(add_to(world, "shop/cart", id, id, "").status, ERR_OK);
+	}
+	for (n = 0; n < 900 && told.status == ERR_OK; n++) {
+		char id[16], ref[16];
+
+		(void)snprintf(id, sizeof(id), "s%d", n);
+		(void)snprintf(ref, sizeof(ref), "r%d", n);
+		told = add_to(world, "shop/cart", id, ref, extra);
+	}
+	assert_int_equal(told.status, ERR_LIMIT);
+	assert_int_equal(told.results[0].limit, JOURNAL_LIMIT_BUILDCONFIG);
+	assert_in_range(n, 220, 260);
+}
+
+static void what_is_in_the_log_alone_takes_its_room_of_the_disk_later(void **state)
+{
+	struct world *world = *state;
+	const struct journal_writer *writer;
+	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
+	int64_t grows;
+
+	memset(extra, 'x', JOURNAL_MAX_EXTRA);
+	world_must_open(world);
+	writer = &world->journal->writer;
+	left_bytes = 40LL * 1024 * 1024;
+	for (int i = 0; i < 30; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "l%d", i);
+		assert_int_equal(add_to(world, "shop/cart", id, id, extra).status, ERR_OK);
+	}
+	assert_int_equal(journal_writer_measure(&world->journal->writer), SQLITE_OK);
+	grows = writer->figures.file_bytes - size_of(world, "journal.db");
+	assert_in_range(grows, 1024 * 1024, 2 * 1024 * 1024);
+	assert_int_equal(writer->figures.disk_bytes, left_bytes - grows);
+	left_bytes = INT64_MAX;
+}
+
+/* Between two measurements each row is charged twice. */
+static void nobody_is_refused_because_of_an_estimate(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(mem_free) char *extra = mem_new(1, JOURNAL_MAX_EXTRA + 1);
+	struct journal_writer *writer;
+
+	memset(extra, 'x', JOURNAL_MAX_EXTRA);
+	world_must_open(world);
+	writer = &world->journal->writer;
+	assert_int_equal(add_to(world, "shop/cart", "a", "a", "").status, ERR_OK);
+	assert_int_equal(add_to(world, "shop/cart", "b", "b", "").status, ERR_OK);
+	assert_true(writer->is_estimate);
+	writer->space.room_bytes = 32 * 1024;
+	assert_int_equal(add_to(world, "shop/cart", "c", "c", extra).status, ERR_OK);
+	/* As measured. */
+	writer->is_estimate = false;
+	writer->space.room_bytes = 32 * 1024;
+	assert_int_equal(add_to(world, "shop/cart", "d", "d", extra).status, ERR_LIMIT);
 }
 
 struct ends {
@@ -382,15 +466,6 @@ static void many_rows_go_in_parts(void **state)
 	assert_int_equal(stats.rows[JOURNAL_STARTED], 2);
 	let_it_tidy(world);
 	assert_rows(world, "");
-}
-
-static int64_t size_of(const struct world *world, const char *name)
-{
-	char path[400];
-	struct stat st = {0};
-
-	(void)snprintf(path, sizeof(path), "%s/%s", world->dir, name);
-	return stat(path, &st) == 0 ? st.st_size : 0;
 }
 
 static void add_many(struct world *world, int n, const char *extra)
@@ -579,6 +654,7 @@ static void where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends(v
 {
 	struct world *world = *state;
 	struct journal_change change = sample("more", "refs/heads/main");
+	struct journal_limits limits;
 	int64_t seq;
 
 	world_must_open(world);
@@ -588,6 +664,8 @@ static void where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends(v
 	assert_false(journal_is_writable(world->journal));
 	assert_null(journal_failure(world->journal));
 	assert_int_equal(add(world, &change, 1).status, ERR_UNAVAILABLE);
+	journal_read_limits(world->journal, "shop/cart", &limits);
+	assert_int_equal(limits.limit, JOURNAL_LIMIT_DISK);
 	/* A question is answered from what is there. */
 	assert_int_equal(ask_status(world, "d1"), ERR_OK);
 	assert_int_equal(ask_status(world, "more"), ERR_LIMIT);
@@ -660,6 +738,9 @@ int main(void)
 		WORLD_TEST(where_too_many_have_ended_the_namespace_with_most_loses_its_oldest),
 		WORLD_TEST(of_one_buildconfig_a_thousand_changes_or_16_mib_wait),
 		WORLD_TEST(each_further_namespace_finds_room),
+		WORLD_TEST(a_flood_of_larger_changes_of_the_same_refs_is_bounded_too),
+		WORLD_TEST(what_is_in_the_log_alone_takes_its_room_of_the_disk_later),
+		WORLD_TEST(nobody_is_refused_because_of_an_estimate),
 		WORLD_TEST(a_change_that_a_newer_one_replaces_ends_at_once),
 		WORLD_TEST(a_change_that_is_replaced_does_not_count),
 		WORLD_TEST(many_rows_go_in_parts),
