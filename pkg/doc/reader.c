@@ -283,7 +283,7 @@ int reader_finish(struct reader *reader, struct err *err)
 	return r->err.code ? err_set(err, r->err.code, "%s", r->err.msg) : 0;
 }
 
-struct reader *reader_new_for(const struct reader_paths *paths, reader_fn fn, void *arg)
+struct reader *reader_new(const struct reader_paths *paths, reader_fn fn, void *arg)
 {
 	struct reader *reader = mem_new(1, sizeof(*reader));
 
@@ -294,21 +294,10 @@ struct reader *reader_new_for(const struct reader_paths *paths, reader_fn fn, vo
 	return reader;
 }
 
-struct reader *reader_new(const struct reader_field *fields, size_t n_fields, reader_fn fn,
-			  void *arg)
-{
-	struct reader_paths *paths = reader_paths_new(fields, n_fields);
-	struct reader *reader = reader_new_for(paths, fn, arg);
-
-	reader->own_paths = paths;
-	return reader;
-}
-
 void reader_free(struct reader *reader)
 {
 	if (!reader)
 		return;
-	reader_paths_free(reader->own_paths);
 	free(reader->text);
 	free(reader);
 }

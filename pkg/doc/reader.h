@@ -58,10 +58,7 @@ struct reader_paths *reader_paths_new(const struct reader_field *fields, size_t 
 void reader_paths_free(struct reader_paths *paths);
 
 /* PATHS must outlive the reader. */
-struct reader *reader_new_for(const struct reader_paths *paths, reader_fn fn, void *arg);
-/* For one document: with paths of its own. */
-struct reader *reader_new(const struct reader_field *fields, size_t n_fields, reader_fn fn,
-			  void *arg);
+struct reader *reader_new(const struct reader_paths *paths, reader_fn fn, void *arg);
 void reader_free(struct reader *reader);
 /* For CLEANUP. */
 void reader_freep(struct reader **reader);

@@ -43,8 +43,7 @@ struct reader {
 	reader_fn fn;
 	void *arg;
 	const struct reader_paths *paths;
-	struct reader_paths *own_paths; /* NULL where they are shared */
-	struct err err;                 /* once set, nothing is read any more */
+	struct err err; /* once set, nothing is read any more */
 
 	uint64_t n_before; /* bytes of the chunks before this one */
 	const char *chunk;

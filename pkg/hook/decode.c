@@ -89,7 +89,7 @@ void hook_decode_init(struct hook_decode *d, const struct hook_host *host,
 	d->event = event;
 	d->files.limit = DELIVERY_MAX_FILES_BYTES;
 	d->left_out.limit = HOOK_MAX_WARNING_BYTES;
-	d->reader = reader_new_for(get_paths(host, d->leaves_files_out), on_value, d);
+	d->reader = reader_new(get_paths(host, d->leaves_files_out), on_value, d);
 }
 
 void hook_decode_release(struct hook_decode *d)

@@ -50,12 +50,18 @@ static void on_value(void *arg, int field, const struct reader_value *value)
 	buf_put_char(&seen->log, '\n');
 }
 
+static void free_paths(struct reader_paths **paths)
+{
+	reader_paths_free(*paths);
+}
+
 /* In chunks of 1 to STEP bytes, in turn; of memory of their own, so that reading beyond is caught.
  */
 static int read_in_chunks(struct seen *seen, struct str text, size_t step, struct err *err)
 {
-	CLEANUP(reader_freep)
-	struct reader *reader = reader_new(fields, ARRAY_LEN(fields), on_value, seen);
+	CLEANUP(free_paths)
+	struct reader_paths *paths = reader_paths_new(fields, ARRAY_LEN(fields));
+	CLEANUP(reader_freep) struct reader *reader = reader_new(paths, on_value, seen);
 	int rc = 0;
 
 	for (size_t at = 0, n = 0; at < text.n && rc == 0; at += n) {

@@ -59,12 +59,18 @@ static int feed(struct reader *reader, const char *p, size_t n, struct err *err)
 	return rc;
 }
 
+static void free_paths(struct reader_paths **paths)
+{
+	reader_paths_free(*paths);
+}
+
 /* Reads TEXT in three pieces, which end at FIRST, SECOND and at its end. */
 static int read_pieces(struct buf *log, const struct fields *fields, struct str text, size_t first,
 		       size_t second, struct err *err)
 {
-	CLEANUP(reader_freep)
-	struct reader *reader = reader_new(fields->of, fields->n, on_value, log);
+	CLEANUP(free_paths)
+	struct reader_paths *paths = reader_paths_new(fields->of, fields->n);
+	CLEANUP(reader_freep) struct reader *reader = reader_new(paths, on_value, log);
 
 	if (feed(reader, text.p, first, err) || feed(reader, text.p + first, second - first, err) ||
 	    feed(reader, text.p + second, text.n - second, err)) {
@@ -182,6 +188,7 @@ static void too_long_a_text_is_cut_at_a_character(void **state)
 		{"-1234567", "a#-123... "},
 	};
 	struct fields fields = fields_of((const char *[]){"", NULL}, 4);
+	CLEANUP(free_paths) struct reader_paths *paths = reader_paths_new(fields.of, fields.n);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -396,12 +403,12 @@ static void huge_texts_pass_in_fixed_memory(void **state)
 		{"[", ' ', "]", "a[ aend "},
 	};
 	struct fields fields = fields_of((const char *[]){"", NULL}, 4);
+	CLEANUP(free_paths) struct reader_paths *paths = reader_paths_new(fields.of, fields.n);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP(buf_release) struct buf log = BUF_INIT(100);
-		CLEANUP(reader_freep)
-		struct reader *reader = reader_new(fields.of, fields.n, on_value, &log);
+		CLEANUP(reader_freep) struct reader *reader = reader_new(paths, on_value, &log);
 
 		memset(run, cases[i].filling, sizeof(run));
 		assert_int_equal(reader_feed(reader, str_of(cases[i].begin), NULL), 0);
@@ -462,7 +469,8 @@ static void a_reader_may_be_dropped_at_any_place(void **state)
 {
 	struct fields fields = fields_of((const char *[]){"/a", NULL}, 100);
 	CLEANUP(buf_release) struct buf log = BUF_INIT(100);
-	struct reader *reader = reader_new(fields.of, fields.n, on_value, &log);
+	CLEANUP(free_paths) struct reader_paths *paths = reader_paths_new(fields.of, fields.n);
+	struct reader *reader = reader_new(paths, on_value, &log);
 
 	(void)state;
 	assert_int_equal(reader_feed(reader, STR("{\"a\":\"half"), NULL), 0);
