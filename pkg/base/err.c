@@ -51,13 +51,3 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	va_end(args);
 	return err_set(err, err->code, "%s: %s", text, err->msg);
 }
-
-const char *err_code_name(int code)
-{
-	static const char *const names[] = {
-		"ok",       "invalid", "denied", "not found",   "already exists",
-		"conflict", "expired", "limit",  "unavailable", "internal",
-	};
-
-	return code <= 0 && code > -(int)ARRAY_LEN(names) ? names[-code] : "unknown";
-}

@@ -30,5 +30,3 @@ struct err {
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "text: " before the message. Returns the code in ERR; ERR_INTERNAL where ERR is NULL. */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* "invalid", "denied", ...; never NULL. */
-const char *err_code_name(int code);

@@ -40,7 +40,7 @@ void log_init(enum log_level level, enum log_format format)
 	atomic_store(&is_no_socket, false);
 }
 
-bool log_enabled(enum log_level level)
+static bool is_enabled(enum log_level level)
 {
 	return level >= min_level;
 }
@@ -196,7 +196,7 @@ void log_write(enum log_level level, const char *logger, const char *message,
 	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_RECORD);
 	char time[CLOCK_TEXT_BYTES];
 
-	if (!log_enabled(level))
+	if (!is_enabled(level))
 		return;
 	buf_reserve(&record.text, TYPICAL_RECORD);
 	clock_format_rfc3339(time, clock_real_wall_ms(NULL), true);

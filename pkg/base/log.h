@@ -29,7 +29,6 @@ struct log_field {
 
 /* Before there is a second thread. Without it: LOG_INFO and LOG_TEXT. */
 void log_init(enum log_level level, enum log_format format);
-bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *logger, const char *message,
 	       const struct log_field *fields, size_t n_fields);
 /*

@@ -60,20 +60,6 @@ static void a_long_text_is_cut_at_a_character(void **state)
 	assert_true(str_is_utf8(str_of(err.msg)));
 }
 
-static void every_code_has_a_name_of_its_own(void **state)
-{
-	(void)state;
-	for (int a = ERR_OK; a >= ERR_INTERNAL; a--) {
-		assert_string_not_equal(err_code_name(a), "unknown");
-		for (int b = ERR_OK; b > a; b--)
-			assert_string_not_equal(err_code_name(a), err_code_name(b));
-	}
-	assert_string_equal(err_code_name(ERR_CONFLICT), "conflict");
-	assert_string_equal(err_code_name(ERR_INTERNAL), "internal");
-	assert_string_equal(err_code_name(1), "unknown");
-	assert_string_equal(err_code_name(ERR_INTERNAL - 1), "unknown");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -81,7 +67,6 @@ int main(void)
 		cmocka_unit_test(wrap_puts_its_text_before),
 		cmocka_unit_test(the_message_may_be_made_of_itself),
 		cmocka_unit_test(a_long_text_is_cut_at_a_character),
-		cmocka_unit_test(every_code_has_a_name_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

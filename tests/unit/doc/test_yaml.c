@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #define INVALID "invalid"
+#define LIMIT   "limit"
 
 /* The JSON of TEXT, or INVALID; allocated. */
 static char *to_json(struct str text, struct err *err)
@@ -21,8 +22,9 @@ static char *to_json(struct str text, struct err *err)
 	if (rc) {
 		assert_null(doc);
 		assert_int_equal(rc, err->code);
+		assert_true(rc == ERR_INVALID || rc == ERR_LIMIT);
 		assert_true(strlen(err->msg) > 0);
-		return mem_strdup(rc == ERR_INVALID ? INVALID : err_code_name(rc));
+		return mem_strdup(rc == ERR_INVALID ? INVALID : LIMIT);
 	}
 	json_format(&json, doc);
 	return buf_take(&json);
@@ -378,7 +380,7 @@ static void what_fits_the_limits_is_read_and_one_more_is_not(void **state)
 			json = to_json(buf_str(&text), &err);
 			assert_string_equal(err.msg, more ? cases[i].error : "");
 			if (more)
-				assert_string_equal(json, err_code_name(ERR_LIMIT));
+				assert_string_equal(json, LIMIT);
 		}
 	}
 }
@@ -397,7 +399,7 @@ static void aliases_do_not_multiply_past_the_limits(void **state)
 		struct err err = {0};
 		CLEANUP(mem_free) char *json = to_json(str_of(cases[i]), &err);
 
-		assert_string_equal(json, err_code_name(ERR_LIMIT));
+		assert_string_equal(json, LIMIT);
 	}
 }
 
