@@ -7,7 +7,6 @@
 #include "builder/builder.h"
 #include "crypto/crypto.h"
 #include "kube/discovery.h"
-#include "kube/reflector.h"
 #include "kubeconfig/config.h"
 #include "net/loop.h"
 
@@ -81,18 +80,6 @@ static const struct flag builder_flags[] = {
 };
 static const size_t n_builder_flags = ARRAY_LEN(builder_flags);
 
-/* The last is the selector's; what has no such label is no build's Pod. */
-static const struct resource {
-	const char *name, *api, *selector;
-	struct kube_store *(*store)(struct builder *builder);
-} resources[] = {
-	{"builds", "/apis/build.openshift.io/v1", NULL, builder_builds},
-	{"pods", "/api/v1", "openshift.io/build.name", builder_pods},
-	{"buildconfigs", "/apis/build.openshift.io/v1", NULL, builder_configs},
-};
-
-#define RESOURCES ARRAY_LEN(resources)
-
 struct controller_process {
 	const struct builder_flags *flags;
 	struct clock *clock;
@@ -101,8 +88,6 @@ struct controller_process {
 	struct kube_config *config;
 	struct kube_client *client;
 	struct builder *builder;
-	struct kube_reflector *reflectors[RESOURCES * FLAG_LIST_MAX];
-	size_t n_reflectors;
 	struct http_server *admin_http;
 	struct admin admin;
 	struct kube_discovery_call *discovery;
@@ -187,14 +172,6 @@ static int check_flags(struct controller_process *p, struct err *err)
 				  : 0;
 }
 
-static void on_reflector(void *arg)
-{
-	struct controller_process *p = arg;
-
-	if (builder_is_synced(p->builder))
-		builder_resume(p->builder);
-}
-
 static void on_api_change(void *arg)
 {
 	struct controller_process *p = arg;
@@ -219,39 +196,6 @@ static size_t check_ready(void *arg, bool receive_only, struct app_check checks[
 	checks[n++] = (struct app_check){
 		"api-server", kube_client_is_up(p->client) ? NULL : "it does not answer"};
 	return n;
-}
-
-static void start_reflector(struct controller_process *p, const struct resource *resource,
-			    const char *namespace_)
-{
-	CLEANUP(buf_release) struct buf path = BUF_INIT(400);
-
-	buf_printf(&path, "%s", resource->api);
-	if (namespace_)
-		buf_printf(&path, "/namespaces/%s", namespace_);
-	buf_printf(&path, "/%s", resource->name);
-	p->reflectors[p->n_reflectors++] = kube_reflector_new(&(struct kube_reflector_options){
-		.client = p->client,
-		.clock = p->clock,
-		.store = resource->store(p->builder),
-		.path = path.data,
-		.scope = namespace_,
-		.selector = resource->selector,
-		.resource = resource->name,
-		.metrics = p->metrics,
-		.on_state = on_reflector,
-		.arg = p,
-	});
-}
-
-static void start_reflectors(struct controller_process *p)
-{
-	for (size_t i = 0; i < RESOURCES; i++) {
-		if (p->flags->namespaces.n == 0)
-			start_reflector(p, &resources[i], NULL);
-		for (size_t n = 0; n < p->flags->namespaces.n; n++)
-			start_reflector(p, &resources[i], p->flags->namespaces.items[n]);
-	}
 }
 
 static void discover(void *arg);
@@ -291,7 +235,7 @@ static void on_discovery(void *arg, const struct kube_discovery *discovery, cons
 	}
 	if (!p->has_backend) {
 		p->has_backend = true;
-		start_reflectors(p);
+		builder_start(p->builder);
 	}
 	discover_again(p, "");
 }
@@ -360,7 +304,8 @@ static int start(struct controller_process *p, struct err *err)
 			.resources = p->build_resources},
 		.max_builds = f->max_builds,
 		.keeps_pods = f->keep_pods,
-		.n_scopes = f->namespaces.n,
+		.namespaces = f->namespaces.items,
+		.n_namespaces = f->namespaces.n,
 		.instance = p->instance,
 	});
 	p->admin = (struct admin){p->metrics, check_ready, p};
@@ -383,8 +328,6 @@ static void end(struct controller_process *p)
 {
 	http_server_free(p->admin_http);
 	kube_discovery_cancel(p->discovery);
-	for (size_t i = 0; i < p->n_reflectors; i++)
-		kube_reflector_free(p->reflectors[i]);
 	builder_free(p->builder);
 	kube_client_free(p->client);
 	kube_config_free(p->config);

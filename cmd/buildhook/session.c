@@ -27,6 +27,7 @@ struct session {
 	struct kube_config *config;
 	struct kube_client *client;
 	struct timer timer;
+	const char *namespace_; /* of session_follow() */
 	/* The last error of the API server in full, where struct err has no room for all of it. */
 	char failure[MAX_FAILURE_BYTES];
 	/* An existing name that is similar to the one that was not found, or "". */
@@ -247,6 +248,43 @@ int session_stream(struct session *session, void (*fn)(void *session, struct str
 			 on_response, session);
 	loop_run(session->loop);
 	return session->code;
+}
+
+static void *copy_doc(void *arg, const cJSON *doc)
+{
+	cJSON *copy = json_copy(doc);
+
+	(void)arg;
+	cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(copy, "metadata"),
+						"managedFields");
+	return copy ? copy : json_new_object();
+}
+
+static void free_doc(void *object)
+{
+	cJSON_Delete(object);
+}
+
+struct kube_informer *session_follow(struct session *session, const char *plural,
+				     void (*on_object)(void *arg, const char *key, const void *old,
+						       const void *new_),
+				     void (*on_state)(void *arg), void *arg)
+{
+	struct kube_informer *informer;
+
+	session->namespace_ = session_namespace(session);
+	informer = kube_informer_new(&(struct kube_informer_options){
+		.client = session->client,
+		.clock = session->clock,
+		.group = "/apis/build.openshift.io/v1",
+		.resource = plural,
+		.namespaces = &session->namespace_,
+		.n_namespaces = session->in->shared.all_namespaces ? 0 : 1,
+		.type = {.parse = copy_doc, .free = free_doc, .on_change = on_object, .arg = arg},
+		.on_state = on_state,
+	});
+	kube_informer_start(informer);
+	return informer;
 }
 
 int session_has_instantiate(struct session *session, bool *out, struct err *err)

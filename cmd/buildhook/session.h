@@ -7,7 +7,7 @@
 
 #include "command.h"
 
-#include "kube/client.h"
+#include "kube/informer.h"
 
 struct loop;
 struct session;
@@ -55,6 +55,15 @@ int session_send(struct session *session, struct session_answer *out, enum kube_
 int session_stream(struct session *session, void (*fn)(void *session, struct str bytes),
 		   struct err *err, const char *path_fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/*
+ * The objects of PLURAL in the namespaces that the flags choose, as whole documents (cJSON)
+ * but for metadata.managedFields, which is long. Lists and watches from now on. The functions get
+ * ARG, as in kube_informer_options.
+ */
+struct kube_informer *session_follow(struct session *session, const char *plural,
+				     void (*on_object)(void *arg, const char *key, const void *old,
+						       const void *new_),
+				     void (*on_state)(void *arg), void *arg);
 /* Whether the cluster starts builds by itself: OpenShift's buildconfigs/instantiate. */
 int session_has_instantiate(struct session *session, bool *out, struct err *err);
 /* Lets the loop run for that long. */

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "buildconfig/status.h"
-#include "kube/reflector.h"
 #include "net/loop.h"
 
 #include <stdio.h>
@@ -34,7 +33,7 @@ struct view {
 	bool is_wide, is_json;
 	bool has_builds; /* the caller may list them */
 	/* -w: */
-	struct kube_store *bcs, *builds;
+	struct kube_informer *bcs, *builds;
 	struct timer refresh;
 	cJSON *shown; /* key/TYPE: the row as it was printed last */
 };
@@ -316,17 +315,9 @@ static int print_once(struct view *v, struct err *err)
 
 /* -w: two stores that follow the API server; a row is printed when it differs from what it was. */
 
-static void *parse_doc(void *arg, const cJSON *doc)
+static bool is_synced(struct kube_informer *informer)
 {
-	cJSON *copy = json_copy(doc);
-
-	(void)arg;
-	return copy ? copy : json_new_object();
-}
-
-static void free_doc(void *object)
-{
-	cJSON_Delete(object);
+	return kube_store_is_synced(kube_informer_store(informer));
 }
 
 static void add_doc(void *arg, const char *key, const void *object)
@@ -374,11 +365,11 @@ static void on_refresh(void *arg)
 	const cJSON *bc = NULL;
 	size_t n_changed = 0;
 
-	if (!kube_store_is_synced(v->bcs) || (v->has_builds && !kube_store_is_synced(v->builds)))
+	if (!is_synced(v->bcs) || (v->has_builds && !is_synced(v->builds)))
 		return;
-	kube_store_each(v->bcs, add_doc, bcs);
+	kube_store_each(kube_informer_store(v->bcs), add_doc, bcs);
 	if (v->has_builds)
-		kube_store_each(v->builds, add_doc, builds);
+		kube_store_each(kube_informer_store(v->builds), add_doc, builds);
 	changed = mem_new((size_t)cJSON_GetArraySize(bcs) + 1, HOOK_TYPES * sizeof(*changed));
 	cJSON_ArrayForEach (bc, bcs) {
 		struct view_hook hooks[HOOK_TYPES];
@@ -409,40 +400,19 @@ static void on_object(void *arg, const char *key, const void *old, const void *n
 	on_state(arg);
 }
 
-static struct kube_reflector *follow(struct view *v, struct kube_store **store, const char *plural)
-{
-	CLEANUP(buf_release) struct buf path = BUF_INIT(1024);
-
-	*store = kube_store_new(&(struct kube_store_type){
-		.parse = parse_doc, .free = free_doc, .on_change = on_object, .arg = v});
-	put_path(&path, v, plural);
-	return kube_reflector_new(&(struct kube_reflector_options){
-		.client = session_client(v->session),
-		.clock = session_clock(v->session),
-		.store = *store,
-		.path = path.data,
-		.scope = v->in->shared.all_namespaces ? NULL : session_namespace(v->session),
-		.resource = plural,
-		.on_state = on_state,
-		.arg = v,
-	});
-}
-
 /* Until it is interrupted. What is wrong with the caller's rights is found out by a list before. */
 static int watch(struct view *v, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer bcs = {0}, builds = {0};
 	CLEANUP(json_freep) cJSON *shown = json_new_object();
-	struct kube_reflector *of_bcs, *of_builds;
 
 	if (list(v, &bcs, &builds, err) != 0)
 		return err->code;
 	v->shown = shown;
-	of_bcs = follow(v, &v->bcs, "buildconfigs");
-	of_builds = v->has_builds ? follow(v, &v->builds, "builds") : NULL;
+	v->bcs = session_follow(v->session, "buildconfigs", on_object, on_state, v);
+	if (v->has_builds)
+		v->builds = session_follow(v->session, "builds", on_object, on_state, v);
 	loop_run(session_loop(v->session));
-	kube_reflector_free(of_bcs);
-	kube_reflector_free(of_builds);
 	return 0;
 }
 
@@ -464,8 +434,8 @@ static int run(const struct invocation *in)
 	v.table = table;
 	code = options->watch ? watch(&v, &err) : print_once(&v, &err);
 	timer_stop(session_clock(session), &v.refresh);
-	kube_store_free(v.bcs);
-	kube_store_free(v.builds);
+	kube_informer_free(v.bcs);
+	kube_informer_free(v.builds);
 	return code == 0 ? EXIT_OK : session_fail(session, &err);
 }
 

@@ -489,7 +489,7 @@ static int run(const struct invocation *in)
 	else
 		(void)snprintf(ui.scope, sizeof(ui.scope), "namespace %s",
 			       session_namespace(session));
-	ui.model = ui_model_new(session, in, on_change, &ui);
+	ui.model = ui_model_new(session, on_change, &ui);
 	on_stream_timer(&ui);
 	timer_start(session_clock(session), &ui.first_list, FIRST_LIST_MS, on_first_list_late, &ui);
 	printf("The page is at http://%s/?token=%s\nIt ends with Ctrl-C.\n", ui.guard.hosts[0],

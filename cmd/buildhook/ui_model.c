@@ -5,7 +5,6 @@
 #include "ui_model.h"
 
 #include "base/mem.h"
-#include "kube/reflector.h"
 #include "net/loop.h"
 
 #include <stdio.h>
@@ -19,28 +18,11 @@ struct ui_model {
 	struct session *session;
 	void (*on_change)(void *arg);
 	void *arg;
-	struct kube_store *bcs, *builds;
-	struct kube_reflector *of_bcs, *of_builds;
+	struct kube_informer *bcs, *builds;
 	struct timer settle;
 	uint64_t version;
 	char problem[600];
 };
-
-static void *parse_doc(void *arg, const cJSON *doc)
-{
-	cJSON *copy = json_copy(doc);
-
-	(void)arg;
-	/* Long, and shown nowhere. */
-	cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(copy, "metadata"),
-						"managedFields");
-	return copy;
-}
-
-static void free_doc(void *object)
-{
-	cJSON_Delete(object);
-}
 
 static void on_settled(void *arg)
 {
@@ -69,32 +51,7 @@ static void on_state(void *arg)
 	touch(arg);
 }
 
-static struct kube_reflector *follow(struct ui_model *m, const struct invocation *in,
-				     struct kube_store **store, const char *plural)
-{
-	CLEANUP(buf_release) struct buf path = BUF_INIT(1024);
-	bool is_all = in->shared.all_namespaces;
-
-	*store = kube_store_new(&(struct kube_store_type){
-		.parse = parse_doc, .free = free_doc, .on_change = on_object, .arg = m});
-	buf_put_str(&path, STR("/apis/build.openshift.io/v1/"));
-	if (!is_all)
-		buf_printf(&path, "namespaces/%s/", session_namespace(m->session));
-	buf_put_str(&path, str_of(plural));
-	return kube_reflector_new(&(struct kube_reflector_options){
-		.client = session_client(m->session),
-		.clock = session_clock(m->session),
-		.store = *store,
-		.path = path.data,
-		.scope = is_all ? NULL : session_namespace(m->session),
-		.resource = plural,
-		.on_state = on_state,
-		.arg = m,
-	});
-}
-
-struct ui_model *ui_model_new(struct session *session, const struct invocation *in,
-			      void (*on_change)(void *arg), void *arg)
+struct ui_model *ui_model_new(struct session *session, void (*on_change)(void *arg), void *arg)
 {
 	struct ui_model *m = mem_new(1, sizeof(*m));
 
@@ -102,8 +59,8 @@ struct ui_model *ui_model_new(struct session *session, const struct invocation *
 	m->on_change = on_change;
 	m->arg = arg;
 	m->version = 1;
-	m->of_bcs = follow(m, in, &m->bcs, "buildconfigs");
-	m->of_builds = follow(m, in, &m->builds, "builds");
+	m->bcs = session_follow(session, "buildconfigs", on_object, on_state, m);
+	m->builds = session_follow(session, "builds", on_object, on_state, m);
 	return m;
 }
 
@@ -112,10 +69,8 @@ void ui_model_free(struct ui_model *model)
 	if (!model)
 		return;
 	timer_stop(session_clock(model->session), &model->settle);
-	kube_reflector_free(model->of_bcs);
-	kube_reflector_free(model->of_builds);
-	kube_store_free(model->bcs);
-	kube_store_free(model->builds);
+	kube_informer_free(model->bcs);
+	kube_informer_free(model->builds);
 	mem_free(&model);
 }
 
@@ -124,24 +79,24 @@ uint64_t ui_model_version(const struct ui_model *model)
 	return model->version;
 }
 
-static bool is_known(const struct kube_reflector *reflector)
+static bool is_known(struct kube_informer *informer)
 {
-	return kube_reflector_is_synced(reflector) || *kube_reflector_error(reflector);
+	return kube_store_is_synced(kube_informer_store(informer)) ||
+	       *kube_informer_error(informer);
 }
 
 bool ui_model_is_known(const struct ui_model *model)
 {
-	return is_known(model->of_bcs) && is_known(model->of_builds);
+	return is_known(model->bcs) && is_known(model->builds);
 }
 
-static bool explain(char *out, size_t size, const char *what,
-		    const struct kube_reflector *reflector)
+static bool explain(char *out, size_t size, const char *what, struct kube_informer *informer)
 {
-	const char *error = kube_reflector_error(reflector);
+	const char *error = kube_informer_error(informer);
 
 	if (*error)
 		(void)snprintf(out, size, "%s: %s", what, error);
-	else if (!kube_reflector_is_synced(reflector))
+	else if (!is_known(informer))
 		(void)snprintf(out, size, "%s are being read.", what);
 	else
 		return false;
@@ -152,8 +107,8 @@ const char *ui_model_problem(const struct ui_model *model)
 {
 	struct ui_model *m = (struct ui_model *)model;
 
-	if (!explain(m->problem, sizeof(m->problem), "BuildConfigs", m->of_bcs) &&
-	    !explain(m->problem, sizeof(m->problem), "Builds", m->of_builds))
+	if (!explain(m->problem, sizeof(m->problem), "BuildConfigs", m->bcs) &&
+	    !explain(m->problem, sizeof(m->problem), "Builds", m->builds))
 		m->problem[0] = '\0';
 	return m->problem;
 }
@@ -245,14 +200,16 @@ static size_t count_of(const struct kube_store *store)
 
 struct ui_buildconfig *ui_model_list(const struct ui_model *model, size_t *n)
 {
-	struct ui_buildconfig *list = mem_new(count_of(model->bcs) + 1, sizeof(*list));
+	struct ui_buildconfig *list =
+		mem_new(count_of(kube_informer_store(model->bcs)) + 1, sizeof(*list));
 	CLEANUP(mem_free)
-	struct build_entry *builds = mem_new(count_of(model->builds) + 1, sizeof(*builds));
+	struct build_entry *builds =
+		mem_new(count_of(kube_informer_store(model->builds)) + 1, sizeof(*builds));
 	struct collected bcs = {list, 0}, of_builds = {builds, 0};
 	size_t next = 0;
 
-	kube_store_each(model->bcs, collect_buildconfig, &bcs);
-	kube_store_each(model->builds, collect_build, &of_builds);
+	kube_store_each(kube_informer_store(model->bcs), collect_buildconfig, &bcs);
+	kube_store_each(kube_informer_store(model->builds), collect_build, &of_builds);
 	qsort(list, bcs.n, sizeof(*list), compare_buildconfigs);
 	qsort(builds, of_builds.n, sizeof(*builds), compare_builds);
 	for (size_t i = 0; i < bcs.n; i++) {

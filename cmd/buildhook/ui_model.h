@@ -11,8 +11,7 @@ struct ui_model;
 
 /* Follows the session's namespace, or all of them with --all-namespaces. ON_CHANGE(ARG) soon after
  * anything changed, at most a few times a second. */
-struct ui_model *ui_model_new(struct session *session, const struct invocation *in,
-			      void (*on_change)(void *arg), void *arg);
+struct ui_model *ui_model_new(struct session *session, void (*on_change)(void *arg), void *arg);
 void ui_model_free(struct ui_model *model);
 
 /* Rises with every change; begins at 1. */

@@ -336,43 +336,56 @@ bool builder_is_idle(const struct builder *builder)
 	return builder->n_working == 0 && builder->n_events == 0;
 }
 
-struct kube_store *builder_builds(struct builder *builder)
+static struct kube_store *add_informer(struct builder *builder, size_t at, const char *group,
+				       const char *resource, const char *selector,
+				       struct kube_store_type type)
 {
-	return builder->builds;
-}
+	const struct builder_options *o = &builder->opt;
 
-struct kube_store *builder_pods(struct builder *builder)
-{
-	return builder->pods;
-}
-
-struct kube_store *builder_configs(struct builder *builder)
-{
-	return builder->configs;
+	type.arg = builder;
+	builder->informers[at] =
+		kube_informer_new(&(struct kube_informer_options){.client = o->client,
+								  .clock = o->clock,
+								  .metrics = o->metrics,
+								  .group = group,
+								  .resource = resource,
+								  .namespaces = o->namespaces,
+								  .n_namespaces = o->n_namespaces,
+								  .selector = selector,
+								  .type = type,
+								  .on_synced = run});
+	return kube_informer_store(builder->informers[at]);
 }
 
 struct builder *builder_new(const struct builder_options *options)
 {
+	static const char group[] = "/apis/build.openshift.io/v1";
 	struct builder *builder = mem_new(1, sizeof(*builder));
-	struct kube_store_type type = {.arg = builder, .n_scopes = options->n_scopes};
 
 	builder->opt = *options;
 	builder->run = run;
 	builder->queue = queue_new(options->clock, 0, run, builder);
-	type.parse = parse_build;
-	type.free = free_build;
-	type.on_change = on_build;
-	builder->builds = kube_store_new(&type);
-	type.parse = parse_pod;
-	type.free = free_pod;
-	type.on_change = on_pod;
-	builder->pods = kube_store_new(&type);
-	type.parse = parse_config;
-	type.free = free;
-	type.on_change = on_config;
-	builder->configs = kube_store_new(&type);
+	builder->builds = add_informer(builder, 0, group, "builds", NULL,
+				       (struct kube_store_type){.parse = parse_build,
+								.free = free_build,
+								.on_change = on_build});
+	/* What has no such label is no build's Pod. */
+	builder->pods =
+		add_informer(builder, 1, "/api/v1", "pods", "openshift.io/build.name",
+			     (struct kube_store_type){
+				     .parse = parse_pod, .free = free_pod, .on_change = on_pod});
+	builder->configs =
+		add_informer(builder, 2, group, "buildconfigs", NULL,
+			     (struct kube_store_type){
+				     .parse = parse_config, .free = free, .on_change = on_config});
 	builder_metrics_init(builder);
 	return builder;
+}
+
+void builder_start(struct builder *builder)
+{
+	for (size_t i = 0; i < ARRAY_LEN(builder->informers); i++)
+		kube_informer_start(builder->informers[i]);
 }
 
 void builder_free(struct builder *builder)
@@ -395,8 +408,7 @@ void builder_free(struct builder *builder)
 	builder_events_free(builder);
 	builder_metrics_free(builder);
 	queue_free(builder->queue);
-	kube_store_free(builder->builds);
-	kube_store_free(builder->pods);
-	kube_store_free(builder->configs);
+	for (size_t i = 0; i < ARRAY_LEN(builder->informers); i++)
+		kube_informer_free(builder->informers[i]);
 	free(builder);
 }

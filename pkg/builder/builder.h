@@ -7,7 +7,6 @@
 
 #include "builder/pod.h"
 #include "kube/client.h"
-#include "kube/store.h"
 #include "metrics/metrics.h"
 
 struct builder;
@@ -19,21 +18,21 @@ struct builder_options {
 	struct builder_pod_options pod;
 	uint64_t max_builds; /* of a namespace at once; 0: no limit */
 	bool keeps_pods;     /* of Builds that have ended */
-	size_t n_scopes;     /* of the stores */
+	const char *const *namespaces;
+	size_t n_namespaces; /* 0: all of them */
 	const char *instance;
 };
 
-/* What CONFIG's pointers point at is borrowed. */
+/* What the options point at is borrowed. */
 struct builder *builder_new(const struct builder_options *options);
-/* After the reflectors, before the client. */
+/* Lists and watches Builds, their Pods and BuildConfigs, and works from then on; only once. */
+void builder_start(struct builder *builder);
+/* Before the client. */
 void builder_free(struct builder *builder);
 
-/* For the reflectors: Builds, Pods with label openshift.io/build.name, and BuildConfigs. */
-struct kube_store *builder_builds(struct builder *builder);
-struct kube_store *builder_pods(struct builder *builder);
-struct kube_store *builder_configs(struct builder *builder);
+/* Builds, Pods and BuildConfigs have been read. */
 bool builder_is_synced(const struct builder *builder);
-/* The stores have become complete, or the API server answers again. */
+/* The API server answers again. */
 void builder_resume(struct builder *builder);
 /* Nothing is under way. */
 bool builder_is_idle(const struct builder *builder);

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "builder/builder.h"
 #include "builder/plan.h"
+#include "kube/informer.h"
 #include "queue/queue.h"
 
 struct build_work;
@@ -53,7 +54,8 @@ struct event_call;
 
 struct builder {
 	struct builder_options opt;
-	struct kube_store *builds, *pods, *configs;
+	struct kube_informer *informers[3];
+	struct kube_store *builds, *pods, *configs; /* the informers' */
 	struct queue *queue;
 	struct room *rooms;
 	struct group *groups;

@@ -17,6 +17,8 @@ static void on_state(void *arg)
 {
 	struct kube_informer *informer = arg;
 
+	if (informer->opt.on_state)
+		informer->opt.on_state(informer->opt.type.arg);
 	if (informer->was_synced || !kube_store_is_synced(informer->store))
 		return;
 	informer->was_synced = true;

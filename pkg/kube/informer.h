@@ -21,6 +21,9 @@ struct kube_informer_options {
 	struct kube_store_type type; /* n_scopes is ignored */
 	/* Called once, when the store holds all objects, with type.arg; or NULL. */
 	void (*on_synced)(void *arg);
+	/* Called when that has come about or kube_informer_error() has changed, with type.arg; or
+	 * NULL. */
+	void (*on_state)(void *arg);
 };
 
 /* Lists nothing yet. What OPTIONS points at is borrowed. */

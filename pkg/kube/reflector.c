@@ -547,11 +547,6 @@ void kube_reflector_free(struct kube_reflector *reflector)
 	mem_free(&reflector);
 }
 
-bool kube_reflector_is_synced(const struct kube_reflector *reflector)
-{
-	return reflector->is_synced;
-}
-
 int64_t kube_reflector_age_ms(const struct kube_reflector *reflector)
 {
 	if (reflector->life_ms < 0)

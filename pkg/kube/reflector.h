@@ -22,8 +22,8 @@ struct kube_reflector_options {
 	const char *selector;    /* label selector, or NULL */
 	const char *resource;    /* "buildconfigs", for metrics and logs; outlives the reflector */
 	struct metrics *metrics; /* or NULL */
-	/* Called when kube_reflector_is_synced() or the error changes; or NULL. It must not free
-	 * the reflector. */
+	/* Called when the first list is complete and when the error changes; or NULL. It must not
+	 * free the reflector. */
 	void (*on_state)(void *arg);
 	void *arg;
 };
@@ -33,8 +33,6 @@ struct kube_reflector_options {
 struct kube_reflector *kube_reflector_new(const struct kube_reflector_options *options);
 /* Not from within a function of the store's type. */
 void kube_reflector_free(struct kube_reflector *reflector);
-/* Once its own first list is complete; the store may wait for those of others. */
-bool kube_reflector_is_synced(const struct kube_reflector *reflector);
 /* Since the last sign of life (list, begun watch, event or bookmark); -1 before the first. */
 int64_t kube_reflector_age_ms(const struct kube_reflector *reflector);
 /* Why it is not working just now, "" when it is. */

@@ -64,25 +64,19 @@ static void random_bytes(void *arg, void *out, size_t n)
 		((unsigned char *)out)[i] = (unsigned char)world_below(arg, 256);
 }
 
-static void on_state(void *arg)
+static void on_api_change(void *arg)
 {
 	struct replica *r = arg;
 
-	if (r->is_up && builder_is_synced(r->builder))
-		builder_resume(r->builder);
+	builder_resume(r->builder);
 }
 
 static void start_replica(struct world *w, struct replica *r)
 {
-	static const char *const paths[KINDS] = {
-		[BUILDCONFIGS] = "/apis/build.openshift.io/v1/buildconfigs",
-		[BUILDS] = "/apis/build.openshift.io/v1/builds",
-		[PODS] = "/api/v1/pods",
-	};
 	struct kube_transport transport = transport_of(r);
 
 	r->client = kube_client_new_over(w->clock, &transport);
-	kube_client_on_change(r->client, on_state, r);
+	kube_client_on_change(r->client, on_api_change, r);
 	r->builder = builder_new(&(struct builder_options){
 		.clock = w->clock,
 		.client = r->client,
@@ -91,18 +85,7 @@ static void start_replica(struct world *w, struct replica *r)
 		.max_builds = w->max_builds,
 		.instance = "sim",
 	});
-	for (size_t i = 0; i < KINDS; i++)
-		r->reflectors[i] = kube_reflector_new(&(struct kube_reflector_options){
-			.client = r->client,
-			.clock = w->clock,
-			.store = i == BUILDS ? builder_builds(r->builder)
-				 : i == PODS ? builder_pods(r->builder)
-					     : builder_configs(r->builder),
-			.path = paths[i],
-			.resource = "x",
-			.on_state = on_state,
-			.arg = r,
-		});
+	builder_start(r->builder);
 	r->is_up = true;
 }
 
@@ -110,8 +93,6 @@ static void start_replica(struct world *w, struct replica *r)
 static void kill_replica(struct replica *r)
 {
 	r->is_up = false;
-	for (size_t i = 0; i < KINDS; i++)
-		kube_reflector_free(r->reflectors[i]);
 	builder_free(r->builder);
 	kube_client_free(r->client);
 }

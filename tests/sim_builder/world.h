@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "builder/builder.h"
-#include "kube/reflector.h"
 
 #include <stdio.h>
 
@@ -48,7 +47,6 @@ struct replica {
 	struct world *world;
 	struct kube_client *client;
 	struct builder *builder;
-	struct kube_reflector *reflectors[KINDS];
 	bool is_up;
 };
 

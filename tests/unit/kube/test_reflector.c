@@ -11,10 +11,10 @@ static void a_list_in_pages_is_followed_by_a_watch(void **state)
 	bytes(w, PAGE_OF("10", "c/1", ITEM("a", "1", "one")));
 	end(w);
 	expect_path(w, PAGE("c%2F1"));
-	assert_false(kube_reflector_is_synced(w->reflector));
+	assert_false(kube_store_is_synced(w->store));
 	bytes(w, LIST_OF("10", ITEM("b", "2", "two")));
 	end(w);
-	assert_true(kube_reflector_is_synced(w->reflector));
+	assert_true(kube_store_is_synced(w->store));
 	assert_int_equal(kube_store_count(w->store), 2);
 	assert_int_equal(w->n_states, 1);
 	expect_path(w, WATCH("10"));
@@ -143,7 +143,7 @@ static void a_page_that_expired_starts_the_list_over(void **state)
 	expect_path(w, PAGE("c2"));
 	fail_with(w, 410, "Expired", NULL);
 	expect_path(w, LIST);
-	assert_false(kube_reflector_is_synced(w->reflector));
+	assert_false(kube_store_is_synced(w->store));
 	bytes(w, PAGE_OF("20", "c3", ITEM("b", "2", "two")));
 	end(w);
 	/* A second time it waits: the list may be longer than its tokens live. */
@@ -218,7 +218,7 @@ static void what_is_no_list_is_an_error(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
 		bytes(w, answers[i]);
 		end(w);
-		assert_false(kube_reflector_is_synced(w->reflector));
+		assert_false(kube_store_is_synced(w->store));
 		assert_string_not_equal(kube_reflector_error(w->reflector), "");
 		pass(w, 60000);
 		expect_path(w, LIST);

@@ -410,7 +410,7 @@ static void expect_equal(const struct world *w, uint64_t seed)
 	if (kube_store_count(w->store) != n)
 		fail_msg("seed %llu: %zu objects, not %zu", (unsigned long long)seed,
 			 kube_store_count(w->store), n);
-	assert_true(kube_reflector_is_synced(w->reflector));
+	assert_true(kube_store_is_synced(w->store));
 	assert_string_equal(kube_reflector_error(w->reflector), "");
 }
 
