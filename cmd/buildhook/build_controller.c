@@ -1,6 +1,6 @@
 /* `buildhook build-controller`: runs Builds on clusters that are not OpenShift (pkg/builder). */
-#include "admin.h"
 #include "command.h"
+#include "daemon.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,14 +12,12 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#define ADMIN_MAX_CONNECTIONS 32
-#define DISCOVERY_RETRY_MS    2000
-#define DISCOVERY_AGAIN_MS    (5 * 60 * 1000)
-#define DRAIN_STEP_MS         50
-#define DRAIN_LIMIT_MS        10000
+#define DISCOVERY_RETRY_MS 2000
+#define DISCOVERY_AGAIN_MS (5 * 60 * 1000)
+#define DRAIN_STEP_MS      50
+#define DRAIN_LIMIT_MS     10000
 
 struct builder_flags {
 	const char *kubeconfig, *context;
@@ -36,15 +34,8 @@ struct builder_flags {
 
 #define MEMBER(name) offsetof(struct builder_flags, name)
 
-static const char *const formats[] = {"text", "json", NULL};
-static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-
 static const struct flag builder_flags[] = {
-	{"kubeconfig", FLAG_STRING, MEMBER(kubeconfig), "FILE",
-	 "where the API server is (default: the Pod's own, then $KUBECONFIG, then ~/.kube/config)",
-	 NULL},
-	{"context", FLAG_STRING, MEMBER(context), "NAME",
-	 "context of the kubeconfig (default: its current one)", NULL},
+	DAEMON_KUBECONFIG_FLAGS(MEMBER),
 	{"namespace", FLAG_STRINGS, MEMBER(namespaces), "NS",
 	 "run the Builds of this namespace only; repeatable (default: all)", NULL},
 	{"builder-image", FLAG_STRING, MEMBER(builder_image), "IMAGE",
@@ -73,10 +64,7 @@ static const struct flag builder_flags[] = {
 	 NULL},
 	{"admin-listen", FLAG_STRING, MEMBER(admin_listen), "ADDR:PORT",
 	 "/healthz, /readyz and /metrics (default :8081)", NULL},
-	{"log-format", FLAG_STRING, MEMBER(log_format), "text|json",
-	 "(default json where stderr is no terminal)", formats},
-	{"log-level", FLAG_STRING, MEMBER(log_level), "LEVEL",
-	 "debug, info, warn or error (default info)", levels},
+	DAEMON_LOG_FLAGS(MEMBER),
 };
 static const size_t n_builder_flags = ARRAY_LEN(builder_flags);
 
@@ -280,10 +268,8 @@ static int start(struct controller_process *p, struct err *err)
 	const struct builder_flags *f = p->flags;
 	const struct kube_config_options config = {.kubeconfig = f->kubeconfig,
 						   .context = f->context};
-	struct http_options http = {.limits = http_default_limits};
 
 	(void)gethostname(p->instance, sizeof(p->instance) - 1);
-	(void)signal(SIGPIPE, SIG_IGN);
 	p->clock = clock_new(&source);
 	p->loop = loop_new(p->clock);
 	p->metrics = metrics_new();
@@ -309,11 +295,8 @@ static int start(struct controller_process *p, struct err *err)
 		.instance = p->instance,
 	});
 	p->admin = (struct admin){p->metrics, check_ready, p};
-	http.handler = admin_handler(&p->admin);
-	http.limits.max_body_bytes = 0;
-	http.limits.max_connections = ADMIN_MAX_CONNECTIONS;
-	if (http_server_new(&p->admin_http, p->loop, f->admin_listen, &http, err) != 0)
-		return err_wrap(err, "--admin-listen");
+	if (daemon_listen_admin(&p->admin_http, p->loop, f->admin_listen, &p->admin, err) != 0)
+		return err->code;
 	log_msg(LOG_INFO, "builder", "listening",
 		LOG_FIELD("admin", http_server_address(p->admin_http)),
 		LOG_FIELD("api_server", p->config->server));
@@ -343,22 +326,8 @@ static void end(struct controller_process *p)
 	clock_free(p->clock);
 }
 
-static void start_log(const struct builder_flags *f)
-{
-	enum log_format format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_JSON;
-	enum log_level level = LOG_INFO;
-
-	for (size_t i = 0; levels[i]; i++)
-		if (strcmp(levels[i], f->log_level) == 0)
-			level = (enum log_level)i;
-	if (f->log_format)
-		format = strcmp(f->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT;
-	log_init(level, format);
-}
-
 static int run_build_controller(const struct invocation *in)
 {
-	const struct rlimit none = {0, 0};
 	struct controller_process p = {.flags = in->options, .exit_status = EXIT_FAILED};
 	struct err err = {0};
 
@@ -366,9 +335,7 @@ static int run_build_controller(const struct invocation *in)
 		end(&p);
 		return command_fail_usage(in, &err);
 	}
-	(void)setrlimit(RLIMIT_CORE, &none); /* its own token is in memory */
-	crypto_load();
-	start_log(p.flags);
+	daemon_begin(p.flags->log_format, p.flags->log_level);
 	if (start(&p, &err) != 0) {
 		(void)fprintf(stderr, "buildhook build-controller: %s\n", err.msg);
 		p.exit_status = EXIT_USAGE;

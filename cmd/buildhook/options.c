@@ -1,6 +1,8 @@
 /* The flags of `buildhook serve`: their defaults, and the checks that a table cannot express. */
 #include "options.h"
 
+#include "daemon.h"
+
 #include "base/mem.h"
 
 #define MEMBER(name) offsetof(struct serve_options, name)
@@ -8,15 +10,8 @@
 #define MIN_JOURNAL_BYTES (4 * 1024 * 1024)
 
 static const char *const backends[] = {"auto", "openshift", "kubernetes", NULL};
-static const char *const formats[] = {"text", "json", NULL};
-static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-
 const struct flag serve_flags[] = {
-	{"kubeconfig", FLAG_STRING, MEMBER(kubeconfig), "FILE",
-	 "where the API server is (default: the Pod's own, then $KUBECONFIG, then ~/.kube/config)",
-	 NULL},
-	{"context", FLAG_STRING, MEMBER(context), "NAME",
-	 "context of the kubeconfig (default: its current one)", NULL},
+	DAEMON_KUBECONFIG_FLAGS(MEMBER),
 	{"namespace", FLAG_STRINGS, MEMBER(namespaces), "NS",
 	 "watch this namespace only; repeatable (default: all)", NULL},
 	{"selector", FLAG_STRING, MEMBER(app.selector), "LABELS",
@@ -64,10 +59,7 @@ const struct flag serve_flags[] = {
 	 NULL},
 	{"provision", FLAG_BOOL, MEMBER(app.provision), NULL,
 	 "create missing webhook Secrets (default true; --provision=false: never)", NULL},
-	{"log-format", FLAG_STRING, MEMBER(log_format), "text|json",
-	 "(default json where stderr is no terminal)", formats},
-	{"log-level", FLAG_STRING, MEMBER(log_level), "LEVEL",
-	 "debug, info, warn or error (default info)", levels},
+	DAEMON_LOG_FLAGS(MEMBER),
 };
 
 const size_t serve_n_flags = ARRAY_LEN(serve_flags);

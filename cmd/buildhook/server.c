@@ -4,8 +4,8 @@
  */
 #include "server.h"
 
-#include "admin.h"
 #include "command.h"
+#include "daemon.h"
 #include "stats.h"
 
 #include "app/app.h"
@@ -18,8 +18,6 @@
 
 #include <signal.h>
 #include <unistd.h>
-
-#define ADMIN_MAX_CONNECTIONS 32
 
 struct server {
 	const struct serve_options *options;
@@ -115,12 +113,8 @@ static int listen_all(struct server *s, struct err *err)
 	if (http_server_new(&s->receiver_http, s->loop, o->listen, &http, err) != 0)
 		return err_wrap(err, "--listen");
 	s->admin = (struct admin){s->metrics, read_checks, s};
-	http = (struct http_options){.limits = http_default_limits,
-				     .handler = admin_handler(&s->admin)};
-	http.limits.max_body_bytes = 0;
-	http.limits.max_connections = ADMIN_MAX_CONNECTIONS;
-	if (http_server_new(&s->admin_http, s->loop, o->admin_listen, &http, err) != 0)
-		return err_wrap(err, "--admin-listen");
+	if (daemon_listen_admin(&s->admin_http, s->loop, o->admin_listen, &s->admin, err) != 0)
+		return err->code;
 	log_msg(LOG_INFO, "server", "listening",
 		LOG_FIELD("receiver", http_server_address(s->receiver_http)),
 		LOG_FIELD("admin", http_server_address(s->admin_http)),
@@ -140,7 +134,6 @@ static int init(struct server *s, struct err *err)
 	s->settings.namespaces = s->options->namespaces.items;
 	s->settings.n_namespaces = s->options->namespaces.n;
 	(void)gethostname(s->instance, sizeof(s->instance) - 1);
-	(void)signal(SIGPIPE, SIG_IGN);
 	s->clock = clock_new(&source);
 	s->loop = loop_new(s->clock);
 	s->metrics = metrics_new();
