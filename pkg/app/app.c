@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #define DRAIN_STEP_MS 50
-/* Of the 20 s that a clean end may take. */
+/* A clean end may take 20 s; deliveries under way get this much of it. */
 #define DRAIN_LIMIT_MS 18000
 
 struct app {
@@ -117,7 +117,8 @@ static void start_controller(struct app *app, const char *url)
 	kube_informer_start(s->buildconfigs);
 }
 
-/* The first answer starts the reconciler: a status written before would be written twice. */
+/* The first answer starts the reconciler: a status written before it would be written again with
+ * the address. */
 static void on_public_url(void *arg, const char *url)
 {
 	struct app *app = arg;
@@ -211,7 +212,8 @@ size_t app_read_checks(struct app *app, bool receive_only, struct app_check chec
 	size_t n = 0;
 
 	checks[n++] = (struct app_check){"cache-sync", cache_failure(app)};
-	/* With a full disk pings, and pushes that build nothing, are answered all the same. */
+	/* With a full disk the Pod stays ready: pings, and pushes that build nothing, are answered
+	 * all the same. */
 	checks[n++] = (struct app_check){
 		"journal",
 		journal_failure(s->journal) || (!receive_only && !journal_is_writable(s->journal))

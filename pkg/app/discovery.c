@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 #define RETRY_MS 2000
-/* The CRDs may go, or the API server's address may become another cluster's. */
+/* Discovery is repeated: the CRDs may be removed, or the API server's address may become another
+ * cluster's. */
 #define AGAIN_MS (5 * 60 * 1000)
 
 struct discovery {

@@ -15,8 +15,9 @@
 #define GATEWAY_API "/apis/gateway.networking.k8s.io/v1"
 
 /*
- * In this order: a Route is made for being shown, an Ingress may be one of several. A Gateway is
- * read after an HTTPRoute that names it, for the listener's protocol and hostname.
+ * The order in which addresses are looked for: a Route is made to be shown, an Ingress may be one
+ * of several. A Gateway is read after an HTTPRoute that names it, for the listener's protocol and
+ * hostname.
  */
 enum step {
 	STEP_SERVICES,
@@ -42,7 +43,7 @@ struct public_url {
 	struct kube_call *call;
 	struct timer timer;
 	cJSON *services;
-	cJSON *http_route; /* the one that points at our Service, while its Gateway is read */
+	cJSON *http_route; /* the HTTPRoute that points at our Service, while its Gateway is read */
 	char *known;       /* NULL before the first result */
 };
 
@@ -66,7 +67,8 @@ static void put_url(struct buf *out, bool is_tls, const char *host, const char *
 		buf_printf(out, "%s://%s%.*s", is_tls ? "https" : "http", host, STR_ARG(rest));
 }
 
-/* Pure. OUT is empty when nothing points at one of SERVICES (a list of Services). */
+/* Puts the address of the first Route that points at one of SERVICES (a list of Services); nothing
+ * where there is none. Pure. */
 static void put_url_of_routes(struct buf *out, const cJSON *routes, const cJSON *services)
 {
 	const cJSON *route;
@@ -177,7 +179,7 @@ static void put_url_of_http_route(struct buf *out, const cJSON *route, const cJS
 			break;
 		}
 	}
-	/* A Gateway that may not be read: Git hosts are to use HTTPS. */
+	/* Without the Gateway the scheme is not known: Git hosts are to use HTTPS. */
 	if (is_host(host))
 		put_url(out, !protocol || strcmp(protocol, "HTTP") != 0, host,
 			type && strcmp(type, "RegularExpression") == 0
@@ -210,7 +212,8 @@ static void on_list(void *arg, const struct kube_response *response)
 	CLEANUP(buf_release) struct buf url = BUF_INIT(MAX_URL);
 
 	lookup->call = NULL;
-	/* Not served or not allowed is an answer; all else would be a guess. */
+	/* A resource that is not served (404) or may not be read (403) has no address; after any
+	 * other error the address would be a guess. */
 	if (response->err.code != ERR_OK && response->status != 404 && response->status != 403) {
 		lookup->step = STEP_SERVICES;
 		timer_start(lookup->clock, &lookup->timer, RETRY_MS, look, lookup);

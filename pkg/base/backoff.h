@@ -1,10 +1,10 @@
-/* Exponential back-off: the one rule by which anything that failed is tried again. */
+/* Exponential back-off: the one rule by which requests and starts that failed are tried again. */
 #pragma once
 
 #include "base/clock.h"
 
 struct backoff_range {
-	int64_t base_ms; /* above 0: of the first failure */
+	int64_t base_ms; /* the wait after the first failure, above 0 */
 	int64_t max_ms;  /* at least base_ms */
 };
 

@@ -96,7 +96,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	/* Most texts fit into what there is. */
+	/* Most texts fit into the memory that the buffer already has. */
 	n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, args);
 	assert(n >= 0);
 	if (!reserve(b, (size_t)n)) {

@@ -55,7 +55,8 @@ uint64_t clock_random_below(struct clock *clock, uint64_t bound)
 
 	assert(bound > 0);
 	clock_random(clock, &r, sizeof(r));
-	/* Scaled rather than drawn again: off by less than BOUND in 2^64, and it always ends. */
+	/* The number is scaled, not drawn again until it fits: that always ends, and the bias is
+	 * below BOUND in 2^64. */
 	return (uint64_t)(((unsigned __int128)r * bound) >> 64);
 }
 
@@ -147,8 +148,8 @@ void clock_run(struct clock *clock)
 	int64_t now = clock_mono_ms(clock);
 	uint64_t started_before = clock->next_seq;
 
-	/* A timer started meanwhile is due at NOW or later, and so comes after all that may fire.
-	 */
+	/* A timer that a function called here starts is due at NOW or later and has a higher seq,
+	 * so it comes after all that may fire. */
 	while (clock->n > 0) {
 		struct timer *timer = clock->heap[0];
 

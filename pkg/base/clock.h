@@ -46,7 +46,7 @@ uint64_t clock_random_below(struct clock *clock, uint64_t bound);
  */
 void timer_start(struct clock *clock, struct timer *timer, int64_t delay_ms, timer_fn fn,
 		 void *arg);
-/* It does not fire any more, also where it is due already. Nothing happens to a stopped one. */
+/* TIMER does not fire any more, even if it is due already. A stopped timer stays stopped. */
 void timer_stop(struct clock *clock, struct timer *timer);
 bool timer_running(const struct timer *timer);
 

@@ -14,7 +14,7 @@ enum err_code {
 	ERR_CONFLICT = -5,    /* based on something that has changed: look again */
 	ERR_EXPIRED = -6,     /* 410: the version asked for is gone */
 	ERR_LIMIT = -7,       /* a bound of ours or a 429 */
-	ERR_UNAVAILABLE = -8, /* not now: unreachable, 5xx, disk full */
+	ERR_UNAVAILABLE = -8, /* cannot be done now: unreachable, 5xx, disk full */
 	ERR_INTERNAL = -9,
 };
 

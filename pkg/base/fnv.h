@@ -12,5 +12,5 @@ uint32_t fnv_32(const char *text);
 /* Continues SUM, which begins with FNV_64_INIT, over more bytes. */
 #define FNV_64_INIT UINT64_C(0xcbf29ce484222325)
 uint64_t fnv_64(uint64_t sum, const void *p, size_t n);
-/* With its end, so that "ab" "c" is not "a" "bc". NULL is "". */
+/* Includes the end of TEXT, so that "ab", "c" and "a", "bc" have different sums. NULL is "". */
 uint64_t fnv_64_text(uint64_t sum, const char *text);

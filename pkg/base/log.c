@@ -24,7 +24,7 @@ static enum log_format record_format = LOG_TEXT;
 static atomic_uint_least64_t dropped;
 /* stderr is no socket: send() has failed on it once and is not tried again. */
 static atomic_bool is_no_socket;
-/* The last record was written in part: the next begins on a line of its own. */
+/* True after a record was written in part: the next one begins on a line of its own. */
 static atomic_bool torn;
 /* See log_hold(). One write takes as much as a pipe takes whole. */
 static _Thread_local struct {
@@ -90,7 +90,8 @@ static void release_record(struct record *record)
 	buf_release(&record->clean);
 }
 
-/* Cut the shorter, the less room is left for it; left out if there is too little. */
+/* Cuts a value to the room that is left in the record, and leaves the field out if that is too
+ * little. */
 static void put_value(struct record *record, const char *key, struct str value)
 {
 	static const size_t cuts[] = {LOG_MAX_VALUE, LOG_MAX_VALUE / 4, LOG_MAX_VALUE / 16};
@@ -125,7 +126,7 @@ static size_t count_lines(struct str text)
 	return n;
 }
 
-/* Records that are not with the reader whole are counted. */
+/* Counts each record of which the reader of stderr does not get all bytes. */
 static void write_records(struct str records)
 {
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};

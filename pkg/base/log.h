@@ -27,7 +27,7 @@ struct log_field {
 		(key), (s)                                                                         \
 	}
 
-/* Before there is a second thread. Without it: LOG_INFO and LOG_TEXT. */
+/* To be called before there is a second thread. Without this call: LOG_INFO and LOG_TEXT. */
 void log_init(enum log_level level, enum log_format format);
 void log_write(enum log_level level, const char *logger, const char *message,
 	       const struct log_field *fields, size_t n_fields);

@@ -28,8 +28,8 @@
 void *mem_new(size_t count, size_t size);
 /* As realloc(3), never NULL; the bytes added are not zeroed. */
 void *mem_resize(void *p, size_t count, size_t size);
-/* For what a library may fail in for want of memory, or because its installation is broken: aborts
- * unless it WORKED. */
+/* For calls of libraries that fail only without memory or with a broken installation: aborts unless
+ * the call WORKED. */
 void mem_require(bool worked);
 /* NULL gives NULL. */
 char *mem_strdup(const char *s);

@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
-/* Secrets of as many hooks are in use at a time without their keys being set up again. */
+/* This many secrets may be in use in turn before a key has to be set up again. */
 #define KEPT_HMACS 16
 
 struct crypto_hmac {
@@ -71,7 +71,7 @@ static void release(struct crypto_hmac *hmac)
 	free(hmac);
 }
 
-/* With the lock held. */
+/* The caller holds the lock. */
 static void remove_kept(size_t i)
 {
 	kept.n--;
@@ -100,7 +100,7 @@ static struct crypto_hmac *take_kept(struct str key)
 struct crypto_hmac *crypto_hmac_new(struct str key)
 {
 	struct crypto_hmac *hmac = take_kept(key);
-	/* NULL means "the key that was set before". */
+	/* To OpenSSL NULL would mean "the key that was set before". */
 	const char *bytes = key.p ? key.p : "";
 
 	if (hmac) {
@@ -164,7 +164,7 @@ bool crypto_equal(struct str a, struct str b)
 {
 	bool same_length = a.n == b.n;
 
-	/* Of different lengths A is compared with itself, for the time that takes. */
+	/* Where the lengths differ, A is compared with itself, so that the time is the same. */
 	return (CRYPTO_memcmp(a.p, same_length ? b.p : a.p, a.n) == 0) & same_length;
 }
 

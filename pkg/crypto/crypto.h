@@ -11,10 +11,8 @@
 #define CRYPTO_SHA256_BYTES 32
 #define CRYPTO_SHA256_HEX   64
 
-/*
- * Loads what is used here, which else the first use does. For a process's start: OpenSSL does not
- * take it well when memory is lacking in the midst of that.
- */
+/* Loads the algorithms that this program uses; otherwise their first use does. For the start of the
+ * process: OpenSSL may be left half initialised when memory runs out while it loads. */
 void crypto_load(void);
 
 /* Incremental HMAC-SHA256. */
@@ -23,7 +21,7 @@ struct crypto_hmac;
 struct crypto_hmac *crypto_hmac_new(struct str key);
 void crypto_hmac_free(struct crypto_hmac *hmac);
 void crypto_hmac_update(struct crypto_hmac *hmac, struct str bytes);
-/* Ends it; only crypto_hmac_free() may follow. */
+/* Writes the digest. Only crypto_hmac_free() may follow. */
 void crypto_hmac_final(struct crypto_hmac *hmac, unsigned char out[CRYPTO_SHA256_BYTES]);
 
 /* SHA-256 of the parts, one after the other. */

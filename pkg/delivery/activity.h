@@ -22,11 +22,13 @@ struct hook_activity {
 	int64_t refused_ms; /* wall clock of the newest refusal */
 	char refused_why[ACTIVITY_LINE_BYTES];
 	int64_t built_ms; /* wall clock of the newest delivery that started a build; 0 without */
-	char built[ACTIVITY_LINE_BYTES]; /* as `last` */
-	bool used_previous;              /* the newest delivery, the value before a rotation */
-	char hint[ACTIVITY_LINE_BYTES];  /* a hint of the newest delivery, "" without */
-	uint64_t ignored;                /* deliveries that built nothing, since start */
-	char ignored_line[ACTIVITY_LINE_BYTES]; /* the newest of them, as `last` */
+	char built[ACTIVITY_LINE_BYTES]; /* its line, in the form of `last` */
+	bool used_previous; /* the newest delivery was signed with the secret's value before a
+			       rotation */
+	char hint[ACTIVITY_LINE_BYTES];         /* a hint of the newest delivery, "" without */
+	uint64_t ignored;                       /* deliveries that built nothing, since start */
+	char ignored_line[ACTIVITY_LINE_BYTES]; /* line of the newest of them, in the form of `last`
+						 */
 	/*
 	 * The newest deliveries were ignored for the same reason (enum outcome of
 	 * buildconfig/verdict.h) and the same thing: a full ref, or an event's name. row is how

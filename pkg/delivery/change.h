@@ -4,7 +4,7 @@
  * needs.
  *
  * Texts are NULL where the payload has none; they are valid UTF-8, without NUL, within the bounds
- * below, and as they were sent: whoever shows them cleans them.
+ * below, and otherwise as they were sent: code that shows them cleans them.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #define DELIVERY_MAX_REF_BYTES     1024
 #define DELIVERY_MAX_MESSAGE_BYTES 1000
 #define DELIVERY_MAX_FILES_BYTES   65536
-/* Builds of one delivery. */
+/* The most builds that one delivery may start. */
 #define DELIVERY_MAX_STARTS 64
 
 struct delivery_person {

@@ -16,8 +16,7 @@ struct waiter {
 /* A change that at least one delivery waits for. */
 struct topic {
 	UT_hash_handle hh;
-	struct waiters
-		*waiters; /* NULL while its waiters are called: then it is out of the table */
+	struct waiters *waiters; /* the table; NULL while the waiters of this change are called */
 	int64_t seq;
 	struct waiter *waits;
 };
@@ -94,7 +93,8 @@ void waiters_notify(struct waiters *waiters, int64_t seq, const struct progress 
 
 	if (!topic)
 		return;
-	/* Out of the table first, so that a function that waits again waits for the next report. */
+	/* The change leaves the table first, so that a function that waits again waits for the next
+	 * report. */
 	HASH_DEL(waiters->topics, topic);
 	topic->waiters = NULL;
 	while (topic->waits) {

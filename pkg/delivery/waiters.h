@@ -12,7 +12,7 @@ struct waiter;
 
 enum progress_kind {
 	PROGRESS_STARTED, /* build and build_json are set */
-	PROGRESS_WAITING, /* it cannot start now; reason says why. It will later */
+	PROGRESS_WAITING, /* the build cannot start now, and will start later; message says why */
 	PROGRESS_ENDED,   /* failed, superseded or ignored: reason */
 };
 

@@ -11,8 +11,8 @@ int metrics_compare(const struct metrics_series *a, const struct metrics_series 
 	const char *left = a->values, *right = b->values;
 	int order = strcmp(a->family->name, b->family->name);
 
-	/* Two families of one name would be a mistake in this program. Their order must not
-	 * depend on chance even so. */
+	/* Two families of one name would be a mistake in this program; even then the order must not
+	 * depend on chance. */
 	if (a->family != b->family)
 		return order ? order : (a->family < b->family ? -1 : 1);
 	for (size_t i = 0; i < METRICS_MAX_LABELS && a->family->labels[i] && !order; i++) {

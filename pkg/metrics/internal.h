@@ -12,7 +12,7 @@ struct metrics_series {
 	char *key;
 	const char *values; /* within key: the label values, each with its NUL */
 	double value;       /* histogram: the sum */
-	uint64_t *counts;   /* histogram: of each bucket alone, +Inf last */
+	uint64_t *counts;   /* histogram: how many values fell into each bucket, +Inf last */
 };
 
 /* The order of rendering, as qsort(3) wants it. */

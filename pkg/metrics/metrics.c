@@ -25,7 +25,8 @@ struct collector {
 struct metrics {
 	struct metrics_series *series; /* by key */
 	struct collector *collectors;
-	struct buf key; /* of the series that is looked for; kept for its memory */
+	struct buf key; /* key of the series that is looked for; reused, so that no memory is
+			   allocated */
 };
 
 struct metrics *metrics_new(void)

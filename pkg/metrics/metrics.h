@@ -1,8 +1,8 @@
 /*
  * Counters, gauges and histograms, and their text in Prometheus' exposition format. Families are
  * declared once as static data; their series are found by label values. Label values come from
- * closed sets of ours, never from outside, but for families that are cleared before each rendering.
- * For one thread.
+ * closed sets of this program, never from outside, except in families that are cleared before each
+ * rendering. For one thread.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ void metrics_free(struct metrics *metrics);
  */
 struct metrics_series *metrics_get(struct metrics *metrics, const struct metrics_family *family,
 				   const char *const *values);
-/* Frees the series of FAMILY: nobody may keep one. */
+/* Frees the series of FAMILY. Only for families of which no caller keeps a series. */
 void metrics_clear(struct metrics *metrics, const struct metrics_family *family);
 void metrics_add(struct metrics_series *series, double amount);
 void metrics_set(struct metrics_series *series, double value);
@@ -42,10 +42,8 @@ void metrics_observe(struct metrics_series *series, double value);
 
 /* Called before each rendering, to set what is read rather than counted. */
 void metrics_on_collect(struct metrics *metrics, void (*fn)(void *arg), void *arg);
-/*
- * Sorted by name, then by label values. A family is there from its first metrics_get() on: who has
- * one without labels gets it at start, so that it is shown as 0.
- */
+/* Sorted by name, then by label values. A family is shown from its first metrics_get() on, so
+ * owners of a family without labels call that at start: it is then shown as 0. */
 void metrics_format(struct metrics *metrics, struct buf *out);
 
 /* Buckets for durations in seconds, from 1 ms to 60 s. */

@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <utlist.h>
 
-/* There as long as one of its keys is. */
+/* A namespace; exists as long as one of its keys does. */
 struct tenant {
 	UT_hash_handle hh;
 	struct tenant *prev, *next; /* in `ring` */
@@ -31,7 +31,7 @@ struct item {
 	struct timer delay;
 	int64_t added_ms; /* monotonic; since when it is dirty */
 	int64_t got_ms;   /* monotonic; while it is worked on */
-	/* To be given out: it waits, or is worked on and will wait when that is done. */
+	/* the key waits, or is worked on and will wait again when that is done */
 	bool is_dirty;
 	bool is_working;
 	char key[];
@@ -46,7 +46,7 @@ struct queue {
 	struct item *items;     /* by key */
 	struct tenant *tenants; /* by name */
 	struct tenant *ring;    /* those with a key that can be given out; the next first */
-	struct item *working;   /* longest in work first */
+	struct item *working;   /* the key that has been worked on longest comes first */
 	struct queue_stats stats;
 	struct metrics_series *waited_seconds, *worked_seconds; /* NULL: not observed */
 };

@@ -49,7 +49,7 @@ void queue_add_after(struct queue *queue, const char *key, int64_t delay_ms);
 
 /* The next key to work on, lent until queue_done(), or NULL. */
 const char *queue_get(struct queue *queue);
-/* KEY, got before, is no longer worked on. */
+/* KEY, which queue_get() gave out, is no longer worked on. */
 void queue_done(struct queue *queue, const char *key);
 
 void queue_read_stats(const struct queue *queue, struct queue_stats *out);
