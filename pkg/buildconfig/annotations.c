@@ -67,7 +67,7 @@ static bool find_status(const char *values[BUILDCONFIG_STATUS_KEYS], const char 
 {
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
 		if (strcmp(buildconfig_status_keys[i], key) == 0) {
-			/* buildhook writes no longer value, so this one differs from its own. */
+			/* buildhook never writes a longer value, so a longer one is not its own. */
 			values[i] = strlen(value) <= STATUS_RECENT_BYTES ? value : "";
 			return true;
 		}
@@ -98,8 +98,8 @@ void draft_read_annotations(struct draft *draft, const cJSON *annotations)
 		if (!value || find_option(draft, item->string, value))
 			continue;
 		if (str_eq(key, STR(PAUSED_KEY)))
-			bc->is_paused =
-				str_eq_nocase(str_of(value), STR("true")); /* as OpenShift */
+			/* OpenShift ignores the case. */
+			bc->is_paused = str_eq_nocase(str_of(value), STR("true"));
 		else if (str_starts(key, STR(BUILDCONFIG_ANNOTATION_PREFIX)) &&
 			 !find_status(values, item->string, value))
 			draft_add_problem(draft->problem, "annotation %s is not known",

@@ -22,7 +22,8 @@ static const char *dotted(char out[DRAFT_QUOTE_BYTES], const char *path)
 	return out;
 }
 
-/* "" when it is not there, is no text or is too long; the last two are problems. */
+/* The text at PATH, or "" when it is absent, not a text or too long; the last two are noted as
+ * problems. */
 static const char *read_text(struct draft *draft, const cJSON *doc, const char *path, size_t max)
 {
 	const cJSON *item = json_at(doc, path);
@@ -42,7 +43,7 @@ static const char *read_text(struct draft *draft, const cJSON *doc, const char *
 	return item->valuestring;
 }
 
-/* True where an object is; something else but null is a problem. */
+/* True if PATH holds an object; a value of another type, except null, is noted as a problem. */
 static bool has_object(struct draft *draft, const cJSON *doc, const char *path)
 {
 	const cJSON *item = json_at(doc, path);

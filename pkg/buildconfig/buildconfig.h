@@ -10,8 +10,8 @@
 
 #define BUILDCONFIG_ANNOTATION_PREFIX "buildhook.io/"
 #define BUILDCONFIG_MAX_SECRETS       8
-/* The annotations that buildhook writes: BUILDCONFIG_FACTS for each hook, then those of the whole.
- */
+/* The annotations that buildhook writes: BUILDCONFIG_FACTS for each hook, then those of the whole
+ * BuildConfig. */
 #define BUILDCONFIG_FACTS       6
 #define BUILDCONFIG_KEY_RECENT  (HOOK_TYPES * BUILDCONFIG_FACTS)
 #define BUILDCONFIG_KEY_HINT    (BUILDCONFIG_KEY_RECENT + 1)
@@ -61,7 +61,7 @@ struct buildconfig {
 	const char *refs, *paths, *repository, *rotate; /* our annotations */
 	/* "ID NONCE": the delivery to build once more, and the newest that was built again. */
 	const char *redeliver, *redelivered;
-	const char *problem; /* with the whole object, "" when there is none */
+	const char *problem; /* what is malformed in the object, in words; "" when nothing is */
 	struct buildconfig_hook hooks[HOOK_TYPES];
 	/*
 	 * The values on the object of the annotations that buildhook writes (status.h), for
@@ -73,7 +73,7 @@ struct buildconfig {
 /* Never NULL. DOC may be anything. */
 struct buildconfig *buildconfig_parse(const cJSON *doc);
 void buildconfig_free(struct buildconfig *bc);
-/* "" without it. KEY with the prefix. */
+/* The value of annotation KEY ("buildhook.io/hint"), "" without it. */
 const char *buildconfig_status(const struct buildconfig *bc, const char *key);
 enum buildconfig_fact {
 	BUILDCONFIG_FACT_STATE,

@@ -20,7 +20,7 @@ struct decision {
 	enum outcome reason;
 	/* Where nothing builds: the change that the reason is about, NULL without one, ... */
 	const struct delivery_change *change;
-	char message[512]; /* ... the answer in a sentence, ... */
+	char message[512]; /* ... the answer to the delivery in a sentence, ... */
 	char brief[160];   /* ... and for the status line, "" without one: as struct verdict. */
 	/* Worth reporting although it builds, "" without: as struct verdict. */
 	char hint[256];

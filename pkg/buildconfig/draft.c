@@ -37,7 +37,7 @@ const char *draft_type_name(const cJSON *item)
 const char *draft_quote(char out[DRAFT_QUOTE_BYTES], const char *text)
 {
 	CLEANUP(buf_release) struct buf b = BUF_INIT(DRAFT_QUOTE_BYTES);
-	/* Each byte that is replaced becomes three. */
+	/* A byte that is replaced becomes three (U+FFFD). */
 	buf_put_clean(&b, str_of(text), 40);
 	(void)snprintf(out, DRAFT_QUOTE_BYTES, "\"%s\"", buf_text(&b));
 	return out;

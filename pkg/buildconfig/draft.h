@@ -12,7 +12,7 @@
 struct draft {
 	struct buildconfig bc;
 	struct buildconfig_secret secrets[HOOK_TYPES][BUILDCONFIG_MAX_SECRETS];
-	size_t n_secrets_seen[HOOK_TYPES]; /* distinct ones, including those over the bound */
+	size_t n_secrets_seen[HOOK_TYPES]; /* distinct secrets, with those over the bound */
 	struct buildconfig_annotation status[BUILDCONFIG_STATUS_KEYS];
 	char default_names[HOOK_TYPES][BUILDCONFIG_MAX_NAME + 1];
 	char problem[DRAFT_PROBLEM_BYTES];

@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* After a move to another address both may be called for a while. */
+/* During a migration both OpenShift's URL and buildhook's may be called for a while. */
 #define ORIGIN_GRACE_MS INT64_C(600000)
 /* Fewer ignored pushes in a row than this may be chance. */
 #define MANY 3
@@ -33,7 +33,7 @@
 #define NO_RUNNER    "nothing runs Builds here: "
 #define INLINE       " secret is inline"
 
-/* What is wrong with the object although its hooks may work. */
+/* The first thing that is wrong with the object itself, although its hooks may work. */
 static bool put_fix(struct buf *out, const struct hint_view *view)
 {
 	if (*view->bc->problem) {
@@ -155,7 +155,8 @@ static bool put_remade(struct buf *out, const struct hint_view *view)
 	return false;
 }
 
-/* The end of the hint about mismatches: it changes with the rule that it tells of. */
+/* Ends the hint about mismatches with the refs that are built now, so that the hint changes when
+ * that rule does. */
 static void put_wanted(struct buf *out, const struct buildconfig *bc)
 {
 	struct str refs = str_trim(str_of(bc->refs));
@@ -324,8 +325,8 @@ static bool put_image_change(struct buf *out, const struct hint_view *view)
 	return true;
 }
 
-/* The time grows until rows are removed again; a doubling is worth a write, a minute more is not.
- */
+/* The time that is shown grows until rows are removed again: it is rounded to powers of two, so
+ * that the annotation is written seldom. */
 static bool put_kept(struct buf *out, const struct hint_view *view)
 {
 	int64_t minutes = view->input->kept_ms / 60000;
@@ -345,7 +346,7 @@ static bool put_kept(struct buf *out, const struct hint_view *view)
 	return true;
 }
 
-/* The trigger names a Secret, which buildhook then makes. */
+/* A patch by which the trigger names a Secret, which buildhook then makes. */
 static void put_patch(struct buf *out, const struct buildconfig *bc, size_t type, unsigned trigger)
 {
 	const char *name = hook_type_name((enum hook_type)type);
@@ -360,7 +361,7 @@ static void put_patch(struct buf *out, const struct buildconfig *bc, size_t type
 		secret);
 }
 
-/* A command that is cut would do harm: a long one stands in the docs alone. */
+/* A command that is cut off would do harm, so where it is too long the hint refers to the docs. */
 static bool put_inline(struct buf *out, const struct hint_view *view)
 {
 	for (size_t type = 0; type < HOOK_TYPES; type++)
@@ -403,7 +404,7 @@ const struct hint_rule hint_rules[] = {
 };
 const size_t n_hint_rules = ARRAY_LEN(hint_rules);
 
-/* The rule that HELD is of, where it is still another's or ours to leave there; NULL else. */
+/* The rule whose hint HELD is, if that hint may stay on the object; else NULL. */
 static const struct hint_rule *find_held(const struct hint_view *view, struct str held)
 {
 	for (size_t i = 0; i < n_hint_rules; i++) {

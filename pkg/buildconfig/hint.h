@@ -6,17 +6,17 @@
 
 #include "buildconfig/status.h"
 
-/* Who knows what a rule tells of. */
+/* Which replica knows the facts of a rule. */
 enum hint_source {
-	HINT_OF_OBJECT,   /* every replica sees it: what the object holds is not needed */
-	HINT_OF_REPLICA,  /* the replica that met it: others leave it on the object */
-	HINT_OF_DELIVERY, /* as that, and only the replica with the newest delivery may say it */
+	HINT_OF_OBJECT,   /* every replica: a held hint is never kept */
+	HINT_OF_REPLICA,  /* only the replica that met them; others leave the hint */
+	HINT_OF_DELIVERY, /* so, and only the replica with the newest delivery may write it */
 };
 
 /* The newest deliveries of a BuildConfig, as this replica and the object know them. */
 struct status_newest {
 	int64_t held_ms, ours_ms;       /* wall clock; 0 without */
-	const struct status_hook *hook; /* of ours; zeroed without */
+	const struct status_hook *hook; /* with our newest delivery, or zeroed */
 	size_t type;
 	bool is_ours;   /* no delivery is newer than ours, which the object does not show yet */
 	bool has_built; /* some delivery is known to have started a build */
@@ -33,7 +33,8 @@ struct hint_rule {
 	enum hint_source source;
 	/* False, with nothing written, where there is nothing to say. */
 	bool (*put)(struct buf *out, const struct hint_view *view);
-	/* HELD, which the object has of this rule, is over; NULL: when a newer delivery came. */
+	/* True if HELD, a hint of this rule on the object, no longer holds. NULL: it holds until a
+	 * newer delivery comes. */
 	bool (*is_over)(const struct hint_view *view, struct str held);
 };
 

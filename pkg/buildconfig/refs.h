@@ -7,8 +7,8 @@
 #include "buildconfig/verdict.h"
 
 struct refs {
-	struct str list;     /* of globs, or empty: */
-	struct str names[2]; /* refs; the second may be empty */
+	struct str list;     /* a list of globs; empty: names are the rule */
+	struct str names[2]; /* the refs that build where list is empty; the second may be empty */
 	const char *source;  /* where the rule is set, for people: "spec.source.git.ref" */
 };
 

@@ -32,7 +32,7 @@ static struct str drop(struct str s, size_t n)
 	return str_range(s.p + n, s.n - n);
 }
 
-/* What comes after the last C, or all of it. */
+/* The part of S after the last C; all of S where it has none. */
 static struct str after_last(struct str s, char c)
 {
 	size_t at = s.n;

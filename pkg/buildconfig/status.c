@@ -34,7 +34,8 @@ static void add_text(struct status *out, const char *key, const struct buf *text
 	add(out, key, buf_str(text), STATUS_VALUE_BYTES);
 }
 
-/* A line that begins with a time we can believe, of an earlier process or another replica. */
+/* A line on the object, of an earlier process or another replica, that begins with a believable
+ * time. */
 struct held_line {
 	const char *text; /* "" without */
 	int64_t ms;       /* whole seconds; 0 without */
@@ -55,14 +56,14 @@ static int64_t whole_seconds(int64_t ms)
 	return ms - ms % SECOND_MS;
 }
 
-/* The rule of the newest. */
+/* The newest line wins; within a second the one that was not written yet. */
 static bool is_ours_newer(int64_t ours_ms, bool is_dirty, int64_t held_ms)
 {
 	int64_t ours = whole_seconds(ours_ms);
 	return ours > held_ms || (ours == held_ms && ours > 0 && is_dirty);
 }
 
-/* The newer of what the object holds and ours. */
+/* Puts the newer of the object's line and this replica's. */
 static void pick_line(struct buf *out, const struct held_line *held, bool is_dirty, int64_t ours_ms,
 		      const char *ours)
 {
@@ -131,7 +132,7 @@ static void add_hook(struct status *out, const struct buildconfig *bc,
 	add_deliveries(out, bc, input, type);
 }
 
-/* The newest deliveries, of this replica and on the object. */
+/* Finds the newest deliveries that this replica and the object know. */
 static struct status_newest find_newest(const struct buildconfig *bc,
 					const struct status_input *input)
 {
@@ -218,7 +219,7 @@ static void put_recent_line(struct recent *recent, int64_t ms, struct str text)
 	recent->n++;
 }
 
-/* What the object holds, of whichever replica, and ours are one list. */
+/* Merges the lines that the object holds, of whichever replica, with this replica's. */
 static void add_recent(struct status *out, const struct buildconfig *bc,
 		       const struct status_input *input)
 {
@@ -256,8 +257,8 @@ void status_make(struct status *out, const struct buildconfig *bc, const struct 
 		if (bc->hooks[i].exists)
 			add_hook(out, bc, input, i);
 	}
-	/* One without webhooks is no business of ours, unless it meant to have some, or waits for
-	 * image streams in vain. */
+	/* A BuildConfig without webhooks gets no annotations, unless its triggers have a problem or
+	 * it waits for image streams that this cluster does not have. */
 	if (has_hook)
 		add_recent(out, bc, input);
 	if (has_hook || *bc->problem || (bc->has_image_change && input->has_no_image_streams))

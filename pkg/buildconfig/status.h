@@ -14,13 +14,12 @@
 #include "buildconfig/verdict.h"
 #include "delivery/activity.h"
 
-/*
- * Of a value, all of it: texts from outside are cleaned, and cut at a character boundary. Addresses
- * are ours and longer.
- */
+/* Most bytes of an annotation's value: texts from outside are cleaned, and cut at a character
+ * boundary. URLs are made by buildhook and may be longer. */
 #define STATUS_VALUE_BYTES 200
 #define STATUS_URL_BYTES   1024
-/* Of buildhook.io/recent: lines of STATUS_VALUE_BYTES, with a line break between two. */
+/* Most lines and bytes of buildhook.io/recent: lines of STATUS_VALUE_BYTES, with a line break
+ * between two. */
 #define STATUS_RECENT_LINES 10
 #define STATUS_RECENT_BYTES 2048
 
@@ -29,7 +28,7 @@ enum status_secret_state {
 	STATUS_SECRET_USABLE,
 	STATUS_SECRET_MISSING,  /* there is none of that name */
 	STATUS_SECRET_DENIED,   /* we may not read it */
-	STATUS_SECRET_UNUSABLE, /* it has no value that counts */
+	STATUS_SECRET_UNUSABLE, /* it has no usable value */
 	STATUS_SECRET_FORMER,   /* it was made for a deleted BuildConfig of this name */
 };
 
@@ -113,21 +112,21 @@ void status_release(struct status *status);
 
 unsigned status_compare(const struct status *status, const struct buildconfig *bc);
 /*
- * Only the replica whose start waits can say why. Its words stay on the object while the others,
- * which know of no trouble or of one that is not worse, have nothing newer to say of starts:
- * otherwise replicas would replace each other's state without end.
+ * Only the replica whose start waits can say why. The others, which know of no trouble or of a
+ * milder one, leave its words on the object: otherwise replicas would replace each other's state
+ * without end.
  */
-/* STATUS says less of starts that wait than the states that the object holds. */
+/* True if the object's states show a worse trouble of waiting starts than STATUS does. */
 bool status_is_milder(const struct status *status, const struct buildconfig *bc);
-/* Where it does, the held state stays. */
+/* Keeps in STATUS each state of the object that shows a worse trouble. */
 void status_keep_trouble(struct status *status, const struct buildconfig *bc);
 /* A digest of the states that are not simply Ready: of STATUS, or where that is NULL of those that
  * the object holds. */
 uint64_t status_trouble(const struct status *status, const struct buildconfig *bc);
 /*
- * Of what an apply would do. It cannot take away a key that somebody else wrote too (an exported
- * file that was applied again): where the object still differs after an apply, and this is what it
- * was before, applying again changes nothing.
+ * A digest of what an apply would change. An apply cannot remove a key that somebody else wrote too
+ * (an exported file that was applied again): where the object still differs after an apply, and
+ * this is what it was before, applying again changes nothing.
  */
 uint64_t status_fingerprint(const struct status *status, const struct buildconfig *bc);
 /* The body of the server-side apply: names, uid and the annotations alone. The caller's. */

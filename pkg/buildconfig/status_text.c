@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Of a name or ref within a line, so that what follows it is still seen. */
+/* Most bytes of a name or ref within a line, so that the rest of the line is still shown. */
 #define MAX_PART_BYTES 60
 #define MAX_WHO_BYTES  40
 #define COMMIT_BYTES   7
@@ -174,7 +174,7 @@ bool status_put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,
 			 const struct status_hook *seen, bool provision)
 {
 	size_t bad = find_bad(hook, seen);
-	/* Where nothing works the state says it. */
+	/* Where no secret works the hook's state says so. */
 	if (!hook->exists || !has_secret(hook, seen, STATUS_SECRET_USABLE))
 		return false;
 	if (*hook->problem)

@@ -20,7 +20,7 @@ bool status_says_waiting(const char *value);
 bool status_says_secret(const char *value);
 /* Names, separated by commas; never a value. */
 void status_put_secrets(struct buf *out, const struct buildconfig_hook *hook);
-/* Without its time. */
+/* The line about refused requests, without its time. */
 void status_put_refused(struct buf *out, const struct hook_activity *hook);
 /* Which secret does not work although another does; false, with nothing written, if none. */
 bool status_put_hook_fix(struct buf *out, const struct buildconfig_hook *hook,

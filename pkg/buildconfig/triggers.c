@@ -29,7 +29,7 @@ struct trigger {
 	enum hook_type type;
 	unsigned index;
 	const char *path;  /* "spec.triggers[3].github" */
-	bool names_secret; /* rightly or wrongly: then none is made for it */
+	bool names_secret; /* even an invalid name: then buildhook makes no Secret */
 };
 
 static void add_problem(struct trigger *trigger, const char *field, const char *what)
@@ -66,7 +66,7 @@ static bool is_absent(const cJSON *item)
 	return !item || cJSON_IsNull(item) || (cJSON_IsString(item) && !*item->valuestring);
 }
 
-/* What the API server takes for a name; it becomes part of a URL. */
+/* A valid name of a Secret, which becomes part of a URL. */
 static bool is_name(const char *text)
 {
 	static const char ends[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -92,7 +92,7 @@ static void read_reference(struct trigger *trigger, const cJSON *reference)
 		add_secret(trigger, BUILDCONFIG_SECRET_REFERENCE, name->valuestring);
 }
 
-/* One newline at its end is not part of it: draft_pack() takes it off. */
+/* draft_pack() removes one newline at the end of the secret. */
 static void read_inline(struct trigger *trigger, const cJSON *secret)
 {
 	if (is_absent(secret))
@@ -117,10 +117,8 @@ static void add_default(struct trigger *trigger)
 	add_secret(trigger, BUILDCONFIG_SECRET_DEFAULT, name);
 }
 
-/*
- * Which of several triggers proved a delivery is not known where its variables are read; so they
- * count only where every one of them allows them.
- */
+/* Which of several triggers proved a delivery is not known when its variables are read, so every
+ * trigger of the TYPE has to allow them. */
 static void read_allow_env(struct trigger *trigger, const cJSON *allow, bool is_first)
 {
 	struct buildconfig_hook *hook = &trigger->draft->bc.hooks[trigger->type];
@@ -145,7 +143,7 @@ static void read_hook(struct trigger *trigger, const cJSON *member)
 		read_allow_env(trigger, json_member(member, "allowEnv"), is_first);
 }
 
-/* Types that are no webhooks, and those of a later version, are none of our business. */
+/* Ignores types that are not webhooks, and types of later versions. */
 static void read_trigger(struct draft *draft, const cJSON *entry, size_t index)
 {
 	enum hook_type type = HOOK_GITHUB;

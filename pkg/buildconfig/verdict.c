@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Of a text from outside in a message. */
+/* Most bytes of a text from outside within a message. */
 #define MAX_SHOWN_BYTES 90
 #define SHOWN_BYTES     (MAX_SHOWN_BYTES + 1)
 
@@ -20,7 +20,7 @@ struct str ref_short(struct str ref)
 	return branch.n < ref.n ? branch : str_without_prefix(ref, STR("refs/tags/"));
 }
 
-/* What the rules look at. */
+/* What the rules read: the change, the BuildConfig, and what was derived from them. */
 struct question {
 	const struct buildconfig *bc;
 	const struct delivery_event *event;
@@ -213,8 +213,8 @@ static enum outcome check_paused(const struct question *q, struct verdict *out)
 static const struct rule {
 	const char *name;
 	enum outcome (*check)(const struct question *q, struct verdict *out);
-	bool is_of_git;    /* of no meaning without a Git source */
-	const char *holds; /* what is so where CHECK finds nothing to say */
+	bool is_of_git;    /* the rule does not apply without a Git source */
+	const char *holds; /* what explain says where the rule holds */
 } rules[] = {
 	{"source", check_source, false, "the BuildConfig has a Git source, or needs none"},
 	{"repository", check_repository, true,

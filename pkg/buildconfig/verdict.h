@@ -39,8 +39,8 @@ struct verdict {
 	enum outcome reason;
 	/* One sentence that names both sides and what to do. */
 	char message[512];
-	/* Our side alone, for the status line behind the reason: "this BuildConfig builds master".
-	 * "" when it starts. */
+	/* What the BuildConfig wants, for the status line behind the reason: "this BuildConfig
+	 * builds master". "" when it starts. */
 	char brief[160];
 	/* Worth reporting although it builds: "the push came from another repository ...", or "".
 	 */
@@ -51,8 +51,8 @@ struct verdict {
 void verdict_decide(struct verdict *out, const struct buildconfig *bc,
 		    const struct delivery_event *event, const struct delivery_change *change,
 		    const struct verdict_options *options);
-/* The same, rule by rule: calls FN for each rule that applies, also for those after the first no.
- * MESSAGE says why, also where the rule holds. */
+/* As verdict_decide(), rule by rule: calls FN for each rule that applies, also for those after the
+ * first that refuses. MESSAGE says why, also where the rule holds. */
 typedef void (*verdict_rule_fn)(void *arg, const char *rule, enum outcome reason,
 				const char *message);
 void verdict_explain(const struct buildconfig *bc, const struct delivery_event *event,
