@@ -15,7 +15,7 @@ static const struct backoff_range retry = {1000, 5 * 60 * 1000};
 struct build_work {
 	struct group *group;
 	struct kube_call *call;
-	char *key; /* of the Build */
+	char *key; /* the Build's */
 	char *namespace_, *name, *uid, *version;
 	char pod_name[BUILDER_NAME_BYTES];
 	struct build_write write; /* without its pod */
@@ -151,7 +151,7 @@ static void on_written(void *arg, const struct kube_response *response)
 	} else if (code != ERR_CONFLICT && code != ERR_NOTFOUND) {
 		log_failure(work, "status was not written", &response->err);
 	}
-	/* 409, 404: the Build has changed, and the watch is about to tell. */
+	/* 409, 404: the Build has changed or gone, and the watch will report it. */
 	finish(work, code != ERR_OK);
 }
 
@@ -187,7 +187,8 @@ static void set_trouble(struct build_work *work, const char *text)
 		return;
 	entry->retry_ms = now_ms(work) +
 			  backoff_ms(work->group->builder->opt.clock, &retry, ++entry->attempts);
-	/* Cleaned as a status is (status.c), or each look would find the status to be another. */
+	/* Cleaned like a status (status.c): otherwise each look would find that the status differs,
+	 * and write it again. */
 	buf_put_str(&message, STR("Failed creating build pod. "));
 	buf_put_clean(&message, str_of(text), 600);
 	entry_set_trouble(entry, "CannotCreateBuildPod", message.data);
@@ -226,8 +227,8 @@ static void on_refused(struct build_work *work, const struct kube_response *resp
 	struct entry *entry = builder_find_entry(work->group->builder, work->key);
 
 	if (response->err.code == ERR_EXISTS) {
-		/* Another replica's, or of an earlier request whose answer was lost; or somebody
-		 * else's. */
+		/* The Pod is another replica's, or of an earlier request whose answer was lost, or
+		 * somebody else's: plan.c tells by its owner. */
 		if (entry)
 			entry_expect_pod(entry, now_ms(work));
 		finish(work, false);
@@ -267,7 +268,8 @@ static void on_unsafe_deleted(void *arg, const struct kube_response *response)
 	send(work, KUBE_GET, "/version", NULL, "version", on_version);
 }
 
-/* A policy of this namespace took hostUsers: false away; elsewhere it stays. */
+/* A policy of this namespace removed hostUsers: false from the Pod, so its root would be root on
+ * the node. */
 static void delete_unsafe_pod(struct build_work *work, const cJSON *pod)
 {
 	const char *uid = json_str_at(pod, "metadata/uid");
@@ -314,7 +316,8 @@ static void on_pod(void *arg, const struct kube_response *response)
 	send(work, KUBE_GET, "/version", NULL, "version", on_version);
 }
 
-/* What a Pod has is known when it has been made, and runs; so the first one is made for show. */
+/* Whether the cluster keeps hostUsers: false shows only in a created Pod, which then runs; so the
+ * first one is a dry run. */
 static void post_pod(struct build_work *work)
 {
 	struct builder *builder = work->group->builder;
@@ -358,7 +361,7 @@ static void on_looked(void *arg, const struct kube_response *response)
 	finish(work, code != ERR_OK && code != ERR_NOTFOUND);
 }
 
-/* Gone at once, or marked: it ends within its grace period. */
+/* The Pod is gone at once, or marked and ends within its grace period. */
 static void on_pod_deleted(void *arg, const struct kube_response *response)
 {
 	struct build_work *work = arg;
@@ -381,7 +384,7 @@ static void on_pod_deleted(void *arg, const struct kube_response *response)
 	finish(work, code != ERR_OK && code != ERR_NOTFOUND);
 }
 
-/* VERSION: the only one that is deleted, or NULL. */
+/* VERSION: the resourceVersion that the object must still have, or NULL. */
 static void send_delete(struct build_work *work, const char *path, const char *uid,
 			const char *version, const char *resource, kube_response_fn fn)
 {

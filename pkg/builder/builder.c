@@ -138,7 +138,7 @@ static void on_pod(void *arg, const char *key, const void *old, const void *new_
 		entry->expected_ms = 0;
 		queue_add(builder->queue, entry->group->key);
 	}
-	/* It counts as active until its Pod has finished. */
+	/* A Build with a Pod takes room: without it others may start. */
 	if (!new_)
 		wake_waiting(builder, pod->namespace_);
 }
@@ -369,7 +369,7 @@ struct builder *builder_new(const struct builder_options *options)
 				       (struct kube_store_type){.parse = parse_build,
 								.free = free_build,
 								.on_change = on_build});
-	/* What has no such label is no build's Pod. */
+	/* Only Pods of Builds have this label. */
 	builder->pods =
 		add_informer(builder, 1, "/api/v1", "pods", "openshift.io/build.name",
 			     (struct kube_store_type){

@@ -8,7 +8,8 @@
 
 #include <assert.h>
 
-/* A watch that is later than this is asked after (BUILDER_CREATE_POD, BUILDER_LOOK_FOR_POD). */
+/* When the watch has not shown a created Pod after this time, the API server is asked
+ * (BUILDER_CREATE_POD, BUILDER_LOOK_FOR_POD). */
 #define EXPECT_MS      5000
 #define MAX_BODY_BYTES (2 * 1024 * 1024)
 

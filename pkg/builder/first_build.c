@@ -1,7 +1,7 @@
 /*
  * The first Build of a BuildConfig with a ConfigChange trigger. The name is the lock: whoever comes
  * second finds NAME-1 taken. status.lastVersion is raised afterwards, and then no Build is the
- * first any more; a process that is killed between the two leaves that to the next one.
+ * first any more; a process that is killed between the two leaves the raise to the next process.
  */
 #include "builder/internal.h"
 
@@ -171,7 +171,8 @@ static void create(struct first_build *first)
 	send(first, KUBE_POST, path, build, "builds", on_created);
 }
 
-/* The watch may be behind: what counts is read from the API server. */
+/* The store may be older than the API server's BuildConfig, so the decision is made on a fresh
+ * read. */
 static void on_config(void *arg, const struct kube_response *response)
 {
 	struct first_build *first = arg;

@@ -17,9 +17,9 @@ struct entry {
 	UT_hash_handle hh;
 	struct entry *prev, *next; /* of the group */
 	char *trouble, *trouble_message;
-	unsigned attempts;  /* to make its Pod, that failed */
-	int64_t retry_ms;   /* monotonic: not before */
-	char *gone_version; /* of the Build, when the API server said that it has no Pod; or NULL */
+	unsigned attempts;   /* failed attempts to make its Pod */
+	int64_t retry_ms;    /* monotonic: not before */
+	char *gone_version;  /* the Build's, when the API server had no Pod of it; or NULL */
 	int64_t expected_ms; /* monotonic: until then the watch should have shown its Pod */
 	bool is_pruned;
 };
@@ -41,10 +41,10 @@ struct group {
 	struct entry *entries;
 	struct build_work *work;         /* under way, or NULL */
 	struct first_build *first_build; /* likewise */
-	unsigned failures;               /* requests in a row */
+	unsigned failures;               /* failed requests in a row */
 	bool is_starting;                /* work is to make a Pod */
 	bool waits_for_room;
-	bool drops_host_users;       /* its namespace does, as was seen once */
+	bool drops_host_users; /* a policy of the namespace removes hostUsers: false from Pods */
 	bool has_no_builder_account; /* Pods take the ServiceAccount "default" */
 };
 
@@ -61,7 +61,7 @@ struct builder {
 	struct group *groups;
 	struct entry *entries;
 	size_t n_working;
-	bool is_full;            /* keys may wait although none is announced */
+	bool is_full;            /* at MAX_WORKING: keys that wait are not announced again */
 	void (*run)(void *self); /* works on the keys that wait */
 	enum user_namespaces user_namespaces;
 	struct event_call *events;
@@ -71,7 +71,7 @@ struct builder {
 
 /* entry.c */
 struct entry *builder_find_entry(struct builder *builder, const char *key);
-/* The API server has the Pod. It enters the store by the watch alone: a Pod that is gone again
+/* The API server has the Pod. Only the watch puts it into the store: a Pod that has been deleted
  * meanwhile would stay there. */
 void entry_expect_pod(struct entry *entry, int64_t now_ms);
 void entry_set_trouble(struct entry *entry, const char *reason, const char *message);

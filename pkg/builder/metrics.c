@@ -1,4 +1,5 @@
-/* What dashboards know of OpenShift's Builds, read from the store when somebody asks. */
+/* The metrics of OpenShift's build controller, which dashboards use, computed from the store at
+ * each scrape. */
 #include "builder/internal.h"
 
 static const struct metrics_family build_total = {
@@ -6,7 +7,7 @@ static const struct metrics_family build_total = {
 	.help = "Counts builds by phase, reason, and strategy",
 	.kind = METRICS_GAUGE,
 	.labels = {"phase", "reason", "strategy"}};
-/* Of Builds that have not ended alone, and of no more than MAX_ACTIVE. */
+/* Only of Builds that have not ended, and of at most MAX_ACTIVE. */
 static const struct metrics_family active_seconds = {
 	.name = "openshift_build_active_time_seconds",
 	.help = "Shows the last transition time in unix epoch for running builds by namespace, "
@@ -20,7 +21,7 @@ static const struct metrics_family oldest_seconds = {
 	.kind = METRICS_GAUGE,
 	.labels = {"phase"}};
 
-/* Reasons that we write; others' are counted as the last. */
+/* Reasons that this controller writes; all others are counted under the last. */
 static const char *const reasons[] = {"",
 				      "CannotCreateBuildPod",
 				      "CannotCreateBuildPodSpec",
@@ -66,7 +67,8 @@ static size_t index_of(const char *const *list, size_t n, const char *text)
 	return n - 1;
 }
 
-/* As OpenShift: since when it exists, once it runs since when it does. */
+/* The value is the time since which the Build exists, or once it runs, since when it runs (as on
+ * OpenShift). */
 static void show_active(struct build_series *series, const struct build *build)
 {
 	int64_t since_s =

@@ -44,7 +44,7 @@ static const char *label(const cJSON *doc, const char *key)
 	return cJSON_IsString(value) ? value->valuestring : NULL;
 }
 
-/* An unknown phase is one that another controller writes: it is nobody's to run. */
+/* An unknown phase was written by another controller: such a Build is not run. */
 static enum build_phase phase_of(const char *text)
 {
 	if (!text || !*text)

@@ -7,10 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/*
- * A node whose runtime knows no user namespaces tries to start the Pod for ever, and says why in an
- * Event alone, which we do not read. The text is no longer than a status may be.
- */
+/* A node whose runtime has no user namespaces tries to start the Pod for ever, and says why only in
+ * an Event, which is not read here. The hint's text fits into a status. */
 #define SANDBOX_MS (2 * 60 * 1000)
 static const char no_sandbox[] =
 	"The node has not started the Pod for two minutes. The Pod's Events say why (kubectl "
@@ -31,10 +29,8 @@ static bool is_ours(const struct seen_build *s)
 	return s->pod && strcmp(s->pod->owner_uid, s->build->uid) == 0;
 }
 
-/*
- * A Build that takes its turn: also one whose Pod was made before its status could be written, and
- * one that was cancelled and whose Pod still runs.
- */
+/* Whether a Build takes part in its BuildConfig's run policy: also one whose Pod was made before
+ * its status could be written, and one that was cancelled while its Pod still runs. */
 static bool is_active(const struct seen_build *s)
 {
 	return s->build->phase == BUILD_PENDING || s->build->phase == BUILD_RUNNING ||
@@ -229,11 +225,12 @@ static bool plan_cancel(const struct seen_build *s, struct builder_action *next)
 static bool plan_ended(const struct seen_config *seen, const struct seen_build *s,
 		       struct builder_action *next)
 {
-	if (s->build->ended_ms == 0) { /* ended by somebody who sets no times */
+	if (s->build->ended_ms == 0) { /* another client ended the Build and set no times */
 		write_phase(next, s, s->build->phase, s->build->reason, "%s", s->build->message);
 		return true;
 	}
-	/* The watch of Pods may be behind that of Builds, and this one have finished, too. */
+	/* The watch of Pods may be older than that of Builds: the Pod may have finished meanwhile,
+	 * and is then kept. */
 	next->only_as_seen = seen->keeps_pods;
 	return (is_unfinished(s->pod) || !seen->keeps_pods) && plan_delete_pod(s, next);
 }
@@ -250,7 +247,7 @@ static bool plan_missing_pod(const struct seen_build *s, struct builder_action *
 	} else if (s->retry_ms > 0) {
 		wait_at_most(next, s->retry_ms);
 		return false;
-	} else { /* claimed (plan_start), and its Pod was never made */
+	} else { /* the Build was claimed (plan_start), and its Pod was never made */
 		next->kind = BUILDER_CREATE_POD;
 	}
 	return true;
@@ -261,7 +258,7 @@ static bool plan_build(const struct seen_config *seen, const struct seen_build *
 {
 	const struct build *b = s->build;
 
-	if (b->is_deleting) /* its Pod is garbage-collected with it */
+	if (b->is_deleting) /* a deleted Build's Pod is garbage-collected with it */
 		return false;
 	if (build_phase_is_end(b->phase))
 		return plan_ended(seen, s, next);

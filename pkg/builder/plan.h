@@ -8,18 +8,18 @@
 
 struct seen_build {
 	const struct build *build;
-	const struct pod *pod; /* by the name that the Build's Pod has, or NULL */
+	const struct pod *pod; /* the Pod that has the name of this Build's Pod, or NULL */
 	const char *refusal;   /* why it can never run (CannotCreateBuildPodSpec, ...), or NULL */
 	const char *refusal_message;
 	/* The Pod was refused, by the API server or by us: status.reason to show. NULL: it was not.
 	 */
 	const char *trouble;
 	const char *trouble_message;
-	int64_t retry_ms; /* until it is tried again; not positive: now */
+	int64_t retry_ms; /* time until the Pod is tried again; not positive: now */
 	/* The API server has said that there is a Pod, and the watch has not shown it: until when
 	 * to wait for that; not positive: no such thing. */
 	int64_t expected_ms;
-	bool is_pod_gone; /* asked the API server itself, after the Build was last written */
+	bool is_pod_gone; /* the API server said so, after the Build was last written */
 };
 
 struct seen_config {
@@ -36,12 +36,12 @@ enum builder_action_kind {
 	BUILDER_CREATE_POD,
 	BUILDER_DELETE_POD,
 	BUILDER_LOOK_FOR_POD, /* the store has none: ask the API server */
-	BUILDER_WRITE,        /* the Build's status: write */
+	BUILDER_WRITE,        /* write the Build's status (member write) */
 	BUILDER_PRUNE,        /* delete the Build */
-	BUILDER_FIRST_BUILD,  /* make the BuildConfig's; no target */
+	BUILDER_FIRST_BUILD,  /* make the BuildConfig's first Build; no target */
 };
 
-/* What a write says. NULL or -1: as it is. */
+/* What is written into a Build's status. NULL: unchanged. */
 struct build_write {
 	enum build_phase phase;
 	const char *reason;

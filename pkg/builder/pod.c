@@ -13,12 +13,12 @@
 
 #define MAX_LABEL_VALUE 63
 #define MAX_JOB_BYTES   (1024 * 1024)
-/* buildah leaves nothing behind that outlives the Pod. */
+/* Seconds to end in: short, because buildah leaves nothing behind that outlives the Pod. */
 #define GRACE_S 5
 #define LIBEXEC "/usr/libexec/buildhook/"
 
-/* What buildah needs in a user namespace of its own, found by trying; Pod Security "baseline"
- * allows them. */
+/* The capabilities that buildah needs in a user namespace of its own, found by trying; Pod Security
+ * "baseline" allows them. */
 static const char *const capabilities[] = {"CHOWN",  "DAC_OVERRIDE", "FOWNER",
 					   "SETUID", "SETGID",       "SETFCAP"};
 
@@ -35,7 +35,7 @@ struct indirect {
 static void refuse(struct builder_refusal *out, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* OpenShift's texts for the reasons, before our own words. */
+/* OpenShift's texts for the reasons, which this program's own words follow. */
 static const struct {
 	const char *reason, *text;
 } refusals[] = {
@@ -71,10 +71,8 @@ static const cJSON *strategy_of(const struct build *build)
 					    : "strategy/dockerStrategy");
 }
 
-/*
- * There are no image streams: NAME:TAG of namespace NS is HOST/PREFIX/NS/NAME:TAG. False where REF
- * names no image, or an image stream and there is no registry for those.
- */
+/* Plain Kubernetes has no image streams: NAME:TAG of namespace NS is HOST/PREFIX/NS/NAME:TAG. False
+ * where REF names no image, or an image stream and there is no registry for those. */
 static bool resolve_image(struct buf *out, const cJSON *ref, const struct build *build,
 			  const char *registry)
 {
@@ -226,10 +224,8 @@ static cJSON *put_volume(cJSON *pod_spec, const char *name)
 	return volume;
 }
 
-/*
- * Optional, although the build needs it: a Pod would wait for ever for one that does not exist,
- * while the container says which one is missing, and fails.
- */
+/* Mounted as optional although the build needs it: a Pod would wait for ever for a Secret that does
+ * not exist, while the container fails and names the missing one. */
 static void mount_secret(cJSON *pod_spec, cJSON *container, const char *volume_name,
 			 const char *secret, const char *path)
 {

@@ -6,10 +6,10 @@
 struct builder_pod_options {
 	const char *builder_image;
 	const char *output_registry; /* "HOST/PREFIX" for image streams, or NULL */
-	bool host_users;             /* without a user namespace of its own */
+	bool host_users;             /* the Pod runs without a user namespace of its own */
 	const char *seccomp_profile,
 		*apparmor_profile; /* "RuntimeDefault", "localhost/FILE"; NULL: unset */
-	const cJSON *resources;    /* of Builds that name none, or NULL */
+	const cJSON *resources;    /* resources of Builds that name none, or NULL */
 };
 
 /* Why a Build can never run: a reason of its status, and what to do. */

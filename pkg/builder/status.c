@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* As OpenShift's: the last lines, long ones without their middle. */
+/* The log snippet is like OpenShift's: the last lines, long ones without their middle. */
 #define SNIPPET_LINES      5
 #define SNIPPET_LINE_BYTES 120
 #define MAX_MESSAGE_BYTES  1024
@@ -68,7 +68,7 @@ static void put_log_snippet(cJSON *status, const struct pod *pod)
 		json_put_text(status, "logSnippet", buf_str(&snippet));
 }
 
-/* One condition for each phase it was in; that of the current phase is true. */
+/* One condition for each phase that the Build was in; that of the current phase is true. */
 static void put_conditions(cJSON *status, const struct build *build,
 			   const struct build_write *write, int64_t now_ms)
 {
@@ -105,14 +105,15 @@ static void put_conditions(cJSON *status, const struct build *build,
 		put_text(condition, "message", write->message);
 }
 
-/* Up to the year 9999. */
+/* True for a number of milliseconds up to the year 9999. */
 static bool is_ms(const cJSON *number)
 {
 	return cJSON_IsNumber(number) && number->valuedouble >= 0 &&
 	       number->valuedouble < 253402300800000.0;
 }
 
-/* Of OpenShift's; what runs in the Pod is a user's, so no other name is taken from it. */
+/* OpenShift's stages and steps. The Pod runs a user's code, so no other name is taken from its
+ * report. */
 static const struct {
 	const char *stage, *step;
 } stages[] = {
