@@ -54,10 +54,8 @@ void build_label_value(char *out, const char *name)
 	out[n] = 0;
 }
 
-/*
- * A commit's texts as they came, or with what could end a line or move a cursor replaced; line
- * breaks and tabs stay. `kubectl describe` prints what a CRD's object holds.
- */
+/* Puts a commit's text as it came, or with IS_CLEAN without control characters (line breaks and
+ * tabs stay): `kubectl describe` prints the text of a CRD's object as it is. */
 static void put_commit_text(cJSON *object, const char *key, const char *text, bool is_clean)
 {
 	CLEANUP(buf_release) struct buf clean = BUF_INIT((size_t)4 * JOURNAL_MAX_TEXT);
@@ -93,8 +91,9 @@ static void put_person(cJSON *git, const char *key, const char *name, const char
 }
 
 /*
- * Left out without a commit: the build then takes what the BuildConfig's ref points at. IS_CLEAN is
- * false on OpenShift, where the object must equal the one that its own endpoint makes.
+ * Puts spec.revision. Nothing without a commit: the build then takes what the BuildConfig's ref
+ * points at. IS_CLEAN is false on OpenShift, where the object must equal the one that its own
+ * endpoint makes.
  */
 static void put_revision(cJSON *object, const struct journal_change *change, bool is_clean)
 {
@@ -138,8 +137,8 @@ struct journal_change build_change_by_hand(const char *uid, const char *namespac
 	};
 }
 
-/* No delivery asks for the build but a person: the change has no type and no delivery id. The Build
- * has then no label and no annotations of a delivery's. */
+/* True if a person asks for the build, not a delivery: the change has no type and no delivery id.
+ * Then the Build has no label and no annotations of a delivery. */
 static bool is_by_hand(const struct journal_change *change)
 {
 	return !*change->type;

@@ -14,8 +14,8 @@
 #define BUILD_DELIVERY_LABEL_CHARS   32
 #define BUILD_NAME_BYTES             254
 
-/* Value of the label buildhook.io/delivery: what makes two deliveries the same. OUT has
- * BUILD_DELIVERY_LABEL_CHARS + 1 bytes. */
+/* The value of the label buildhook.io/delivery: two rows with the same value ask for the same
+ * Build. OUT has BUILD_DELIVERY_LABEL_CHARS + 1 bytes. */
 void build_delivery_label(char *out, const struct journal_change *change);
 /*
  * NAME-N; over 253 characters NAME is cut and its FNV-1a hash put between, as library-go's
@@ -26,13 +26,12 @@ void build_name(char *out, const char *name, int64_t number);
  * bytes. */
 void build_label_value(char *out, const char *name);
 
-/* Such a change: as a delivery would bring it, of nobody's. The texts are lent; COMMIT may be NULL.
- */
+/* The change of a build that a person asks for. The texts are lent; COMMIT may be NULL. */
 struct journal_change build_change_by_hand(const char *uid, const char *namespace_,
 					   const char *name, const char *commit);
 
-/* BC: the API server's BuildConfig, whole. The Build has number NUMBER. */
+/* The Build with number NUMBER. BC is the API server's whole BuildConfig. */
 cJSON *build_body(const cJSON *bc, const struct journal_change *change, int64_t number,
 		  int64_t wall_ms);
-/* LAST_VERSION is the compare-and-set; -1: none. */
+/* The BuildRequest. LAST_VERSION is sent as compare-and-set; -1: without. */
 cJSON *build_request_body(const struct journal_change *change, int64_t last_version);

@@ -1,7 +1,7 @@
 /*
- * The roof: which key is next, what is seen of it (observe.c), what is needed (plan.c), and which
- * file does that. Also what reaches the controller from outside: changes in the cache, the public
- * URL.
+ * The controller's main file: takes the next key, gathers what is known (observe.c), asks what is
+ * needed (plan.c), and calls the file that does it. Changes in the store and the public URL also
+ * arrive here.
  */
 #include "controller/controller.h"
 
@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* Each Secret in use is looked at once in this time; all together at most 10 a second. */
+/* Each Secret in use is read again once in this time, all Secrets together at most 10 a second. */
 #define LOOK_INTERVAL_MS INT64_C(300000)
 #define LOOK_GAP_MS      100
 
@@ -42,7 +42,7 @@ static int64_t reserve_look(struct controller *c, const struct object *object, i
 	return at_ms;
 }
 
-/* A Secret that was deleted is noticed although nothing is delivered. */
+/* Reads the Secrets again, so that a deleted one is noticed although nothing is delivered. */
 static void on_look(void *arg)
 {
 	struct object *object = arg;
@@ -142,7 +142,7 @@ static void reconcile(struct controller *c, const char *key)
 	struct action next;
 
 	observe(&o, object);
-	/* Some of what waits may not have been read; the process ends. */
+	/* Some of the waiting changes may not have been read. The process is about to end. */
 	if (journal_failure(c->opt.services->journal))
 		return;
 	if (is_forgettable(&o)) {
@@ -228,7 +228,8 @@ bool controller_is_idle(const struct controller *c)
 	return stats.depth == 0 && stats.working == 0;
 }
 
-/* So that a namespace with thousands of BuildConfigs delays another's status by one write. */
+/* Lets namespaces take turns, so that one with thousands of BuildConfigs delays another's status by
+ * one write. */
 static void give_status_turns(void *arg)
 {
 	struct controller *c = arg;

@@ -39,8 +39,8 @@ void controller_on_change(struct controller *controller, const char *key, const 
 			  const void *new_);
 /* The base of the URLs that annotations show. */
 void controller_set_public_url(struct controller *controller, const char *url);
-/* The store is synced, or the API server answers again: everything that was waiting for that is
- * looked at. */
+/* The store is synced, or the API server answers again: all keys that waited for that are added to
+ * the queue. */
 void controller_resume(struct controller *controller);
 /* No action is under way, and none is possible now: the process can end without losing time. */
 bool controller_is_idle(const struct controller *controller);

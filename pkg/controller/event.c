@@ -17,7 +17,7 @@
 
 struct recent {
 	char *key;                     /* uid, reason and note */
-	char *path;                    /* of the Event */
+	char *path;                    /* path of the Event, for counting up its series */
 	int64_t first_ms, reported_ms; /* monotonic */
 	uint64_t count;
 	bool is_stored;

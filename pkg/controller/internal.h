@@ -19,20 +19,21 @@
 /* The first refused request after a quiet minute shows at once, the next ones once a minute. */
 #define REFUSED_INTERVAL_MS 60000
 
-/* What is remembered of one BuildConfig between two looks at it. Lost at a restart without harm. */
+/* The controller's memory of one BuildConfig between two reconciles. May be lost at a restart. */
 struct object {
 	struct controller *controller;
 	char *key; /* "namespace/name" */
 	UT_hash_handle hh;
 	struct work *work;          /* under way, or NULL */
-	struct token_bucket bucket; /* of its builds */
-	struct timer look;          /* at the Secrets */
+	struct token_bucket bucket; /* limits how often its builds start */
+	struct timer look;          /* until its Secrets are read again */
 	bool has_look_time;
 	/* status.lastVersion in the store, and since when; monotonic. */
 	int64_t cached_version, cached_version_ms;
-	unsigned throttled_reads; /* since the last build that was started */
-	/* Nobody waits for a change up to this one: each sender waits for its change once, from its
-	 * acceptance on. */
+	unsigned
+		throttled_reads; /* reads that were answered 429 since the last build was started */
+	/* All senders of changes up to this one have been told to wait no longer; each sender waits
+	 * once, from the acceptance of its change on. */
 	int64_t told_seq;
 	struct start_memory order;
 	struct start_trouble *trouble; /* why the start waits, or NULL */
@@ -51,8 +52,8 @@ struct controller {
 	struct controller_options opt;
 	struct token_bucket_limit limit;
 	struct object *objects;
-	/* The controller's own: works on the next keys when the limit of keys at once allows it
-	 * again. */
+	/* controller_run(), for files below controller.c: works on the next keys when fewer than
+	 * MAX_WORKING are worked on. */
 	void (*run)(void *controller);
 	size_t n_working;
 	char *public_url;
@@ -60,17 +61,17 @@ struct controller {
 	/* Status writes of all BuildConfigs: 5/s, for which namespaces take turns. */
 	struct token_bucket_limit status_limit;
 	struct token_bucket status_bucket;
-	struct queue *status_turns; /* those that want to write */
-	struct timer status_turn;   /* the next may */
+	struct queue *status_turns; /* keys that want to write their status */
+	struct timer status_turn;   /* until the next of them may */
 	int64_t run_seen_ms;        /* monotonic: a Build was seen to run; 0: none */
-	int64_t run_free_ms;        /* monotonic: no look at whether Builds run before */
-	int64_t look_free_ms; /* monotonic: the next look at a Secret that nobody has reserved */
+	int64_t run_free_ms;        /* monotonic: runner.c asks nothing before */
+	int64_t look_free_ms;       /* monotonic: the next free time for reading a Secret again */
 	struct metrics_series *reconciles[3]; /* by enum reconcile_result */
 	struct metrics_series *reconcile_seconds, *reconcile_errors, *active;
 };
 
 /* observe.c */
-/* What seen.secrets point at is lent by kube/secrets.h. */
+/* The Secrets that seen.secrets point at are lent by kube/secrets.h. */
 struct observation {
 	struct observed seen;
 	struct status status;

@@ -6,9 +6,7 @@
 
 struct controller;
 
-/*
- * What became of CHANGE. BUILD: the name of an OUTCOME_START. WHY: of
- * all others, NULL without one.
- */
+/* Notes what came of CHANGE. BUILD: the Build's name with OUTCOME_START. WHY: the reason with any
+ * other outcome, or NULL. */
 void line_note(struct controller *controller, const struct journal_change *change,
 	       enum outcome outcome, const char *build, const char *why);

@@ -61,7 +61,7 @@ static void observe_changes(struct observed *seen, struct object *object)
 						.next_attempt_ms = waiting.next_attempt_ms,
 						.has_successor = waiting.is_replaced,
 						.is_uncertain = waiting.is_starting};
-	/* Without a change that waits, no start waits for anything. */
+	/* No change waits, so no start has a trouble. */
 	if (waiting.n == 0 && object->trouble && *object->trouble->why)
 		status_note_start(&object->status);
 	if (waiting.n == 0)
@@ -176,7 +176,7 @@ void tell_waiting(struct object *object, int64_t newest_seq, const char *why)
 			     &waiting);
 	object->told_seq = newest_seq;
 	newest = journal_read_row(c->opt.services->journal, newest_seq);
-	/* The owner's text instead of the Git host's. */
+	/* In the status the owner's text stands in place of the Git host's. */
 	if (object->trouble && strcmp(why, object->trouble->outside) == 0)
 		why = object->trouble->why;
 	if (newest)

@@ -1,8 +1,9 @@
 /*
  * Who started the newest Build. OpenShift's console and `oc describe` show the address of its own
- * webhook endpoint, also where buildhook is installed, so people paste that one. A Build with a
- * webhook's cause and without our label gives it away. Each number that we did not raise is looked
- * at once, when there has been time to create its Build; what was there at the start is not.
+ * webhook endpoint, also where buildhook is installed, so people paste that one. Such a Build has a
+ * webhook's cause and not our label. Each number that buildhook did not raise is looked at once,
+ * after there has been time to create its Build; Builds from before the start of this process are
+ * not.
  */
 #include "base/log.h"
 #include "controller/build_body.h"
@@ -10,7 +11,9 @@
 
 #include <stdio.h>
 
-/* The number comes first, the Build after it. */
+/*
+ * OpenShift raises lastVersion first and creates the Build after it, so the look waits this long.
+ */
 #define LOOK_AFTER_MS 5000
 #define MAX_SHOWN     60
 
@@ -82,7 +85,7 @@ static void release(struct work *work)
 	free(work);
 }
 
-/* One try: the next Build tells as much. */
+/* A failure is not retried: the next Build shows the same. */
 static void on_build(void *arg, const struct kube_response *response)
 {
 	struct work *work = arg;

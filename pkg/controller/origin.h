@@ -8,9 +8,9 @@ struct observed;
 
 /* Zeroed: no Build was looked at. */
 struct origin_memory {
-	int64_t looked_version; /* newer Builds have not been asked who started them */
+	int64_t looked_version; /* Builds up to this number have been looked at */
 	bool has_looked_version;
-	/* The newest Build of that endpoint. */
+	/* The newest Build that OpenShift's endpoint started. */
 	size_t type;     /* the hook's */
 	int64_t hint_ms; /* wall clock of the Build's creation; 0: there is none */
 	char *hint;      /* or NULL */

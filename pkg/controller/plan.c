@@ -1,6 +1,6 @@
 /*
- * One function for each kind of need, and plan() for their order. Each looks at what is seen alone:
- * it fills in the action and returns true, or says by wait_at_most() when it has to be asked again.
+ * One function for each kind of need, and plan() for their order. Each reads struct observed only.
+ * It fills in the action and returns true, or says by wait_at_most() when it has to be asked again.
  */
 #include "controller/plan.h"
 
@@ -12,7 +12,8 @@ static void wait_at_most(struct action *next, int64_t wait_ms)
 		next->wait_ms = wait_ms;
 }
 
-/* A wait longer than any back-off means that the wall clock was set back: it is over. */
+/* A wait longer than any back-off means that the wall clock was set back: then the change waits no
+ * longer. */
 static int64_t backoff_left_ms(const struct observed *seen)
 {
 	int64_t left_ms = seen->change.next_attempt_ms - seen->wall_ms;
@@ -21,9 +22,9 @@ static int64_t backoff_left_ms(const struct observed *seen)
 }
 
 /*
- * Changes of one BuildConfig start in the order they came, so only the oldest is looked at. One
- * that is over the flood limit and has a successor on its ref ends superseded; a start of unknown
- * outcome is settled first, whatever the limits say.
+ * Changes of one BuildConfig start in the order they came, so only the oldest is looked at. A
+ * change that is over the flood limit and has a newer change of its ref behind it ends superseded.
+ * A start of unknown outcome is carried on before that, whatever the limits say.
  */
 static bool plan_pending_build(const struct observed *seen, struct action *next)
 {
@@ -128,7 +129,7 @@ static bool plan_redelivery(const struct observed *seen, struct action *next)
 	return next->kind == ACTION_REDELIVER;
 }
 
-/* False where KIND is not wanted, or not yet. */
+/* Chooses action KIND if WAIT_MS is over; else returns false. */
 static bool take_turn(const struct observed *seen, struct action *next, enum action_kind kind,
 		      bool is_wanted, int64_t wait_ms)
 {

@@ -3,8 +3,9 @@
  * delivery ID stores its changes once more under the id "ID NONCE", and then says so in annotation
  * buildhook.io/redelivered, on the condition that nobody has written the BuildConfig meanwhile.
  *
- * In this order a crash loses nothing: what is stored already is a duplicate. Where two replicas
- * hold the delivery both may store it; their rows have the same label, so one Build is made.
+ * In this order a crash loses nothing: a change that is stored already is found as a duplicate.
+ * Where two replicas hold the delivery both may store it; their rows have the same label, so one
+ * Build is made.
  */
 #include "controller/redelivery.h"
 
@@ -15,14 +16,14 @@
 /* How long replicas may take to find the delivery before the hint says that none has it. */
 #define SEARCH_MS INT64_C(60000)
 #define RETRY_MS  5000
-/* Those of one delivery: hook.h's bound on its changes. */
+/* The most changes of one delivery, as in hook.h. */
 #define MAX_CHANGES 64
 
 struct redelivery {
 	struct work work; /* first */
 	uint64_t ticket;
 	char *request;
-	char *version; /* resourceVersion that the request was read at */
+	char *version; /* resourceVersion of the BuildConfig whose annotation was read */
 };
 
 bool redelivery_is_unknown(const struct object *object)
@@ -143,7 +144,7 @@ static void store(struct object *object, const struct buildconfig *bc, const int
 	r->request = mem_strdup(bc->redeliver);
 	r->version = mem_strdup(bc->resource_version);
 	work_begin(&r->work, object, release);
-	/* The oldest first, as they were stored. */
+	/* The changes are stored again in their old order, oldest first. */
 	for (size_t i = n; i > 0; i--) {
 		rows[i - 1] = journal_read_row(c->opt.services->journal, seqs[i - 1]);
 		if (!rows[i - 1])

@@ -14,8 +14,8 @@ static const char *message_of(const struct kube_response *response)
 	return message && *message ? message : response->err.msg;
 }
 
-/* Behind `buildconfigs.build.openshift.io "cart" is forbidden: `, which says nothing to its owner.
- */
+/* The part of MESSAGE after `buildconfigs.build.openshift.io "cart" is forbidden: `, which tells
+ * the owner nothing. */
 static const char *cause_of(const char *message)
 {
 	static const char words[] = " is forbidden: ";
@@ -29,10 +29,8 @@ bool refusal_is_lasting(const struct kube_response *response)
 	return response->status == 403 || is_image_missing(message_of(response));
 }
 
-/*
- * kube-apiserver's RBAC: `User "system:serviceaccount:buildhook:buildhook" cannot create resource
- * "buildconfigs/instantiate" in API group ...`.
- */
+/* Explains kube-apiserver's RBAC message: `User "system:serviceaccount:buildhook:buildhook" cannot
+ * create resource "buildconfigs/instantiate" in API group ...`. */
 static bool put_rights(char *out, size_t size, const char *cause)
 {
 	char verb[32], resource[64];

@@ -4,10 +4,11 @@
 #include "kube/client.h"
 
 /*
- * WHY, for the BuildConfig's owner: the cause first, as lines that show it are cut at their end.
- * OUTSIDE, for the Git host: names no ServiceAccount, no address, nothing of the cluster's own.
+ * WHY is for the BuildConfig's owner: the cause comes first, because lines that show it are cut at
+ * their end. OUTSIDE is for the Git host: it names no ServiceAccount, no address and no other
+ * detail of the cluster.
  */
 void refusal_explain(char *why, size_t why_size, char *outside, size_t outside_size,
 		     const struct kube_response *response);
-/* The refusal stays until somebody grants or provides something. */
+/* True if the refusal stays until somebody grants a right or provides what is missing. */
 bool refusal_is_lasting(const struct kube_response *response);

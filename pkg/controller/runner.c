@@ -1,9 +1,9 @@
 /*
  * On plain Kubernetes buildhook makes Builds that something else must run. A minute after a Build
- * was made the namespace's Builds are listed: where ours is still New and none is Pending or
- * Running, nothing runs them, and the hint says so. Once a Build was seen to run nothing is asked
- * for an hour, and all BuildConfigs together ask at most six times a minute. While the hint stands
- * it is asked again every five minutes.
+ * was made the namespace's Builds are listed: where that Build is still New and none is Pending or
+ * Running, nothing runs Builds, and the hint says so. After a Build was seen to run there are no
+ * lists for an hour, and all BuildConfigs together cause at most six lists a minute. While the hint
+ * stands the list is repeated every five minutes.
  */
 #include "controller/runner.h"
 
@@ -35,7 +35,8 @@ void runner_observe(struct observed *seen, struct object *object)
 		return;
 	if (is_trusted)
 		mem_free(&memory->unrun);
-	/* After a restart one look, where an earlier process may have left the hint. */
+	/* After a restart the Builds are listed once, because an earlier process may have left the
+	 * hint. */
 	if (is_trusted || !memory->has_seen_version) {
 		memory->seen_version = last - (!is_trusted && last > 0 && has_hint(seen->bc));
 		memory->version = 0;
@@ -65,7 +66,7 @@ static bool is_phase(const cJSON *build, const char *phase)
 	return strcmp(text && *text ? text : "New", phase) == 0;
 }
 
-/* AWAITED: a Build's name. */
+/* AWAITED: name of the Build that should have begun to run. */
 static void read_list(struct object *object, const cJSON *list, const char *awaited)
 {
 	struct controller *c = object->controller;

@@ -9,8 +9,8 @@ struct observed;
 /* Zeroed: nothing is awaited. */
 struct runner_memory {
 	int64_t seen_version; /* Builds up to this number need no look */
-	int64_t version;      /* of the Build that is awaited; 0: none */
-	int64_t look_ms;      /* monotonic: when it is looked at */
+	int64_t version;      /* number of the Build that should begin to run; 0: none */
+	int64_t look_ms;      /* monotonic: when the Builds are listed */
 	bool has_seen_version;
 	char *unrun; /* a Build that stayed New, or NULL */
 };

@@ -1,10 +1,11 @@
 /*
  * The webhook Secrets of a BuildConfig: made where they are missing, completed, owned and rotated.
- * Each write carries the resourceVersion that it is based on. Owners are added by a strategic
- * merge patch, which leaves those of others, with all their fields, to the API server.
+ * Each write carries the resourceVersion that it is based on. Owners are added by a strategic merge
+ * patch, which leaves those of others, with all their fields, to the API server.
  *
- * What others put into a Secret of ours must not make it be written without end: a write that had
- * no effect is a failure with its back-off, and the writes of one BuildConfig are limited.
+ * Others may put things into a Secret that buildhook made, which must not lead to endless writes: a
+ * write that had no effect is a failure with its back-off, and the writes of one BuildConfig are
+ * limited.
  */
 #include "base/log.h"
 #include "controller/internal.h"
@@ -15,7 +16,8 @@
 #include <stdio.h>
 
 #define SECRET_BYTES 32
-/* Before a request is looked at again that is not the BuildConfig's any more. */
+/* How long to wait after the rotation that was asked for is no longer what the API server's
+ * BuildConfig asks for: the store is behind. */
 #define BEHIND_MS 5000
 #define MAX_BODY  (1024 * 1024)
 
@@ -25,7 +27,8 @@ struct secret_work {
 	int type;
 	char namespace_[KUBE_NAME_BYTES];
 	char name[KUBE_NAME_BYTES];
-	char *version; /* of the Secret that a write is based on; NULL: there is no write yet */
+	char *version; /* resourceVersion of the Secret that a write is based on; NULL: there is no
+			  write yet */
 };
 
 void secret_set_trouble(struct secret_memory *memory, const char *name, const char *text)
@@ -46,8 +49,7 @@ void secret_release(struct secret_memory *memory)
 
 bool secret_is_owned(const struct kube_secret *secret, const struct buildconfig *bc)
 {
-	/* It cannot be seen where there are too many to look at: it is not tried again and again.
-	 */
+	/* Where there are too many owners to look for ours, the write is not repeated. */
 	if (secret->has_more_owners)
 		return true;
 	for (size_t i = 0; i < secret->n_owners; i++)
@@ -72,7 +74,7 @@ static void put_owner(cJSON *list, const struct buildconfig *bc)
 	json_put_str(owner, "kind", "BuildConfig");
 	json_put_str(owner, "name", bc->name);
 	json_put_str(owner, "uid", bc->uid);
-	/* true would need rights on the owner's finalizers where
+	/* With the value true the write would need rights on the owner's finalizers where
 	 * OwnerReferencesPermissionEnforcement is on. */
 	json_put_bool(owner, "blockOwnerDeletion", false);
 }
@@ -187,14 +189,15 @@ static void fail(struct secret_work *w, const char *text, int64_t retry_after_ms
 			LOG_FIELD("error", text));
 	secret_set_trouble(&object->secrets, w->name, text);
 	if (w->kind != ACTION_FETCH_SECRET) {
-		/* Before the next attempt: somebody may have mended it, or the write has arrived
-		 * although its answer was lost. */
+		/* The Secret is fetched before the next attempt: somebody may have mended it, or
+		 * the write has arrived although its answer was lost. */
 		object->secrets.recheck_ms = clock_mono_ms(clock) - JUST_FETCHED_MS;
 		free(object->secrets.failed_version);
 		object->secrets.failed_version = mem_strdup(w->version ? w->version : "");
 	}
 	object->secrets.retry_ms = clock_mono_ms(clock) + wait_ms;
-	/* At once: the status tells of it. The Secret waits for its time. */
+	/* The key comes back at once so that the status shows the failure; the Secret waits for its
+	 * back-off. */
 	work_end(&w->work, RECONCILE_ERROR, 0);
 }
 
@@ -208,7 +211,7 @@ static void succeed(struct secret_work *w)
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
-/* Something on the way may have taken away what was written (an admission webhook). */
+/* False if the answer shows that an admission webhook removed what was written. */
 static bool is_effective(const struct secret_work *w, const struct buildconfig *bc)
 {
 	const struct kube_secret *now = kube_secrets_peek(w->work.controller->opt.services->secrets,
@@ -228,10 +231,8 @@ static bool is_effective(const struct secret_work *w, const struct buildconfig *
 	}
 }
 
-/*
- * Deliveries have come, so the Git host has the value of the Secret that was here before: it must
- * get the new one.
- */
+/* If deliveries have come, the Git host has the value of the deleted Secret, and must get the new
+ * one: the hint says so. */
 static void note_remade(struct secret_work *w, const struct buildconfig *bc)
 {
 	struct secret_memory *memory = &w->work.object->secrets;
@@ -295,7 +296,7 @@ static void tell_written(const struct secret_work *w)
 	event_send(w->work.controller, bc, EVENT_NORMAL, words[w->kind].reason, note);
 }
 
-/* What is known of the Secret was wrong: look again, soon. */
+/* The write was refused because the cached Secret was out of date: fetch it again soon. */
 static void look_again(struct secret_work *w)
 {
 	struct controller *c = w->work.controller;
@@ -305,9 +306,9 @@ static void look_again(struct secret_work *w)
 }
 
 /*
- * Admission plug-in OwnerReferencesPermissionEnforcement (on in OpenShift): only who may delete an
- * object may change its owners. The Secret works all the same; it goes with the BuildConfig that it
- * was made for, and is then made again.
+ * Admission plug-in OwnerReferencesPermissionEnforcement (on in OpenShift): only a client that may
+ * delete an object may change its owners. The Secret works without this owner; it is deleted with
+ * the BuildConfig that it was made for, and is then made again.
  */
 static void accept_one_owner(struct secret_work *w, const char *why)
 {
@@ -402,8 +403,9 @@ static void write_secret(struct secret_work *w, const struct buildconfig *bc,
 }
 
 /*
- * What the store has may be an earlier request than the one that another replica has acted on:
- * acting on that again would end the value before the last, which hosts still have.
+ * Whether the API server's BuildConfig still asks for this rotation. The store may hold an earlier
+ * request than the one that another replica has acted on; a second rotation would end the value
+ * that Git hosts still use.
  */
 static bool is_request_present(const struct buildconfig *bc, const cJSON *doc)
 {
@@ -435,7 +437,7 @@ static void on_request_read(void *arg, const struct kube_response *response)
 		   rotation_is_wanted(bc, w->name, secret->rotated_for)) {
 		write_secret(w, bc, secret);
 	} else {
-		/* The watch will tell what there is. */
+		/* The watch will bring the BuildConfig's present state. */
 		object->secrets.retry_ms = clock_mono_ms(c->opt.services->clock) + BEHIND_MS;
 		work_end(&w->work, RECONCILE_REQUEUE, 0);
 	}
@@ -448,7 +450,7 @@ static void on_fetched(void *arg, const struct kube_secret *secret, const struct
 	char text[800];
 
 	w->work.lookup = NULL;
-	/* Nobody has mended the Secret that could not be written: the back-off goes on growing. */
+	/* The Secret that could not be written is unchanged, so the back-off continues to grow. */
 	if (error->code == ERR_OK && memory->failed_version &&
 	    strcmp(memory->trouble_name, w->name) == 0 &&
 	    strcmp(memory->failed_version, secret->resource_version) == 0) {
@@ -457,7 +459,7 @@ static void on_fetched(void *arg, const struct kube_secret *secret, const struct
 		return;
 	}
 	if (error->code == ERR_OK) {
-		/* Also when access was denied: that is an answer, and the status tells of it. */
+		/* A denied access also ends the look: the status shows it. */
 		succeed(w);
 		return;
 	}

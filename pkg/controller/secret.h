@@ -15,25 +15,27 @@ struct object;
 struct secret_memory {
 	int64_t recheck_ms; /* Secrets fetched before this are looked at again */
 	int64_t retry_ms;   /* no attempt before this */
-	unsigned failures;  /* in a row */
+	unsigned failures;  /* failed attempts in a row */
 	char *trouble;      /* why a Secret could not be made or read, or NULL */
-	char *trouble_name; /* and the Secret's name */
+	char *trouble_name; /* the name of that Secret */
 	/* The resourceVersion that could not be written, "" for a Secret that could not be made;
 	 * NULL: there was no such failure. */
 	char *failed_version;
-	/* The cluster lets only those who may delete an object set its owners. Asked again at the
+	/* The cluster lets only those who may delete an object set its owners. Tried again at the
 	 * resync. */
 	bool is_owning_denied;
 	int64_t owning_denied_ms;
-	/* Made again in place of one that was deleted: the newest. Wall clock. */
+	/*
+	 * The newest Secret that was made again in place of a deleted one, and when (wall clock).
+	 */
 	char *remade_name;
 	int64_t remade_ms;
 	struct token_bucket writes;
 };
 
-/* TEXT NULL: there is none any more. */
+/* Sets trouble and trouble_name. TEXT NULL: there is no trouble any more. */
 void secret_set_trouble(struct secret_memory *memory, const char *name, const char *text);
-/* It has an ownerReference to BC, or so many that it is not looked for. */
+/* SECRET has an ownerReference to BC, or so many owners that ours is not looked for. */
 bool secret_is_owned(const struct kube_secret *secret, const struct buildconfig *bc);
 void secret_release(struct secret_memory *memory);
 void secret_act(struct object *object, const struct action *action);

@@ -9,12 +9,12 @@
 #define MAX_REQUEST_BYTES (1024 * 1024)
 #define MAX_BUILD_BYTES   (4 * 1024 * 1024)
 #define THROTTLED_MS      1000
-/* Reads that were throttled in a row before the ordinary back-off begins. */
+/* This many reads in a row may be throttled (429) before the ordinary back-off begins. */
 #define MAX_THROTTLED_READS 3
 
 static void advance(struct start *s, const struct kube_response *response);
 
-/* What is learned of a BuildConfig that was replaced meanwhile is not true of its successor. */
+/* A BuildConfig with the same name but another UID has other Builds: nothing is kept for it. */
 static void keep_memory(struct start *s)
 {
 	const struct buildconfig *bc = object_buildconfig(s->work.object);
@@ -23,10 +23,8 @@ static void keep_memory(struct start *s)
 		s->work.object->order = s->seen.memory;
 }
 
-/*
- * Nothing has been sent yet. A 429 that passes in a moment is common: kube-apiserver gives one to
- * the first list of a kind while it fills its cache.
- */
+/* Retries a read. A short 429 is common: kube-apiserver answers so to the first list of a kind
+ * while it fills its cache. */
 static void retry_read(struct start *s, const struct kube_response *response, const char *what)
 {
 	struct object *object = s->work.object;
@@ -40,7 +38,8 @@ static void retry_read(struct start *s, const struct kube_response *response, co
 	start_again(s, THROTTLED_MS);
 }
 
-/* An API server that does not serve BuildConfigs at the moment answers 404, too, and names none. */
+/* True if the 404 names the BuildConfig. An API server that does not serve BuildConfigs at the
+ * moment answers 404, too. */
 static bool is_not_there(const struct kube_response *response)
 {
 	return response->err.code == ERR_NOTFOUND && json_str_at(response->doc, "details/name");
@@ -75,8 +74,8 @@ static void on_own_builds(void *arg, const struct kube_response *response)
 		advance(s, response);
 		return;
 	}
-	/* Also "Too large resource version" (504): a server whose cache is far behind, or whose
-	 * etcd was restored. The consistent list is left. */
+	/* 504 "Too large resource version" comes from a server whose cache is far behind, or whose
+	 * etcd was restored. Then the list is made consistent. */
 	if (*s->step.fresh && response->status == 504) {
 		*s->seen.memory.fresh = 0;
 		advance(s, response);
@@ -206,8 +205,8 @@ static void on_recorded(void *arg, int status)
 {
 	struct start *s = arg;
 
-	/* ERR_LIMIT: kept until there is room on the disk. If it is lost with the process, the next
-	 * start looks at the numbers all the same. */
+	/* ERR_LIMIT: the journal keeps the record in memory until there is room on the disk. If the
+	 * process ends before, the next start looks at the same numbers again. */
 	if (status != ERR_OK && status != ERR_LIMIT) {
 		start_again(s, 1000);
 		return;
@@ -232,8 +231,8 @@ static void on_version_raised(void *arg, const struct kube_response *response)
 	if (response->err.code == ERR_OK)
 		kube_store_put_written(s->work.controller->opt.services->store, response->doc,
 				       clock_mono_ms(s->work.controller->opt.services->clock));
-	/* After a conflict it is read and tried again; after anything else the next start finds
-	 * the name taken, moves on, and raises it then. */
+	/* After a conflict the BuildConfig is read and lastVersion raised again; after any other
+	 * failure the next start finds the name taken and raises it then. */
 	if (response->err.code == ERR_CONFLICT)
 		s->seen.is_read = false;
 	else
@@ -287,7 +286,7 @@ static void end(struct start *s)
 	start_fail(s, s->step.state, s->step.outcome, message);
 }
 
-/* RESPONSE: the answer to the step before, lent; NULL where that was none. */
+/* RESPONSE: the answer to the previous step, lent; NULL if that step was not a request. */
 static void advance(struct start *s, const struct kube_response *response)
 {
 	const struct controller *c = s->work.controller;
@@ -353,7 +352,7 @@ static void release(struct work *work)
 	free(s);
 }
 
-/* NULL where the journal has failed: then the process ends. */
+/* Returns NULL if the journal has failed; the process is then about to end. */
 static struct start *start_new(struct object *object, int64_t seq)
 {
 	struct journal_change *change =

@@ -1,7 +1,5 @@
-/*
- * What is told, and to whom, when a start has come to an end or has to wait: the row, the
- * deliveries that wait, the status line, an Event, the log.
- */
+/* Reports the end of a start, or why it has to wait: to the journal's row, the deliveries that
+ * wait, the status line, an Event and the log. */
 #include "base/log.h"
 #include "controller/internal.h"
 #include "controller/line.h"
@@ -25,7 +23,7 @@ static void on_committed(void *arg, int status)
 {
 	struct start *s = arg;
 
-	/* ERR_LIMIT: kept until there is room on the disk. */
+	/* ERR_LIMIT: the journal keeps the state in memory until there is room on the disk. */
 	if (status != ERR_OK && status != ERR_LIMIT) {
 		s->result = RECONCILE_ERROR;
 		s->again_ms = COMMIT_RETRY_MS;
@@ -68,7 +66,8 @@ static void notify(struct start *s, enum progress_kind kind, enum outcome outcom
 			       .kind = kind, .build = "", .outcome = outcome, .message = message});
 }
 
-/* A Build that is known from a list may have been deleted before it was read. */
+/* The Build's text for the answer. A Build that is known only from a list may have been deleted
+ * before it was read. */
 static struct str text_of(const struct start *s, const struct kube_response *response)
 {
 	const char *name = json_str_at(response->doc, "metadata/name");
@@ -169,7 +168,8 @@ void start_await(struct start *s, const struct start_step *step)
 	note_line(s, OUTCOME_QUEUED, trouble->why);
 	if (change->gap_number != step->number) {
 		start_log(s, LOG_INFO, "the start waits for another build", trouble->why);
-		/* So that a process that lives for less than the wait gets on, too. */
+		/* The journal records since when the Build is missing, so that processes that live
+		 * shorter than the wait make progress, too. */
 		write_state(s, &(struct journal_update){
 				       .seq = change->seq,
 				       .state = change->state,
@@ -214,7 +214,7 @@ void start_retry(struct start *s, const struct kube_response *response, const ch
 	s->result = RECONCILE_ERROR;
 	s->again_ms = 0; /* plan() applies the back-off */
 	start_log(s, LOG_WARN, "starting the build failed, it is tried again", message);
-	/* Somebody has to grant something, or make room. */
+	/* An Event for the first refusal: somebody has to grant a right or make room. */
 	if (trouble->is_refused && update.attempts == 1)
 		send_event(s, EVENT_WARNING, "BuildTriggerFailed", trouble->why);
 	note_line(s, OUTCOME_QUEUED, trouble->why);

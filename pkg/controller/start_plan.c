@@ -1,6 +1,6 @@
 /*
- * The protocol of a start. start_plan() and its rules read what is seen; start_learn_*() turn
- * answers of the API server into what is seen. Quoted sentences are those of docs/architecture.md,
+ * The protocol of a start. start_plan() and its rules read what is seen; start_learn_*() put the
+ * API server's answers into struct start_seen. Quoted sentences are those of docs/architecture.md,
  * "Exactly one build", and of the facts about OpenShift that it stands on.
  */
 #include "controller/start_plan.h"
@@ -10,9 +10,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* An acceptance that is more than this ahead of our clock says nothing: some clock was wrong. */
+/* A time of acceptance that is more than this ahead of our clock is ignored: one of the clocks was
+ * wrong. */
 #define MAX_AHEAD_MS INT64_C(300000)
-/* Another's number was sent to the server, or the BuildConfig was written meanwhile. */
+/* How long to wait after a stale answer: another client has raised lastVersion or written the
+ * BuildConfig meanwhile. */
 #define STALE_WAIT_MS 200
 #define MIN_WAIT_MS   1000
 
@@ -30,7 +32,8 @@ struct walk {
 	bool is_settled; /* no number up to `at` can still get its Build */
 };
 
-/* What was known before may have been of interest to newer changes only. */
+/* All Builds up to this number have been looked at for this change. 0 where it was accepted before
+ * the change of one of them: that Build may be of a newer push. */
 static int64_t known_version(const struct start_seen *s)
 {
 	const struct start_memory *m = &s->memory;
@@ -60,8 +63,8 @@ static int64_t missing_for_ms(const struct start_seen *s, int64_t number)
 /*
  * On OpenShift the number is raised before the Build is made: a Build that is missing may be
  * another replica's that is just being made, of this delivery or of a newer push. "It is waited for
- * until the server must have given up." What has a lower number than an old Build, or than a gap
- * that was waited for, is older still.
+ * until the server must have given up." Builds with lower numbers than an old Build, or than a gap
+ * that was waited for, are older still.
  */
 static bool may_still_come(const struct start_seen *s, const struct walk *w)
 {
@@ -121,7 +124,8 @@ static bool plan_after_success(const struct start_seen *s, struct start_step *ne
 	return step(next, START_RAISE, s->number);
 }
 
-/* "A Build with the change's label: done." A list does not hold its text, which answers show. */
+/* "A Build with the change's label: done." A list does not hold the Build's whole text, which the
+ * answer to the delivery shows, so it is read. */
 static bool plan_own_build(const struct start_seen *s, struct start_step *next)
 {
 	if (!*s->build)
@@ -149,12 +153,12 @@ static bool plan_stale(const struct start_seen *s, struct start_step *next)
 }
 
 /*
- * "Then looks for a Build with the change's label": after the BuildConfig was read, as whoever
- * starts this change after that must take a number above s->version, and all of those are ours to
- * take, too, so that one of the two finds the number taken.
+ * "Then looks for a Build with the change's label": after the BuildConfig was read, because a
+ * replica that starts this change later must take a number above s->version, and so must this one:
+ * one of the two finds the number taken.
  *
- * A consistent list waits until the server's cache has caught up with whatever was written last,
- * up to 100 ms. A list not older than `fresh` does not wait, and is as safe: the Builds up to
+ * A consistent list waits until the server's cache has caught up with whatever was written last, up
+ * to 100 ms. A list not older than `fresh` does not wait, and is as safe: the Builds up to
  * known_version existed then, so it has them all. Those from there to s->version are read one by
  * one, consistently, in plan_earlier_builds(). Where there are too many of those, only a consistent
  * list has them all.
@@ -171,7 +175,7 @@ static bool plan_list(const struct start_seen *s, struct start_step *next)
  * "So before each request every number that is not known yet is looked at": it may be of this
  * delivery, from another replica that had it sooner, or of a newer push of the ref, after which
  * this one must not be built. "One whose Build is missing may still get it, and is waited for",
- * seldom and more seldom.
+ * with growing delays.
  */
 static bool plan_earlier_builds(const struct start_seen *s, struct start_step *next)
 {
@@ -226,14 +230,14 @@ static bool plan_create(const struct start_seen *s, struct start_step *next)
 		return step(next, START_GET_BUILD, s->tried);
 	if (s->tried > 0 && s->at_tried == LOOK_NEWER)
 		return supersede(next, s->tried);
-	/* Missing: it was there a moment ago and is gone. Its number stays used. */
+	/* The Build was there a moment ago and was deleted; its number stays used. */
 	if (s->tried > 0)
 		number = s->tried + 1;
 	next->known_version = number - 1;
 	return step(next, START_CREATE, number);
 }
 
-/* In order of dependence: each rule presupposes that those before it had nothing to say. */
+/* In order of dependence: each rule presupposes that those before it did not apply. */
 static bool (*const rules[])(const struct start_seen *s, struct start_step *next) = {
 	plan_after_success, plan_own_build,      plan_buildconfig, plan_stale,
 	plan_list,          plan_earlier_builds, plan_instantiate, plan_create,
@@ -248,7 +252,8 @@ void start_plan(const struct start_seen *s, struct start_step *next)
 	while (!rules[i++](s, next));
 }
 
-/* A number that becomes known by a look, and not by a Build made here, ends what `fresh` says. */
+/* All numbers up to VERSION are known. `fresh` is dropped: it holds for Builds made here, not for
+ * numbers that were looked at. */
 static void know(struct start_memory *m, int64_t version)
 {
 	if (version <= m->known_version)
@@ -317,7 +322,7 @@ void start_learn_own(struct start_seen *s, const cJSON *list)
 		take_own(s, items->child);
 }
 
-/* 0: not said, or not to be believed. */
+/* When the Build's change was accepted; 0: its annotation is missing or not believable. */
 static int64_t accepted_ms(const struct start_seen *s, const cJSON *build)
 {
 	const cJSON *text =
@@ -368,10 +373,8 @@ static enum start_look look_at(struct start_seen *s, const cJSON *build)
 	return is_old(s, build) ? LOOK_OLD : LOOK_OTHER;
 }
 
-/*
- * "Since when it is missing stands in the journal, so that a process that crashes again and again
- * gets on, too." The wall clock may have been set back since.
- */
+/* "Since when it is missing stands in the journal, so that a process that crashes again and again
+ * also makes progress." The wall clock may have been set back since then. */
 static void note_gap(struct start_seen *s, int64_t number)
 {
 	int64_t before_ms = s->wall_ms - s->change->gap_ms;
@@ -388,7 +391,8 @@ void start_learn_build(struct start_seen *s, int64_t number, const cJSON *doc)
 {
 	enum start_look look;
 
-	/* Known from the list: this is its text. Where it was deleted since, it was built. */
+	/* The Build is known from the list, and this is its text. If it was deleted meanwhile, the
+	 * change was built all the same. */
 	if (*s->build) {
 		s->is_shown = true;
 		return;
@@ -407,7 +411,7 @@ void start_learn_build(struct start_seen *s, int64_t number, const cJSON *doc)
 	}
 }
 
-/* When it was made all Builds of lower numbers existed that ever will. */
+/* BUILD was just made here: all Builds of lower numbers that will ever exist existed then. */
 void start_learn_made(struct start_seen *s, const cJSON *build)
 {
 	const char *version = json_str_at(build, "metadata/resourceVersion");
@@ -470,7 +474,7 @@ enum start_answer start_judge(const struct start_seen *s, const struct kube_resp
 	case 429:
 		return START_ANSWER_RETRY;
 	default:
-		/* A 404 or 405, too: where the BuildConfig is gone the next look at it says so. */
+		/* Also a 404 or 405: if the BuildConfig is gone, the next read of it shows that. */
 		return START_ANSWER_GIVE_UP;
 	}
 }
@@ -500,7 +504,7 @@ bool start_learn_refused(struct start_seen *s, const struct kube_response *respo
 		return false;
 	if (!is_burnt(s, response))
 		return !s->is_repeat;
-	/* There is no Build of it, so what `fresh` says stays true. */
+	/* The number has no Build, so `fresh` stays valid. */
 	if (s->memory.known_version == s->version)
 		s->memory.known_version++;
 	return true;

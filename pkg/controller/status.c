@@ -10,7 +10,8 @@
 
 /* How long after a refusal the hint shows the bound that refused. */
 #define BOUND_SHOWN_MS (10 * 60 * 1000)
-/* Twice as long as a replica waits at most between two attempts to start a build. */
+/* Another replica's words of a waiting start are replaced after this time: twice the longest wait
+ * between two attempts. */
 #define OTHERS_TROUBLE_MS    (2 * MAX_BACKOFF_MS)
 #define MAX_OTHERS_DOUBLINGS 7 /* to nearly a day */
 #define MAX_BODY             (32 * 1024)
@@ -165,10 +166,8 @@ static void release(struct work *work)
 	free(work);
 }
 
-/*
- * The one place left to say it. On OpenShift even an annotation asks for the right to create builds
- * of the BuildConfig's strategy.
- */
+/* An Event is the only place left to say that the status cannot be written. On OpenShift even an
+ * annotation needs the right to create builds of the BuildConfig's strategy. */
 static void tell_forbidden(struct object *object, const char *why)
 {
 	const struct buildconfig *bc = object_buildconfig(object);
@@ -201,8 +200,8 @@ static void fail(struct status_work *w, const struct kube_response *response)
 	work_end(&w->work, RECONCILE_ERROR, 0);
 }
 
-/* 422 on the uid and 409 "no existing object": it is gone, or another of that name; the watch tells
- * what there is. */
+/* 422 on the uid and 409 "no existing object": the BuildConfig is gone, or another of that name
+ * exists; the watch will show it. */
 static bool says_gone(const struct kube_response *response)
 {
 	return response->status == 404 || response->status == 409 || response->status == 422;
@@ -232,13 +231,13 @@ static void on_applied(void *arg, const struct kube_response *response)
 	work_end(&w->work, RECONCILE_SUCCESS, 0);
 }
 
-/* One Event for each hook that cannot work, and another one when it could in between. */
+/* One Event for each hook that cannot work, and another after the hook worked in between. */
 static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 			   const struct status *status)
 {
 	bool is_ready = true;
 
-	/* The other replica has sent it. */
+	/* The other replica, whose words are on the object, has sent the Event. */
 	if (object->status.others_ms)
 		return;
 	for (enum hook_type type = 0; type < HOOK_TYPES; type++) {
@@ -257,9 +256,9 @@ static void tell_not_ready(struct object *object, const struct buildconfig *bc,
 }
 
 /*
- * The bound that refused deliveries is an Event also where another hint comes before its own. Each
- * refused delivery leads here, so the interval is this file's: event.c forgets a series when many
- * others come.
+ * Sends an Event about the bound that refused deliveries, because another hint may hide the one
+ * about it. Each refused delivery leads here, so the interval is this file's: event.c forgets a
+ * series when many others come.
  */
 static void tell_bound(struct object *object, const struct buildconfig *bc)
 {
@@ -333,7 +332,8 @@ void status_act(struct object *object, const struct buildconfig *bc, const struc
 	tell_events(object, bc, status);
 	object_split(object, w->namespace_, w->name);
 	w->fingerprint = status_fingerprint(status, bc);
-	/* Also when the answer gets lost: what comes by the watch then is ours. */
+	/* Set even if the answer gets lost: the trouble that the watch then shows is this
+	 * replica's. */
 	if (!object->status.others_ms) {
 		object->status.trouble = status_trouble(status, bc);
 		object->status.knows_trouble = true;

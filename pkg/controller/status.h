@@ -9,7 +9,7 @@ struct observed;
 /* Zeroed: nothing was written. Times are monotonic; 0: never. */
 struct status_memory {
 	int64_t written_ms;   /* the last write */
-	int64_t refused_ms;   /* the last one that told of refused requests */
+	int64_t refused_ms;   /* the last write about refused requests */
 	int64_t due_ms;       /* since when a write is wanted */
 	int64_t retry_ms;     /* no attempt before this */
 	uint64_t fingerprint; /* of the last write: status_fingerprint() */
@@ -19,10 +19,10 @@ struct status_memory {
 	size_t bound_told;     /* as journal_limits.n_refused */
 	int64_t bound_free_ms; /* no Event of it before this */
 	bool is_not_ready_told;
-	uint64_t trouble;   /* on the object: status_trouble() */
-	bool knows_trouble; /* it was looked at, or written */
-	/* Monotonic: since when the object holds trouble of another replica's; 0: it is ours to
-	 * replace. */
+	uint64_t trouble;   /* status_trouble() of the object */
+	bool knows_trouble; /* `trouble` is up to date */
+	/* Monotonic: since when the object shows another replica's trouble; 0: this replica may
+	 * replace what it shows. */
 	int64_t others_ms;
 	unsigned others_n; /* how often such trouble was replaced because of its age */
 };
@@ -30,8 +30,10 @@ struct status_memory {
 /* Fills OUT from what is known of the BuildConfig. */
 void status_observe(struct status *out, struct object *object, const struct buildconfig *bc,
 		    struct observed *seen);
-/* A start of this replica has come to an end: it knows as well as another how starts fare. */
+/*
+ * A start of this replica has ended, so it no longer leaves another replica's words on the object.
+ */
 void status_note_start(struct status_memory *memory);
-/* The object shows what it should: only what is added from here on has to be written. */
+/* The object shows what it should: only activity from here on has to be written. */
 void status_settle(struct object *object, const struct buildconfig *bc);
 void status_act(struct object *object, const struct buildconfig *bc, const struct status *status);

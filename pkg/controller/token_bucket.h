@@ -1,7 +1,5 @@
-/*
- * A token bucket: how often something may be done, with a burst. The builds of one BuildConfig, the
- * status writes of all, and the Secrets that are looked at again each have one. Pure.
- */
+/* A token bucket: limits how often something may be done, with a burst. Each BuildConfig has one
+ * for its builds and one for writes of its Secrets; status writes share one. Pure. */
 #pragma once
 
 #include "base/str.h"
@@ -20,6 +18,6 @@ struct token_bucket {
 /* Milliseconds until the next token; 0: there is one. */
 int64_t token_bucket_wait_ms(const struct token_bucket *bucket,
 			     const struct token_bucket_limit *limit, int64_t now_ms);
-/* Takes a token, or borrows one. */
+/* Takes a token; without one the next wait is longer. */
 void token_bucket_take(struct token_bucket *bucket, const struct token_bucket_limit *limit,
 		       int64_t now_ms);

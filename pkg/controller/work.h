@@ -1,7 +1,5 @@
-/*
- * One action under way for one BuildConfig: its request to the API server, and its end. The ground
- * that the other files of this folder stand on.
- */
+/* One action under way for one BuildConfig: its request to the API server, and its end. The other
+ * files of this folder build on it. */
 #pragma once
 
 #include "base/backoff.h"
@@ -12,7 +10,7 @@
 struct controller;
 struct object;
 
-/* Of everything that the API server refuses. */
+/* The back-off of requests that the API server refuses. */
 extern const struct backoff_range retry_backoff;
 
 enum reconcile_result { RECONCILE_SUCCESS, RECONCILE_ERROR, RECONCILE_REQUEUE };
@@ -28,9 +26,7 @@ struct work {
 };
 
 void work_begin(struct work *work, struct object *object, void (*release)(struct work *work));
-/*
- * Frees WORK. Its key can be worked on again, and is after AGAIN_MS (-1: when something changes).
- */
+/* Frees WORK. Its key is worked on again after AGAIN_MS (-1: when something changes). */
 void work_end(struct work *work, enum reconcile_result result, int64_t again_ms);
 /* The same for a key that needed no action. */
 void work_finish(struct object *object, enum reconcile_result result, int64_t again_ms);
@@ -42,7 +38,7 @@ void work_get_buildconfig(struct work *work, const char *namespace_, const char 
 void work_get_build(struct work *work, const char *namespace_, const char *bc_name, int64_t number,
 		    kube_response_fn fn);
 
-/* NULL when there is none. */
+/* OBJECT's BuildConfig in the store; NULL if there is none. */
 const struct buildconfig *object_buildconfig(const struct object *object);
 /* "namespace" and "name" of the key; OUT has KUBE_NAME_BYTES each. */
 #define KUBE_NAME_BYTES 256
