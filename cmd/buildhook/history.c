@@ -94,25 +94,17 @@ static const char *text_at(const cJSON *doc, const char *path)
 static void add_build(struct entries *entries, const cJSON *build, int64_t now_ms)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_TEXT_BYTES);
-	const char *ref = view_annotation(build, "buildhook.io/ref");
 	const char *provider = view_annotation(build, "buildhook.io/provider");
-	const char *commit = text_at(build, "spec/revision/git/commit");
-	const char *author = text_at(build, "spec/revision/git/author/name");
 	const char *cause = text_at(build, "spec/triggeredBy/0/message");
 	const char *message = text_at(build, "status/message");
-	int64_t accepted = view_time(view_annotation(build, "buildhook.io/accepted"));
+	int64_t accepted = view_accepted_ms(build);
 	int64_t duration = view_duration_ms(build, now_ms);
-	struct str branch = str_without_prefix(str_of(ref), STR("refs/heads/"));
 	struct entry *entry;
 
 	buf_put_str(&text, str_of(*provider ? provider : *cause ? cause : "started"));
-	if (*ref)
-		buf_printf(&text, " push %.*s", STR_ARG(branch));
-	if (*commit)
-		buf_printf(&text, " %.7s", commit);
-	if (*author)
-		buf_printf(&text, " by %s", author);
-	buf_printf(&text, " -> %s %s", text_at(build, "metadata/name"), view_phase(build));
+	buf_put_char(&text, ' ');
+	view_put_build(&text, build);
+	buf_printf(&text, " %s", view_phase(build));
 	if (duration >= 0) {
 		buf_put_str(&text, STR(" ("));
 		table_put_age(&text, duration);

@@ -9,6 +9,7 @@
 #include "buildconfig/status.h"
 #include "net/loop.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define MAX_LINE_BYTES 4096
@@ -69,20 +70,21 @@ static struct str state_word(const char *state)
 /* In the narrow table without the author: the outcome behind it would be cut off. */
 static void put_last(struct buf *out, const struct view_hook *hook, int64_t now_ms, bool is_wide)
 {
-	CLEANUP(mem_free) char *at = str_dup(hook->last_at);
-	CLEANUP(mem_free) char *last = str_dup(hook->last);
-	const char *by = is_wide ? NULL : strstr(last, " by ");
-	const char *arrow = by ? strstr(by, " -> ") : NULL;
-	int64_t at_ms = view_time(at);
+	CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_LINE_BYTES);
+	const char *last, *by, *arrow;
 
-	if (at_ms > 0) {
-		table_put_age(out, now_ms - at_ms);
+	view_put_last(&text, hook);
+	last = buf_text(&text);
+	by = is_wide ? NULL : strstr(last, " by ");
+	arrow = by ? strstr(by, " -> ") : NULL;
+	if (hook->last_ms > 0) {
+		table_put_age(out, now_ms - hook->last_ms);
 		buf_put_str(out, STR(" ago: "));
 	}
 	if (arrow)
 		buf_printf(out, "%.*s%s", (int)(by - last), last, arrow);
 	else
-		buf_put_str(out, hook->last);
+		buf_put_str(out, str_of(last));
 	if (out->len == 0)
 		buf_put_char(out, '-');
 }
@@ -136,11 +138,12 @@ static void print_note(const struct view_hook *hook, const char *what, const cha
 /* The newest delivery came after the newest refused request: the host has the right secret. */
 static bool is_accepted_since(const struct view_hook *hook)
 {
-	struct str refused_at, rest, last_at = hook->last_at;
+	struct str refused_at, rest;
+	int64_t refused_ms = 0;
 
 	view_split_time(str_of(hook->refused), &refused_at, &rest);
-	return last_at.n == refused_at.n && last_at.n &&
-	       memcmp(last_at.p, refused_at.p, last_at.n) > 0;
+	return clock_parse_rfc3339(refused_at, &refused_ms) &&
+	       hook->last_ms / 1000 > refused_ms / 1000;
 }
 
 /* Below the table: what is wrong, and the hint, in full. */
@@ -192,7 +195,9 @@ static void print_rows(struct view *v, const struct view_hook *hooks, size_t n)
 
 static void put_json(cJSON *items, const struct view_hook *hook)
 {
+	CLEANUP(buf_release) struct buf last = BUF_INIT(MAX_LINE_BYTES);
 	cJSON *item = json_append(items, json_new_object());
+	char at[CLOCK_TEXT_BYTES] = "";
 	cJSON *build;
 
 	json_put_str(item, "namespace", hook->namespace_);
@@ -201,8 +206,11 @@ static void put_json(cJSON *items, const struct view_hook *hook)
 	json_put_str(item, "state", hook->state);
 	json_put_str(item, "url", hook->url);
 	json_put_str(item, "secret", hook->secret);
-	json_put_text(item, "lastTime", hook->last_at);
-	json_put_text(item, "last", hook->last);
+	view_put_last(&last, hook);
+	if (hook->last_ms > 0)
+		clock_format_rfc3339(at, hook->last_ms, false);
+	json_put_str(item, "lastTime", at);
+	json_put_text(item, "last", buf_str(&last));
 	json_put_str(item, "refused", hook->refused);
 	json_put_str(item, "hint", hook->hint);
 	if (!hook->build)
@@ -335,8 +343,9 @@ static bool is_shown(struct view *v, const struct view_hook *hook)
 	bool is_same;
 
 	buf_printf(&key, "%s/%s/%s", hook->namespace_, hook->name, hook_type_name(hook->type));
-	buf_printf(&row, "%s|%.*s%.*s|%s|%s|", hook->state, STR_ARG(hook->last_at),
-		   STR_ARG(hook->last), hook->refused, hook->hint);
+	buf_printf(&row, "%s|%" PRId64 " ", hook->state, hook->last_ms / 1000);
+	view_put_last(&row, hook);
+	buf_printf(&row, "|%s|%s|", hook->refused, hook->hint);
 	put_build(&row, hook, v->has_builds);
 	before = json_member(v->shown, key.data);
 	is_same = before && strcmp(before->valuestring, row.data) == 0;

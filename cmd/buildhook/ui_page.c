@@ -191,7 +191,7 @@ static void put_secret_form(struct buf *out, const struct ui_page *page,
 static void put_hook(struct buf *out, const struct ui_page *page, const struct view_hook *hook,
 		     bool is_link)
 {
-	CLEANUP(mem_free) char *at = str_dup(hook->last_at);
+	CLEANUP(buf_release) struct buf last = BUF_INIT(MAX_TEXT_BYTES);
 
 	put(out, "<li class=\"hook\">\n<h2>");
 	if (is_link) {
@@ -207,13 +207,14 @@ static void put_hook(struct buf *out, const struct ui_page *page, const struct v
 	put_state(out, hook->state);
 	put(out, "<dl>\n");
 	put_fact(out, "Last delivery");
-	if (str_empty(hook->last)) {
+	view_put_last(&last, hook);
+	if (last.len == 0) {
 		put(out, "none yet");
 	} else {
-		put_text(out, hook->last);
-		if (view_time(at) > 0) {
+		put_text(out, buf_str(&last));
+		if (hook->last_ms > 0) {
 			put(out, ", ");
-			put_age(out, page, view_time(at));
+			put_age(out, page, hook->last_ms);
 		}
 	}
 	put(out, "</dd></div>\n");

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#define MAX_PART_BYTES 256
+
 const char *view_annotation(const cJSON *object, const char *key)
 {
 	const cJSON *value = json_member(json_at(object, "metadata/annotations"), key);
@@ -124,6 +126,64 @@ static const cJSON *newest_build(const cJSON *builds, const cJSON *bc, enum hook
 	return newest;
 }
 
+int64_t view_accepted_ms(const cJSON *build)
+{
+	return view_time(view_annotation(build, "buildhook.io/accepted"));
+}
+
+void view_put_build(struct buf *out, const cJSON *build)
+{
+	const char *ref = view_annotation(build, "buildhook.io/ref");
+	const char *commit = text_at(build, "spec/revision/git/commit");
+	const char *author = text_at(build, "spec/revision/git/author/name");
+	struct str branch = str_without_prefix(str_of(ref), STR("refs/heads/"));
+
+	if (*ref) {
+		buf_put_str(out, STR("push "));
+		buf_put_clean(out, branch, MAX_PART_BYTES);
+		buf_put_char(out, ' ');
+	}
+	if (*commit) {
+		buf_put_clean(out, str_cut_utf8(str_of(commit), 7), 7);
+		buf_put_char(out, ' ');
+	}
+	if (*author) {
+		buf_put_str(out, STR("by "));
+		buf_put_clean(out, str_of(author), MAX_PART_BYTES);
+		buf_put_char(out, ' ');
+	}
+	buf_printf(out, "-> %s", text_at(build, "metadata/name"));
+}
+
+void view_put_last(struct buf *out, const struct view_hook *hook)
+{
+	if (hook->is_last_a_build)
+		view_put_build(out, hook->build);
+	else
+		buf_put_str(out, hook->last);
+}
+
+/* LAST, " -> cart-7" at its end, names another of BuildConfig NAME's Builds than BUILD. */
+static bool names_another(struct str last, const char *name, const cJSON *build)
+{
+	CLEANUP(mem_free) char *line = str_dup(last);
+	CLEANUP(buf_release) struct buf any = BUF_INIT(1024);
+	const char *named;
+
+	buf_printf(&any, " -> %s-", name);
+	named = strstr(line, buf_text(&any));
+	return named && strcmp(named + strlen(" -> "), text_at(build, "metadata/name")) != 0;
+}
+
+/* Annotations have whole seconds: of two Builds within one the other is the newer. */
+static bool is_last(const cJSON *build, const struct view_hook *hook)
+{
+	const int64_t built_s = view_accepted_ms(build) / 1000, last_s = hook->last_ms / 1000;
+
+	return built_s > last_s ||
+	       (built_s == last_s && names_another(hook->last, hook->name, build));
+}
+
 static bool has_trigger(const cJSON *bc, enum hook_type type)
 {
 	return json_find(json_at(bc, "spec/triggers"), "type", hook_type_trigger(type));
@@ -136,6 +196,7 @@ size_t view_hooks(struct view_hook *out, const cJSON *bc, const cJSON *builds)
 	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		enum hook_type type = (enum hook_type)i;
 		struct view_hook *hook = &out[n];
+		struct str at;
 
 		if (!has_trigger(bc, type))
 			continue;
@@ -150,7 +211,11 @@ size_t view_hooks(struct view_hook *out, const cJSON *bc, const cJSON *builds)
 			.hint = view_annotation(bc, "buildhook.io/hint"),
 			.build = newest_build(builds, bc, type),
 		};
-		view_split_time(str_of(fact(bc, type, "last")), &hook->last_at, &hook->last);
+		view_split_time(str_of(fact(bc, type, "last")), &at, &hook->last);
+		(void)clock_parse_rfc3339(at, &hook->last_ms);
+		hook->is_last_a_build = hook->build && is_last(hook->build, hook);
+		if (hook->is_last_a_build)
+			hook->last_ms = view_accepted_ms(hook->build);
 		n++;
 	}
 	return n;

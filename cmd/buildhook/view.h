@@ -13,15 +13,26 @@ struct view_hook {
 	const char *namespace_, *name;
 	enum hook_type type;
 	const char *state, *url, *secret, *refused, *hint;
-	struct str last_at,
-		last;       /* the newest delivery: when, "push main 3f2a1b0 by bob -> cart-7" */
-	const cJSON *build; /* the newest Build that this hook started, or NULL */
+	int64_t last_ms;      /* wall clock of the newest delivery; 0: none is known */
+	struct str last;      /* as its annotation tells it; view_put_last() has all of it */
+	const cJSON *build;   /* the newest Build that this hook started, or NULL */
+	bool is_last_a_build; /* that Build's delivery is newer than what is annotated */
 };
 
 /* The hooks of a BuildConfig in their order, into OUT, which has room for HOOK_TYPES; returns how
  * many. BUILDS: the items of a list, or NULL. */
 size_t view_hooks(struct view_hook *out, const cJSON *bc, const cJSON *builds);
 
+/*
+ * The newest delivery: "push main 3f2a1b0 by bob -> cart-7"; nothing where none is known.
+ * Annotations are written some seconds apart, and a Build is there at once.
+ */
+void view_put_last(struct buf *out, const struct view_hook *hook);
+
+/* "push main 3f2a1b0 by Alice -> cart-7", as far as the Build tells. */
+void view_put_build(struct buf *out, const cJSON *build);
+/* Wall clock of the delivery that started it; 0 where no delivery did. */
+int64_t view_accepted_ms(const cJSON *build);
 /* Annotation KEY, "" without it. */
 const char *view_annotation(const cJSON *object, const char *key);
 /* Whether BUILD is of BuildConfig NAME. */

@@ -65,6 +65,22 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     assert any(line.split()[:2] == [namespace, "cart"] for line in admin.ok("status", "-A").splitlines())
 
 
+def test_a_push_that_built_shows_before_its_annotation(cluster, start, owner):
+    """Annotations are written some seconds apart."""
+    namespace = owner.namespace
+    buildhook = start("--status-interval=1h")
+    cluster.create(namespace, buildconfig("cart"))
+    ready(cluster, namespace, "cart")
+    secret = cluster.secret_value(namespace, "cart-hook")
+    for number, commit in ((1, "3f2a1b0c" * 5), (2, "9e0d4c2b" * 5)):
+        assert push(buildhook, namespace, "cart", secret, commit=commit).status == 200
+        row = owner.ok("status").splitlines()[1]
+        assert f"ago: push main {commit[:7]} -> cart-{number}" in row and row.endswith(f"cart-{number} New"), row
+        (item,) = json.loads(owner.ok("status", "-o", "json"))["items"]
+        assert item["last"].startswith(f"push main {commit[:7]} by ") and item["lastTime"].endswith("Z"), item
+    assert "github-last" not in str(cluster.get(namespace, "cart")["metadata"]["annotations"])
+
+
 def test_a_mistyped_name_is_told_what_was_probably_meant(cluster, owner):
     """For each command that takes a name, also of a Build."""
     cluster.create(owner.namespace, buildconfig("cart"))
