@@ -42,6 +42,9 @@ struct hook_activity {
 	 * found it unset, puts the BuildConfig into the work queue.
 	 */
 	bool is_dirty;
+	/* All that was added are refused requests, which may be written a minute later: what else
+	 * comes puts the BuildConfig into the work queue again. */
+	bool has_refusals_alone;
 };
 
 /* A delivery or request that built nothing, as one line without the time. */

@@ -31,6 +31,20 @@ def test_the_first_refused_request_shows_at_once_and_the_next_within_a_minute(cl
     assert cluster.annotation(namespace, "cart", "recent").count("github refused: ") == 1
 
 
+def test_what_comes_after_refused_requests_does_not_wait_for_their_minute(cluster, start, namespace):
+    buildhook = start("--status-interval", "1s")
+    cluster.create(namespace, buildconfig("cart"))
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    secret = cluster.secret_value(namespace, "cart-hook")
+    assert push(buildhook, namespace, "cart", "wrong").status == 401
+    shows(cluster, namespace, "cart", "github-refused", " 1 since start")
+    assert push(buildhook, namespace, "cart", "wrong").status == 401
+    time.sleep(1)
+    assert push(buildhook, namespace, "cart", secret, event="ping").json["reason"] == "Ping"
+    shows(cluster, namespace, "cart", "github-last", "ping")
+    assert " 2 since start" in cluster.annotation(namespace, "cart", "github-refused")
+
+
 def test_an_ignored_push_leaves_what_was_built_and_is_no_hint(cluster, start, namespace):
     buildhook = start("--status-interval", "1s")
     cluster.create(namespace, buildconfig("cart", ref="master"))

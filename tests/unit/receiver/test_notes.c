@@ -66,6 +66,23 @@ static void the_controller_is_woken_once_until_it_has_looked(void **state)
 	queue_done(queue, "shop/cart");
 }
 
+/* Refused requests may be written a minute later; nothing else waits for them. */
+static void an_outcome_wakes_the_controller_after_refusals(void **state)
+{
+	struct proof_world *w = *state;
+	struct delivery d = delivery_of(w);
+	struct queue *queue = w->services.queue;
+	struct hook_activity *activity = activity_get(w->services.activity, d.uid, HOOK_GITHUB);
+
+	activity->is_dirty = activity->has_refusals_alone = true;
+	note_outcome(&d, NULL, OUTCOME_PING, NULL, NULL);
+	assert_string_equal(queue_get(queue), "shop/cart");
+	queue_done(queue, "shop/cart");
+	assert_false(activity->has_refusals_alone);
+	note_outcome(&d, NULL, OUTCOME_PING, NULL, NULL);
+	assert_null(queue_get(queue));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -76,6 +93,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pings_duplicates_and_what_waits_are_not_ignored,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_controller_is_woken_once_until_it_has_looked,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_outcome_wakes_the_controller_after_refusals,
 						set_up, tear_down),
 	};
 
