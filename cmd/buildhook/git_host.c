@@ -7,6 +7,7 @@
 #include "git_host.h"
 
 #include "base/mem.h"
+#include "hook/hook.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,7 +257,7 @@ static cJSON *body_data_center(const struct git_hook_wish *wish)
 
 /* A test is a push of the newest commit. Of a ref that is neither a branch nor a tag, or it would
  * build. */
-#define GITEA_TEST "/tests?ref=refs/buildhook/test"
+#define GITEA_TEST "/tests?ref=" HOOK_TEST_REF
 
 const struct git_host git_hosts[] = {
 	{

@@ -45,10 +45,11 @@ static int finish(struct hook_decode *d, struct err *err)
 	bool is_tag = hook_ref_is_tag(str_of(push->ref));
 	bool is_new = hook_id_is_zero(str_of(push->before));
 	bool lists_all = !is_new && push->has_total && push->total_commits == push->n_commits;
+	bool is_test = str_eq(str_of(push->ref), STR(HOOK_TEST_REF));
 
 	/* The button "Test Delivery" sends a push that goes from zeros to zeros; the ref that a
 	 * real push deletes was somewhere before. */
-	if (is_new && hook_id_is_zero(str_of(push->after))) {
+	if (is_test || (is_new && hook_id_is_zero(str_of(push->after)))) {
 		d->event->kind = DELIVERY_PING;
 		return 0;
 	}

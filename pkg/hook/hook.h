@@ -46,6 +46,10 @@ struct hook_request {
 #define HOOK_MAX_FORM_BYTES 1048576
 #define HOOK_MAX_ID_BYTES   128
 
+/* Neither a branch nor a tag: `buildhook register` asks Gitea for a test push of it, and it counts
+ * as a ping. */
+#define HOOK_TEST_REF "refs/buildhook/test"
+
 struct hook_delivery;
 
 /*
