@@ -105,9 +105,28 @@ def test_the_hosts_own_test_proves_the_secret_and_builds_nothing(host, prepared,
     assert "The secret is right" in owner.ok("register", "cart", *flags, "--check", env=ENV)
     assert not cluster.builds(namespace)
     (hook,) = host.hooks.values()
+    # It is a ping to the owner, not a push that something is wrong with.
+    assert re.search(r"ago: (ping|test)\b", owner.ok("status")) and "ignored" not in owner.ok("history", "cart")
     hook["config"]["secret"] = "another"
     time.sleep(1)
     assert "was refused" in owner.fails("register", "cart", *flags, "--check", env=ENV)
+    # Refused requests are written once a minute. What is written late is no word about the test that mended it.
+    host.ping(hook, {})
+    owner.ok("register", "cart", *flags, env=ENV)
+    time.sleep(1)
+    assert "The secret is right" in owner.ok("register", "cart", *flags, "--check", env=ENV)
+
+
+@pytest.mark.long  # waits a minute
+@pytest.mark.parametrize("host", [Gitea], indirect=True, ids=lambda k: k.kind)
+def test_a_second_refused_test_is_waited_for(host, prepared, owner):  # noqa: F811
+    _, flags, _ = prepared(host)
+    owner.ok("register", "cart", *flags, env=ENV)
+    (hook,) = host.hooks.values()
+    hook["config"]["secret"] = "another"
+    assert "was refused" in owner.fails("register", "cart", *flags, "--check", env=ENV)
+    again = owner.fails("register", "cart", *flags, "--check", env=ENV, timeout=90)
+    assert "was refused" in again and "this may take" in again
 
 
 @pytest.mark.parametrize("host", [GitHub], indirect=True)
