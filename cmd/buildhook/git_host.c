@@ -76,7 +76,7 @@ static void put_owner_and_name(struct buf *out, const char *repository)
 	put_escaped(out, repository, true);
 }
 
-/* GitLab takes the whole path as one segment. */
+/* GitLab's API takes the repository's whole path as one segment. */
 static void put_project(struct buf *out, const char *repository)
 {
 	put_escaped(out, repository, false);
@@ -255,9 +255,19 @@ static cJSON *body_data_center(const struct git_hook_wish *wish)
 	return body;
 }
 
-/* A test is a push of the newest commit. Of a ref that is neither a branch nor a tag, or it would
- * build. */
+/* Gitea's test sends a push of the newest commit. The ref is neither a branch nor a tag, so that it
+ * builds nothing. */
 #define GITEA_TEST "/tests?ref=" HOOK_TEST_REF
+/* Gitea, Forgejo and Gogs have one API. */
+#define GITEA_API                                                                                  \
+	.type = HOOK_GITHUB, .api_suffix = "/api/v1", .token_field = "Authorization: token ",      \
+	.before = "/repos/", .after = "/hooks", .update = "PATCH", .keeps_secret = true,           \
+	.event = "push", .put_path = put_owner_and_name, .read = read_github
+/* Gogs has neither pages, nor a test, nor scopes of tokens. */
+#define GITEA_PAGES                                                                                \
+	.probe_member = "version", .query = "?limit=50&page=", .page_size = 50,                    \
+	.test = GITEA_TEST,                                                                        \
+	.rights = "a token with write:repository, of an admin of the repository"
 
 const struct git_host git_hosts[] = {
 	{
@@ -291,7 +301,7 @@ const struct git_host git_hosts[] = {
 		.well_known = "gitlab.com",
 		.api = "https://gitlab.com/api/v4",
 		.api_suffix = "/api/v4",
-		/* The version needs a token. */
+		/* GitLab's /version needs a token, so projects are listed. */
 		.probe = "/api/v4/projects?per_page=1&simple=true",
 		.probe_member = "path_with_namespace",
 		.token_field = "PRIVATE-TOKEN: ",
@@ -307,66 +317,31 @@ const struct git_host git_hosts[] = {
 		.body = body_gitlab,
 	},
 	{
+		GITEA_API,
 		.name = "forgejo",
 		.title = "Forgejo",
-		.type = HOOK_GITHUB,
 		.well_known = "codeberg.org",
 		.api = "https://codeberg.org/api/v1",
-		.api_suffix = "/api/v1",
 		.probe = "/api/forgejo/v1/version",
-		.probe_member = "version",
-		.token_field = "Authorization: token ",
-		.before = "/repos/",
-		.after = "/hooks",
-		.query = "?limit=50&page=",
-		.page_size = 50,
-		.update = "PATCH",
-		.keeps_secret = true,
-		.test = GITEA_TEST,
-		.rights = "a token with write:repository, of an admin of the repository",
-		.event = "push",
-		.put_path = put_owner_and_name,
-		.read = read_github,
+		GITEA_PAGES,
 		.body = body_forgejo,
 	},
 	{
+		GITEA_API,
 		.name = "gitea",
 		.title = "Gitea",
-		.type = HOOK_GITHUB,
 		.well_known = "gitea.com",
 		.api = "https://gitea.com/api/v1",
-		.api_suffix = "/api/v1",
 		.probe = "/api/v1/version",
-		.probe_member = "version",
-		.token_field = "Authorization: token ",
-		.before = "/repos/",
-		.after = "/hooks",
-		.query = "?limit=50&page=",
-		.page_size = 50,
-		.update = "PATCH",
-		.keeps_secret = true,
-		.test = GITEA_TEST,
-		.rights = "a token with write:repository, of an admin of the repository",
-		.event = "push",
-		.put_path = put_owner_and_name,
-		.read = read_github,
+		GITEA_PAGES,
 		.body = body_gitea,
 	},
 	{
+		GITEA_API,
 		.name = "gogs",
 		.title = "Gogs",
-		.type = HOOK_GITHUB,
-		.api_suffix = "/api/v1",
-		.token_field = "Authorization: token ",
-		.before = "/repos/",
-		.after = "/hooks",
 		.query = "",
-		.update = "PATCH",
-		.keeps_secret = true,
 		.rights = "a token of an admin of the repository",
-		.event = "push",
-		.put_path = put_owner_and_name,
-		.read = read_github,
 		.body = body_gogs,
 	},
 	{
@@ -429,83 +404,6 @@ const struct git_host *git_host_of(const char *host)
 	return NULL;
 }
 
-static struct str after(struct str s, size_t n)
-{
-	return str_range(s.p + n, s.n - n);
-}
-
-/* Only what may stand in a host's name with a port: nothing that would change the URL it is put
- * into. */
-static bool is_host(struct str host)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789.-:[]";
-
-	for (size_t i = 0; i < host.n; i++)
-		if (!strchr(allowed, host.p[i]) || !host.p[i])
-			return false;
-	return host.n > 0;
-}
-
-/* Hosts name repositories in ASCII; whatever else stands in a URL would only spoil a terminal. */
-static bool is_printable(struct str path)
-{
-	for (size_t i = 0; i < path.n; i++)
-		if (path.p[i] <= ' ' || path.p[i] > '~')
-			return false;
-	return true;
-}
-
-static bool has_dot_segment(struct str path)
-{
-	struct str part;
-
-	while (str_next_part(&path, '/', &part))
-		if (str_empty(part) || str_eq(part, STR(".")) || str_eq(part, STR("..")))
-			return true;
-	return false;
-}
-
-bool git_repository_parse(struct git_repository *out, const char *uri)
-{
-	const struct str text = str_trim(str_of(uri));
-	struct str rest = text, host = {0}, path = {0};
-	bool is_http = str_starts(text, STR("http://"));
-	bool is_web = is_http || str_starts(text, STR("https://"));
-	bool is_ssh = str_starts(text, STR("ssh://"));
-	size_t n, at;
-
-	if (is_web || is_ssh) {
-		rest = after(text, str_find_char(text, '/') + 2);
-		n = str_find_char(rest, '/');
-	} else {
-		n = str_find_char(rest, ':');
-	}
-	if (n == rest.n || n == 0)
-		return false;
-	host = str_range(rest.p, n);
-	path = after(rest, n + 1);
-	at = str_find_char(host, '@');
-	if (at < host.n)
-		host = after(host, at + 1);
-	/* The port of ssh says nothing about the API's. */
-	if (is_ssh && host.p[0] != '[')
-		host.n = str_find_char(host, ':');
-	while (str_starts(path, STR("/")))
-		path = after(path, 1);
-	while (str_ends(path, STR("/")))
-		path.n--;
-	if (str_ends(path, STR(".git")))
-		path.n -= 4;
-	if (!is_host(host) || str_empty(path) || !is_printable(path) || has_dot_segment(path) ||
-	    host.n >= sizeof(out->host) || path.n >= sizeof(out->path))
-		return false;
-	(void)snprintf(out->host, sizeof(out->host), "%.*s", STR_ARG(host));
-	(void)snprintf(out->path, sizeof(out->path), "%.*s", STR_ARG(path));
-	out->is_http = is_http;
-	return true;
-}
-
 bool git_hook_is_ours(const char *url, const char *namespace_, const char *name,
 		      enum hook_type type)
 {
@@ -526,6 +424,6 @@ bool git_hook_is_ours(const char *url, const char *namespace_, const char *name,
 	middle = strstr(url, theirs.data);
 	if (!middle || !str_ends(text, buf_str(&end)))
 		return false;
-	text = after(text, (size_t)(middle - url) + theirs.len);
+	text = str_range(middle + theirs.len, text.n - (size_t)(middle - url) - theirs.len);
 	return str_find_char(text, '/') == text.n - end.len;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "git_host.h"
+#include "git_repository.h"
 #include "session.h"
 
 #include "http_client/http_client.h"
@@ -17,14 +18,14 @@ struct git_talk {
 	struct session *session; /* borrowed */
 	const struct git_host *host;
 	struct git_repository repository;
-	struct buf api; /* its URL */
+	struct buf api; /* URL of the API */
 	struct buf token_field;
 	struct http_client *client;
 	struct buf hooks; /* path of the list, without a query */
 	/* The request that is waited for. */
 	int status; /* 0: no answer */
 	struct buf body;
-	struct buf location; /* of a redirect */
+	struct buf location; /* target of a redirect */
 	struct err err;
 };
 
