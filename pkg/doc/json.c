@@ -205,7 +205,7 @@ cJSON *json_copy(const cJSON *doc)
 {
 	cJSON *copy = cJSON_Duplicate(doc, true);
 
-	/* The key that DOC has where it stands is not the copy's. */
+	/* The copy does not keep the key that DOC has as a member of its parent. */
 	if (copy) {
 		cJSON_free(copy->string);
 		copy->string = NULL;

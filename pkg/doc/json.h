@@ -2,8 +2,8 @@
  * JSON documents of the API server, as cJSON trees: typed access by path that never trusts a type,
  * and building. A parsed document is never printed back (numbers above 2^53 would change): what is
  * sent is built from scratch. Not for payloads from outside (doc/reader.h): a string ends at an
- * escaped U+0000 here, which is let through, since one such string that some user wrote into one
- * object must not keep a whole list from being read.
+ * escaped U+0000 here. That is accepted, because one such string in one user's object must not keep
+ * a whole list from being read.
  */
 #pragma once
 
@@ -36,10 +36,8 @@ const cJSON *json_find(const cJSON *list, const char *path, const char *text);
 int64_t json_int_at(const cJSON *doc, const char *path, int64_t fallback);
 bool json_bool_at(const cJSON *doc, const char *path, bool fallback);
 
-/*
- * Building. Each returns the thing added; a string or text that is NULL is left out (returns NULL).
- * Allocation failure aborts.
- */
+/* Building. Each function returns the item that it added; a string or text that is NULL is left out
+ * (NULL is returned). Allocation failure aborts. */
 cJSON *json_new_object(void);
 cJSON *json_new_array(void);
 cJSON *json_put_str(cJSON *object, const char *key, const char *value);

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 
-/* Positions in TEXT, or its length where the text is not what it must be. */
+/* The functions below return positions in TEXT, or its length where the text is not valid JSON. */
 
 static size_t skip_space(struct str text, size_t at)
 {
@@ -44,9 +44,9 @@ static size_t skip_value(struct str text, size_t at)
 }
 
 struct member {
-	size_t begin; /* of the key's quote */
+	size_t begin; /* position of the key's opening quote */
 	size_t value;
-	size_t end; /* of the value, with the space behind it */
+	size_t end; /* position after the value and the space behind it */
 };
 
 /* The member KEY of the object that begins at AT. */

@@ -56,7 +56,7 @@ static inline bool are_keys_wanted(const struct reader *r)
 	return r->container[r->depth] && r->container[r->depth]->members;
 }
 
-/* P is where the key ended. */
+/* Looks up KEY, which ends at P, among the wanted members; false if it stands there twice. */
 static bool match_key(struct reader *r, const char *p, struct str key)
 {
 	const struct reader_node *member = reader_paths_find(r->container[r->depth], key);
@@ -88,10 +88,8 @@ static const char *close_key(struct reader *r, const char *p, const char *end)
 	return read_colon(r, p + 1, end);
 }
 
-/*
- * Most strings are plain and lie in one chunk. These take the short way in the two functions below,
- * which leaves no trace in the state; the others are begun here and continued in state IN_STRING.
- */
+/* Most strings are plain and lie in one chunk. The next two functions read such strings at once,
+ * without a change of state; they begin the others, which continue in state IN_STRING. */
 static inline const char *read_key(struct reader *r, const char *p, const char *end)
 {
 	const char *close = NULL;
@@ -156,10 +154,8 @@ static const char *begin_other_value(struct reader *r, const char *p, const char
 	return reader_begin_scalar(r, p, end);
 }
 
-/*
- * Past the strings that each have a comma right behind them, as the names of files in large pushes
- * do. P is where an element of an array begins, which nobody wants.
- */
+/* Skips unwanted strings of an array that each have a comma right behind them, as the names of
+ * files in large pushes do. P is where an element begins. */
 static const char *skip_strings(const char *p, const char *end)
 {
 	while (p < end && *p == '"') {
@@ -194,7 +190,7 @@ static inline const char *read_after_value(struct reader *r, const char *p, cons
 	return *p == (is_object ? '}' : ']') ? close_container(r, p) : reader_unexpected(r, p);
 }
 
-/* Falls through where the next token is most likely the next in the order of the cases. */
+/* The cases stand in the order of the most likely tokens, and fall through to the next one. */
 static inline const char *read_between(struct reader *r, const char *p, const char *end)
 {
 	switch (r->state) {

@@ -5,7 +5,7 @@
  * server's answers, which are cJSON documents (doc/json.h).
  *
  * Refused: depth over READER_MAX_DEPTH, invalid UTF-8, lone surrogates, a byte order mark, control
- * characters in strings, anything after the value; of what was asked for also a key twice, and
+ * characters in strings, anything after the value; among the wanted fields also a repeated key, and
  * U+0000 in a value or in a key beside it. Keys are compared case-sensitively, after their escapes
  * are resolved.
  */

@@ -7,13 +7,14 @@
 #include "doc/reader.h"
 
 struct reader_node {
-	const struct reader_field *field; /* NULL: only on the way to others */
-	struct reader_node *element;      /* of every array element, or NULL */
+	const struct reader_field *field; /* NULL: only leads to other nodes */
+	struct reader_node *element;      /* the node of every array element, or NULL */
 	struct reader_node *members;      /* the first of the object's wanted members, or NULL */
-	struct reader_node *next;         /* sibling among them */
-	uint64_t lengths;                 /* of their keys: bit N for N bytes, 63 for all longer */
-	struct str key;                   /* as a member; borrowed from the field's path */
-	unsigned index;                   /* among its siblings */
+	struct reader_node *next;         /* the next of the same object */
+	uint64_t lengths; /* lengths of the members' keys: bit N for N bytes, bit 63 for all longer
+			     ones */
+	struct str key;   /* its key as a member; borrowed from the field's path */
+	unsigned index;   /* among its siblings */
 };
 
 struct reader_paths {

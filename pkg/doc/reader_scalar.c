@@ -103,7 +103,7 @@ static const char *begin_literal(struct reader *r, const char *p, const char *en
 	return read_literal(r, p, end);
 }
 
-/* Where an integer ends that lies in one chunk, which most numbers are; else NULL. */
+/* The end of an integer that lies in one chunk, as most numbers do; else NULL. */
 static const char *find_integer_end(const char *p, const char *end)
 {
 	bool is_negative = *p == '-';

@@ -27,7 +27,8 @@ static inline const char *reader_find_special(const char *p, const char *end)
 
 	for (; end - p >= 16; p += 16) {
 		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-		/* Compared as signed numbers, so that bytes above ASCII are below the space too. */
+		/* The bytes are compared as signed numbers, so that those above ASCII are below the
+		 * space, too. */
 		__m128i special = _mm_or_si128(_mm_cmplt_epi8(bytes, space),
 					       _mm_or_si128(_mm_cmpeq_epi8(bytes, quote),
 							    _mm_cmpeq_epi8(bytes, backslash)));
@@ -53,7 +54,7 @@ static inline const char *reader_skip_space(const char *p, const char *end)
 		return p;
 #ifdef __SSE2__
 	for (const __m128i space = _mm_set1_epi8(' '); end - p > 16; p += 16) {
-		/* One line end, then its indentation. */
+		/* A run of white space is mostly one line end and the indentation after it. */
 		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
 		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, space));
 

@@ -50,7 +50,7 @@ struct reader {
 
 	enum reader_state state;
 	unsigned depth;
-	/* By depth, from 1 on. */
+	/* Indexed by depth, from 1 on. */
 	bool is_object[READER_MAX_DEPTH + 1];
 	const struct reader_node *container[READER_MAX_DEPTH + 1]; /* NULL: nothing wanted within */
 	uint64_t seen[READER_MAX_DEPTH + 1]; /* bits of the wanted members that were there */
@@ -60,9 +60,9 @@ struct reader {
 	/* The string or number being read. */
 	bool is_key;
 	bool is_kept;      /* its text matters */
-	size_t limit;      /* bytes of the text that matter */
-	const char *begin; /* what of a kept text lies in this chunk; NULL within an escape */
-	char *text;        /* what of it lay elsewhere, at most limit + 1 bytes; NULL before */
+	size_t limit;      /* how many bytes of the text are kept at most */
+	const char *begin; /* where the kept text begins in this chunk; NULL within an escape */
+	char *text; /* a copy of its part in earlier chunks, at most limit + 1 bytes; NULL: none */
 	size_t text_n;
 
 	enum reader_number_state number;
@@ -71,7 +71,8 @@ struct reader {
 	unsigned hex_n;          /* digits read of an escape */
 	unsigned unit;           /* their value: a UTF-16 code unit */
 	unsigned high_surrogate; /* the unit before it, or 0 */
-	unsigned char more;      /* bytes to come of a character, the next from low to high */
+	unsigned char more; /* bytes of a character that are still to come; the next must be from
+			       low to high */
 	unsigned char low, high;
 };
 
@@ -95,7 +96,7 @@ bool reader_end_number(struct reader *r, const char *p);
 void reader_begin_text(struct reader *r, const char *p, bool is_kept, size_t limit);
 /* Begins the text of a value at P, which is kept if FIELD is not NULL. */
 void reader_begin_value_text(struct reader *r, const char *p, const struct reader_field *field);
-/* Keeps what there is of the text before P, because P is no plain part of it or its chunk ends. */
+/* Copies the plain text before P, because an escape begins at P or the chunk ends there. */
 void reader_keep_run(struct reader *r, const char *p);
 void reader_keep(struct reader *r, const char *p, size_t n);
 /* The text, which ends before P. */
@@ -118,5 +119,5 @@ static inline void reader_end_value(struct reader *r)
 const char *reader_fail(struct reader *r, const char *p, const char *fmt, ...)
 	__attribute__((cold, format(printf, 3, 4)));
 const char *reader_unexpected(struct reader *r, const char *p) __attribute__((cold));
-/* What would have had to come, in words. */
+/* What the reader expects next, in words. */
 const char *reader_expectation(const struct reader *r) __attribute__((cold));

@@ -19,7 +19,7 @@ static void keep_character(struct reader *r, unsigned c)
 	reader_keep(r, bytes, n);
 }
 
-/* The escape ended before P: plain text continues. */
+/* The escape has ended before P: plain text continues. */
 static const char *end_escape(struct reader *r, const char *p, unsigned c)
 {
 	if (r->is_kept)

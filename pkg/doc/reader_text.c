@@ -50,7 +50,8 @@ struct str reader_end_text(struct reader *r, const char *p)
 	return str_range(r->text, r->text_n);
 }
 
-/* TEXT is longer than MAX by at least a byte, which shows whether a character ends there. */
+/* Cuts TEXT to MAX bytes. It is longer by at least a byte, which shows whether a character ends
+ * there. */
 static struct str cut(enum reader_type type, struct str text, size_t max)
 {
 	while (type == READER_STRING && max > 0 && ((unsigned char)text.p[max] & 0xc0) == 0x80)

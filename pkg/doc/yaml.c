@@ -8,7 +8,7 @@
 
 #include <yaml.h>
 
-/* libyaml compares each of them with all before it. */
+/* Bounded because libyaml compares each tag directive with all before it. */
 #define MAX_TAG_DIRECTIVES 32
 
 const struct yaml_limits yaml_limits_file = {
@@ -34,7 +34,7 @@ static int add_scalar(struct yaml_builder *builder, const yaml_event_t *event, s
 				       err);
 }
 
-/* libyaml takes 1.2 as well, whose scalars mean something else. */
+/* libyaml also accepts YAML 1.2, whose scalars mean something else. */
 static int check_version(const yaml_event_t *event, struct err *err)
 {
 	const yaml_version_directive_t *version = event->data.document_start.version_directive;
@@ -68,7 +68,7 @@ static int add_event(struct yaml_builder *builder, const yaml_event_t *event, st
 	}
 }
 
-/* Its texts are constants and quote nothing. */
+/* libyaml's texts are constants and quote nothing of the input. */
 static int parser_error(const yaml_parser_t *parser, struct err *err)
 {
 	const char *problem = parser->problem ? parser->problem : "not YAML";
@@ -81,7 +81,7 @@ static int parser_error(const yaml_parser_t *parser, struct err *err)
 	return wrap_place(err, parser->problem_mark);
 }
 
-/* The types of YAML 1.1 (yaml.org/type) that are read as what they say. */
+/* True for the tags of YAML 1.1 (yaml.org/type) that decide the type of a value. */
 static bool is_heeded(const char *tag)
 {
 	static const char *const types[] = {"null",   "bool", "int", "float",     "str",
@@ -91,7 +91,7 @@ static bool is_heeded(const char *tag)
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (str_eq(type, str_of(types[i])))
 			return true;
-	/* None, or "!": whatever it is by its form. */
+	/* Without a tag, or with "!", the form of the value decides. */
 	return !tag || strcmp(tag, "!") == 0;
 }
 
@@ -109,7 +109,7 @@ static bool has_other_tag(const yaml_event_t *event)
 	}
 }
 
-/* True also before a document that cannot be read. */
+/* True if another document follows, even one that cannot be read. */
 static bool has_more(yaml_parser_t *parser)
 {
 	CLEANUP(yaml_event_delete) yaml_event_t event = {0};
@@ -117,7 +117,7 @@ static bool has_more(yaml_parser_t *parser)
 	return !yaml_parser_parse(parser, &event) || event.type == YAML_DOCUMENT_START_EVENT;
 }
 
-/* Up to the end of the first document. */
+/* Reads events up to the end of the first document. */
 static int read_events(struct yaml_builder *builder, yaml_parser_t *parser,
 		       struct yaml_left_out *left_out, struct err *err)
 {

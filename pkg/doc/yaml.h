@@ -3,7 +3,8 @@
  * limits: libyaml's time is quadratic in nesting, and aliases multiply. Used for kubeconfig files
  * and for Generic payloads.
  *
- * Different from there: only UTF-8 is read, and U+0000 and binary data that is no text are refused.
+ * Unlike sigs.k8s.io/yaml only UTF-8 is read, and U+0000 and binary data that is not text are
+ * refused.
  */
 #pragma once
 
@@ -29,10 +30,11 @@ int yaml_parse(cJSON **out, struct str text, const struct yaml_limits *limits, s
 
 /* Parts of a YAML text that its JSON does not have. */
 struct yaml_left_out {
-	bool documents; /* after the first, readable or not */
-	bool tags;      /* of types that JSON has not */
+	bool documents; /* documents after the first, readable or not */
+	bool tags;      /* tags of types that JSON does not have */
 };
 
-/* As above; sets the members of LEFT_OUT, all false before, for the parts that the text had. */
+/* As yaml_parse(); also sets the members of LEFT_OUT, which are false before, for the parts that
+ * the text has. */
 int yaml_parse_telling(cJSON **out, struct yaml_left_out *left_out, struct str text,
 		       const struct yaml_limits *limits, struct err *err);

@@ -16,7 +16,7 @@ struct anchor {
 	cJSON *value;
 };
 
-/* A collection that is open. It is part of the document from its beginning on. */
+/* A collection that is still open. It is part of the document already. */
 struct frame {
 	cJSON *collection;
 	/* In an object, the key of the value that comes next; NULL where a key comes next. */
@@ -27,8 +27,8 @@ struct frame {
 struct yaml_builder {
 	const struct yaml_limits *limits;
 	cJSON *root;
-	/* An array of what the document has only as text or as a copy, since anchors point at it.
-	 */
+	/* An array of values that anchors point at, and that the document itself holds only as text
+	 * or as a copy. */
 	cJSON *aside;
 	struct frame *frames;
 	size_t depth;
@@ -103,7 +103,7 @@ static bool is_merge_next(struct yaml_builder *b)
 	return frame && frame->is_merge;
 }
 
-/* Where the next value belongs. */
+/* Adds VALUE to the innermost collection, or makes it the document. */
 static void attach(struct yaml_builder *b, cJSON *value)
 {
 	struct frame *frame = find_top(b);
@@ -132,7 +132,7 @@ static void add_anchor(struct yaml_builder *b, const char *name, cJSON *value)
 	b->anchors[b->n_anchors++] = (struct anchor){mem_strdup(name), value};
 }
 
-/* The latest of that name. */
+/* The latest value with that anchor. */
 static cJSON *find_anchor(struct yaml_builder *b, const char *name)
 {
 	for (size_t i = b->n_anchors; i > 0; i--) {
@@ -151,8 +151,8 @@ static bool is_open(struct yaml_builder *b, const cJSON *collection)
 	return false;
 }
 
-/* "<<" adds copies. Of several members with one key the last is valid; the others are removed at
- * the end. */
+/* Adds copies of the members, for the key "<<". Of several members with one key the last is valid;
+ * the others are removed at the end. */
 static int merge_object(struct yaml_builder *b, const cJSON *source, struct err *err)
 {
 	const cJSON *member = NULL;
@@ -171,7 +171,7 @@ static int merge_object(struct yaml_builder *b, const cJSON *source, struct err 
 	return 0;
 }
 
-/* Of mappings in a sequence the first wins, so it is merged last. */
+/* In a sequence of mappings the first one wins, so it is merged last. */
 static int merge_sequence(struct yaml_builder *b, const cJSON *sources, struct err *err)
 {
 	const cJSON *first = sources->child;
@@ -203,7 +203,7 @@ static bool is_merge_key(const struct yaml_scalar *scalar)
 	return str_eq(scalar->text, STR("<<")) && (is_tagged || (scalar->is_plain && !scalar->tag));
 }
 
-/* JSON has no word for infinity; as a key it is text. */
+/* JSON has no infinity, so as a value it is refused; as a key it is text. */
 static int check_value(struct yaml_builder *b, const cJSON *value, struct err *err)
 {
 	if (is_merge_next(b))

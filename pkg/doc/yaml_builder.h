@@ -1,7 +1,5 @@
-/*
- * Makes a JSON document of YAML's events: anchors, aliases, merge keys and the limits. Knows
- * nothing of libyaml; yaml.c feeds it. Errors come without a place in the text.
- */
+/* Makes a JSON document of YAML's events: anchors, aliases, merge keys and the limits. Knows
+ * nothing of libyaml; yaml.c feeds it. Its errors do not name a place in the text. */
 #pragma once
 
 #include "doc/yaml.h"

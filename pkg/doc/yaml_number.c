@@ -27,7 +27,7 @@ static char *copy_without_underscores(struct str text)
 	return copy;
 }
 
-/* Takes a prefix of at least one digit in front of another one off: 0x, 0o, 0b, 0. */
+/* Removes the prefix 0x, 0o, 0b or 0, if a digit follows it. Returns the base. */
 static unsigned take_base(const char **digits)
 {
 	const char *p = *digits;
@@ -68,7 +68,7 @@ static bool parse_integer(struct yaml_number *out, const char *text)
 		    __builtin_add_overflow(magnitude, value, &magnitude))
 			return false;
 	}
-	/* Without a sign up to 2^64 - 1, with one what an int64 holds. */
+	/* Without a sign numbers go up to 2^64 - 1, with one they must fit an int64. */
 	if ((*text == '-' || *text == '+') && magnitude > (uint64_t)INT64_MAX + is_negative)
 		return false;
 	is_negative = is_negative && magnitude > 0;
@@ -127,8 +127,9 @@ static bool parse_float(struct yaml_number *out, const char *text)
 	return true;
 }
 
-/* What begins with a point must be written as Go writes numbers: an underscore stands between two
- * digits. */
+/*
+ * A number that begins with a point follows Go's syntax: an underscore stands between two digits.
+ */
 static bool are_underscores_between_digits(struct str text)
 {
 	for (size_t i = 0; i < text.n; i++) {

@@ -8,9 +8,9 @@
 
 struct yaml_number {
 	bool is_integer;
-	bool is_negative; /* of an integer */
+	bool is_negative; /* of an integer: it is below 0 */
 	uint64_t magnitude;
-	double value; /* of either */
+	double value; /* the value of an integer or a float */
 };
 
 /* False, and *OUT untouched, for what is no number. */

@@ -28,7 +28,8 @@ static const struct {
 	{TAG("float"), KIND_FLOAT}, {TAG("str"), KIND_STRING}, {TAG("binary"), KIND_BINARY},
 };
 
-/* In lower case, with a capital, or all in capitals; no other mixture. */
+/* The words of YAML 1.1, which may stand in lower case, with a capital, or all in capitals; no
+ * other mixture. */
 static const struct {
 	const char *word;
 	enum kind kind;
@@ -118,7 +119,8 @@ static cJSON *resolve(struct str text, enum kind *kind)
 	return new_string(text);
 }
 
-/* !!float makes a float of an integer, as long as that has a sign bit. */
+/* Makes a float of an integer, for the tag !!float. Go does that only for integers that fit an
+ * int64. */
 static bool become_float(cJSON **value, enum kind *kind, struct str text)
 {
 	struct yaml_number number = {0};
@@ -150,7 +152,7 @@ static enum kind find_kind(const char *tag)
 		if (strcmp(tag, tags[i].tag) == 0)
 			return tags[i].kind;
 	}
-	/* Tags of other types say nothing to JSON. */
+	/* JSON has no types for other tags: the text stays. */
 	return KIND_STRING;
 }
 

@@ -7,7 +7,7 @@
 
 struct yaml_scalar {
 	struct str text;
-	const char *tag; /* in full, or NULL */
+	const char *tag; /* the tag in full, or NULL */
 	bool is_plain;   /* neither quoted nor a block */
 };
 
@@ -16,5 +16,5 @@ struct yaml_scalar {
  * that is not what its tag says, and for what no C string holds.
  */
 int yaml_scalar_parse(cJSON **out, const struct yaml_scalar *scalar, struct err *err);
-/* The text of the key that VALUE is in JSON, allocated; NULL if it can be none. */
+/* The text that VALUE becomes as a key in JSON, allocated; NULL if it cannot be a key. */
 char *yaml_scalar_format_key(const cJSON *value);

@@ -4,7 +4,7 @@
 #include "hook/ref.h"
 #include "hook/verify.h"
 
-/* Fills a bool: is there such a side of the change? */
+/* Fills a bool: true if the change has this side (new or old). */
 static void read_side(struct hook_decode *d, const struct hook_field *field,
 		      const struct reader_value *value)
 {
@@ -34,7 +34,7 @@ static bool is_known(const char *type)
 	return str_eq(str_of(type), STR("branch")) || str_eq(str_of(type), STR("tag"));
 }
 
-/* Names come without "refs/heads/" or "refs/tags/". */
+/* Bitbucket Cloud names refs without "refs/heads/" or "refs/tags/". */
 static char *full_ref(const char *type, const char *name)
 {
 	CLEANUP(buf_release) struct buf ref = BUF_INIT(DELIVERY_MAX_REF_BYTES);
@@ -108,9 +108,9 @@ static bool sends(const struct hook_request *request)
 }
 
 /*
- * Both kinds of Bitbucket use the name that GitHub has for SHA-1. (Atlassian docs, "Secure
- * webhooks".) Headers with ids of these names are sent by Cloud alone. (Atlassian docs, "Event
- * payloads" of either.)
+ * Both kinds of Bitbucket send HMAC-SHA256 in the header in which GitHub sends SHA-1. (Atlassian
+ * docs, "Secure webhooks".) Only Cloud sends the headers X-Hook-UUID and X-Request-UUID. (Atlassian
+ * docs, "Event payloads" of either.)
  */
 const struct hook_host hook_bitbucket_cloud = {
 	.name = "bitbucket",

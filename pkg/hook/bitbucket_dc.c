@@ -81,7 +81,7 @@ static int finish(struct hook_decode *d, struct err *err)
 	return hook_require_list(d, "/changes", err);
 }
 
-/* Every event that is not Bitbucket Cloud's. */
+/* True for every event that is not Bitbucket Cloud's. */
 static bool sends(const struct hook_request *request)
 {
 	return !hook_bitbucket_cloud.sends(request);

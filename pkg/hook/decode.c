@@ -6,9 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Of the value that was found, in an error. */
+/* Most bytes of the value that was found, in an error. */
 #define QUOTED_BYTES 60
-/* Of the names of refs that are not built, in a warning. */
+/* Most bytes of the names of refs that are not built, in a warning. */
 #define LEFT_OUT_BYTES 300
 
 void hook_commit_release(struct hook_commit *commit)
@@ -125,7 +125,8 @@ void hook_decode_feed(struct hook_decode *d, struct str bytes)
 
 	if (d->problem.code)
 		return;
-	/* A callback's problem is about earlier bytes than the one that stopped the reader. */
+	/* A problem that a callback reported is about earlier bytes than the reader's error, so it
+	 * is kept. */
 	if (reader_feed(d->reader, bytes, &err) && !d->problem.code)
 		d->problem = err;
 }
@@ -234,7 +235,7 @@ static void set_text(struct hook_decode *d, const struct hook_field *field, stru
 	*slot = str_dup(text);
 }
 
-/* Of a commit that will not be kept. */
+/* True for a field of a commit that will not be kept. */
 static bool is_left_out(const struct hook_decode *d, const struct hook_field *field)
 {
 	return d->n_commits == HOOK_MAX_COMMITS && field->at >= HOOK_AT(commit) &&

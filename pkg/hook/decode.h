@@ -49,15 +49,15 @@ struct hook_push {
 	struct hook_commit head;
 	bool has_total;
 	uint64_t total_commits, n_commits;
-	bool lacks_files;        /* of at least one commit */
-	size_t max_commit_files; /* listed of one commit */
+	bool lacks_files;        /* the files of at least one commit are missing */
+	size_t max_commit_files; /* the most files that are listed of one commit */
 };
 
-/* An element of a list of changes while it is being read. */
+/* An element of a list the list of changes is there while it is being read. */
 struct hook_draft {
-	char *ref;                /* full, or as the host writes it */
-	char *type;               /* of the ref or of the change, in the host's word */
-	char *old_ref, *old_type; /* before it was renamed or deleted */
+	char *ref;                /* the ref, in full or as the host writes it */
+	char *type;               /* type of the ref or of the change, in the host's word */
+	char *old_ref, *old_type; /* the ref before it was renamed or deleted */
 	char *ref_id;             /* the ref once more, beside the object that describes it */
 	bool has_new, has_old;
 	char *raw_author; /* "Name <mail>" */
@@ -85,8 +85,8 @@ struct hook_decode {
 	const void *wants_ref_arg;
 
 	char *pusher, *sender, *default_branch;
-	char *object_kind, *event_name; /* GitLab: of the event */
-	char *project_key, *slug;       /* Data Center: of the repository */
+	char *object_kind, *event_name; /* GitLab: the event's name */
+	char *project_key, *slug;       /* Data Center: where the repository is */
 	/* Addresses of the repository, in the order of struct delivery_event. */
 	char *clone_url, *ssh_url, *page_url;
 
@@ -102,7 +102,7 @@ struct hook_decode {
 	bool has_list; /* of changes */
 	/* Of the changes that were added: refs that may build, and all others. */
 	size_t n_wanted, n_unwanted;
-	struct buf left_out; /* names of the wanted ones over the limit */
+	struct buf left_out; /* names of wanted refs over the limit */
 	size_t n_left_out;
 
 	struct hook_generic generic;
@@ -127,7 +127,7 @@ void hook_decode_refuse(struct hook_decode *d, const struct hook_field *field,
 void hook_decode_leave_out(struct hook_decode *d, const struct hook_field *field,
 			   const struct reader_value *value, const char *expected);
 
-/* As hook_decode_refuse(), of an object that does not fit together as a whole. */
+/* As hook_decode_refuse(), for an object whose members contradict each other or are missing. */
 void hook_decode_lack(struct hook_decode *d, const struct hook_field *field, const char *what);
 
 /* Functions for the tables. Those for text fill a char *. */
@@ -201,7 +201,7 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 #define HOOK_PERSON(path, member, mail)                                                            \
 	HOOK_TEXT(path "/name", member.name), HOOK_TEXT(path "/" mail, member.email)
 
-/* Free what is held, and leave it empty. */
+/* Free the members, and empty the struct. */
 void hook_commit_release(struct hook_commit *commit);
 void hook_draft_release(struct hook_draft *draft);
 /*

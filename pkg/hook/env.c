@@ -1,6 +1,7 @@
 #include "hook/env.h"
 
-/* As Kubernetes has it (apimachinery, IsEnvVarName), without names that are paths. */
+/* A name that Kubernetes accepts (apimachinery, IsEnvVarName), but not "." or one that begins with
+ * "..". */
 static bool is_name(struct str name)
 {
 	for (size_t i = 0; i < name.n; i++) {

@@ -15,7 +15,7 @@
 
 /* One entry of a list, as it was sent. */
 struct hook_env {
-	char *name, *value; /* NULL: none */
+	char *name, *value; /* NULL: not sent */
 	bool is_cut;        /* longer than a whole list may be */
 	bool has_value_from;
 	bool is_malformed; /* a warning names it already */

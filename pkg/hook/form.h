@@ -13,10 +13,10 @@ struct hook_form {
 	hook_form_fn on_payload;
 	void *arg;
 	size_t bytes;
-	size_t name_bytes; /* of the name that is being read, decoded */
+	size_t name_bytes; /* decoded bytes of the name that is being read */
 	bool is_other;     /* the name is not "payload" */
 	bool is_in_value;
-	unsigned char n_escape; /* of "%XX", read so far */
+	unsigned char n_escape; /* digits of "%XX" read so far */
 	unsigned char high;
 	bool has_payload;
 	struct err problem;

@@ -13,7 +13,7 @@
 
 #include <assert.h>
 
-/* The document and its git part, without which no ref can be read. FIELD fills a bool. */
+/* Reads the document or its git part, without which no ref can be read; fills a bool. */
 static void read_object(struct hook_decode *d, const struct hook_field *field,
 			const struct reader_value *value)
 {
@@ -25,7 +25,7 @@ static void read_object(struct hook_decode *d, const struct hook_field *field,
 		hook_decode_refuse(d, field, value, "an object");
 }
 
-/* Any other object. */
+/* Reads any other object. */
 static void read_options(struct hook_decode *d, const struct hook_field *field,
 			 const struct reader_value *value)
 {
@@ -91,8 +91,7 @@ static void read_ref_entry(struct hook_decode *d, const struct hook_field *field
 	hook_draft_release(&d->draft);
 }
 
-/* FIELD fills a list. Without allowEnv no entry is accepted, and finish() adds one warning for all.
- */
+/* Fills a list. Without allowEnv no entry is accepted, and finish() adds one warning for all. */
 static void read_env(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {

@@ -2,7 +2,7 @@
 
 #include "doc/yaml.h"
 
-/* Of the JSON that YAML becomes: aliases are expanded. */
+/* Most bytes of the JSON that a YAML body becomes, with its aliases expanded. */
 #define MAX_JSON_BYTES 1048576
 
 void hook_generic_body_release(struct hook_generic_body *body)

@@ -59,8 +59,8 @@ static int finish(struct hook_decode *d, struct err *err)
 				err);
 }
 
-/* They send X-Hub-Signature-256 too, to pass for GitHub; their own header is the proof. (Gitea's
- * source, services/webhook.) */
+/* These hosts also send X-Hub-Signature-256, like GitHub, but the signature in their own header is
+ * the proof. (Gitea's source, services/webhook.) */
 #define RELATIVE(lower, Name)                                                                      \
 	{                                                                                          \
 		.name = lower, .type = HOOK_GITHUB,                                                \

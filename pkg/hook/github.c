@@ -7,8 +7,8 @@
 /* GitHub docs, "Webhook events and payloads", push: "the commits array includes a maximum of 2048
  * commits". */
 #define LISTED_COMMITS 2048
-/* The same, commits[].added, .removed and .modified: "a maximum of 3000 changed files will be
- * reported per commit". */
+/* From the same page, commits[].added, .removed and .modified: "a maximum of 3000 changed files
+ * will be reported per commit". */
 #define LISTED_FILES 3000
 
 /*

@@ -19,7 +19,8 @@ struct hook_delivery {
 	bool is_read; /* decode is set up, and the body goes there */
 	struct hook_decode decode;
 	struct delivery_event event;
-	struct crypto_hmac *digest; /* of the body, NULL where nobody asks for it */
+	/* SHA-256 of the body; NULL if the host's deliveries need none. */
+	struct crypto_hmac *digest;
 };
 
 static void on_payload(void *arg, struct str piece)
@@ -53,7 +54,7 @@ struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 	hook_form_init(&delivery->form, on_payload, delivery);
 	delivery->is_read = is_worth_reading(delivery);
 	delivery->decode.leaves_files_out = request->leaves_files_out;
-	/* A push has a host. */
+	/* Only a push is read, and a push has a host. */
 	if (delivery->is_read)
 		hook_decode_init(&delivery->decode, delivery->envelope.host, &delivery->event);
 	if (delivery->is_read && delivery->envelope.host->replays_as_new)
@@ -162,7 +163,7 @@ int hook_delivery_finish(struct hook_delivery *delivery, const struct delivery_e
 	int failed = 0;
 
 	assert(delivery->verify.is_done && !delivery->verify.refusal);
-	/* Before the payload, which may say otherwise of the kind. */
+	/* The headers' kind comes first; the payload may change it. */
 	event->kind = envelope->kind;
 	memcpy(event->name, envelope->name, sizeof(event->name));
 	event->hook_owner = envelope->hook_owner;

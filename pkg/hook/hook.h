@@ -21,9 +21,11 @@ struct hook_request {
 	 * hook_delivery_new() alone. */
 	const struct str *secrets;
 	size_t n_secrets;
-	/* OpenShift's URL: the secret in the path is the proof, checked by the caller. A proof of
-	 * the host's that is sent as well must verify too. A SHA-1 signature of GitHub's is none,
-	 * and a bearer token is one for Generic alone. */
+	/*
+	 * OpenShift's URL: the secret in the path is the proof, checked by the caller. A proof of
+	 * the host that is sent besides must verify, too. GitHub's SHA-1 signature is no such
+	 * proof, and a bearer token is one for Generic only.
+	 */
 	bool is_path_proven;
 	/* For commands that read a saved delivery: no proof is asked for, and none is checked.
 	 * Never for a request from the network. */
@@ -37,7 +39,7 @@ struct hook_request {
 	 */
 	bool (*wants_ref)(const void *arg, struct str ref);
 	const void *wants_ref_arg;
-	/* Nobody looks at the names of changed files: they are not kept. */
+	/* The names of changed files are not needed, and are not kept. */
 	bool leaves_files_out;
 };
 
@@ -66,12 +68,10 @@ void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes);
  * not depend on their values.
  */
 bool hook_delivery_holds(struct hook_delivery *delivery);
-/* Which of the secrets did, a bit for each; after hook_delivery_holds(). */
+/* Which of the secrets proved the delivery, a bit for each; after hook_delivery_holds(). */
 uint32_t hook_delivery_matched(const struct hook_delivery *delivery);
-/*
- * Why it does not, for the BuildConfig's owner (never for the sender): "signature does not match
- * the secret", "no X-Hub-Signature-256 header: ...". Static text.
- */
+/* Why no secret proves the delivery, for the BuildConfig's owner (never for the sender): "signature
+ * does not match the secret", "no X-Hub-Signature-256 header: ...". Static text. */
 const char *hook_delivery_refusal(const struct hook_delivery *delivery);
 /* An unsigned diagnostics:ping of Bitbucket Data Center: answered 200 whatever the path and its
  * secret are, recorded nowhere. Looks at the headers alone. */

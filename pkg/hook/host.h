@@ -31,7 +31,7 @@ struct hook_hex_rule {
 	}
 struct hook_host {
 	const char *name;            /* "gitea": the provider of annotations, metrics and logs */
-	enum hook_type type;         /* of the triggers that it calls */
+	enum hook_type type;         /* TYPE of the triggers that the host calls */
 	const char *media;           /* media types that it sends, in words, for errors */
 	bool takes_form, takes_yaml; /* besides JSON */
 	bool replays_as_new;         /* delivers the same bytes again under another id */
@@ -42,19 +42,18 @@ struct hook_host {
 	const char *ping_event;
 	/* A ping is answered although it is not signed. */
 	bool has_unsigned_ping;
-	/* They name the kind of owner of the hook: "repository", "organization", ... */
+	/* Headers that name the kind of owner of the hook: "repository", "organization", ... */
 	const char *target_headers[2];
-	const char *id_headers[2]; /* of the delivery's id; the first that is sent is taken */
+	const char *
+		id_headers[2]; /* headers with the delivery's id; the first that is sent is taken */
 	/*
 	 * Among hosts with the same event header: does EVENT, which is no push and no ping of any
 	 * of them, come from this one? NULL where no other host has the header.
 	 */
 	bool (*sends)(const struct hook_request *request);
 
-	/*
-	 * The proofs among the headers (hook/verify.h): a signature of the body in one header, or
-	 * what TAKE_PROOF makes of them. ABSENT: the refusal without any.
-	 */
+	/* The proofs among the headers (hook/verify.h): a signature of the body in one header, or
+	 * other proofs, which TAKE_PROOF reads. ABSENT: the refusal if there is no proof. */
 	struct hook_hex_rule signature;
 	void (*take_proof)(struct hook_verify *v);
 	const char *absent;

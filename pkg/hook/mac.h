@@ -7,10 +7,10 @@
 #include "crypto/crypto.h"
 #include "hook/hook.h"
 
-/* Standard Webhooks lets a header carry several while keys are changed. Further ones are not tried.
- */
+/* Standard Webhooks allows several signatures in a header while keys are changed. Signatures over
+ * this number are not tried. */
 #define HOOK_MAX_SIGNATURES 32
-/* Of a signing token, decoded. */
+/* Most bytes of a decoded signing token. */
 #define HOOK_MAX_KEY_BYTES 256
 
 struct hook_mac {
@@ -20,7 +20,8 @@ struct hook_mac {
 	/* False: the key never matches. Its HMAC is computed all the same, to take as long. */
 	bool has_key[HOOK_MAX_SECRETS];
 	struct crypto_hmac *body[HOOK_MAX_SECRETS];
-	struct crypto_hmac *payload[HOOK_MAX_SECRETS]; /* of a form, decoded; NULL else */
+	struct crypto_hmac *payload[HOOK_MAX_SECRETS]; /* HMACs of a form's decoded payload; NULL
+							  for other bodies */
 	uint32_t matched; /* a bit for each secret, after hook_mac_matches() */
 };
 

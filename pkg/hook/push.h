@@ -6,10 +6,10 @@
 
 #include "hook/decode.h"
 
-/* Each element of a list of commits; what it describes is read into d->commit. */
+/* Reads an element of a list of commits, whose members are read into d->commit. */
 void hook_read_commit(struct hook_decode *d, const struct hook_field *field,
 		      const struct reader_value *value);
-/* Of a commit in the list: a list of files. */
+/* Notes that a commit in the list has a list of files. */
 void hook_read_files(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value);
 /* The number of commits of the push, listed or not. */

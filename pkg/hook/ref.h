@@ -8,12 +8,12 @@ bool hook_ref_is_valid(struct str ref);
 /* A valid ref, or the name of a branch: "refs/heads/" may be left out. At most
  * DELIVERY_MAX_REF_BYTES in full. */
 bool hook_ref_can_be_full(struct str ref);
-/* REF can be full. */
+/* Appends REF in full. hook_ref_can_be_full() holds for it. */
 void hook_ref_put_full(struct buf *out, struct str ref);
 bool hook_ref_is_tag(struct str ref);
 /* 40 or, in repositories with SHA-256, 64 hex digits. */
 bool hook_id_is_valid(struct str id);
 /* Git reads ids in any case, and writes them in lower case. */
 void hook_id_lower(char *id);
-/* The valid id of nothing: that of a ref before it was made, and after it was deleted. */
+/* The id of zeros: that of a ref before it was made, and after it was deleted. */
 bool hook_id_is_zero(struct str id);

@@ -5,7 +5,8 @@
 
 #include <assert.h>
 
-/* Standard Webhooks, "Verifying webhook authenticity". In both directions, as clocks differ. */
+/* Standard Webhooks, "Verifying webhook authenticity". The timestamp may differ by this much in
+ * both directions, because clocks differ. */
 #define WINDOW_MS (5 * 60 * 1000)
 /* The last second that fits into an int64_t as milliseconds. */
 #define LAST_SECOND (INT64_MAX / 2000)
@@ -93,8 +94,8 @@ void hook_verify_take_token(struct hook_verify *v, struct str token, const char 
 		refuse(v, mismatch);
 }
 
-/* Space-separated "v1,BASE64"; other versions are passed over, and so is one that is malformed:
- * while keys are changed there may be several, and one that matches is enough. */
+/* Reads space-separated "v1,BASE64"; other versions are passed over, and so is one that is
+ * malformed: while keys are changed there may be several, and one that matches is enough. */
 static void parse_signatures(struct hook_mac *mac, struct str list)
 {
 	struct str one;
@@ -121,7 +122,7 @@ static bool is_in_window(struct str timestamp, int64_t now_ms)
 	return age_ms <= WINDOW_MS && age_ms >= -WINDOW_MS;
 }
 
-/* Over "ID.TIMESTAMP.BODY". (Standard Webhooks, "Signature scheme".) */
+/* Starts the HMAC over "ID.TIMESTAMP.BODY". (Standard Webhooks, "Signature scheme".) */
 static void start_standard(struct hook_verify *v, struct str id, struct str timestamp)
 {
 	const struct str before_body[] = {id, STR("."), timestamp, STR(".")};
@@ -227,9 +228,9 @@ static bool is_standard_content(const struct hook_head *head)
 }
 
 /*
- * A proof is valid for one scheme. Both are an HMAC-SHA256 under the same secret, so a signature
- * that somebody saw in webhook-signature would also be one in X-Hub-Signature-256, of the text that
- * it was made over, and without the bounds of its timestamp.
+ * A proof is valid for one scheme. Both schemes are an HMAC-SHA256 under the same secret. A
+ * signature seen in webhook-signature would also be valid in X-Hub-Signature-256, over the text
+ * "ID.TIMESTAMP.BODY" and without a check of the timestamp.
  */
 static bool is_of_other_scheme(const struct hook_verify *v)
 {

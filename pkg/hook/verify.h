@@ -7,7 +7,7 @@
 #include "hook/envelope.h"
 #include "hook/mac.h"
 
-/* The first bytes of a streamed text. */
+/* How many first bytes of a streamed text are kept. */
 #define HOOK_HEAD_BYTES 280
 struct hook_head {
 	size_t n;
@@ -16,14 +16,14 @@ struct hook_head {
 
 struct hook_verify {
 	const struct hook_request *request; /* only while hook_verify_init() runs */
-	bool is_any_sent;                   /* a proof, right or wrong */
+	bool is_any_sent;                   /* some proof was sent, right or wrong */
 	bool is_hopeless;    /* refused by the headers alone, whatever body and secrets are */
 	const char *refusal; /* static; NULL while there is no reason to refuse */
 	bool is_form;
 	struct hook_mac hex, standard; /* started for the signatures that were sent */
 	bool takes_standard;           /* the host signs by Standard Webhooks, too */
 	struct hook_head body_head, payload_head;
-	uint32_t matched; /* secrets that are the token that was sent, a bit for each */
+	uint32_t matched; /* a bit for each secret that equals the token that was sent */
 	bool is_done;
 };
 
@@ -43,7 +43,8 @@ bool hook_verify_holds(struct hook_verify *v);
 
 /* The first problem found is the one that is reported. */
 void hook_verify_refuse_shape(struct hook_verify *v, const char *why);
-/* Of a header. Without a secret Gitea sends that of a signature empty, or its prefix alone. */
+/* True if a header's VALUE is no proof. Without a secret Gitea sends an empty signature, or only
+ * its prefix. */
 bool hook_verify_is_absent(struct str value);
 /* False without a value: the header is not sent, or absent as above. */
 bool hook_verify_find_header(struct hook_verify *v, const char *name, const char *repeated,

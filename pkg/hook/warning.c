@@ -3,7 +3,7 @@
 #include "base/mem.h"
 
 #define QUOTED_BYTES 60
-/* For " (and 4096 more)". */
+/* Room for " (and 4096 more)". */
 #define TAIL_BYTES 32
 
 void hook_warning_release(struct hook_warning *warning)

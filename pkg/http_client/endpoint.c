@@ -74,7 +74,7 @@ static int split_url(struct parts *out, const struct http_client_options *option
 	if (strcmp(out->scheme, "https") != 0 && strcmp(out->scheme, "http") != 0)
 		return err_set(err, ERR_INVALID, "server \"%s\" has to begin with https://",
 			       shown.data);
-	/* Not shown: a password may be in it. */
+	/* The URL is not shown: a password may be in it. */
 	if (has(url, CURLUPART_USER) || has(url, CURLUPART_PASSWORD) || has(url, CURLUPART_QUERY) ||
 	    has(url, CURLUPART_FRAGMENT))
 		return err_set(err, ERR_INVALID,
@@ -136,10 +136,8 @@ static char *join(const char *a, const char *b, const char *c, const char *d)
 	return buf_take(&out);
 }
 
-/*
- * libcurl checks the certificate for the URL's host, so with a tls-server-name that is what the URL
- * has; where to connect and the Host field are said apart.
- */
+/* libcurl checks the certificate for the URL's host, so with a tls-server-name the URL has that
+ * name; the address to connect to and the Host field are set apart. */
 static void set_server_name(struct endpoint *out, const char *name, const struct parts *parts)
 {
 	CLEANUP(mem_free) char *target = join("::", parts->host, ":", parts->port);

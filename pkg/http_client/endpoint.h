@@ -11,8 +11,9 @@ struct curl_slist;
 struct endpoint {
 	char *base;                    /* "https://host:6443/prefix", no slash at the end */
 	char *host;                    /* "host:6443", for messages and metrics */
-	struct curl_slist *connect_to; /* where the URL's host is the certificate's name, or NULL */
-	char *host_field;              /* "Host: ..." for the same case, or NULL */
+	struct curl_slist *connect_to; /* where to connect if the URL's host is the certificate's
+					  name, or NULL */
+	char *host_field;              /* "Host: ..." for that case, or NULL */
 	char *proxy;                   /* "" for none */
 	const char *protocol;          /* "https", or "http" where the server's address says so */
 	const char *what;              /* "the API server", for messages */

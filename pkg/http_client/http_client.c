@@ -13,15 +13,15 @@
 #include <utlist.h>
 
 /*
- * HTTP/1.1: a request takes a connection for as long as it lasts. Those over the limits wait here,
- * in their order, since libcurl hands a free connection to whoever comes by. Slow writes (admission
- * webhooks) leave some for reads.
+ * HTTP/1.1: a request takes a connection for as long as it lasts. Requests over the limits wait
+ * here, in their order, because libcurl gives a free connection to any request. Slow writes
+ * (admission webhooks) leave some connections for reads.
  */
 #define MAX_SHORT  8
 #define MAX_WRITES 6
 /* Easy handles kept for the next requests: each holds some 20 KiB once it was used. */
 #define MAX_IDLE_HANDLES 2
-/* Then connections are not used again, nor kept: the API server closes them soon after. */
+/* Connections that were idle for this time are closed: the API server closes them soon after. */
 #define IDLE_MS 60000
 
 enum lane { LANE_READ, LANE_WRITE, LANE_WATCH, N_LANES };
@@ -51,7 +51,7 @@ struct http_client {
 
 static void check(CURLMcode code)
 {
-	/* Wrong use or no memory. */
+	/* Only wrong use or a lack of memory fails. */
 	if (code != CURLM_OK)
 		abort();
 }

@@ -14,7 +14,7 @@ struct loop;
 struct http_client;
 struct http_client_call;
 
-/* The proof of who we are and whom we trust, as it is now. */
+/* The client's present credentials, and the CAs that it trusts. */
 struct http_client_identity {
 	uint64_t generation; /* rises with each change */
 	struct str ca_pem;   /* empty: the system's CAs */
@@ -26,10 +26,10 @@ struct http_client_identity {
 struct http_client_options {
 	const char *what;        /* "the API server", for messages; a constant */
 	const char *url;         /* "https://host[:port][/prefix]" */
-	const char *server_name; /* in the certificate; NULL: the URL's host */
+	const char *server_name; /* the name in the server's certificate; NULL: the URL's host */
 	const char *proxy_url;   /* NULL: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment */
 	bool is_insecure;        /* accepts any certificate */
-	bool allows_http;        /* also for hosts other than loopback */
+	bool allows_http;        /* plain http is allowed for hosts other than loopback, too */
 	bool wants_certificate;  /* http_client_peer() describes the server's certificate */
 	/*
 	 * Asked before each request; with IS_REFUSED after an answer 401 or a failed handshake, so
@@ -44,7 +44,7 @@ struct http_client_request {
 	const char *method; /* "GET", "POST", ...; a constant */
 	const char *path;   /* with its query, below the URL */
 	struct str body;
-	const char *content_type; /* of the body; NULL without one */
+	const char *content_type; /* Content-Type of the body; NULL without a body */
 	const char *accept;       /* NULL: any */
 	/* More header fields, "Name: value" each, up to a NULL; or NULL. */
 	const char *const *fields;
@@ -52,7 +52,7 @@ struct http_client_request {
 	size_t max_bytes;   /* of an answer that is collected */
 	/*
 	 * Set: the body of a 200 is not collected but passed on as it comes, and before it, when
-	 * the head has come, no bytes. Errors are collected as ever (at most 64 KiB). May cancel
+	 * the head has come, no bytes. Bodies of errors are collected (at most 64 KiB). May cancel
 	 * the call.
 	 */
 	void (*on_bytes)(void *arg, struct str bytes);
@@ -63,8 +63,8 @@ struct http_client_request {
 /* How far a request came that got no answer. */
 enum http_client_stage {
 	HTTP_CLIENT_NAME,    /* the host's or the proxy's name is not known */
-	HTTP_CLIENT_CONNECT, /* nobody answers there */
-	HTTP_CLIENT_TLS,     /* the handshake failed, or the certificate is no good */
+	HTTP_CLIENT_CONNECT, /* nothing answers at the address */
+	HTTP_CLIENT_TLS,     /* the handshake failed, or the certificate is not valid */
 	HTTP_CLIENT_ANSWER,
 };
 
@@ -73,11 +73,11 @@ struct http_client_answer {
 	int status; /* 0: none */
 	/* For http_client_field() and http_client_peer(), during the call of the function. */
 	const struct http_client_call *call;
-	enum http_client_stage stage; /* where it failed */
+	enum http_client_stage stage; /* how far the request came */
 	struct str content_type;
 	struct str retry_after; /* the header's text */
 	struct str body;
-	struct err err; /* when status is 0, or the body broke off */
+	struct err err; /* set when status is 0, or the body broke off */
 	bool is_cut;    /* the body broke off */
 	bool is_unsent; /* status is 0, and no byte of the request has left */
 };
@@ -99,7 +99,7 @@ struct http_client_call *http_client_start(struct http_client *client,
 					   const struct http_client_request *request,
 					   http_client_answer_fn fn, void *arg);
 void http_client_cancel(struct http_client_call *call);
-/* Whether a byte of the request may have left. */
+/* True if a byte of the request may have been sent. */
 bool http_client_has_sent(const struct http_client_call *call);
 
 /* The value of the first header field of that name, empty without one. */

@@ -1,7 +1,7 @@
 /*
- * golang.org/x/net/http/httpproxy, useProxy(). libcurl's own CURLOPT_NOPROXY knows no ports, and is
- * compared with the URL's host, which is the certificate's name where a kubeconfig has
- * tls-server-name.
+ * Go's rules: golang.org/x/net/http/httpproxy, useProxy(). libcurl's own CURLOPT_NOPROXY knows no
+ * ports, and is compared with the URL's host, which is the certificate's name where a kubeconfig
+ * has tls-server-name.
  */
 #include "http_client/no_proxy.h"
 

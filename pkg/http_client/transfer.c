@@ -15,7 +15,7 @@
 /* The API server closes what was idle for 90 s: a connection that it is about to close is not used.
  */
 #define MAX_IDLE_S 60L
-/* The smallest that libcurl takes; requests are small. */
+/* The smallest size that libcurl accepts; requests are small. */
 #define UPLOAD_BUFFER_BYTES 16384L
 /*
  * A peer that is gone is noticed within 45 s: the first probe after 15 s of silence, and the end
@@ -96,8 +96,7 @@ static size_t on_write(char *bytes, size_t size, size_t n, void *arg)
 	return call->fn ? n_bytes : 0;
 }
 
-/* Whoever waits for a stream learns here that it has begun: its first bytes may take long to come.
- */
+/* Reports that a stream has begun: its first bytes may take long to come. */
 static size_t on_head(char *line, size_t size, size_t n, void *arg)
 {
 	struct http_client_call *call = arg;
@@ -123,7 +122,7 @@ static void add_field(struct http_client_call *call, const char *field)
 
 static void drop_fields(struct http_client_call *call)
 {
-	/* One of them is the token. */
+	/* One of the fields holds the token. */
 	for (struct curl_slist *field = call->fields; field; field = field->next)
 		explicit_bzero(field->data, strlen(field->data));
 	curl_slist_free_all(call->fields);
@@ -150,7 +149,7 @@ static void set_fields(struct http_client_call *call, const struct endpoint *end
 		add_field(call, endpoint->host_field);
 	for (size_t i = 0; request->fields && request->fields[i]; i++)
 		add_field(call, request->fields[i]);
-	/* Or libcurl waits a second for "100 Continue" before a large body. */
+	/* Without this libcurl waits a second for "100 Continue" before a large body. */
 	add_field(call, "Expect:");
 	SET(call->easy, CURLOPT_HTTPHEADER, call->fields);
 }
@@ -195,7 +194,7 @@ static void set_connection(CURL *easy, const struct endpoint *endpoint, bool is_
 {
 	SET(easy, CURLOPT_PROTOCOLS_STR, endpoint->protocol);
 	SET(easy, CURLOPT_PROXY, endpoint->proxy);
-	/* The environment was asked already. */
+	/* endpoint.c has applied NO_PROXY already. */
 	SET(easy, CURLOPT_NOPROXY, "");
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);

@@ -15,13 +15,13 @@ struct http_client_call {
 	struct http_client_request request;
 	http_client_answer_fn fn; /* NULL: cancelled, and request's texts are gone */
 	void *arg;
-	CURLM *multi; /* it is added to this one; NULL: to none */
+	CURLM *multi; /* the multi handle that it is added to, or NULL */
 	int lane;     /* http_client.c's */
 	CURL *easy;   /* NULL: none yet */
 	struct curl_slist *fields;
 	struct buf body;
 	size_t n_sent;       /* bytes of the request's body */
-	uint64_t generation; /* of the identity that was sent */
+	uint64_t generation; /* generation of the identity that was sent */
 	bool is_repeated;
 	bool is_over_limit;
 	char error[CURL_ERROR_SIZE];

@@ -43,9 +43,10 @@ static void set_message(struct kube_response *out, int code, struct str message)
 }
 
 /*
- * The API server's errors are Status objects, but for a few that are written before its machinery:
- * an unknown path ("404 page not found"), and 429 and 401 of its filters. Any other error without a
- * Status is somebody else's, and says nothing of the object.
+ * The API server's errors are Status objects, except a few that are written before its API
+ * machinery: an unknown path ("404 page not found"), and 429 and 401 of its filters. Any other
+ * error without a Status comes from something in between (a router), and says nothing about the
+ * object.
  */
 static void read_foreign(struct kube_response *out, const struct http_client_answer *answer)
 {

@@ -1,12 +1,10 @@
-/*
- * client-go's reflector back-off: 0.8 s doubling to 30 s, each plus up to as much again by chance,
- * and from the start again after two minutes in which nobody asked.
- */
+/* client-go's reflector back-off: 0.8 s doubling to 30 s, each plus up to as much again by chance.
+ * It starts again after two minutes without a failure. */
 #pragma once
 
 #include "base/clock.h"
 
-/* A zeroed one is at its start. */
+/* Zeroed: no failure yet. */
 struct backoff {
 	int64_t asked_ms;
 	unsigned int n;

@@ -45,11 +45,11 @@ struct kube_client {
 	struct kube_call *calls;
 	int64_t last_answer_ms;
 	bool is_up;
-	char trouble[64]; /* why it is not up */
+	char trouble[64]; /* why the server is not up */
 	struct kube_call *probe;
-	struct timer probe_timer; /* while it is not up */
-	unsigned n_failed_probes; /* in a row */
-	bool is_doubted;          /* since the last probe began */
+	struct timer probe_timer; /* runs while the server is not up */
+	unsigned n_failed_probes; /* failed probes in a row */
+	bool is_doubted;          /* a request has failed since the last probe began */
 	struct listener listeners[MAX_LISTENERS];
 	size_t n_listeners;
 	struct client_metrics metrics;
@@ -62,7 +62,7 @@ static void set_up(struct kube_client *client, bool is_up)
 	if (client->is_up == is_up)
 		return;
 	client->is_up = is_up;
-	/* The next doubt must not wait as long as this outage has lasted. */
+	/* The next probe must not wait as long as this outage has lasted. */
 	if (is_up && timer_running(&client->probe_timer))
 		timer_start(client->clock, &client->probe_timer, PROBE_PAUSE_MS, on_probe_due,
 			    client);
@@ -77,9 +77,9 @@ static bool is_good(int status)
 }
 
 /*
- * A failed probe marks the API server as down. The next one waits about as long as it has been
- * down: the clients of an API server that returns after a minute, or that refuses, meet it at
- * different times. Any other request that is answered ends the outage sooner.
+ * A failed probe marks the API server as down. The next probe waits about as long as the server has
+ * been down, so that its clients do not all come at the same moment when it returns. Any other
+ * request that is answered ends the outage sooner.
  */
 static void on_probe(void *arg, const struct kube_response *response)
 {
@@ -151,8 +151,8 @@ static void update_is_up(const struct kube_call *call, const struct http_client_
 		doubt(client);
 }
 
-/* The call leaves the client before its function is called, so that this may start and cancel what
- * it likes. */
+/* The call leaves the client before its function is called, so that the function may start and
+ * cancel any call. */
 static void finish(struct kube_call *call, const struct http_client_answer *answer,
 		   const struct kube_response *response)
 {

@@ -25,7 +25,7 @@ enum kube_method {
 	KUBE_DELETE,
 	KUBE_MERGE_PATCH,
 	KUBE_JSON_PATCH,
-	/* Of built-in types alone; lists of some fields are merged, as ownerReferences by uid. */
+	/* Only for built-in types; some lists are merged, such as ownerReferences by uid. */
 	KUBE_STRATEGIC_PATCH,
 	KUBE_APPLY,
 };
@@ -39,21 +39,20 @@ struct kube_request {
 	struct str body;
 	/* A text that outlives the call, or NULL: application/json. */
 	const char *accept;
-	/* 0: 30 s. The whole of it; a watch has none but the caller's own timers. */
+	/* Limit of the whole request; 0: 30 s. A watch has no limit but the caller's own timers. */
 	int64_t timeout_ms;
-	/* Of an answer that is collected; 0: 8 MiB. Over it: ERR_LIMIT. */
+	/* The most bytes of an answer that is collected; 0: 8 MiB. A longer one is ERR_LIMIT. */
 	size_t max_bytes;
-	/*
-	 * Set (list and watch): the body of a 200 is not collected but handed over as it comes.
-	 * Errors are collected as ever (at most 64 KiB).
-	 */
+	/* Set (list and watch): the body of a 200 is not collected but handed over as it comes.
+	 * Bodies of errors are collected (at most 64 KiB). */
 	void (*on_bytes)(void *arg, struct str bytes);
-	/* It goes on until somebody ends it: a connection of its own, no timeout. */
+	/* The answer lasts until one side ends it: a connection of its own, no timeout. */
 	bool is_watch;
 	/* The answer holds a secret: its document is wiped when the call's function has returned.
 	 */
 	bool is_secret;
-	/* Closed set, for rest_client_*: "buildconfigs", "secrets", ... Outlives the call. */
+	/* The label of rest_client_*, from a closed set: "buildconfigs", "secrets", ... Outlives
+	 * the call. */
 	const char *metric_resource;
 };
 
@@ -74,15 +73,11 @@ struct kube_response {
 	int64_t retry_after_ms;
 	/* The answer's document, lent; NULL without one (also when on_bytes took it). */
 	const cJSON *doc;
-	/*
-	 * The answer's bytes, lent; what is handed on to others is this and not a reprint of doc.
-	 * Empty when on_bytes took them.
-	 */
+	/* The answer's bytes, lent. They are what is passed on to others: doc is never printed
+	 * again. Empty when on_bytes took them. */
 	struct str text;
-	/*
-	 * It is open whether a write was carried out: timeout, cut connection, 5xx. False where the
-	 * request is known not to have left (connection refused, TLS failed).
-	 */
+	/* It is not known whether a write was carried out: timeout, cut connection, 5xx. False if
+	 * the request was certainly not sent (connection refused, TLS failed). */
 	bool is_uncertain;
 };
 
@@ -101,10 +96,8 @@ void kube_client_set_metrics(struct kube_client *client, struct metrics *metrics
 
 struct kube_call *kube_start(struct kube_client *client, const struct kube_request *request,
 			     kube_response_fn fn, void *arg);
-/*
- * Cancels; NULL is fine. Once the call's function has been called the call is gone: it must not be
- * cancelled any more. May be called from within on_bytes.
- */
+/* Cancels CALL, which may be NULL. After the call's function was called, CALL is freed and must not
+ * be cancelled. May be called from within on_bytes. */
 void kube_cancel(struct kube_call *call);
 
 /*
@@ -114,16 +107,14 @@ void kube_cancel(struct kube_call *call);
  * answer.
  */
 bool kube_client_is_up(const struct kube_client *client);
-/* Why it is not, for people: "the API server does not answer", or "... answered 401" where that is
- * all that is wrong. */
+/* Why the API server is not up, for people: "the API server does not answer", or "... answered
+ * 401". */
 const char *kube_client_trouble(const struct kube_client *client);
 /* FN(ARG) whenever kube_client_is_up() changes; at most 4 listeners. */
 void kube_client_on_change(struct kube_client *client, void (*fn)(void *arg), void *arg);
 
-/*
- * The seam. start() sends, and later, never from within start(), kube_transport_done() is called
- * once with what came; cancel() forgets a call.
- */
+/* The seam. start() sends a request; later, never from within start(), the transport calls
+ * kube_transport_done() once with the answer. cancel() drops a call. */
 struct kube_transport {
 	void *ctx;
 	/* "host:6443", for the metrics' label, as long as ctx; may be NULL. */
@@ -134,7 +125,7 @@ struct kube_transport {
 	 */
 	void *(*start)(void *ctx, struct kube_call *call, const struct kube_request *request);
 	void (*cancel)(void *ctx, void *handle);
-	/* Whether any byte of it may have left; NULL: always. */
+	/* True if a byte of the request may have been sent; NULL: always. */
 	bool (*has_sent)(void *ctx, void *handle);
 	/* Called by kube_client_free() after all calls are cancelled; may be NULL. */
 	void (*free)(void *ctx);
@@ -149,7 +140,7 @@ int kube_transport_new(struct kube_transport *out, struct loop *loop,
  * cancelled by this.
  */
 void kube_transport_bytes(struct kube_call *call, struct str bytes);
-/* The call is gone when this returns. */
+/* CALL is freed when this returns. */
 void kube_transport_done(struct kube_call *call, const struct http_client_answer *answer);
 
 /* Appends S to OUT, percent-encoded for a path or query. */

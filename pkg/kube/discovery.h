@@ -9,16 +9,14 @@ struct kube_discovery {
 	bool has_instantiate; /* OpenShift's own API: buildconfigs/instantiate */
 };
 
-/*
- * ERROR: ERR_OK and what there is, else why it could not be found out. ERR_NOTFOUND: the group is
- * not served.
- */
+/* ERROR: ERR_OK with what is served, else why discovery failed. ERR_NOTFOUND: the group is not
+ * served. */
 typedef void (*kube_discovery_fn)(void *arg, const struct kube_discovery *discovery,
 				  const struct err *error);
 
 struct kube_discovery_call;
-/* FN is called once, never from within this call; cancelling forgets it. */
+/* FN is called once, never from within this call, and not after kube_discovery_cancel(). */
 struct kube_discovery_call *kube_discover(struct kube_client *client, kube_discovery_fn fn,
 					  void *arg);
-/* NULL is fine. */
+/* CALL may be NULL. */
 void kube_discovery_cancel(struct kube_discovery_call *call);

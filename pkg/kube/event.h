@@ -3,9 +3,9 @@
 
 #include "doc/json.h"
 
-/* Borrowed; of the object, where nothing else is said. */
+/* Texts are borrowed. Members without a comment describe the object. */
 struct kube_event {
-	const char *name; /* of the Event: at most 253 characters, no capitals */
+	const char *name; /* name of the Event: at most 253 characters, no capitals */
 	const char *kind, *namespace_, *object_name, *uid;
 	int64_t wall_ms;
 	bool is_warning;
@@ -19,5 +19,5 @@ struct kube_event {
 cJSON *kube_event_new(const struct kube_event *event);
 /* Where the Events of a namespace are created. */
 void kube_event_put_path(struct buf *out, const char *namespace_);
-/* As Kubernetes writes a MicroTime. */
+/* Adds a time in the form of Kubernetes' MicroTime. */
 void kube_event_put_micro_time(cJSON *object, const char *key, int64_t wall_ms);

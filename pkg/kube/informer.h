@@ -21,12 +21,12 @@ struct kube_informer_options {
 	struct kube_store_type type; /* n_scopes is ignored */
 	/* Called once, when the store holds all objects, with type.arg; or NULL. */
 	void (*on_synced)(void *arg);
-	/* Called when that has come about or kube_informer_error() has changed, with type.arg; or
-	 * NULL. */
+	/* Called when a first list is complete or kube_informer_error() has changed, with type.arg;
+	 * or NULL. */
 	void (*on_state)(void *arg);
 };
 
-/* Lists nothing yet. What OPTIONS points at is borrowed. */
+/* Makes an informer that lists nothing yet. What OPTIONS points at is borrowed. */
 struct kube_informer *kube_informer_new(const struct kube_informer_options *options);
 /* Begins to list and watch; only once. */
 void kube_informer_start(struct kube_informer *informer);

@@ -24,21 +24,22 @@
 #define MAX_VERSION_BYTES  ((size_t)1024)
 #define MAX_PATH_BYTES     ((size_t)32 * 1024)
 
-/* What comes after a wait. */
+/* The next step, perhaps after a wait. */
 enum step {
-	STEP_LIST_NEWEST,    /* as consistent as etcd itself */
-	STEP_LIST_NOT_OLDER, /* than what we know: spares etcd */
-	STEP_PAGE,           /* the list goes on */
+	STEP_LIST_NEWEST,    /* a consistent list, read from etcd */
+	STEP_LIST_NOT_OLDER, /* a list not older than `version`, from the server's cache: spares
+				etcd */
+	STEP_PAGE,           /* the list's next page */
 	STEP_WATCH,
 };
 
 /* Why a watch ended: the label "reason". */
 enum watch_end {
 	END_NONE,
-	END_CLOSED,      /* by the server, at its time */
-	END_CUT,         /* within a stream that had begun */
+	END_CLOSED,      /* closed by the server at the end of timeoutSeconds */
+	END_CUT,         /* the connection broke within the stream */
 	END_MUTE,        /* no event and no bookmark for too long */
-	END_DEADLINE,    /* the server let its own time pass */
+	END_DEADLINE,    /* not closed by the server although timeoutSeconds are over */
 	END_EXPIRED,     /* 410 */
 	END_THROTTLED,   /* 429 */
 	END_UNREACHABLE, /* no answer */
@@ -67,20 +68,20 @@ struct kube_reflector {
 	struct stream stream;
 	struct backoff backoff;
 	enum step step;
-	enum step list; /* that is going on, or was last */
+	enum step list; /* the list under way, or the last one */
 	bool has_restarted_list;
-	char *version;      /* up to which we know all */
-	char *list_version; /* of the list's first page */
-	char *continue_;    /* of the page to come */
+	char *version;      /* resourceVersion up to which the store is complete */
+	char *list_version; /* resourceVersion of the list's first page */
+	char *continue_;    /* continue token of the next page */
 	bool has_metadata;
-	struct err broken; /* what was found in the stream */
+	struct err broken; /* error that was found in the stream */
 	enum watch_end end;
 	int64_t retry_after_ms;
-	int64_t life_ms; /* -1: none yet */
+	int64_t life_ms; /* time of the last sign of life; -1: none yet */
 	int64_t heard_ms, watch_since_ms, watch_until_ms;
-	bool has_life;          /* in this watch: an event or a bookmark */
-	unsigned int n_barren;  /* watches in a row without it */
-	unsigned int n_expired; /* watches in a row that ended with 410 before any */
+	bool has_life;          /* this watch has brought an event or a bookmark */
+	unsigned int n_barren;  /* watches in a row without a sign of life */
+	unsigned int n_expired; /* watches in a row that ended with 410 before one */
 	bool has_told_poison;
 	char error[sizeof(((struct err *)NULL)->msg)];
 };
@@ -93,7 +94,7 @@ static void tell_state(const struct kube_reflector *r)
 		r->options.on_state(r->options.arg);
 }
 
-/* An error is logged when it begins, not each time that it is met again. */
+/* An error is logged when it begins, not each time it happens again. */
 static void set_error(struct kube_reflector *r, const char *message)
 {
 	bool is_first = !r->error[0];
@@ -217,9 +218,9 @@ static bool is_version_too_large(const struct kube_response *response)
 }
 
 /*
- * Where what we know is gone (410 on the list or on one of its pages) or the server knows less than
- * we (restored from a backup), the newest list is asked for at once; if that is refused as well, it
- * is like any other failure.
+ * If `version` is too old (410 on the list or on one of its pages), or newer than the server's data
+ * (restored from a backup), a consistent list is asked for at once; a refusal of that is treated
+ * like any other failure.
  */
 static void on_list_failed(struct kube_reflector *r, const struct kube_response *response,
 			   const struct err *err)
@@ -290,7 +291,7 @@ static void ask_page(struct kube_reflector *r)
 	buf_printf(&path, "%s?limit=%d", r->path, PAGE_ITEMS);
 	put_parameter(&path, "labelSelector", r->selector);
 	put_parameter(&path, "continue", r->continue_);
-	/* With a continue token neither is allowed: it holds them. */
+	/* A continue token holds resourceVersion and its match: next to it they are not allowed. */
 	if (!r->continue_ && r->list == STEP_LIST_NOT_OLDER) {
 		put_parameter(&path, "resourceVersion", r->version);
 		put_parameter(&path, "resourceVersionMatch", "NotOlderThan");
@@ -320,9 +321,10 @@ static void count_restart(const struct kube_reflector *r, enum watch_end end)
 }
 
 /*
- * 410: list again, at once unless that is what the last list led to. Refused connections and 429
- * say nothing of what we know: back off and go on from there. The rest too, but if that never helps
- * what we know may be what is wrong (a server that was set back): then a new list.
+ * 410: list again, at once unless the last list led to a 410, too. Refused connections and 429 do
+ * not make `version` invalid: back off and watch from it again. So after all other errors, but
+ * after some watches without a sign of life `version` itself may be wrong (a server restored from a
+ * backup): then list again.
  */
 static void on_watch_ended(struct kube_reflector *r, enum watch_end end, const char *message)
 {

@@ -7,9 +7,10 @@
 
 #include <assert.h>
 
-/* More than an answer may be long. */
+/* Larger than any answer, so never reached. */
 #define MAX_BLOCK_BYTES ((size_t)16 * 1024 * 1024)
-/* Enough for nearly all, so that growing leaves no copy of a value behind. */
+/* Enough for nearly all Secrets, so that a growing buffer leaves no copy of a value in freed
+ * memory. */
 #define FIRST_BLOCK_BYTES ((size_t)16 * 1024)
 
 void secret_value_release(struct secret_value *value)
@@ -26,7 +27,8 @@ static const char *text_of(const cJSON *value)
 
 /*
  * Appends the usable part of a key's value to OUT, which is without the one newline at its end that
- * editors and `echo` leave. Returns why there is none, and what to do, "" otherwise.
+ * editors and `echo` leave. Returns why there is no usable value, and what to do; "" if there is
+ * one.
  */
 static const char *put_value(struct buf *out, const cJSON *encoded)
 {
@@ -52,7 +54,7 @@ static const char *put_value(struct buf *out, const cJSON *encoded)
 	return problem;
 }
 
-/* Each text in turn, with its NUL. */
+/* Appends TEXT with its NUL. */
 static void put_text(struct buf *out, const char *text)
 {
 	buf_put(out, text, strlen(text) + 1);
@@ -84,7 +86,7 @@ static size_t put_owners(struct buf *out, const cJSON *list, bool *has_more)
 	return n;
 }
 
-/* In the order in which they were put. */
+/* Takes the next text, in the order in which they were put. */
 static const char *take_text(const char **at)
 {
 	const char *text = *at;
@@ -106,7 +108,9 @@ static void take_owners(struct secret_value *out, const char **at, size_t n)
 	out->known.n_owners = n;
 }
 
-/* Moves BLOCK, exactly as large as it is, into OUT: there may be thousands. */
+/*
+ * Copies BLOCK into exactly as much memory as it needs, because thousands of Secrets may be kept.
+ */
 static const char *keep_block(struct secret_value *out, const struct buf *block)
 {
 	out->n_block = block->len;

@@ -5,7 +5,7 @@
 
 /* KNOWN's texts point into one block, which secret_value_release() wipes and frees. */
 struct secret_value {
-	struct kube_secret known; /* state, freshness and times are the cache's */
+	struct kube_secret known; /* the cache fills in state, freshness and times */
 	char *block;
 	size_t n_block;
 	struct kube_secret_owner *owners;

@@ -16,8 +16,8 @@ struct kube_secret_lookup {
 	struct entry *entry;
 	kube_secret_fn fn;
 	void *arg;
-	bool is_ready;  /* answered by the entry's timer */
-	uint32_t round; /* of answers, in which it became ready */
+	bool is_ready;  /* its function is called by the entry's timer */
+	uint32_t round; /* the round of answers in which it became ready */
 	struct kube_secret_lookup *prev, *next;
 };
 
@@ -26,7 +26,7 @@ struct entry {
 	char *key; /* "namespace/name" */
 	UT_hash_handle hh;
 	struct secret_value value;
-	struct err *error; /* of the last fetch; NULL: none */
+	struct err *error; /* error of the last fetch; NULL: none */
 	uint32_t round;
 	bool was_asked;
 	int64_t asked_ms, used_ms;
@@ -96,7 +96,7 @@ static void free_entry(struct entry *entry)
 	mem_free(&entry);
 }
 
-/* What there is of it without an entry. */
+/* A Secret without an entry. */
 static const struct kube_secret nothing = {
 	.uid = "", .resource_version = "", .rotated_for = "", .problem = ""};
 
@@ -136,10 +136,8 @@ static struct kube_secret_lookup *find_ready(const struct entry *entry)
 	return NULL;
 }
 
-/*
- * Functions may start and cancel lookups: the list is looked at anew after each. What they start
- * is answered in the next round.
- */
+/* A lookup's function may start and cancel lookups, so the list is read again after each call.
+ * Lookups that it starts are answered in the next round. */
 static void on_answer(void *arg)
 {
 	static const struct err no_error = {0};
@@ -181,7 +179,8 @@ static void on_fetched(void *arg, const struct kube_response *response)
 
 	entry->call = NULL;
 	set_error(entry, NULL);
-	/* By the code and not the status: a router's 404 or 403 says nothing of the Secret. */
+	/* Decided by err.code, not by the HTTP status: a router's 404 or 403 says nothing about the
+	 * Secret. */
 	if (response->err.code == ERR_OK)
 		set_present(entry, response->doc);
 	else if (response->err.code == ERR_NOTFOUND)
@@ -280,7 +279,7 @@ void kube_secrets_put_written(struct kube_secrets *secrets, const cJSON *doc)
 	if (!namespace_ || !name)
 		return;
 	entry = get_entry(secrets, namespace_, name);
-	/* A fetch under way may have read what was there before. */
+	/* A fetch under way may have read the Secret before the write. */
 	kube_cancel(TAKE(entry->call));
 	set_error(entry, NULL);
 	set_present(entry, doc);
@@ -296,7 +295,7 @@ void kube_secrets_forget(struct kube_secrets *secrets, const char *namespace_, c
 	set_state(entry, KUBE_SECRET_UNKNOWN);
 	set_error(entry, NULL);
 	entry->was_asked = false;
-	/* What is under way may have been read before. */
+	/* A fetch under way may have read the Secret before the change. */
 	if (entry->call) {
 		kube_cancel(TAKE(entry->call));
 		fetch(entry);

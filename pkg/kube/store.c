@@ -13,15 +13,16 @@
 
 #define HOLD_MS       60000
 #define MAX_KEY_BYTES 1024
-/* Versions of one object that may come by while the answer to a write of ours is on its way. */
+/* How many versions of one object are remembered: the watch may bring so many while the answer to a
+ * write of ours is on its way. */
 #define MAX_TOLD 8
 
-/* Our own write is ahead of the events. */
+/* A write of ours that the watch has not shown yet. */
 struct ahead {
 	struct entry *entry;
 	char *written; /* the version that ends it */
 	int64_t until_ms;
-	/* The newest event meanwhile: an object, or its removal. */
+	/* The newest event since the write: an object, or its removal. */
 	bool has_late;
 	void *late; /* NULL: removed */
 	char *late_version;
@@ -32,7 +33,7 @@ struct entry {
 	UT_hash_handle hh;
 	void *object;
 	char *version;
-	struct ahead *ahead; /* NULL nearly always */
+	struct ahead *ahead; /* NULL where no write is outstanding */
 	uint32_t seen;       /* n_lists when it was last put */
 	uint32_t uid;        /* fingerprint */
 	uint32_t n_told;
@@ -52,7 +53,7 @@ struct kube_store {
 	struct entry *entries;
 	struct ahead *aheads;
 	struct scope *scopes;
-	uint32_t n_lists; /* begun so far */
+	uint32_t n_lists; /* lists begun so far */
 	size_t n_complete;
 };
 
@@ -252,7 +253,7 @@ void kube_store_remove(struct kube_store *store, const char *key)
 
 void kube_store_settle(struct kube_store *store, int64_t now_ms)
 {
-	/* Written last is waited for longest, so the list is in the order of its ends. */
+	/* The list is in the order of the writes, and so in the order in which their waits end. */
 	while (store->aheads && store->aheads->until_ms <= now_ms) {
 		struct ahead *ahead = store->aheads;
 		struct entry *entry = ahead->entry;

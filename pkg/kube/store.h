@@ -10,10 +10,8 @@
 struct kube_store;
 
 struct kube_store_type {
-	/*
-	 * A form of its own of DOC (object of one kind), never NULL: what cannot be understood
-	 * becomes an object that says so.
-	 */
+	/* Makes the owner's form of DOC (an object of this kind), never NULL: a malformed document
+	 * becomes an object that says so. */
 	void *(*parse)(void *arg, const cJSON *doc);
 	void (*free)(void *object);
 	/*
@@ -27,7 +25,7 @@ struct kube_store_type {
 
 /* TYPE is copied. */
 struct kube_store *kube_store_new(const struct kube_store_type *type);
-/* Without on_change. */
+/* Frees all objects; does not call on_change. */
 void kube_store_free(struct kube_store *store);
 
 /* NULL when there is none. Lent until the object changes: do not keep it over a return to the loop.
@@ -44,23 +42,21 @@ void kube_store_each(const struct kube_store *store,
  * From the reflector: an ADDED or MODIFIED object. Unchanged resourceVersion: nothing happens.
  * After kube_store_put_written() events are held back until the written version comes by, so that a
  * late event does not undo our own write; if it has not come by 60 s later (a list jumped over it),
- * the newest of them counts.
+ * the newest of them is applied.
  */
 void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms);
-/*
- * The answer to a write of ours: it counts at once, unless the watch was faster and has told of
- * this version, or of the object's end, before.
- */
+/* The answer to a write of ours is applied at once, unless the watch has already shown this
+ * version, or the object's removal. */
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms);
 /* From the reflector: a DELETED object. Held back like any other event. */
 void kube_store_remove(struct kube_store *store, const char *key);
-/* What was held back for 60 s counts. To be called every now and then; NOW_MS is monotonic, as
- * everywhere here. */
+/* Applies events that were held back for 60 s. To be called every now and then; NOW_MS is
+ * monotonic, as everywhere here. */
 void kube_store_settle(struct kube_store *store, int64_t now_ms);
 /*
- * A full list of one scope begins and ends: what is in the scope and was not put in between is
- * removed. Nothing is removed if it is abandoned (another begin of the scope). SCOPE is a
- * namespace, or NULL for all of them; a store has either one list of all or one for each of some
+ * A full list of one scope begins and ends: objects of the scope that were not put in between are
+ * removed. Nothing is removed if the list is abandoned (another one of the scope begins). SCOPE is
+ * a namespace, or NULL for all of them; a store has either one list of all or one for each of some
  * namespaces.
  */
 void kube_store_begin_list(struct kube_store *store, const char *scope);

@@ -1,12 +1,14 @@
 /*
  * A scanner for the outer shape of lists and watch events. It follows strings and nesting, and
- * leaves the values inside to json_parse().
+ * leaves the values inside to json_parse(). The strict reader of doc/reader.h would not do: it
+ * gives a document up at the first wrong byte, and here an object that cannot be parsed must cost
+ * that object alone.
  */
 #include "kube/stream.h"
 
 #include "base/mem.h"
 
-/* A piece as large as this is rare: its memory is given back. */
+/* The memory of a piece larger than this is given back. */
 #define KEPT_PIECE_BYTES ((size_t)64 * 1024)
 
 enum state {
@@ -38,7 +40,8 @@ static void begin_value(struct stream *s, enum state after, bool is_captured, en
 	s->is_escaped = false;
 }
 
-/* Bytes up to the end of the string, its quote included; N if it goes on. */
+/* Returns how many bytes belong to the string, its closing quote included; N if it does not end
+ * here. */
 static size_t skip_string(struct stream *s, const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -59,7 +62,7 @@ static bool ends_scalar(char c)
 	return is_space(c) || c == ',' || c == ']' || c == '}';
 }
 
-/* Bytes that belong to the value; *DONE if it ends there. */
+/* Returns how many bytes belong to the value; sets *DONE if it ends there. */
 static size_t skip_value(struct stream *s, const char *p, size_t n, bool *done)
 {
 	size_t i = 0;
@@ -126,7 +129,7 @@ static size_t feed_value(struct stream *s, const char *p, size_t n)
 
 static void feed_key(struct stream *s, char c)
 {
-	/* A key with escapes is none of those that matter. */
+	/* "items" and "metadata" are written without escapes, so a key with escapes is neither. */
 	if (s->is_escaped) {
 		s->is_escaped = false;
 	} else if (c == '\\') {
@@ -144,7 +147,9 @@ static bool has_key(const struct stream *s, struct str name)
 	return str_eq(str_range(s->key, s->n_key), name);
 }
 
-/* The value begins with C, which is looked at again unless it opens the items. */
+/*
+ * The value begins with C. Returns 1 if C opens the items; 0: C is read again as part of the value.
+ */
 static size_t start_value(struct stream *s, char c)
 {
 	if (has_key(s, STR("items")) && c == '[') {
@@ -155,7 +160,7 @@ static size_t start_value(struct stream *s, char c)
 	return 0;
 }
 
-/* Where the next byte cannot be: nothing of what follows is understood. */
+/* The next byte is wrong: nothing after it is read. */
 static size_t break_off(struct stream *s)
 {
 	s->state = BROKEN;

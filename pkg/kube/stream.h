@@ -31,13 +31,13 @@ struct stream {
 	void *arg;
 	int state;
 	int after;             /* the state that follows the value */
-	enum stream_part part; /* of the value, where it is captured */
+	enum stream_part part; /* kind of the value, where it is captured */
 	bool is_captured;
-	bool is_string; /* within a string of it */
+	bool is_string; /* within a string of the value */
 	bool is_escaped;
-	size_t depth;     /* of arrays and objects in it */
+	size_t depth;     /* nesting of arrays and objects in the value */
 	struct buf piece; /* the value's part in earlier chunks */
-	char key[16];     /* of the list's members; longer ones matter not */
+	char key[16];     /* the key that is being read; longer ones are cut */
 	size_t n_key;
 };
 

@@ -14,7 +14,7 @@ struct transport {
 	struct http_client *http;
 };
 
-/* MERGE_PATCH and APPLY differ in the type of their body alone. */
+/* The kinds of patches differ only in the Content-Type of their body. */
 static const struct {
 	const char *method, *content_type;
 } methods[] = {

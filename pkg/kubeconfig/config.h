@@ -1,8 +1,5 @@
-/*
- * Where the API server is and how to prove who we are: from a kubeconfig file or from a Pod's
- * mounted files. What is read here is checked here, so that a wrong file is one clear line at
- * start.
- */
+/* Where the API server is and the client's credentials: from a kubeconfig file or from a Pod's
+ * mounted files. Everything is checked here, so that a wrong file gives one clear line at start. */
 #pragma once
 
 #include "base/buf.h"

@@ -34,7 +34,8 @@ static int check_token(struct str text, struct err *err)
 	if (str_empty(text))
 		return err_set(err, ERR_INVALID, "empty, expected a token");
 	for (size_t i = 0; i < text.n; i++) {
-		/* What is no printable ASCII could not be sent in a header, or would end it. */
+		/* A byte that is not printable ASCII could not be sent in a header, or would end
+		 * it. */
 		if (text.p[i] <= ' ' || text.p[i] > '~')
 			return err_set(err, ERR_INVALID, "byte %zu cannot be part of a token",
 				       i + 1);
@@ -119,7 +120,7 @@ static void put_header(const struct credentials *c, struct buf *out)
 	}
 }
 
-/* The texts may have moved even where they are the same. */
+/* The texts may be at new addresses even if they are the same. */
 static void update_identity(struct credentials *c, bool has_changed)
 {
 	buf_wipe(&c->header);
@@ -149,7 +150,7 @@ static int read_all(struct credentials *c, struct err *err)
 	return rc;
 }
 
-/* TEXT, where there is one, is of the configuration itself. */
+/* TEXT: the configuration's own text, if it has one. */
 static int init_source(struct source *source, const char *path, struct str text, const char *name,
 		       int (*check)(struct str text, struct err *err), struct err *err)
 {

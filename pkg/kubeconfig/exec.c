@@ -54,7 +54,7 @@ static char *variable(const char *name, const char *value)
 	return buf_take(&text);
 }
 
-/* What the plug-in is told of us: the version that it has to answer in. */
+/* The ExecCredential that the plug-in gets: the API version that it has to answer in. */
 static char *exec_info(const cJSON *exec, const char *version)
 {
 	CLEANUP(json_freep) cJSON *info = json_new_object();
@@ -166,7 +166,7 @@ static int read_all(struct buf *out, int fd, struct err *err)
 		       : 0;
 }
 
-/* Whether LIST sets the variable that ENTRY, "NAME=VALUE", sets. */
+/* True if LIST sets the variable of ENTRY, "NAME=VALUE". */
 static bool sets_same(char *const *list, const char *entry)
 {
 	size_t n = strcspn(entry, "=") + 1;

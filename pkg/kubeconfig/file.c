@@ -36,7 +36,7 @@ static int fail(const char *path, int code, const char *why, struct err *err)
 
 int file_read(struct buf *out, const char *path, struct err *err)
 {
-	/* Not blocking: a FIFO put there by mistake must not stop the loop. */
+	/* O_NONBLOCK: a FIFO put there by mistake must not stop the loop. */
 	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char chunk[4096];
 	ssize_t n = 0;

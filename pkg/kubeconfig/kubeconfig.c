@@ -130,7 +130,7 @@ static void put_names(struct buf *out, const struct files *files, const char *li
 		buf_put_str(out, STR("(none)"));
 }
 
-/* "kubeconfig FILE: KIND "NAME"" before the message. */
+/* Puts "kubeconfig FILE: KIND "NAME"" before the message. */
 static int wrap_entry(const struct entry *entry, const char *kind, const char *name,
 		      struct err *err)
 {
@@ -152,7 +152,7 @@ static int fail_missing(const struct files *files, const char *list, const char 
 		       files->list[0].path, kind, buf_text(&shown), list, names.data);
 }
 
-/* NULL for what is absent, null or empty. */
+/* Reads a text into OUT: NULL if it is absent, null or empty. */
 static int read_text(char **out, const struct entry *entry, const char *key, struct err *err)
 {
 	const cJSON *value = json_member(entry->object, key);

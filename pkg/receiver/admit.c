@@ -1,4 +1,4 @@
-/* The proof holds: what does the delivery say, and what is to be done? */
+/* Reads a delivery whose proof holds, and decides what is to be done. */
 #include "receiver/admit.h"
 
 #include "base/mem.h"
@@ -11,7 +11,7 @@
 
 #define RANDOM_ID_BYTES 16
 
-/* Nothing is built: says why, to the status and to the host. */
+/* Nothing is built: reports the reason to the status and to the Git host. */
 static void answer_nothing(struct delivery *d, const struct decision *decision)
 {
 	delivery_log(d, outcome_name(decision->reason), NULL, decision->message);
@@ -68,7 +68,8 @@ static struct journal_change to_row(const struct delivery *d, const struct deliv
 	};
 }
 
-/* Of one BuildConfig or namespace that floods the journal only its own deliveries are refused. */
+/* Refuses a delivery that met a bound of the journal. Where one BuildConfig or namespace floods it,
+ * only their own deliveries are refused. */
 static void refuse(struct delivery *d, enum journal_limit limit)
 {
 	const bool has_failed = journal_failure(d->receiver->opt.services->journal) != NULL;
@@ -118,7 +119,7 @@ static void store(struct delivery *d)
 			d, "too many deliveries are waiting to be stored; send it again later");
 }
 
-/* A delivery without an id is one of its own. */
+/* A delivery without an id gets a random one, so that it is no duplicate. */
 static void set_delivery_id(struct delivery *d, const char *sent)
 {
 	unsigned char random[RANDOM_ID_BYTES];

@@ -4,12 +4,12 @@
 #include "base/mem.h"
 #include "doc/json_cut.h"
 
-/* Of an answer's body: most need no more. */
+/* Enough for most bodies. */
 #define TYPICAL_BYTES 600
 
 static const struct http_header json_type = {STR("Content-Type"), STR("application/json")};
 
-/* What Kubernetes calls these codes where we have no word of our own. */
+/* Kubernetes' reasons for these codes, for answers without a reason of buildhook's. */
 static const char *reason_of(int code)
 {
 	switch (code) {
@@ -105,7 +105,7 @@ void answer_put_message(struct buf *out, struct str text)
 	}
 }
 
-/* SHORT is what the header says. */
+/* SHORT_ is the text of the header. */
 static void send_status(struct http_request *request, int code, const char *reason,
 			const char *message, const char *short_, const char *delivery)
 {
@@ -133,7 +133,7 @@ void answer_status(struct http_request *request, int code, const char *reason, c
 	send_status(request, code, reason, message, message, delivery);
 }
 
-/* The header does not name the hook, so that it is the same on all. */
+/* The header does not name the hook, so that it is the same for all hooks. */
 void answer_refused(struct http_request *request, const char *type, struct str name)
 {
 	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);

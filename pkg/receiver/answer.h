@@ -27,7 +27,7 @@ void answer_put_message(struct buf *out, struct str text);
  * with Retry-After. */
 void answer_status(struct http_request *request, int code, const char *reason, const char *message,
 		   const char *delivery);
-/* The one answer to whatever was not proved: always the same bytes for the same path. */
+/* The answer to every delivery that was not proved: always the same bytes for the same path. */
 void answer_refused(struct http_request *request, const char *type, struct str name);
 
 struct answer_build {

@@ -30,7 +30,7 @@ static struct ask_share *get_share(struct ask_limit *limit, struct str namespace
 	return share;
 }
 
-/* One share more than there are namespaces is counted, so that another one finds room. */
+/* The shares are cut for one namespace more than there are, so that another one finds room. */
 bool ask_limit_take(struct ask_limit *limit, struct str namespace_, int64_t now_ms)
 {
 	struct ask_share *share = NULL;

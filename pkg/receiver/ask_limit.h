@@ -16,11 +16,12 @@ struct ask_share {
 
 /* Zeroed at first. */
 struct ask_limit {
-	int64_t second; /* of the monotonic clock */
+	int64_t second; /* second of the monotonic clock */
 	unsigned taken;
-	struct ask_share shares[ASK_LIMIT_PER_S]; /* of the namespaces that asked in this second */
+	/* Of the namespaces that asked in this second. */
+	struct ask_share shares[ASK_LIMIT_PER_S];
 	size_t n_shares;
-	size_t n_shares_before; /* of the second before */
+	size_t n_shares_before; /* how many shares the second before had */
 };
 
 /* Whether NAMESPACE may ask now. */

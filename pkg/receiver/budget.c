@@ -1,10 +1,10 @@
 #include "receiver/budget.h"
 
-/* A delivery by itself. */
+/* Fixed memory cost of one delivery. */
 #define DELIVERY_BYTES (16 * 1024)
-/* What the connection has read of a body that is paused. */
+/* Bytes that the connection may have read of a paused body. */
 #define PAUSED_BYTES (32 * 1024)
-/* The most that the reader of a payload takes out of it: the files and commits of a push. */
+/* The most that a payload's reader keeps of it: the files and commits of a push. */
 #define MAX_READ_BYTES (256 * 1024)
 
 bool budget_count(struct delivery *d, uint64_t expected_bytes)

@@ -4,8 +4,8 @@
 #include "receiver/delivery.h"
 
 /*
- * Counts what D holds now. What a request only says about its length takes nothing from others, and
- * a hook that does not exist counts as one that does. False when all deliveries together hold more
- * than they may, or would with EXPECTED_BYTES more.
+ * Counts what D holds now. A Content-Length alone reserves nothing, and a hook that does not exist
+ * is counted like one that does. False when all deliveries together hold more than they may, or
+ * would with EXPECTED_BYTES more.
  */
 bool budget_count(struct delivery *d, uint64_t expected_bytes);

@@ -1,4 +1,4 @@
-/* The ground of the receiver's files: a delivery begins, is answered, and ends. */
+/* The lowest of the receiver's files: how a delivery begins, is answered, and ends. */
 #include "receiver/delivery.h"
 
 #include "base/log.h"
@@ -116,7 +116,7 @@ void delivery_log(const struct delivery *d, const char *reason, const char *buil
 		LOG_FIELD("detail", detail));
 }
 
-/* Returns the request, which the caller answers right away: answering it frees nothing of ours. */
+/* Frees D. Returns the request, which the caller answers right away. */
 static struct http_request *end(struct delivery *d, const char *verdict, const char *reason)
 {
 	struct receiver *r = d->receiver;

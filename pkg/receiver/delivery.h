@@ -19,7 +19,7 @@
 #include "receiver/receiver.h"
 #include "receiver/route.h"
 
-/* Of bodies that were proved, so many buffers of at most so many bytes wait for others. */
+/* This many buffers of proved bodies, of at most this many bytes, are kept for other bodies. */
 #define MAX_SPARE_BUFFERS 4
 #define MAX_SPARE_BYTES   (288 * 1024)
 
@@ -28,8 +28,8 @@
 
 /* One timer runs at a time; what it means depends on the phase. */
 enum delivery_phase {
-	PHASE_SECRETS, /* the Secrets are fetched, a small body is kept. Timer: they take too long
-			*/
+	PHASE_SECRETS, /* the Secrets are fetched, a small body is kept. Timer: the Secrets take too
+			  long */
 	PHASE_BODY,    /* the body is read and proved as it comes. Timer: reading resumes */
 	PHASE_DECIDE,  /* the proof failed, the Secrets are fetched again. Timer: as SECRETS */
 	PHASE_REFUSE,  /* Timer: the answer is due */
@@ -47,14 +47,14 @@ struct lookup {
 struct delivery_start {
 	struct delivery *delivery;
 	const struct delivery_change *from;
-	int64_t seq; /* of its row; of the first one of a duplicate */
+	int64_t seq; /* seq of its row; for a duplicate that of the first delivery's row */
 	enum outcome outcome;
 	bool is_duplicate;
 	struct waiter *wait; /* NULL when there is nothing to wait for any more */
 	bool has_progress;   /* PROGRESS is set, BUILD and MESSAGE belong to it */
 	enum progress_kind progress;
 	char build[256];
-	char *json; /* of the first Build, while others are waited for */
+	char *json; /* text of the first Build, while others are waited for */
 	char message[512];
 };
 
@@ -78,14 +78,14 @@ struct delivery {
 	bool cannot_ask; /* the API server did not say whether a secret is the current one */
 	struct str secrets[2 * BUILDCONFIG_MAX_SECRETS]; /* copies, wiped */
 	size_t n_secrets;
-	uint32_t previous;  /* a bit for each secret that is the value before a rotation */
-	bool used_previous; /* the proof holds, by such values alone */
-	char uid[64];       /* of the BuildConfig whose secrets these are, "" without */
+	uint32_t previous;  /* a bit for each of `secrets` that is a value before a rotation */
+	bool used_previous; /* only values before a rotation prove the delivery */
+	char uid[64];       /* uid of the BuildConfig whose secrets these are, "" without one */
 
 	/* proof.c */
 	bool is_known; /* the hook existed when the head came */
 	bool is_path_proven;
-	uint32_t path_matched; /* secrets that are the one in the path, a bit for each */
+	uint32_t path_matched; /* a bit for each of `secrets` that equals the one in the path */
 	bool is_kept;
 	bool is_paused;
 	struct buf kept;               /* the body, while IS_KEPT */
@@ -98,10 +98,10 @@ struct delivery {
 
 	/* admit.c, wait.c */
 	const struct delivery_event *event; /* part of PAYLOAD */
-	char hint[256];                     /* for the status, also where it builds; "" without */
+	char hint[256]; /* a hint for the status, also where the delivery builds; "" without one */
 	struct delivery_start *starts;
 	size_t n_starts;
-	uint64_t ticket; /* of the journal; 0 without */
+	uint64_t ticket; /* ticket of the journal; 0: none */
 	bool is_dry_run;
 };
 

@@ -47,9 +47,9 @@ static void on_late(void *arg)
 }
 
 /*
- * A Secret that a hook needs is always asked for when it is not known or too old: there are only so
- * many hooks. What strangers can cause beyond that is limited, all hooks that do not exist together
- * as one namespace.
+ * A Secret that a hook needs is always fetched when it is unknown or too old: the number of hooks
+ * bounds that. Further fetches that forged requests can cause are limited; all hooks that do not
+ * exist share the limit of one namespace.
  */
 static void ask(struct delivery *d, const char *namespace_, const char *name, bool is_decoy,
 		int64_t max_age_ms)
@@ -116,7 +116,7 @@ static void keep_secret(struct delivery *d, struct str value)
 {
 	if (value.n == 0)
 		return;
-	/* A hook's secrets, each with its previous value. */
+	/* `secrets` has room for all secrets of a hook, each with its previous value. */
 	assert(d->n_secrets < ARRAY_LEN(d->secrets));
 	d->secrets[d->n_secrets++] = str_range(str_dup(value), value.n);
 }

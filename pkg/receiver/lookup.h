@@ -15,9 +15,9 @@ const struct buildconfig_hook *lookup_find_hook(const struct delivery *d);
 /*
  * Fetches what is older than MAX_AGE_MS and calls FN(d), from within this call where nothing has to
  * be waited for. CANNOT_ASK is set where the API server did not answer within WAIT_MS, or could not
- * be asked: what was known before is then still valid. Beyond the limits (ask_limit.h) what is
- * known decides. NEEDS_DECOY: also a hook whose secrets are all inline waits, for the Secret that
- * does not exist.
+ * be asked: what was known before is then still valid. Beyond the limits (ask_limit.h) the cached
+ * Secrets are used. NEEDS_DECOY: also a hook whose secrets are all inline waits, for the Secret
+ * that does not exist.
  */
 void lookup_start(struct delivery *d, int64_t max_age_ms, int64_t wait_ms, bool needs_decoy,
 		  void (*fn)(struct delivery *d));

@@ -1,4 +1,4 @@
-/* What the status annotations will say of a delivery, kept in delivery/activity.h. */
+/* Records in delivery/activity.h what the status annotations show of a delivery. */
 #pragma once
 
 #include "receiver/delivery.h"

@@ -1,11 +1,11 @@
 /*
- * Who sent it? Secrets that are not fresh are fetched while the body comes. A proof that fails is
- * tried once more with Secrets that were fetched again, so that a changed secret works at its next
- * delivery.
+ * Proves who sent a delivery. Secrets that are not fresh are fetched while the body arrives. A
+ * proof that fails is tried once more with Secrets that were fetched again, so that a changed
+ * secret works at its next delivery.
  *
  * A delivery to a hook that does not exist takes the same way: it waits for a Secret that does not
- * exist (lookup.h), its body is hashed with a key that nobody has, and it is refused at the same
- * moment. (CONTRACT 3: the same bytes at the same time, whatever the cause.)
+ * exist (lookup.h), its body is hashed with a key that nobody has, and it is refused after the same
+ * time. (CONTRACT 3: the same bytes at the same time, whatever the cause.)
  */
 #include "receiver/proof.h"
 
@@ -20,15 +20,18 @@
 
 #include <stdio.h>
 
-/* From the last byte of the body to a refusal. */
+/* Time from the last byte of the body to a refusal. */
 #define REFUSAL_MS 500
-/* The same where the API server did not answer before REFUSAL_MS, and for how long it may be asked.
- * There are only these two moments, so that the time of one answer of it does not show. */
+/*
+ * The same if the API server has not answered after REFUSAL_MS; its answer is waited for until
+ * then. There are only these two times, so that the duration of a request to the API server does
+ * not show.
+ */
 #define LATE_REFUSAL_MS 2000
-/* How long it may be asked where it did not answer others. */
+/* How long the API server's answer is waited for after it has not answered other requests. */
 #define DOWN_LOOKUP_MS 250
-/* From the head to the first byte that is read of a body that had to wait for its Secrets: more
- * than they usually take, so that the time they took does not show. */
+/* Time from the head to the first byte that is read of a body that had to wait for its Secrets:
+ * longer than a fetch usually takes, so that its duration does not show. */
 #define RESUME_MS 100
 /* A body is paused before it outgrows what may be kept of it: a piece of it has 64 KiB at most. */
 #define MAX_EARLY_BYTES (MAX_KEPT_BYTES - 64 * 1024)
@@ -39,7 +42,7 @@ static const struct str no_secret = {
 	"0000000000000000000000000000000000000000000000000000000000000000", 64};
 
 /* A secret of the user's own choice may need percent-encoding in a URL; nothing else of the path is
- * ever decoded. What is longer than any secret stays longer. */
+ * ever decoded. A text that is longer than any secret stays longer. */
 static struct str decode_secret(struct str s, char out[MAX_GIVEN_BYTES])
 {
 	size_t n = 0;
@@ -67,7 +70,8 @@ static struct str find_header(const void *arg, const char *name, size_t *n)
 	return http_header(arg, name, n);
 }
 
-/* The memory is kept for another body: to get it anew from the system costs more than to prove one.
+/*
+ * The buffer is kept for another body: memory from the system costs more than the proof of a body.
  */
 static void drop_kept(struct delivery *d)
 {
@@ -75,7 +79,8 @@ static void drop_kept(struct delivery *d)
 	d->is_kept = false;
 }
 
-/* For hook_request.wants_ref. The answer does not show: it decides what is remembered of a push. */
+/* For hook_request.wants_ref: decides which refs of a push are kept. The result is not visible to
+ * the sender. */
 static bool wants_ref(const void *arg, struct str ref)
 {
 	const struct delivery *d = arg;
@@ -97,8 +102,8 @@ static void start_reading(struct delivery *d)
 		.allow_env = hook && hook->allow_env,
 		.wants_ref = wants_ref,
 		.wants_ref_arg = d,
-		/* Where the rule comes while the body is read, the push is built, as any is whose
-		 * files are not all known. */
+		/* If annotation paths is added while the body is read, the push is built, like
+		 * every push whose files are not all known. */
 		.leaves_files_out = bc && (!bc->paths || !*bc->paths),
 	};
 
@@ -146,7 +151,8 @@ static const char *refusal_of(const struct delivery *d)
 	return hook_delivery_refusal(d->payload);
 }
 
-/* What stands in the place of a name that does not exist may be a secret: it is not logged. */
+/* Logs a refusal. The name of a hook that does not exist is not logged: a secret may stand in its
+ * place. */
 static void log_refusal(const struct delivery *d)
 {
 	const struct buildconfig *bc = delivery_buildconfig(d);
@@ -169,7 +175,8 @@ static void on_refusal_due(void *arg)
 		delivery_refuse(d);
 		return;
 	}
-	/* Of the client as a whole, and not of one request: the same for every hook. */
+	/* This depends on the state of the whole client, not of one request, so it is the same for
+	 * every hook. */
 	if (!kube_client_is_up(client))
 		why = kube_client_trouble(client);
 	(void)snprintf(message, sizeof(message),
@@ -186,7 +193,8 @@ static void refuse(struct delivery *d)
 	int64_t took_ms = clock_mono_ms(d->receiver->opt.services->clock) - d->body_end_ms;
 	int64_t due_ms = took_ms <= REFUSAL_MS ? REFUSAL_MS : LATE_REFUSAL_MS;
 
-	/* Known or not: while the API server is down, "no" would be a guess. */
+	/* While the API server is down a wrong secret cannot be told from an old one, so the answer
+	 * is 503. */
 	d->cannot_ask |= !kube_client_is_up(d->receiver->opt.services->client);
 	log_refusal(d);
 	if (d->is_known && !d->cannot_ask)
@@ -207,7 +215,7 @@ static int64_t lookup_ms(const struct delivery *d)
 
 static void on_fetched_again(struct delivery *d);
 
-/* The body is complete. */
+/* The body is complete: admits, refuses, or fetches the Secrets again. */
 static void decide(struct delivery *d)
 {
 	if (holds(d)) {
@@ -268,7 +276,7 @@ void proof_begin(struct delivery *d)
 {
 	int64_t length = d->request->content_length;
 
-	/* Answered like this on every path, so that its answer shows nothing. */
+	/* An unsigned ping is answered on every path, so that its answer reveals nothing. */
 	if (hook_is_unsigned_ping(&(struct hook_request){
 		    .type = d->route.type, .header = find_header, .header_arg = d->request})) {
 		delivery_answer(d, 200, OUTCOME_PING, "the webhook's address is right");
@@ -281,7 +289,7 @@ void proof_begin(struct delivery *d)
 	if (!d->is_kept)
 		pause_body(d);
 	if (budget_count(d, d->is_kept && length > 0 ? (uint64_t)length : 0))
-		/* A body that may have to wait waits for all hooks alike. */
+		/* Whether a body has to wait must not depend on the hook, so all wait alike. */
 		lookup_start(d, d->is_kept ? d->receiver->opt.secret_ttl_ms : 1, lookup_ms(d),
 			     !d->is_kept || length < 0, on_secrets);
 	else
@@ -308,7 +316,7 @@ void proof_feed(struct delivery *d, struct str bytes)
 	bool is_proven = false;
 
 	d->read_bytes += bytes.n;
-	/* The end of most bodies, and the whole of many, is proved as it comes: it need not be
+	/* The last part of a body, or a whole small one, is proved as it comes and need not be
 	 * kept. */
 	if (is_last && d->payload) {
 		hook_delivery_feed(d->payload, bytes);

@@ -22,8 +22,8 @@ static const char *not_now(const struct receiver *r)
 {
 	if (r->is_draining)
 		return "this replica is shutting down; send the delivery again";
-	/* A full disk is no reason to refuse what needs no room: pings, pushes that build nothing.
-	 */
+	/* Only a failed journal refuses all deliveries. With a full disk pings, and pushes that
+	 * build nothing, need no room. */
 	if (journal_failure(r->opt.services->journal))
 		return "deliveries cannot be stored now; send it again later";
 	if (!kube_store_is_synced(r->opt.services->store))

@@ -13,7 +13,7 @@ static struct str cut_part(struct str *rest)
 	return part;
 }
 
-/* OUT's parts where PATH follows FORM: N, B, S and T stand for namespace, name, secret and type. */
+/* Fills OUT if PATH has the form FORM: N, B, S and T stand for namespace, name, secret and type. */
 static bool parse_form(struct route *out, struct str path, struct str form)
 {
 	while (form.p && path.p) {

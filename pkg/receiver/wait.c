@@ -1,4 +1,4 @@
-/* What became of the changes that were stored: the builds, as far as they start in time. */
+/* Waits for the builds of the stored changes, and answers with those that start in time. */
 #include "receiver/wait.h"
 
 #include "base/mem.h"
@@ -43,7 +43,8 @@ static void put_started(struct buf *out, const struct delivery_start *start)
 		buf_printf(out, " %.7s", from->commit);
 }
 
-/* One warning names the other builds of a push that moved several refs, one those that wait. */
+/* A push that moved several refs gets one warning that names its other builds, and one for changes
+ * that still wait. */
 static void answer_started(struct delivery *d, const struct delivery_start *shown, struct str json)
 {
 	CLEANUP(buf_release) struct buf message = BUF_INIT(ANSWER_MAX_BYTES);
@@ -109,7 +110,9 @@ static void answer_duplicate(struct delivery *d, const struct delivery_start *st
 	delivery_answer(d, 200, OUTCOME_DUPLICATE, message.data);
 }
 
-/* All is known, or time is up. JSON is that of the build told last. */
+/*
+ * All outcomes are known, or the time is up. JSON is the text of the build that was reported last.
+ */
 static void answer(struct delivery *d, const struct delivery_start *last, struct str json)
 {
 	const struct delivery_start *started = find_progress(d, PROGRESS_STARTED);
@@ -150,7 +153,7 @@ static void on_progress(void *arg, const struct progress *item)
 		start->json = str_dup(item->build_json);
 }
 
-/* The ref that the build would be of: of a Generic delivery without one, the BuildConfig's own. */
+/* Puts the ref that would be built; for a Generic delivery without a ref the BuildConfig's own. */
 static void put_ref(struct buf *out, const struct delivery *d, const struct delivery_change *from)
 {
 	const struct buildconfig *bc = delivery_buildconfig(d);
@@ -203,7 +206,8 @@ static void read_result(struct delivery_start *start, struct delivery *d,
 void wait_for_builds(struct delivery *d, const struct journal_add_result *results, size_t n)
 {
 	struct receiver *r = d->receiver;
-	/* The sender has waited for the proof already. */
+	/* --start-timeout begins with the end of the body: the sender has waited for the proof
+	 * already. */
 	int64_t due_ms = d->body_end_ms + r->opt.start_timeout_ms;
 	int64_t left_ms = due_ms - clock_mono_ms(r->opt.services->clock);
 
