@@ -8,7 +8,9 @@
 
 #define MAX_TRIES 5
 
-/* The Secret's name is what buildhook would call it; OpenShift demands that it is said. */
+/*
+ * The Secret gets the name that buildhook would give it: OpenShift requires a name in the trigger.
+ */
 static cJSON *new_trigger(const struct buildconfig *bc, enum hook_type type)
 {
 	cJSON *trigger = json_new_object();
@@ -46,7 +48,7 @@ static cJSON *new_patch(const struct target *target, enum hook_type type)
 	return patch;
 }
 
-/* TARGET is what the object was when the trigger was added, or found. */
+/* TARGET becomes the object as it was when the trigger was added or found. */
 static int add(struct target *target, struct session *session, const char *name,
 	       enum hook_type type, struct err *err)
 {
@@ -65,7 +67,7 @@ static int add(struct target *target, struct session *session, const char *name,
 				 "?fieldManager=kubectl-buildhook",
 				 session_namespace(session), name) == 0)
 			return 0;
-		/* The condition failed only where the object has changed; all else is final. */
+		/* Only a failed condition, because the object has changed, is worth another try. */
 		version = mem_strdup(target->bc->resource_version);
 		if (i == MAX_TRIES || (err->code != ERR_INVALID && err->code != ERR_CONFLICT))
 			return err->code;

@@ -86,7 +86,7 @@ struct controller_process {
 	int64_t drain_until_ms;
 	int exit_status;
 	char instance[256];
-	char waits_for[400]; /* why it is not ready */
+	char waits_for[400]; /* why the process is not ready */
 };
 
 static void stop(struct controller_process *p, int status)
@@ -235,7 +235,8 @@ static void discover(void *arg)
 	p->discovery = kube_discover(p->client, on_discovery, p);
 }
 
-/* Requests under way finish, so that what they did need not be found out by the next process. */
+/* Waits until the requests under way have ended, so that the next process need not find out what
+ * they did. */
 static void on_drain_step(void *arg)
 {
 	struct controller_process *p = arg;

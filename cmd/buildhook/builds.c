@@ -61,7 +61,8 @@ static int check_commit(const char *commit, struct err *err)
 		       "--commit: found \"%.70s\", expected 7 to 64 lower-case hex digits", commit);
 }
 
-/* After lastVersion, which may be behind, and after all Builds that are there. */
+/* The number of the next Build: after lastVersion, which may be out of date, and after all existing
+ * Builds. */
 static int find_number(int64_t *out, struct session *session, const struct target *target,
 		       struct err *err)
 {
@@ -78,8 +79,8 @@ static int find_number(int64_t *out, struct session *session, const struct targe
 	return 0;
 }
 
-/* Where the caller may not do this, or somebody was faster, the next start finds the name taken and
- * moves on. */
+/* A failure does no harm: if the caller lacks the right, or another client was faster, the next
+ * start finds the name taken and moves on. */
 static void raise_version(struct session *session, const struct target *target, int64_t number)
 {
 	CLEANUP(json_freep) cJSON *patch = json_new_object();
@@ -136,8 +137,8 @@ static int instantiate(char name_out[BUILD_NAME_BYTES], struct session *session,
 	return 0;
 }
 
-/* COMMIT NULL: what the BuildConfig's ref points at. NAME_OUT: of the Build. Uses instantiate where
- * the cluster has it, else makes the Build itself. */
+/* COMMIT NULL: what the BuildConfig's ref points at. NAME_OUT: name of the Build. Uses instantiate
+ * where the cluster has it, else makes the Build itself. */
 static int start_build(char name_out[BUILD_NAME_BYTES], struct session *session,
 		       const struct target *target, const char *commit, struct err *err)
 {
@@ -185,7 +186,7 @@ static const cJSON *find_named(const cJSON *list, const char *name)
 	return NULL;
 }
 
-/* It runs or has run, so that there is a log. */
+/* True if a container runs or has run, so that there is a log. */
 static bool has_begun(const cJSON *pod, const char *list, const char *container)
 {
 	const cJSON *status = find_named(json_member(json_member(pod, "status"), list), container);
@@ -205,7 +206,7 @@ static void pod_name(char out[BUILD_NAME_BYTES], const cJSON *build, const char 
 		buildconfig_child_name(out, name, "build");
 }
 
-/* The Build is over, and its Pod is gone. */
+/* Prints the log snippet of a Build that has ended and whose Pod is gone. */
 static int print_snippet(const cJSON *build, const char *name, struct err *err)
 {
 	const char *snippet = json_str_at(build, "status/logSnippet");

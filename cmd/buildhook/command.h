@@ -7,7 +7,7 @@
 #include "flags.h"
 
 #define EXIT_OK     0
-#define EXIT_FAILED 1 /* it did not work */
+#define EXIT_FAILED 1 /* the command failed */
 #define EXIT_USAGE  2
 
 #define COMMAND_MAX_ARGS 4
@@ -70,7 +70,7 @@ struct command {
 	/* Returns the exit status. */
 	int (*run)(const struct invocation *in);
 	bool is_raw;    /* reads argv itself */
-	bool is_hidden; /* from help: for scripts of ours */
+	bool is_hidden; /* not in help: for this repository's scripts */
 };
 
 /* In the order in which help lists them. */

@@ -94,7 +94,7 @@ struct question {
 	const char *words[MAX_WORDS];
 	size_t n;
 	struct str last;    /* the part of the last word that is completed */
-	const char *prefix; /* of the last word before that: "--output=" */
+	const char *prefix; /* the part of the last word before that: "--output=" */
 	size_t n_found;
 };
 

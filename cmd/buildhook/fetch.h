@@ -1,4 +1,4 @@
-/* One HTTP request to an address that is no API server's, and its answer; waits for it. */
+/* One HTTP request to a server other than the API server; waits for the answer. */
 #pragma once
 
 #include "base/buf.h"
@@ -22,14 +22,14 @@ struct fetch_answer {
 	enum http_client_stage stage;
 	struct err err;
 	struct buf body;
-	char address[64];   /* of the other end, "" unknown */
-	char not_after[64]; /* of its certificate, "" without TLS */
+	char address[64];   /* address of the other end; "": unknown */
+	char not_after[64]; /* when its certificate ends; "" without TLS */
 	char message[700];  /* X-Buildhook-Message */
 	char warning[700];  /* the first Warning */
 	char content_type[100];
 };
 
-/* ERR_INVALID where the URL is none; all else is in OUT. */
+/* ERR_INVALID where the URL is not an address; every other failure is in OUT. */
 int fetch(struct fetch_answer *out, struct loop *loop, const struct fetch_request *request,
 	  struct err *err);
 /* For CLEANUP. */

@@ -195,7 +195,7 @@ static bool is_meant(const struct flag *flag, struct str name, char letter)
 	return letter ? flag_letter(flag) == letter : str_eq(name, str_of(flag->name));
 }
 
-/* By NAME, or where LETTER is set by that. */
+/* Finds a flag by NAME, or by LETTER if that is not 0. */
 static bool find_flag(struct found *out, const struct flag_set *sets, size_t n_sets,
 		      struct str name, char letter)
 {

@@ -30,7 +30,7 @@ struct flag_list {
 struct flag {
 	const char *name;  /* without dashes */
 	unsigned kind;     /* enum flag_kind | FLAG_SHORT() */
-	size_t offset;     /* of the member it sets */
+	size_t offset;     /* of the member that the flag sets */
 	const char *value; /* what the help calls its value: "FILE" */
 	const char *help;
 	const char *const *choices; /* FLAG_STRING: NULL-terminated, or NULL: any */

@@ -1,7 +1,7 @@
 /*
- * `buildhook history`: what happened to a BuildConfig, newest first. Nobody keeps all of it: Builds
- * say what was built, annotations what was not, Events the rest; so it also says from when on it
- * knows.
+ * `buildhook history`: what happened to a BuildConfig, newest first. No object keeps all of it:
+ * Builds show what was built, annotations what was not, Events the rest; so the output also says
+ * since when it is complete.
  */
 #include "table.h"
 #include "target.h"
@@ -42,7 +42,7 @@ struct entry {
 	enum table_colour colour;
 	char *text;
 	const cJSON *build; /* KIND_BUILD */
-	size_t order;       /* as it was found: where times are equal */
+	size_t order;       /* order in which the entries were found, for equal times */
 };
 
 struct entries {
@@ -138,8 +138,8 @@ static bool add_line(struct entries *entries, const char *before, struct str lin
 	return true;
 }
 
-/* Those that built nothing: the newest of each hook, and buildhook.io/recent. Returns from when on
- * they are known. */
+/* Adds deliveries that built nothing: the newest of each hook, and buildhook.io/recent. Returns
+ * since when they are known. */
 static int64_t add_unbuilt(struct entries *entries, const struct target *target)
 {
 	struct str rest = str_of(target_annotation(target, "buildhook.io/recent")), line;
@@ -177,7 +177,7 @@ static int64_t event_time(const cJSON *event)
 	return 0;
 }
 
-/* What builds and annotations tell better is left out where they reach as far back. */
+/* Adds Events, without those about deliveries that Builds and annotations show better. */
 static void add_events(struct entries *entries, const cJSON *events, int64_t unbuilt_since)
 {
 	static const char *const told[] = {"BuildTriggered", "WebhookIgnored", "WebhookRefused"};

@@ -29,7 +29,9 @@ int hook_wait_ready(struct target *target, struct session *session, const char *
 
 		if (code == 0 && (*target_fact(target, type, "url") || waited_ms > URL_WAIT_MS))
 			return 0;
-		/* Its own 404 is the BuildConfig's end; that of a Secret is why it waits. */
+		/*
+		 * A 404 of the BuildConfig ends the wait; a 404 of the Secret is what it waits for.
+		 */
 		if (code != 0 && (code != ERR_NOTFOUND || !target->bc))
 			return code;
 		if (waited_ms > HOOK_WAIT_MS)

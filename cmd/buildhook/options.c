@@ -64,7 +64,7 @@ const struct flag serve_flags[] = {
 
 const size_t serve_n_flags = ARRAY_LEN(serve_flags);
 
-/* Paths of webhooks are put behind it, so it has to end with a host or a path. */
+/* True if webhooks' paths can be put behind URL: it must end with a host or a path. */
 static bool is_base_url(struct str url)
 {
 	struct str rest = str_without_prefix(url, STR("https://"));
@@ -89,7 +89,7 @@ static int check_url(const char *url, struct err *err)
 		url);
 }
 
-/* Each becomes part of a path. */
+/* Namespaces become part of a path of the API server. */
 static int check_namespaces(const struct flag_list *list, struct err *err)
 {
 	for (size_t i = 0; i < list->n; i++)
@@ -178,7 +178,7 @@ static const char *skip_requirement(const char *p)
 	return strncmp(p, "in", 2) == 0 ? skip_set(skip_spaces(p + 2)) : NULL;
 }
 
-/* The API server would refuse a wrong selector at each list; here it ends the start. */
+/* The API server would refuse a wrong selector at each list; here the start fails. */
 static int check_selector(const char *selector, struct err *err)
 {
 	const char *p = selector ? skip_spaces(selector) : "";

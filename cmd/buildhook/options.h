@@ -6,7 +6,7 @@
 #include "app/app.h"
 
 struct serve_options {
-	struct app_settings app; /* but for the namespaces */
+	struct app_settings app; /* except its namespaces */
 	struct flag_list namespaces;
 	const char *kubeconfig, *context;
 	const char *listen, *admin_listen;
@@ -20,5 +20,5 @@ extern const size_t serve_n_flags;
 
 /* The defaults. OUT is a struct serve_options. */
 void serve_options_init(void *out);
-/* Whether the values fit together. ERR_INVALID with one line that says what to change. */
+/* Checks that the values fit together. ERR_INVALID with one line that says what to change. */
 int serve_options_check(const struct serve_options *options, struct err *err);

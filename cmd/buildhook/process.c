@@ -59,7 +59,7 @@ static double count_fds(void)
 
 	while (dir && readdir(dir))
 		n++;
-	/* ".", ".." and the folder's own. */
+	/* Not counted: ".", ".." and the descriptor of the folder itself. */
 	return n > 3 ? n - 3 : 0;
 }
 

@@ -17,8 +17,7 @@ static void close_file(FILE **file)
 		(void)fclose(*file);
 }
 
-/* What was typed up to the end of the line, as far as OUT has room. False at the end of the input.
- */
+/* Reads a line into OUT, as far as it has room. False at the end of the input. */
 static bool read_line(struct buf *out, FILE *from)
 {
 	int c = 0;
@@ -29,10 +28,8 @@ static bool read_line(struct buf *out, FILE *from)
 	return c != EOF || out->len > 0;
 }
 
-/*
- * Waits until FROM has a line. A signal that ends the program is taken first: the terminal would
- * stay without echo. Its number, or 0 for a line.
- */
+/* Waits until FROM has a line. A signal that would end the program is caught, because the terminal
+ * would stay without echo. Returns the signal's number, or 0 for a line. */
 static int wait_for_line(FILE *from, const sigset_t *deadly)
 {
 	int fd = signalfd(-1, deadly, SFD_CLOEXEC);
@@ -69,7 +66,7 @@ int prompt_secret(struct buf *out, const char *text, struct err *err)
 	silent.c_lflag &= ~(tcflag_t)ECHO;
 	/* Ctrl-Z would leave a shell without echo. */
 	silent.c_cc[VSUSP] = _POSIX_VDISABLE;
-	/* stdio would keep what was typed. */
+	/* Unbuffered: stdio would keep the typed secret in memory. */
 	(void)setvbuf(tty, NULL, _IONBF, 0);
 	(void)fputs(text, tty);
 	(void)sigprocmask(SIG_BLOCK, &deadly, &mask);

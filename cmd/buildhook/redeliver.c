@@ -1,5 +1,4 @@
-/* `buildhook redeliver`: asks for a journaled delivery once more, and waits for what becomes of it.
- */
+/* `buildhook redeliver`: asks for a journaled delivery once more, and waits for its build. */
 #include "target.h"
 
 #include "view.h"
@@ -56,7 +55,7 @@ static int list_builds(struct session_answer *out, struct session *session, stru
 			   session_namespace(session));
 }
 
-/* The hint that says that nobody has it. */
+/* True if the hint says that no replica has the delivery. */
 static bool is_unknown(const struct target *target)
 {
 	const char *hint = target_annotation(target, "buildhook.io/hint");
@@ -64,7 +63,8 @@ static bool is_unknown(const struct target *target)
 	return strncmp(hint, KEY ": no delivery ", sizeof(KEY) + 13) == 0;
 }
 
-/* Takes REQUEST away again, as its hint would stay. Another that came meanwhile stays. */
+/* Removes annotation redeliver if it is still REQUEST, because its hint would stay. A newer request
+ * stays. */
 static void withdraw(struct session *session, const struct target *target, const char *request)
 {
 	struct err ignored = {0};

@@ -46,7 +46,7 @@ static const size_t n_flags = ARRAY_LEN(flags);
 
 /* The hooks that are there. */
 
-/* Those of LIST that are for this BuildConfig, after the N that OUT holds already. */
+/* Adds the hooks of LIST that are for this BuildConfig to OUT, which holds N already. */
 static int pick_ours(struct git_talk *talk, const cJSON *list, const struct buildconfig *bc,
 		     enum hook_type type, struct git_hook out[MAX_HOOKS], size_t *n,
 		     struct err *err)
@@ -96,7 +96,8 @@ static int list_ours(struct git_talk *talk, const struct buildconfig *bc, enum h
 		if (!page_size || (size_t)cJSON_GetArraySize(list) < page_size)
 			return 0;
 	}
-	/* To make another one where one may be on a later page would build each push twice. */
+	/* A webhook of this BuildConfig may be on a later page, and a second one would build each
+	 * push twice. */
 	return err_set(err, ERR_LIMIT, "%s lists over %zu webhooks of %s: remove some there",
 		       talk->host->title, MAX_PAGES * page_size, talk->repository.path);
 }
@@ -131,7 +132,7 @@ static int refuse_several(const struct git_talk *talk, const struct git_hook *ho
 		n, talk->host->title);
 }
 
-/* Prints what differs; returns how much does. */
+/* Prints the differences; returns how many there are. */
 static int print_differences(const struct git_talk *talk, const struct git_hook *hook,
 			     const char *url)
 {

@@ -45,7 +45,7 @@ static bool is_commit(struct str text)
 	return text.n == 40 || text.n == 64;
 }
 
-/* Pure: of the bytes of an answer. */
+/* Finds REF's commit in the bytes of an answer. Pure. */
 static int parse_refs(char *commit, struct str answer, const char *ref, struct err *err)
 {
 	struct str line;

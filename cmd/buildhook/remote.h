@@ -1,4 +1,4 @@
-/* What a Git repository says of its refs, as `git ls-remote` asks: one request over HTTP. */
+/* The refs of a Git repository, as `git ls-remote` lists them: one request over HTTP. */
 #pragma once
 
 #include "base/err.h"
@@ -11,7 +11,7 @@ struct loop;
 
 /*
  * The commit that REF ("refs/heads/main", "HEAD") is at into COMMIT (REMOTE_COMMIT_CHARS + 1
- * bytes); of an annotated tag the commit. ERR_NOTFOUND: it has no such ref. ERR_UNAVAILABLE: it
- * cannot be asked, being private, unreachable, or an address of another protocol.
+ * bytes); of an annotated tag the commit. ERR_NOTFOUND: it has no such ref. ERR_UNAVAILABLE: the
+ * repository is private or unreachable, or its address is of another protocol.
  */
 int remote_find(char *commit, struct loop *loop, const char *uri, const char *ref, struct err *err);

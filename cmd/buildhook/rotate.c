@@ -46,7 +46,7 @@ struct subject {
 	bool is_rotating; /* an older value is accepted until UNTIL */
 };
 
-/* Of a Secret that had no value nothing old is accepted. */
+/* Reads until when an old value is accepted; a Secret that had no value has none. */
 static void read_previous(struct subject *subject, const cJSON *secret)
 {
 	const char *previous = json_str_at(secret, "data/" KUBE_SECRET_PREVIOUS_KEY);
@@ -59,7 +59,7 @@ static void read_previous(struct subject *subject, const cJSON *secret)
 
 #define MAX_SUBJECTS (HOOK_TYPES * BUILDCONFIG_MAX_SECRETS)
 
-/* The Secrets that buildhook made, or will make, for the hooks that are meant. TYPE NULL: all. */
+/* Finds the Secrets that buildhook made, or will make, for the chosen hooks. TYPE NULL: all. */
 static int find_subjects(struct subject *out, size_t *n, struct session *session,
 			 const struct target *target, const enum hook_type *type, struct err *err)
 {
@@ -176,7 +176,8 @@ static int rotate(const struct invocation *in, struct session *session, struct t
 		       only ? "=" : "", at);
 	if (target_annotate(session, target, ROTATE_KEY, value, err) != 0)
 		return err->code;
-	/* The names in SUBJECTS are lent by what was read before: looked up again. */
+	/* The names in SUBJECTS point into the document that is read again here, so they are looked
+	 * up again. */
 	target_release(target);
 	if (target_read(target, session, in->args[0], err) != 0 ||
 	    find_subjects(subjects, &n, session, target, only, err) != 0)

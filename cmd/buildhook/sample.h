@@ -1,4 +1,4 @@
-/* Sample payloads of the Git hosts: the smallest push that is read as one. */
+/* Sample payloads of the Git hosts: the smallest one that is read as a push. */
 #pragma once
 
 #include "base/buf.h"
@@ -6,7 +6,7 @@
 
 struct sample {
 	enum hook_type type;
-	const char *uri;    /* of the repository */
+	const char *uri;    /* address of the repository */
 	const char *ref;    /* full */
 	const char *commit; /* 40 hex digits */
 };

@@ -15,7 +15,7 @@
 #define MAX_FIELD_BYTES 8192
 #define CHUNK_BYTES     65536
 #define ID_BYTES        16
-/* Of a signing token, decoded. */
+/* Most bytes of a decoded signing token. */
 #define MAX_KEY_BYTES 256
 
 static void close_file(FILE **file)
@@ -53,7 +53,7 @@ static bool take_line(struct str *rest, struct str *line)
 	return true;
 }
 
-/* A header of a delivery: not any line with a colon, since a YAML body has those, too. */
+/* True for the name of a header that deliveries have. A YAML body also has lines with a colon. */
 static bool is_telling(struct str name)
 {
 	return str_eq_nocase(name, STR("Content-Type")) || str_eq_nocase(name, STR("User-Agent")) ||
@@ -140,7 +140,7 @@ static bool type_of_headers(enum hook_type *out, const struct saved *saved)
 	return false;
 }
 
-/* By the members that only this host's payloads have. */
+/* Finds the TYPE by members that only one host's payloads have. */
 static bool type_of_body(enum hook_type *out, const cJSON *doc)
 {
 	if (json_member(doc, "object_kind"))
@@ -158,7 +158,7 @@ static bool type_of_body(enum hook_type *out, const cJSON *doc)
 	return true;
 }
 
-/* The headers that a host sends with such a body. */
+/* Adds the headers that a host sends with such a body. */
 static void add_missing(struct saved *saved, const cJSON *doc)
 {
 	const char *kind = json_str_at(doc, "object_kind");
@@ -219,7 +219,7 @@ void saved_release(struct saved *saved)
 	saved->n_headers = 0;
 }
 
-/* What is made anew, and what belongs to the connection. */
+/* True for headers that are made again, and for those that belong to the connection. */
 static bool is_left_out(struct str name)
 {
 	static const char *const left_out[] = {

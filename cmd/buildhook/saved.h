@@ -1,7 +1,5 @@
-/*
- * A saved delivery: what a Git host's page shows of a request, headers and body or the body alone;
- * and the signature that makes it one of the host's again.
- */
+/* A saved delivery: headers and body, or the body alone, as a Git host's page shows them; and how
+ * to sign it as the host does. */
 #pragma once
 
 #include "base/buf.h"
@@ -23,10 +21,10 @@ struct saved {
 	enum hook_type type;
 };
 
-/* FILE "-" is stdin. TYPE: the trigger that it is for; NULL: what headers or body tell. ERR_INVALID
- * where they do not. Headers that a bare body lacks are added. */
+/* FILE "-" is stdin. TYPE: the trigger that it is for; NULL: it is found from headers or body, or
+ * ERR_INVALID. Headers that a bare body lacks are added. */
 int saved_read(struct saved *out, const char *file, const enum hook_type *type, struct err *err);
-/* Of bytes that are made here: BODY is copied. */
+/* A delivery with this BODY, which is copied. */
 void saved_make(struct saved *out, enum hook_type type, struct str body);
 /* For CLEANUP. */
 void saved_release(struct saved *saved);

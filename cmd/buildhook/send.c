@@ -1,4 +1,4 @@
-/* `buildhook send`: the push by hand. */
+/* `buildhook send`: sends a saved delivery, signed, to a webhook. */
 #include "deliver.h"
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* `buildhook serve`: wires the parts together, and takes them apart again. */
+/* `buildhook serve`: prepares the process and runs the server (server.h). */
 #include "command.h"
 #include "daemon.h"
 #include "options.h"
@@ -19,8 +19,8 @@ static void allow_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What a flood of requests took goes back to the system with it; glibc's own threshold grows with
- * the sizes that are freed. */
+/* Blocks of this size go back to the system when they are freed, so that a flood leaves no memory
+ * behind; glibc's own threshold would grow with the sizes that are freed. */
 static void give_memory_back(void)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, 32 << 10);

@@ -19,7 +19,7 @@ void session_free(struct session *session);
 /* For CLEANUP. */
 void session_freep(struct session **session);
 
-/* That of --namespace, or the context's. Also with --all-namespaces. */
+/* The namespace of --namespace, or the context's; also with --all-namespaces. */
 const char *session_namespace(const struct session *session);
 /* How the program was called: "kubectl buildhook". For texts that say what to type. */
 const char *session_program(const struct session *session);
@@ -45,7 +45,7 @@ int session_call(struct session *session, struct session_answer *out,
 /* GET of a path. */
 int session_get(struct session *session, struct session_answer *out, struct err *err,
 		const char *path_fmt, ...) __attribute__((format(printf, 4, 5)));
-/* A JSON document to a path. BODY is borrowed. */
+/* Sends JSON document BODY, which is borrowed, to a path. */
 int session_send(struct session *session, struct session_answer *out, enum kube_method method,
 		 const cJSON *body, struct err *err, const char *path_fmt, ...)
 	__attribute__((format(printf, 6, 7)));
@@ -66,7 +66,7 @@ struct kube_informer *session_follow(struct session *session, const char *plural
 				     void (*on_state)(void *arg), void *arg);
 /* Whether the cluster starts builds by itself: OpenShift's buildconfigs/instantiate. */
 int session_has_instantiate(struct session *session, bool *out, struct err *err);
-/* Lets the loop run for that long. */
+/* Runs the loop for this long. */
 void session_wait(struct session *session, int64_t ms);
 
 /* After a NotFound of NAME: session_fail() will name the object of PLURAL ("buildconfigs") that was
@@ -79,8 +79,8 @@ void session_suggest(struct session *session, const char *plural, const char *na
  */
 int session_fail(const struct session *session, const struct err *err);
 
-/* DOC on stdout, for -o json. */
+/* Prints DOC on stdout, for -o json. */
 void session_print_json(const cJSON *doc);
 
-/* A name of Kubernetes' that becomes part of a path: ERR_INVALID says what is wrong with it. */
+/* Checks a name that becomes part of a path: ERR_INVALID says what is wrong with it. */
 int session_check_name(const char *what, const char *name, struct err *err);

@@ -1,7 +1,4 @@
-/*
- * Metrics that are read from the parts when somebody asks for them, rather than counted as they
- * happen.
- */
+/* Metrics that are read from the parts at each scrape, rather than counted as things happen. */
 #include "stats.h"
 
 #include "process.h"

@@ -9,5 +9,5 @@ struct stats;
 /* Read whenever the metrics are rendered. Everything is borrowed. */
 struct stats *stats_new(const struct services *services, struct loop *loop,
 			struct http_server *http);
-/* Only when nothing renders any more. */
+/* To be called when the metrics are no longer rendered. */
 void stats_free(struct stats *stats);

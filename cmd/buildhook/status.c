@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #define MAX_LINE_BYTES 4096
-/* A burst of changes is one refresh. */
+/* A burst of changes within this time is one refresh. */
 #define REFRESH_MS 200
 
 struct options {
@@ -32,7 +32,7 @@ struct view {
 	struct session *session;
 	struct table *table;
 	bool is_wide, is_json;
-	bool has_builds; /* the caller may list them */
+	bool has_builds; /* the caller may list Builds */
 	/* -w: */
 	struct kube_informer *bcs, *builds;
 	struct timer refresh;
@@ -57,7 +57,7 @@ static enum table_colour colour_of_build(const cJSON *build)
 	return TABLE_PLAIN;
 }
 
-/* "Ready" or "NotReady"; what to do is told below the table. */
+/* "Ready" or "NotReady": the remedy stands below the table. */
 static struct str state_word(const char *state)
 {
 	struct str text = str_of(state);
@@ -135,7 +135,9 @@ static void print_note(const struct view_hook *hook, const char *what, const cha
 	printf("%s\n", out.data);
 }
 
-/* The newest delivery came after the newest refused request: the host has the right secret. */
+/*
+ * True if the newest delivery came after the newest refused request: the host has the right secret.
+ */
 static bool is_accepted_since(const struct view_hook *hook)
 {
 	struct str refused_at, rest;
@@ -177,7 +179,7 @@ static void print_notes(const struct view_hook *hooks, size_t n, const char *pro
 					       hooks[i].refused, program, hooks[i].name, type);
 			print_note(&hooks[i], what, text);
 		}
-		/* The hint is the BuildConfig's; after the last of its hooks. */
+		/* The hint belongs to the BuildConfig, so it stands after the last of its hooks. */
 		if (*hooks[i].hint && (i + 1 == n || strcmp(hooks[i].name, hooks[i + 1].name) != 0))
 			print_note(&hooks[i], "hint", hooks[i].hint);
 	}
@@ -321,7 +323,7 @@ static int print_once(struct view *v, struct err *err)
 	return 0;
 }
 
-/* -w: two stores that follow the API server; a row is printed when it differs from what it was. */
+/* -w: two informers; a row is printed when it has changed. */
 
 static bool is_synced(struct kube_informer *informer)
 {
@@ -334,7 +336,7 @@ static void add_doc(void *arg, const char *key, const void *object)
 	json_append(arg, json_copy(object));
 }
 
-/* Whether HOOK is as it was when it was printed last; from now on it is. */
+/* True if HOOK is as it was printed last; notes it as printed. */
 static bool is_shown(struct view *v, const struct view_hook *hook)
 {
 	CLEANUP(buf_release) struct buf key = BUF_INIT(1024);
@@ -409,7 +411,7 @@ static void on_object(void *arg, const char *key, const void *old, const void *n
 	on_state(arg);
 }
 
-/* Until it is interrupted. What is wrong with the caller's rights is found out by a list before. */
+/* Runs until it is interrupted. A list before that shows whether the caller has the rights. */
 static int watch(struct view *v, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer bcs = {0}, builds = {0};

@@ -9,5 +9,5 @@ struct suggestion {
 	size_t distance;
 };
 
-/* CANDIDATE becomes the best where it is more similar to what was typed than those before. */
+/* CANDIDATE becomes the best if it is more similar to the typed word than those before. */
 void suggest_offer(struct suggestion *suggestion, const char *candidate);

@@ -150,10 +150,8 @@ static size_t bytes_of(const char *text, size_t n)
 	return at;
 }
 
-/*
- * A cell in WIDTH columns. Of one that is wider an ellipsis stands for the end, or with KEEPS_END
- * for the middle: names differ there the least ("frontend…tion-12 Complete").
- */
+/* A cell in WIDTH columns. In a wider one an ellipsis replaces the end, or with KEEPS_END the
+ * middle, where names differ the least ("frontend…tion-12 Complete"). */
 static void print_cell(const struct cell *cell, size_t width, bool is_last, bool keeps_end)
 {
 	bool is_cut = cell->n_chars > width;

@@ -22,7 +22,7 @@
 #define REMADE_MS 10000
 /* buildhook looks at a Secret at most once a second. */
 #define REMADE_STEP_MS 1200
-/* For a dry run where the commit is not known. */
+/* The commit of a dry run whose commit is not known. */
 #define NO_COMMIT "0000000000000000000000000000000000000001"
 
 struct options {
@@ -73,7 +73,8 @@ __attribute__((format(printf, 3, 4))) static void step(enum mark mark, const cha
 	(void)fflush(stdout);
 }
 
-/* Address, name, connection, certificate, and that buildhook is behind them: GET of the root. */
+/* Tries address, name, connection and certificate, and whether buildhook answers, by a GET of the
+ * root. */
 static bool try_root(struct trial *t, struct err *err)
 {
 	CLEANUP(fetch_release) struct fetch_answer answer = {0};
@@ -144,10 +145,8 @@ static int post(struct trial *t, struct delivered *out, bool is_dry_run, struct 
 		       clock_wall_ms(session_clock(t->session)), is_dry_run, err);
 }
 
-/*
- * A delivery that is signed with another secret makes buildhook look at the Secret, and make it or
- * its value where that is gone.
- */
+/* Sends a delivery with another secret. That makes buildhook read the Secret, and make it or its
+ * value if it is gone. */
 static void explain_no_secret(struct trial *t)
 {
 	struct clock *clock = session_clock(t->session);
@@ -175,7 +174,7 @@ static void explain_no_secret(struct trial *t)
 	     target_fact(&t->target, t->type, "state"));
 }
 
-/* A 401 says nothing of why, on purpose; the owner may know more. */
+/* A 401 does not say why, on purpose; the BuildConfig's annotations tell its owner. */
 static void explain_refusal(const struct trial *t)
 {
 	const struct buildconfig_secret *secret = t->target.bc->hooks[t->type].secrets;
@@ -213,7 +212,8 @@ static bool try_dry_run(struct trial *t, struct err *err)
 		step(MARK_NO, "rule matches", "%s: %s", d.reason, d.text);
 		return false;
 	}
-	/* A dry run may have a commit that is nobody's: the answer's text names it. */
+	/* A dry run may have an invented commit, which the answer's text names, so that text is not
+	 * shown. */
 	step(MARK_YES, "rule matches", "a push of %s builds", t->ref.data);
 	return true;
 }
@@ -252,7 +252,7 @@ static int prepare(struct trial *t, struct err *err)
 
 	if (target_type(&t->type, &t->target, t->in->args[1], err) != 0)
 		return err->code;
-	/* A Secret that was deleted fails at the step that needs it. */
+	/* A missing Secret is reported at the step that needs it. */
 	if (target_read_secret(&t->secret, t->session, &t->target, t->type, &t->no_secret) != 0 &&
 	    t->no_secret.code != ERR_NOTFOUND) {
 		*err = t->no_secret;

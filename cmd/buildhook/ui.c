@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 #define MAX_RUNS 8
-/* An event stream that has nothing to tell ends, and the browser asks again. */
+/* An event stream without news ends after this time, and the browser asks again. */
 #define STREAM_MS 20000
 /* A page waits this long for the first list of BuildConfigs. */
 #define FIRST_LIST_MS 10000
@@ -38,7 +38,7 @@ struct ui {
 	struct session *session;
 	struct ui_model *model;
 	struct http_server *server;
-	struct visit *visits; /* all that have not been answered */
+	struct visit *visits; /* requests that have not been answered */
 	struct timer stream;
 	struct timer first_list; /* while it runs, pages wait until the model is known */
 	size_t n_runs;
@@ -55,10 +55,10 @@ struct visit {
 	bool is_waiting; /* a page that is answered when the model is known */
 	bool is_stream;  /* /events: answered when the model's version is over `after` */
 	uint64_t after;
-	struct ui_run *run; /* the command of a button */
+	struct ui_run *run; /* the running command of a button */
 	struct timer answered;
 	char key[600];      /* namespace/name that the command is about */
-	struct buf command; /* as a person would type it */
+	struct buf command; /* the command as a person would type it */
 };
 
 static void init_options(void *options)

@@ -9,7 +9,7 @@ struct ui_button {
 	const char *command;
 	bool takes_type;
 	const char *field, *flag; /* a text field and its flag; a flag of NULL: an argument */
-	bool is_needed;           /* the text field */
+	bool is_needed;           /* the text field must not be empty */
 	const char *always;       /* a flag that is always given, or NULL */
 };
 

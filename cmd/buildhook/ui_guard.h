@@ -16,19 +16,19 @@
 struct ui_guard {
 	char hosts[3][64]; /* this server, as a Host field may name it */
 	char cookie_name[40];
-	char launch[UI_TOKEN_SIZE]; /* of the printed address; "" once it was used */
+	char launch[UI_TOKEN_SIZE]; /* token of the printed address; "" once it was used */
 	char cookie[UI_TOKEN_SIZE];
-	char form[UI_TOKEN_SIZE]; /* that the forms of the page hold */
+	char form[UI_TOKEN_SIZE]; /* token in the forms of the page */
 };
 
-/* Whether --listen's ADDRESS is of this machine alone. */
+/* True if --listen's ADDRESS can be reached from this machine only. */
 bool ui_guard_is_loopback(struct str address);
 /* Makes the tokens. ADDRESS: that of the server, with its port. */
 void ui_guard_init(struct ui_guard *guard, const char *address);
 
 bool ui_guard_is_host(const struct ui_guard *guard, struct str host);
 bool ui_guard_has_cookie(const struct ui_guard *guard, const struct http_request *request);
-/* A POST with FORM as its body. */
+/* True if a POST with body FORM came from this page. */
 bool ui_guard_is_from_page(const struct ui_guard *guard, const struct http_request *request,
 			   struct str form);
 /* Uses up the launch token: COOKIE is what Set-Cookie says then. False: TOKEN is not valid. */

@@ -1,7 +1,5 @@
-/*
- * Two stores with a reflector each. A page is rendered from the documents as they are: Builds are
- * put to their BuildConfigs once for each page, by one pass over sorted lists.
- */
+/* Two informers. A page is rendered from the documents as they are: Builds are put to their
+ * BuildConfigs once for each page, by one pass over sorted lists. */
 #include "ui_model.h"
 
 #include "base/mem.h"
@@ -10,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A burst of changes is one. */
+/* A burst of changes within this time is one change. */
 #define SETTLE_MS  250
 #define MAX_RECENT 10
 
@@ -144,7 +142,7 @@ static int compare_buildconfigs(const void *a, const void *b)
 }
 
 struct build_entry {
-	const char *namespace_, *name; /* of the BuildConfig */
+	const char *namespace_, *name; /* names of the BuildConfig */
 	int64_t number;
 	const cJSON *doc;
 };

@@ -16,9 +16,9 @@ void ui_model_free(struct ui_model *model);
 
 /* Rises with every change; begins at 1. */
 uint64_t ui_model_version(const struct ui_model *model);
-/* Whether each first list has come, or has failed: a page says more than "being read". */
+/* True if each first list has come or failed: a page can show more than "being read". */
 bool ui_model_is_known(const struct ui_model *model);
-/* "": everything is here. Else why it is not, in words. */
+/* Why objects are missing, in words; "" if none are. */
 const char *ui_model_problem(const struct ui_model *model);
 
 struct ui_buildconfig {
@@ -40,6 +40,6 @@ struct ui_happening {
 	const cJSON *build;            /* or NULL */
 };
 
-/* Of the N BuildConfigs at LIST, the newest MAX into OUT; returns how many. */
+/* Puts the newest MAX happenings of the N BuildConfigs at LIST into OUT; returns how many. */
 size_t ui_model_happenings(struct ui_happening *out, size_t max, const struct ui_buildconfig *list,
 			   size_t n);

@@ -342,7 +342,7 @@ static void put_rule(struct buf *out, const char *title, const char *value)
 	put(out, "</dd></div>\n");
 }
 
-/* What the next push meets, in the order in which it is decided. */
+/* The rules that decide about the next push, in their order. */
 static void put_rules(struct buf *out, const cJSON *bc)
 {
 	const char *ref = text_at(bc, "spec/source/git/ref");

@@ -13,8 +13,8 @@ struct ui_page {
 	const char *scope;   /* "namespace shop" or "all namespaces" */
 	const char *source;  /* the kubeconfig and its context */
 	const char *problem; /* "" or why something is missing */
-	const char *token;   /* of forms */
-	uint64_t version;    /* of the model that is shown */
+	const char *token;   /* token of the page's forms */
+	uint64_t version;    /* version of the model that is shown */
 	int64_t now_ms;
 };
 
@@ -31,5 +31,5 @@ void ui_page_list(struct buf *out, const struct ui_page *page, const struct ui_b
 /* One BuildConfig; RESULT may be NULL. */
 void ui_page_buildconfig(struct buf *out, const struct ui_page *page,
 			 const struct ui_buildconfig *bc, const struct ui_result *result);
-/* A page that says only that. */
+/* A page with only a title and a text. */
 void ui_page_message(struct buf *out, const char *title, const char *message);

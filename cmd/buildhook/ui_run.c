@@ -92,7 +92,7 @@ static void on_failed(void *arg)
 	end(arg);
 }
 
-/* Colours and a terminal's width are nothing for a page. */
+/* The output has no colours and no terminal's width. */
 static int spawn(pid_t *pid, int out_fd, const char *const *argv)
 {
 	posix_spawn_file_actions_t actions;

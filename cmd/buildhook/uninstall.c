@@ -1,7 +1,5 @@
-/*
- * `buildhook uninstall`: takes away what buildhook wrote on BuildConfigs. Without it an object goes
- * on saying Ready when nobody serves its webhooks any more.
- */
+/* `buildhook uninstall`: takes away what buildhook wrote on BuildConfigs. Without it an object
+ * would still say Ready when nothing serves its webhooks any more. */
 #include "session.h"
 #include "view.h"
 
@@ -11,7 +9,7 @@
 #include <stdio.h>
 
 #define MANAGER "buildhook"
-/* A `serve` that goes on writes again within its status interval, 5 s. */
+/* A `serve` that still runs writes again within its status interval, 5 s. */
 #define AGAIN_MS 8000
 #define LOOK_MS  1000
 
@@ -76,7 +74,7 @@ static bool is_ready(const cJSON *pod)
 	return strcmp(text_at(ready, "status"), "True") == 0;
 }
 
-/* A Pod of ours that is ready. */
+/* Fails if a Pod of buildhook is ready. */
 static int check_pods(struct session *session, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer pods = {0};
@@ -121,8 +119,8 @@ static int take_away(struct session *session, const cJSON *bc, cJSON *kept, stru
 			    text_at(bc, "metadata/namespace"), text_at(bc, "metadata/name"));
 }
 
-/* Of the annotations that a serve writes on every BuildConfig with a webhook, the URL. NULL: none.
- */
+/* The annotation with the URL, which a serve writes on every BuildConfig with a webhook. NULL:
+ * there is none. */
 static const char *find_probe(const cJSON *bc)
 {
 	const cJSON *field = NULL;
@@ -135,7 +133,7 @@ static const char *find_probe(const cJSON *bc)
 	return NULL;
 }
 
-/* All that are owned, as they were listed, but LEFT_OUT; NULL: none is left out. */
+/* Applies all owned annotations as they were listed, except LEFT_OUT (NULL: none). */
 static int put_back(struct session *session, const cJSON *bc, const char *left_out, struct err *err)
 {
 	const cJSON *annotations = json_at(bc, "metadata/annotations"), *field = NULL;
@@ -189,9 +187,9 @@ static int look_at_probes(const cJSON *probed, const struct invocation *in, stru
 }
 
 /*
- * A serve outside the cluster, or one whose Pods the caller may not list, shows by what it does: it
- * puts back an annotation that is missing, within its status interval. One annotation is taken from
- * one BuildConfig of each namespace, and is put back when the answer is no.
+ * A serve outside the cluster, or one whose Pods the caller may not list, is found by its writes:
+ * it puts back an annotation that is missing, within its status interval. One annotation is taken
+ * from one BuildConfig of each namespace, and is put back when the answer is no.
  */
 static int check_serve(const struct invocation *in, struct session *session, const cJSON *bcs,
 		       struct err *err)
@@ -237,7 +235,8 @@ static int clean_all(const cJSON *bcs, struct session *session, bool is_dry, siz
 	return 0;
 }
 
-/* It does not delete them: what the Git hosts know is in there, and an owner may go on using it. */
+/* Prints which Secrets stay. They are not deleted: they hold the values that Git hosts have, and an
+ * owner may use them on. */
 static void print_secrets(const struct invocation *in, struct session *session)
 {
 	CLEANUP(session_answer_release) struct session_answer secrets = {0};
@@ -263,7 +262,7 @@ static void print_secrets(const struct invocation *in, struct session *session)
 		       text_at(secret, "metadata/name"));
 }
 
-/* A serve that looks at some BuildConfigs of a namespace alone (--selector) shows now. */
+/* Finds a serve that watches only some BuildConfigs of a namespace (--selector). */
 static int check_not_again(const struct invocation *in, struct session *session, struct err *err)
 {
 	CLEANUP(session_answer_release) struct session_answer bcs = {0};
