@@ -5,7 +5,7 @@
  *
  * A delivery to a hook that does not exist takes the same way: it waits for a Secret that does not
  * exist (lookup.h), its body is hashed with a key that nobody has, and it is refused after the same
- * time. (CONTRACT 3: the same bytes at the same time, whatever the cause.)
+ * time. (docs/security.md: a refusal has the same bytes at the same time for every cause.)
  */
 #include "receiver/proof.h"
 

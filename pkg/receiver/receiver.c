@@ -31,7 +31,8 @@ static const char *not_now(const struct receiver *r)
 	return NULL;
 }
 
-/* The checks before the proof, in the order of CONTRACT 3. */
+/* The checks before the proof. Their order is part of the interface: the first that fails gives the
+ * status. */
 static bool is_answered_early(struct http_request *request, const struct route *route)
 {
 	struct str method = request->method;

@@ -275,7 +275,7 @@ def test_a_secret_in_the_place_of_a_name_is_not_logged(slow):
     assert pasted not in buildhook.log()
 
 
-# Memory: CONTRACT 3 and FAULTS P11. Of the program as it is released: the sanitizers take several times as much.
+# Memory: the bounds of --max-buffer. Measured on the program as it is released: the sanitizers take several times as much.
 PROMISED_MIB = 64
 
 

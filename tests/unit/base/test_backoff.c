@@ -15,7 +15,7 @@ static int64_t zero_ms(void *arg)
 	return 0;
 }
 
-/* All bytes are *ARG: the least and the greatest chance. */
+/* Fills OUT with the byte *ARG, for the least and the greatest random number. */
 static void fill(void *arg, void *out, size_t n)
 {
 	memset(out, *(const unsigned char *)arg, n);

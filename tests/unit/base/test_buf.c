@@ -109,7 +109,7 @@ static void clean_text_is_one_line_that_reads_as_it_is_stored(void **state)
 		 "\xE2\x81\xA5" R R "\xE2\x81\xAA"},
 		{{"a\xFF\xC3", 3}, 99, "a" R R},
 		{{"\xED\xA0\x80", 3}, 99, R R R},
-		/* The maximum is of what is put. */
+		/* The maximum counts the bytes that are put, not those that are read. */
 		{{"abcdef", 6}, 3, "abc"},
 		{{"ab\xE2\x82\xAC", 5}, 4, "ab"},
 		{{"ab\xE2\x82\xAC", 5}, 5, "ab\xE2\x82\xAC"},
@@ -127,7 +127,7 @@ static void clean_text_is_one_line_that_reads_as_it_is_stored(void **state)
 	}
 }
 
-/* Whatever comes in: valid, without a control byte, within the maximum. */
+/* Clean text is valid UTF-8, without control bytes and within the maximum for any input. */
 static void clean_text_of_random_bytes_is_fit(void **state)
 {
 	uint32_t seed = 1;

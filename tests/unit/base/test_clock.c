@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* A world in which time stands still until it is told to move. */
+/* A clock whose time moves only when the test sets it. */
 struct world {
 	int64_t now_ms;
 	uint64_t random;
@@ -18,7 +18,7 @@ struct world {
 		struct world *world;
 		struct timer timer;
 		char letter;
-		struct ringer *starts; /* when it fires, with delay 0 */
+		struct ringer *starts; /* the timer that it starts when it fires, with delay 0 */
 		struct ringer *stops;
 	} a, b, c;
 };
@@ -180,7 +180,7 @@ static void timers_started_meanwhile_wait_for_the_next_run(void **state)
 	w.b.starts = &w.c;
 	start(&w.a, 1);
 	start(&w.b, 1);
-	start(&w.c, 1); /* set anew by b before its turn */
+	start(&w.c, 1); /* b starts it again before it has fired */
 	run_at(&w, 1001);
 	assert_string_equal(w.fired, "ab");
 	assert_int_equal(clock_next_ms(w.clock), 0);
@@ -199,14 +199,13 @@ static void freeing_the_clock_stops_its_timers(void **state)
 	assert_false(timer_running(&w.a.timer));
 }
 
-/* Counts in ARG. */
+/* Counts its calls in ARG. */
 static void count(void *arg)
 {
 	(*(size_t *)arg)++;
 }
 
-/* Against what the definition says: each run fires what is due and not stopped, and nothing else.
- */
+/* Each run fires exactly the timers that are due and not stopped; a simple model says which. */
 static void many_timers_are_started_and_stopped_at_random(void **state)
 {
 	enum { N = 500 };

@@ -41,7 +41,7 @@ static void the_message_may_be_made_of_itself(void **state)
 	assert_string_equal(err.msg, "line 3: bad port");
 }
 
-/* Three bytes a character: whatever stands before, no character is cut in two. */
+/* The characters have three bytes each: with any text before them none is cut in two. */
 static void a_long_text_is_cut_at_a_character(void **state)
 {
 	char text[3 * 200 + 1];

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* While it lives, stderr goes to a pipe or a socket whose other end is `reader`. */
+/* Sends stderr to a pipe or a socket, whose other end is `reader`, until it is released. */
 struct capture {
 	int reader;
 	int saved;
@@ -56,7 +56,7 @@ static void release_capture(struct capture *c)
 	(void)close(c->reader);
 }
 
-/* What has been written since the last call; also more than fits is taken from the pipe. */
+/* Returns what was written since the last call; empties the pipe even if not all fits. */
 static const char *read_written(struct capture *c)
 {
 	ssize_t n = 0;
@@ -170,7 +170,7 @@ static void values_are_cut_and_a_record_fits_a_pipes_atomic_write(void **state)
 	assert_in_range(c.n, LOG_MAX_VALUE + 100, LOG_MAX_VALUE + 200);
 	assert_non_null(strstr(c.text, ",\"last\":\"here\"}\n"));
 
-	/* Each becomes two bytes. */
+	/* Each quote becomes two bytes. */
 	memset(big, '"', sizeof(big) - 1);
 	log_msg(LOG_INFO, "x", big, LOG_FIELD("a", big), LOG_FIELD("b", big), LOG_FIELD("c", big),
 		LOG_FIELD("last", "here"));

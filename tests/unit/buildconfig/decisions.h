@@ -13,7 +13,7 @@ struct push {
 	const char *ref;
 	const char *default_branch;
 	const char *message;
-	const char *files; /* with "," for the NULs, and behind the last one too */
+	const char *files; /* file names, each followed by a comma (in place of NUL) */
 	const char *repository;
 	bool lists_not_all_files;
 	bool is_delete;

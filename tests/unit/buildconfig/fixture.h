@@ -40,7 +40,7 @@ static inline struct buildconfig *parse_bc(const char *quoted)
 	return buildconfig_parse(doc);
 }
 
-/* One with this inside spec, and these annotations ("'a': 'b'"); both may be "". */
+/* A BuildConfig with SPEC inside spec, and ANNOTATIONS ("'a': 'b'"); both may be "". */
 static inline struct buildconfig *make_bc(const char *spec, const char *annotations)
 {
 	CLEANUP(buf_release) struct buf text = BUF_INIT(1024 * 1024);

@@ -39,7 +39,7 @@ static void a_whole_one_is_read(void **state)
 	assert_string_equal(bc->problem, "");
 }
 
-/* Each: triggers, then what the hook of TYPE has become. */
+/* Each case: triggers, and the hook of TYPE that they make. */
 static const struct {
 	const char *triggers;
 	int type;
@@ -120,7 +120,7 @@ static void a_hook_without_a_usable_secret_says_why(void **state)
 	assert_string_equal(name->problem, "spec.triggers[0] has no type");
 }
 
-/* Each: a spec, and a part of what is said about it. */
+/* Each case: a spec, and a part of the problem that is reported. */
 static const struct {
 	const char *spec;
 	const char *problem;
@@ -320,7 +320,7 @@ static void long_names_are_shortened_and_stay_different(void **state)
 	}
 }
 
-/* The bar is 1 KiB with the store's own entry. */
+/* At most 1 KiB together with the store's entry. */
 static void a_usual_one_takes_little_memory(void **state)
 {
 	BC bare = make_bc(

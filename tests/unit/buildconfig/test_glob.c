@@ -32,7 +32,7 @@ static const struct {
 	{"a*b*c", "aXbXbXc", true},
 	{"a*b*c", "aXbXbX", false},
 	{"*a*a*a*b", "aaaaaaaaaaaaaaaa", false},
-	/* two cross it */
+	/* a double star crosses slashes */
 	{"**", "a/b/c", true},
 	{"src/**", "src/a/b.c", true},
 	{"src/**", "src", false},

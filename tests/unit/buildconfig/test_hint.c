@@ -55,14 +55,14 @@ static void an_ignored_delivery_is_a_hint_only_where_it_is_probably_a_mistake(vo
 		enum outcome reason;
 		uint64_t row;
 		const char *what;
-		const char *hint; /* a part; "": none */
+		const char *hint; /* a part of the hint; "": no hint */
 	} cases[] = {
 		/* Nothing was ever built. */
 		{MASTER HOOK, "", 0, false, OUTCOME_REF_MISMATCH, 1, "refs/heads/wip",
 		 "1 push to \"wip\" was ignored: this BuildConfig builds \"master\""},
 		{MASTER HOOK, "", 1, true, OUTCOME_REF_MISMATCH, 9, "refs/heads/wip", ""},
 		{MASTER HOOK, "", 1, false, OUTCOME_REF_MISMATCH, 9, "refs/heads/wip", ""},
-		/* main and master. */
+		/* main and master are taken for each other. */
 		{MASTER HOOK, "", 4, false, OUTCOME_REF_MISMATCH, 1, "refs/heads/main",
 		 "1 push to \"main\" was ignored: this BuildConfig builds \"master\". Set spec."},
 		{MASTER HOOK, "", 4, true, OUTCOME_REF_MISMATCH, 2, "refs/heads/main", ""},
@@ -213,7 +213,7 @@ static void each_fact_of_the_caller_has_its_words(void **state)
 	assert_non_null(strstr(hint_of(hint, bc, &input), "too much waits (1000 changes)"));
 }
 
-/* It grows by itself, and each other text is a write. */
+/* The shown time grows by itself, and each new text is a write. */
 static void how_long_deliveries_are_recognised_is_shown_in_steps_of_two(void **state)
 {
 	static const struct {

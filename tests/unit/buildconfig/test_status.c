@@ -197,7 +197,7 @@ static void the_newest_line_wins(void **state)
 		/* within one second */
 		{T0_LINE, T0 + 500, true, "2026-11-23T20:50:11Z ours"},
 		{T0_LINE, T0 + 500, false, T0_LINE},
-		/* what nobody can have written in good faith */
+		/* lines that buildhook cannot have written */
 		{"garbage", T0, false, "2026-11-23T20:50:11Z ours"},
 		{"garbage", 0, false, "(none)"},
 		{"2026-11-23T21:50:11Z from the future", T0, false, "2026-11-23T20:50:11Z ours"},
@@ -352,7 +352,7 @@ static void the_callers_hint_goes_with_a_delivery_well_after_it(void **state)
 	}
 }
 
-/* Each with its own view of one second's deliveries, in all orders of who writes first. */
+/* Each replica has its own view of one second's deliveries; all orders of writes are tried. */
 static void replicas_do_not_undo_each_other(void **state)
 {
 	static const char *const lines[2] = {"push main aaa -> cart-1",
@@ -457,7 +457,7 @@ static void a_key_that_will_not_go_is_tried_once(void **state)
 		    fingerprint_of("2", HELD ",'buildhook.io/gitlab-state':'x'"));
 	assert_true(fingerprint_of("1", HELD ",'buildhook.io/gitlab-state':'x'") !=
 		    fingerprint_of("2", HELD ",'buildhook.io/gitlab-state':'y'"));
-	/* Somebody took ours away twice: it is written twice. */
+	/* The annotation was removed twice, so it is written twice. */
 	assert_true(fingerprint_of("1", "") != fingerprint_of("2", ""));
 }
 
@@ -719,7 +719,7 @@ static void the_trouble_of_another_replicas_start_stays(void **state)
 		 true},
 		{"NotReady: exceeded quota", "more builds than the limit", false, true},
 		{"NotReady: exceeded quota: used 3", "exceeded quota: used 4", true, true},
-		/* Ours is worse, the same, or the hook's own. */
+		/* This replica's trouble is worse or the same, or the hook itself does not work. */
 		{"Ready, a build waits: more builds than the limit", "exceeded quota", true, false},
 		{"NotReady: exceeded quota", "exceeded quota", true, false},
 		{"NotReady: Secret \"s\" does not exist", "", false, false},
@@ -748,7 +748,7 @@ static void the_trouble_of_another_replicas_start_stays(void **state)
 				    cases[i].is_kept ? cases[i].held : ours);
 		if (cases[i].is_kept)
 			assert_int_equal(status_trouble(&status, bc), status_trouble(NULL, bc));
-		/* A Secret that does not work is this replica's own to tell. */
+		/* This replica reports a Secret that does not work, whatever the object shows. */
 		input.hooks[GITHUB].secrets[0].state = STATUS_SECRET_MISSING;
 		status_make(&same, bc, &input);
 		assert_false(status_is_milder(&same, bc));

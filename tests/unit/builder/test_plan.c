@@ -14,7 +14,9 @@
 
 #define MAX_BUILDS 4
 
-/* A world, written as text: "2:Pending" is cart-2; after it what its Pod is, if there is one. */
+/*
+ * A world, written as text: "2:Pending" is cart-2; after it the phase of its Pod, if there is one.
+ */
 struct world {
 	struct build builds[MAX_BUILDS];
 	struct pod pods[MAX_BUILDS];
@@ -171,7 +173,7 @@ static void a_pod_that_waits_shows_why_once(void **state)
 	check_next(&w, BUILDER_NONE, NULL);
 }
 
-/* Its Events say why; after two minutes somebody has to look there. */
+/* The Pod's Events say why; after two minutes the status points to them. */
 static void a_pod_that_the_node_does_not_start_is_told_after_a_while(void **state)
 {
 	struct world w = {0};
@@ -450,7 +452,7 @@ static void the_oldest_ended_build_over_the_limit_is_pruned(void **state)
 	check_next(&w, BUILDER_NONE, NULL);
 }
 
-/* Another replica may be making it a second time. */
+/* Another replica may be making the first Build a second time. */
 static void a_young_first_build_is_not_pruned(void **state)
 {
 	struct world w = {0};

@@ -1,4 +1,4 @@
-/* The Pod of a Build, the Builds that can have none, and what is written when it has ended. */
+/* The Pod of a Build, the Builds that can have none, and the status of an ended Build. */
 #include "builder/pod.h"
 #include "builder/status.h"
 
@@ -187,7 +187,7 @@ static void the_end_of_a_failed_build_is_written_whole(void **state)
 	build_free(build);
 }
 
-/* What runs in the Pod is a user's: of the stages only those that OpenShift has are shown. */
+/* The Pod runs a user's code: of its reported stages only OpenShift's are shown. */
 static void stages_are_shown_as_openshift_does(void **state)
 {
 	CLEANUP(json_freep) cJSON *doc = NULL;

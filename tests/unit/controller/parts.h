@@ -33,7 +33,7 @@ struct parts {
 		     char body[PARTS_BODY_BYTES]);
 	int status;
 	struct parts_call *calls; /* oldest first */
-	struct timer timer;       /* of the oldest */
+	struct timer timer;       /* runs until the oldest call is answered */
 	/* The newest request. */
 	int n_requests;
 	enum kube_method method;
@@ -117,7 +117,7 @@ static inline void parts_go(struct parts *p, int64_t ms)
 	}
 }
 
-/* The services, and no controller. */
+/* Makes the services without a controller. */
 static inline int parts_init(struct parts *p)
 {
 	struct err err = {0};
@@ -146,7 +146,7 @@ static inline int parts_init(struct parts *p)
 	return 0;
 }
 
-/* The controller; the API server answers. */
+/* Makes the controller, and lets the API server answer once. */
 static inline void parts_start(struct parts *p, enum controller_backend backend,
 			       unsigned build_burst, double builds_per_minute)
 {
@@ -201,7 +201,7 @@ struct parts_buildconfig {
 	int resource_version, last_version;
 };
 
-/* As the API server has it. */
+/* The document of BC as the API server has it. */
 static inline void parts_format_buildconfig(char out[PARTS_BODY_BYTES], struct parts_buildconfig bc)
 {
 	(void)snprintf(out, PARTS_BODY_BYTES,
@@ -214,7 +214,7 @@ static inline void parts_format_buildconfig(char out[PARTS_BODY_BYTES], struct p
 		       bc.namespace_, bc.name, bc.uid, bc.resource_version, bc.last_version);
 }
 
-/* Into the cache. */
+/* Puts BC into the store. */
 static inline void parts_put(struct parts *p, struct parts_buildconfig bc)
 {
 	char text[PARTS_BODY_BYTES];
@@ -247,7 +247,7 @@ static inline int64_t parts_push_to(struct parts *p, struct parts_buildconfig bc
 	return told.results[0].seq;
 }
 
-/* To shop/cart. */
+/* Stores a push to shop/cart. */
 static inline int64_t parts_push(struct parts *p, const char *delivery_id, const char *ref)
 {
 	const struct parts_buildconfig bc = {.namespace_ = "shop", .name = "cart", .uid = "u1"};
@@ -255,7 +255,7 @@ static inline int64_t parts_push(struct parts *p, const char *delivery_id, const
 	return parts_push_to(p, bc, delivery_id, ref);
 }
 
-/* What the controller remembers of shop/cart, outside of its table. */
+/* The controller's memory of shop/cart, outside of its table. */
 static inline struct object *parts_new_object(struct parts *p)
 {
 	struct object *object = mem_new(1, sizeof(*object));

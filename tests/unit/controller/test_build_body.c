@@ -280,7 +280,7 @@ static void control_characters_of_a_commit_reach_no_build_of_ours(void **state)
 		json_member(json_at(build, "metadata/annotations"), "buildhook.io/warning")
 			->valuestring,
 		"left out \xEF\xBF\xBD[31m");
-	/* OpenShift's own endpoint would have sent it so. */
+	/* OpenShift's own endpoint passes the message on as it came. */
 	assert_string_equal(json_str_at(request, "revision/git/message"), change.message);
 }
 

@@ -26,7 +26,7 @@ static void a_key_of_nothing_is_forgotten(void **state)
 	assert_int_equal(p->n_requests, 0);
 }
 
-/* Before, a BuildConfig that is not read yet would look like one that is gone. */
+/* Before that a BuildConfig that was not read yet would look like a deleted one. */
 static void nothing_is_worked_on_before_the_cache_is_synced(void **state)
 {
 	struct parts *p = *state;
@@ -114,7 +114,7 @@ static void an_action_that_ends_brings_its_key_back_when_it_asked_for_that(void 
 {
 	static const struct {
 		int64_t again_ms;
-		int64_t comes_ms; /* -1: not within a minute */
+		int64_t comes_ms; /* when the key comes; -1: not within a minute */
 	} cases[] = {{0, 0}, {500, 500}, {-1, -1}};
 	struct parts *p = *state;
 
@@ -161,7 +161,7 @@ static void on_read(void *arg, const struct kube_response *response)
 	work->call = NULL;
 }
 
-/* With resourceVersion the API server could answer from a cache that is behind. */
+/* With resourceVersion the API server could answer from an old cache. */
 static void reads_are_consistent(void **state)
 {
 	struct parts *p = *state;

@@ -47,7 +47,7 @@ static void repeats_count_up_the_series_of_the_first(void **state)
 	assert_int_equal(p->method, KUBE_MERGE_PATCH);
 	assert_int_equal(strncmp(p->path, first, strlen(first)), 0);
 	assert_non_null(strstr(p->body, "\"count\":7"));
-	/* Another note is another Event; so is the same one after ten minutes. */
+	/* Another note makes another Event; so does the same note after ten minutes. */
 	send_event(p, "b");
 	assert_int_equal(p->method, KUBE_POST);
 	parts_go(p, 600000);

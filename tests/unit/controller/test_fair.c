@@ -8,14 +8,14 @@
 #define LOUD          2000
 #define PER_NAMESPACE 16
 #define REQUESTS      4   /* read the BuildConfig, list, create, raise */
-#define STATUS_MS     200 /* between two status writes of all */
+#define STATUS_MS     200 /* time between two status writes */
 #define BUILD                                                                                      \
 	"{\"metadata\":{\"name\":\"cart-1\",\"resourceVersion\":\"7\",\"annotations\":{"           \
 	"\"openshift.io/build.number\":\"1\"}}}"
 
 struct fair_world {
 	struct parts p;
-	int64_t built_ms, status_ms; /* of the quiet namespace */
+	int64_t built_ms, status_ms; /* times of the quiet namespace */
 	int n_built;
 };
 
@@ -113,9 +113,10 @@ static void one_namespace_delays_another_by_at_most_its_keys_in_work(void **stat
 	print_message("built after %lld ms, while %d others were\n",
 		      (long long)(w->built_ms - began_ms), w->n_built - n_loud);
 	assert_true(w->built_ms > began_ms);
-	/* Each of its requests waits behind one of each key of the other that is in work. */
+	/* Each of its requests waits behind at most one request of each key of the other namespace
+	 * that is worked on. */
 	assert_in_range(w->built_ms - began_ms, 1, REQUESTS * (PER_NAMESPACE + 1) + 10);
-	/* And the other goes on meanwhile: nothing was held back. */
+	/* The loud namespace's builds start meanwhile. */
 	assert_in_range(w->n_built - n_loud, 200, LOUD);
 }
 

@@ -44,7 +44,7 @@ static void the_flood_limit_says_when_the_next_build_may_start(void **state)
 	assert_int_equal(seen_of(object).token_wait_ms, 5000);
 }
 
-/* What starts wait for is forgotten as soon as nothing waits. */
+/* The trouble of starts is dropped when no change waits. */
 static void a_wait_for_another_build_is_seen_until_its_time(void **state)
 {
 	struct parts *p = *state;
@@ -69,7 +69,7 @@ static void what_starts_waited_for_is_forgotten_when_nothing_waits(void **state)
 	assert_null(object->trouble);
 }
 
-/* The time counts from when the cache saw the number first. */
+/* The time is that at which the store saw the number first. */
 static void a_last_version_is_remembered_with_its_time(void **state)
 {
 	struct parts *p = *state;
@@ -87,7 +87,7 @@ static void a_last_version_is_remembered_with_its_time(void **state)
 	assert_int_equal(object->cached_version_ms, began_ms + 100);
 }
 
-/* The API server down: why is said as it is. */
+/* While the API server is down, the senders get its exact trouble. */
 static void the_reason_why_the_api_server_is_away_is_told(void **state)
 {
 	static const struct {
@@ -124,7 +124,7 @@ static void on_progress(void *arg, const struct progress *progress)
 	(void)snprintf(told->message, sizeof(told->message), "%s", progress->message);
 }
 
-/* The line of the newest keeps its reason: a second push that waits does not wipe it. */
+/* The line of the newest delivery keeps its reason: a second push that waits does not remove it. */
 static void those_that_wait_are_told_why_once_and_the_line_says_it(void **state)
 {
 	struct parts *p = *state;

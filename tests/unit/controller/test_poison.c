@@ -1,7 +1,7 @@
 /*
  * 10,000 BuildConfigs that somebody has mutated, and healthy ones between them, on the whole way
- * from a watch's bytes into the store: each bad one hurts only itself, and says what is wrong where
- * it can be said.
+ * from a watch's bytes into the store: a bad one affects only itself, and its status shows what is
+ * wrong where possible.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -48,7 +48,7 @@ static const char healthy[] =
 	"{\"type\":\"Generic\",\"generic\":{\"secret\":\"inline\",\"allowEnv\":true}}]},"
 	"\"status\":{\"lastVersion\":3}}";
 
-/* What is told when one of these is of a type that it must not have. */
+/* The problem that is reported if one of these members has a wrong type. */
 static const struct {
 	const char *path;
 	const char *value;
@@ -148,7 +148,7 @@ static void free_parsed(void *object)
 	buildconfig_free(object);
 }
 
-/* As the program does, everybody looks at what has come. */
+/* Reads the object by all functions that the program has for it. */
 static void on_change(void *arg, const char *key, const void *old, const void *new_)
 {
 	const struct status_input input = {.now_ms = 1};
@@ -206,8 +206,8 @@ static void pass_a_second(struct world *w)
 	clock_run(w->clock);
 }
 
-/* Until a watch is under way. A list is empty, and taken only in the beginning: what the store has
- * is what came by watches. */
+/* Waits for a watch. Lists are empty and come only at the beginning, so all objects of the store
+ * came by watches. */
 static void await_watch(struct world *w)
 {
 	for (int i = 0; i < 120 && !(w->call && w->is_watch); i++) {
@@ -226,7 +226,7 @@ static void await_watch(struct world *w)
 	assert_int_equal(w->n_lists, 1);
 }
 
-/* As its bytes come from a network. */
+/* Feeds TEXT in pieces, as bytes come from a network. */
 static void feed(struct world *w, struct str text)
 {
 	while (w->call && text.n > 0) {
@@ -280,7 +280,7 @@ static void hold(struct world *w, const cJSON *doc)
 	buf_put_str(&w->held, str_of(event));
 }
 
-/* None is a reason to end the watch. */
+/* None of the objects ends the watch. */
 static void flush(struct world *w)
 {
 	feed(w, buf_str(&w->held));
@@ -416,7 +416,7 @@ static cJSON *odd_value(struct world *w)
 {
 	switch (below(w, 12)) {
 	case 0:
-		return nest(1 + below(w, 700)); /* the last of them deeper than what is read */
+		return nest(1 + below(w, 700)); /* some are deeper than the parser's limit */
 	case 1:
 		return repeat(1 + below(w, HUGE_BYTES));
 	default:

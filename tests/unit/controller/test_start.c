@@ -1,7 +1,7 @@
 /*
- * One start from the row to the end, against an API server that answers as the test says: a Build
- * is made there by another replica after we have asked for our own by label, and before we look at
- * the earlier ones by number.
+ * One start from the row to the end, against an API server that answers as the test says: another
+ * replica makes a Build after this one has listed its own by label, and before it looks at earlier
+ * ones by number.
  */
 #include "controller/build_body.h"
 
@@ -17,15 +17,15 @@
 struct start_world {
 	struct parts p;
 	char label[BUILD_DELIVERY_LABEL_CHARS +
-		   1]; /* of the Build with number 1, once it is made */
+		   1]; /* delivery of the Build with number 1, once it is made */
 	bool is_made;
 	struct parts_buildconfig bc;
-	bool is_replaced_now;     /* when our own Builds are asked for */
-	int n_posts;              /* that start a build */
-	int n_looks;              /* at the Build with number 1 */
+	bool is_replaced_now;     /* the BuildConfig is replaced when our own Builds are listed */
+	int n_posts;              /* requests that start a build */
+	int n_looks;              /* reads of the Build with number 1 */
 	int n_refusals;           /* starts that a quota refuses, after lastVersion was raised */
 	bool is_listed;           /* the Build with number 1 is listed as ours */
-	char list_path[400];      /* of the newest list of our own Builds */
+	char list_path[400];      /* path of the newest list of our own Builds */
 	struct progress progress; /* what a delivery was told last */
 	char text[1024];          /* its build_json or message */
 };
@@ -35,7 +35,7 @@ struct start_world {
 	"\\\"cart-%d\\\" is forbidden: exceeded quota: small\",\"details\":{\"kind\":\"builds\","  \
 	"\"name\":\"cart-%d\"}}"
 
-/* The cache is behind: it knows of no number. */
+/* The store is old: it has lastVersion 0. */
 static void put_buildconfig(struct start_world *w)
 {
 	struct parts_buildconfig cached = w->bc;
@@ -187,7 +187,8 @@ static void kubernetes_starts_a_build_beside_that_of_another_delivery(void **sta
 	check_foreign(state, CONTROLLER_KUBERNETES);
 }
 
-/* Its successor counts from 1 again: what was looked at of the one says nothing of the other. */
+/* The new BuildConfig counts from 1 again: Builds that were looked at for the old one must not
+ * count for it. */
 static void builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_at_anew(void **state)
 {
 	struct start_world *w = *state;
@@ -214,7 +215,7 @@ static void keep_progress(void *arg, const struct progress *progress)
 		       progress->message);
 }
 
-/* The second delivery of the BuildConfig, which somebody waits for. */
+/* The second delivery to the BuildConfig, whose sender waits. */
 static void deliver_again(struct start_world *w)
 {
 	int64_t seq = parts_push(&w->p, "d2", "refs/heads/main");

@@ -1,4 +1,4 @@
-/* What is told, and to whom, when a start has ended or has to wait. */
+/* The reports of a start that has ended or has to wait. */
 #include "parts.h"
 
 #include "controller/build_body.h"
@@ -28,7 +28,7 @@ static void release_start(struct work *work)
 	free(s);
 }
 
-/* A start of the row of one push; the sender of it waits. */
+/* Begins the start of one push, whose sender waits. */
 static struct start *begin(struct parts *p, struct object *object, struct told_sender *told)
 {
 	struct start *s = mem_new(1, sizeof(*s));
@@ -132,7 +132,7 @@ static void a_build_that_cannot_be_read_is_told_by_its_name_alone(void **state)
 	(void)newest_row(p);
 	assert_string_equal(told.build, "cart-8");
 	assert_string_equal(told.json, "");
-	/* Nobody has the BuildConfig that an Event could be about. */
+	/* Without the BuildConfig no Event can be sent. */
 	assert_int_equal(p->n_requests, 0);
 }
 

@@ -1,7 +1,5 @@
-/*
- * "Exactly one build" of docs/architecture.md, sentence by sentence: what is seen, and the step
- * that must follow.
- */
+/* "Exactly one build" of docs/architecture.md, sentence by sentence: a situation, and the step that
+ * must follow. */
 #include "controller/start_plan.h"
 
 #include "base/mem.h"
@@ -100,7 +98,7 @@ static cJSON *build(int number, const char *label, const char *ref, const char *
 		     number, 100 + number, created, label, number, ref, accepted);
 }
 
-/* A Build of another delivery that says nothing of its push. */
+/* A Build of another delivery, without annotations about its push. */
 static void learn_other(struct start_seen *s, int number, const char *created)
 {
 	CLEANUP(json_freep) cJSON *doc = build(number, "another", "", "", created);
@@ -123,7 +121,7 @@ static void the_buildconfig_is_read_before_own_builds_are_asked_for(void **state
 	assert_int_equal(plan_of(&s).kind, START_READ_BC);
 	learn_version(&s, 3);
 	assert_int_equal(plan_of(&s).kind, START_LIST_OWN);
-	/* "Consistent": nothing is known that a cache could be measured by. */
+	/* The list is consistent: no Build is known that a cached list would have to contain. */
 	assert_string_equal(plan_of(&s).fresh, "");
 }
 
@@ -215,7 +213,7 @@ static void at_most_sixty_four_numbers_are_looked_at(void **state)
 	assert_int_equal(next.kind, START_RECORD);
 }
 
-/* A start that is taken up again goes on where its look at earlier Builds had come. */
+/* A start that is taken up again continues its look at earlier Builds where it was. */
 static void a_look_that_was_interrupted_does_not_begin_again(void **state)
 {
 	struct start_seen s = begin(KUBERNETES, &row), again = begin(KUBERNETES, &row);
@@ -232,7 +230,7 @@ static void a_look_that_was_interrupted_does_not_begin_again(void **state)
 	learn_version(&again, 9);
 	learn_no_own(&again);
 	assert_int_equal(plan_of(&again).number, 8);
-	/* lastVersion has moved: what is new was not looked at. */
+	/* lastVersion has moved: the new numbers were not looked at. */
 	learn_version(&again, 10);
 	learn_no_own(&again);
 	assert_int_equal(plan_of(&again).number, 10);
@@ -276,7 +274,7 @@ static void an_earlier_build_decides_by_its_label_its_ref_and_its_time(void **st
 	}
 }
 
-/* Its Build was looked at for a newer change, which it was of no interest to. */
+/* The Build was looked at for a newer change, for which it did not matter. */
 static void a_change_older_than_a_known_build_looks_at_all_again(void **state)
 {
 	struct start_seen s = begin(KUBERNETES, &row);
@@ -293,7 +291,7 @@ static void a_change_older_than_a_known_build_looks_at_all_again(void **state)
 
 /*
  * OpenShift: "One whose Build is missing may still get it, and is waited for until the server must
- * have given up (65 s)." On Kubernetes the Build is the number: nothing is to come.
+ * have given up (65 s)." On Kubernetes a number without a Build is free: no Build can still come.
  */
 static void a_missing_build_is_waited_for_on_openshift_alone(void **state)
 {
@@ -424,7 +422,7 @@ static void kubernetes_moves_on_from_a_name_that_is_taken(void **state)
 	assert_int_equal(next.kind, START_CREATE);
 	assert_int_equal(next.number, 7);
 	assert_int_equal(s.memory.known_version, 6);
-	/* It was there a moment ago and is gone. */
+	/* The Build was there a moment ago and was deleted. */
 	s.tried = 7;
 	s.at_tried = LOOK_NONE;
 	start_learn_build(&s, 7, NULL);
@@ -574,7 +572,7 @@ static void answers_mend_themselves_or_end_the_change(void **state)
 		{KUBERNETES, 408, ERR_UNAVAILABLE, "", "timeout", START_ANSWER_RETRY},
 		{KUBERNETES, 429, ERR_LIMIT, "", "too many requests", START_ANSWER_RETRY},
 		{KUBERNETES, 0, ERR_UNAVAILABLE, "", "connection refused", START_ANSWER_RETRY},
-		/* The CRD is being made or taken away; a namespace that is gone takes the
+		/* The CRD is being created or removed; a namespace that is gone takes the
 		 * BuildConfig along, and the next look at that ends the change. */
 		{KUBERNETES, 404, ERR_NOTFOUND, "", "could not find the requested resource",
 		 START_ANSWER_GIVE_UP},

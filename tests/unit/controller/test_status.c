@@ -2,7 +2,7 @@
 
 #include "journal/core.h"
 
-/* The status as it should be shown, and its hint; "" without. */
+/* Makes the status, and reads its hint; "" without one. */
 static void read_hint(struct object *object, char *out, size_t size)
 {
 	CLEANUP(observation_release) struct observation o = {0};
@@ -14,7 +14,7 @@ static void read_hint(struct object *object, char *out, size_t size)
 			(void)snprintf(out, size, "%s", o.status.items[i].value);
 }
 
-/* One more than may wait. */
+/* Stores one push more than may wait. */
 static void push_until_refused(struct parts *p)
 {
 	struct journal_change change;
@@ -52,7 +52,7 @@ static void a_bound_that_refused_deliveries_is_an_event_and_a_hint_for_a_time(vo
 	read_hint(object, hint, sizeof(hint));
 	assert_non_null(strstr(hint, "too much waits (1,000 changes or 16 MiB"));
 
-	/* The same refusal is one Event. */
+	/* The same refusal gives one Event. */
 	status_settle(object, object_buildconfig(object));
 	parts_go(p, 600001);
 	assert_int_equal(p->n_requests, 1);
@@ -66,7 +66,8 @@ static void a_bound_that_refused_deliveries_is_an_event_and_a_hint_for_a_time(vo
 	assert_int_equal(p->n_requests, 2);
 }
 
-/* Each refused delivery is a look at the status. Others' Events displace the series. */
+/* Each refused delivery makes the controller look at the status. Events of other BuildConfigs
+ * displace the series. */
 static void a_flood_of_refused_deliveries_is_an_event_a_minute(void **state)
 {
 	struct parts *p = *state;
@@ -98,7 +99,7 @@ static void a_flood_of_refused_deliveries_is_an_event_a_minute(void **state)
 	assert_non_null(strstr(p->body, "\"reason\":\"WebhookRefused\""));
 }
 
-/* shop's ended rows went before their time. */
+/* Rows of namespace shop that had ended were removed early. */
 static void a_namespace_whose_deliveries_are_forgotten_early_reads_it_in_the_hint(void **state)
 {
 	struct parts *p = *state;

@@ -35,7 +35,7 @@ static void free_hmac(struct crypto_hmac **hmac)
 	crypto_hmac_free(*hmac);
 }
 
-/* The bytes in pieces of STEP. */
+/* The HMAC of bytes that are fed in pieces of STEP. */
 static void hmac_hex(char out[CRYPTO_SHA256_HEX + 1], struct str key, struct str bytes, size_t step)
 {
 	CLEANUP(free_hmac) struct crypto_hmac *hmac = crypto_hmac_new(key);
@@ -196,7 +196,7 @@ static void use_all(void *arg)
 	crypto_random(NULL, out, sizeof(out));
 }
 
-/* The first of all, as the algorithms are loaded only once. */
+/* This test comes first, because the algorithms are loaded only once. */
 static void what_openssl_cannot_do_is_never_taken_for_done(void **state)
 {
 	static struct fault none;

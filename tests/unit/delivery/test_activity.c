@@ -74,7 +74,7 @@ static void dropping_takes_all_hooks_of_one_buildconfig(void **state)
 	assert_int_equal(activity_get(s, "uid-1", HOOK_GITHUB)->refused, 0);
 }
 
-/* As after a start that came to its end before. */
+/* As if activity_new() had not been reached. */
 static void where_there_are_none_there_is_nothing_to_free(void **state)
 {
 	struct activity *none = NULL;
@@ -116,7 +116,7 @@ static void the_newest_outcomes_are_kept_and_refusals_displace_none(void **state
 	assert_int_equal(find_outcome(s, "github refused: for reason 99")->ms, 199);
 	assert_null(find_outcome(s, "github push 2 -> ignored"));
 	assert_non_null(find_outcome(s, "github push 3 -> ignored"));
-	/* What comes late does not take the place of a newer one. */
+	/* An older line does not replace a newer one. */
 	activity_add_unbuilt(s, "uid-1", HOOK_GITHUB, 1, "push 3 -> ignored");
 	assert_int_equal(find_outcome(s, "github push 3 -> ignored")->ms, 3);
 }

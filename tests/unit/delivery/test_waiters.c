@@ -14,7 +14,7 @@ struct asker {
 	struct waiter *wait;
 	int n_told;
 	enum progress_kind kind;
-	int turn; /* whose call it was, from 1 */
+	int turn; /* order of its call, from 1 */
 	int *turns;
 	struct asker *cancels;
 	bool waits_again;

@@ -21,7 +21,7 @@ static void a_member_is_cut_and_all_else_stays_as_it_is(void **state)
 		{"{\"m\":{\"f\":1}}", "{\"m\":{}}"},
 		{"{ \"m\" : { \"x\" : 1 , \"f\" : null } }", "{ \"m\" : { \"x\" : 1 } }"},
 		{"{\"m\":{\"x\":\"\\\"f\\\":1\"}}", "{\"m\":{\"x\":\"\\\"f\\\":1\"}}"},
-		/* There is none: of another parent, deeper, no object. */
+		/* No such member: under another parent, deeper, or the parent is not an object. */
 		{"{\"f\":1,\"m\":{\"n\":{\"f\":1}}}", "{\"f\":1,\"m\":{\"n\":{\"f\":1}}}"},
 		{"{\"n\":{\"m\":{\"f\":1}}}", "{\"n\":{\"m\":{\"f\":1}}}"},
 		{"{\"m\":\"f\"}", "{\"m\":\"f\"}"},

@@ -46,7 +46,7 @@ static struct fields fields_of(const char *const *paths, uint32_t max_bytes)
 	return fields;
 }
 
-/* A copy of its own, so that a read beyond the end is caught. */
+/* Feeds a copy of exact size, so that a read beyond the end is caught. */
 static int feed(struct reader *reader, const char *p, size_t n, struct err *err)
 {
 	char *copy = malloc(n ? n : 1);
@@ -198,7 +198,7 @@ static void too_long_a_text_is_cut_at_a_character(void **state)
 	assert_read(&fields, STR("\"\xc3\xa4\""), "a=... ", NULL);
 }
 
-/* Wherever it stands: in what was asked for, and in what was not. */
+/* In wanted and in unwanted parts of the document. */
 static void what_is_not_json_is_refused_with_its_place(void **state)
 {
 	static const char *const cases[][2] = {
@@ -420,7 +420,7 @@ static void huge_texts_pass_in_fixed_memory(void **state)
 	}
 }
 
-/* Every alignment of what the scan stops at to the blocks that it looks at together. */
+/* Every alignment of special bytes to the blocks that the scan reads at once. */
 static void nothing_special_hides_in_a_long_string(void **state)
 {
 	static const char specials[] = {'"', '\\', '\n', '\0', '\x1f', '\x80', '\xff'};

@@ -46,7 +46,7 @@ static void assert_all(const char *const (*cases)[2], size_t n)
 		assert_json(cases[i][0], cases[i][1]);
 }
 
-/* What sigs.k8s.io/yaml 1.6 makes of each. */
+/* Each case: a scalar, and the JSON that sigs.k8s.io/yaml 1.6 makes of it. */
 static void scalars_mean_what_kubernetes_takes_them_for(void **state)
 {
 	static const char *const cases[][2] = {
@@ -411,7 +411,7 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* 5 ms is the bar; the sanitizers and a busy machine get twenty times that. Unbounded, each takes
+/* 5 ms is the limit; the sanitizers and a busy machine get twenty times that. Unbounded, each takes
  * far longer. */
 static void nothing_hostile_takes_long(void **state)
 {

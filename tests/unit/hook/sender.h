@@ -26,7 +26,8 @@ struct sender {
 	struct sender_header headers[SENDER_HEADERS];
 	size_t n_headers;
 	struct str body;
-	struct str secrets[HOOK_MAX_SECRETS]; /* of the hook; SENDER_SECRET alone where n is 0 */
+	struct str
+		secrets[HOOK_MAX_SECRETS]; /* the hook's secrets; only SENDER_SECRET where n is 0 */
 	size_t n_secrets;
 	bool has_no_secret;
 	bool is_path_proven, allow_env;
@@ -59,7 +60,9 @@ static inline struct str sender_header(const void *arg, const char *name, size_t
 	return first;
 }
 
-/* Headers and body are fed from copies of their exact size, so that reading past an end shows. */
+/*
+ * Headers and body are fed from copies of their exact size, so that a read past the end is caught.
+ */
 static inline void sender_feed(const struct sender *s, struct hook_delivery *delivery)
 {
 	size_t piece = s->piece ? s->piece : s->body.n;

@@ -8,7 +8,7 @@
 static const char push_body[] =
 	"{\"ref\":\"refs/heads/main\",\"after\":\"6113728f27ae82c7b1a177c8d03f9e96e0adf246\"}";
 
-/* To the URL with the secret in it, so that a proof is none of these tests' business. */
+/* Sends to the URL with the secret in it, so that these tests need no signature. */
 static struct hook_delivery *send(struct sender *s, enum hook_type type, const char *header,
 				  const char *event)
 {
@@ -451,7 +451,7 @@ static size_t count_allocations_of_commits(size_t n)
 	return n_allocations - before;
 }
 
-/* A list may have thousands. */
+/* A list may have thousands of commits. */
 static void commits_that_are_not_kept_are_not_copied(void **state)
 {
 	size_t few = 0;

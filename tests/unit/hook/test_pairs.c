@@ -1,7 +1,7 @@
 /*
  * Deliveries as files: tests/data/HOST/CASE.http is what a host sends, headers, an empty line and
- * the raw body; CASE.json what has to be understood of it. What CASE.json does not name is not
- * looked at, and what it names wrongly fails. tests/data/README.md has the keys.
+ * the raw body; CASE.json is the event that must be read from it. Members that CASE.json does not
+ * name are not compared, and unknown names fail. tests/data/README.md has the keys.
  */
 #include "sender.h"
 
@@ -50,8 +50,8 @@ static const char *string_of(const struct pair *pair, const char *key, const cha
 	return value ? value : fallback;
 }
 
-/* The payload of a form, decoded: what Gitea signs. CASE.json brings it, so that nothing of ours
- * decodes it for the test. */
+/* The payload of a form, decoded: what Gitea signs. CASE.json has it, so that the test does not
+ * depend on buildhook's decoder. */
 static struct str signed_bytes(const struct pair *pair)
 {
 	const char *signed_text = json_str_at(pair->expected, "signed");
@@ -100,7 +100,7 @@ static void parse_http(struct pair *pair)
 	}
 }
 
-/* All that is wrong with all pairs is told, so that one run shows what a change does. */
+/* Reports a difference and continues, so that one run shows all differences of all pairs. */
 __attribute__((format(printf, 2, 3))) static void complain(struct pair *pair, const char *fmt, ...)
 {
 	char text[1024];

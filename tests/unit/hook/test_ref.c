@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-/* What git check-ref-format says of each. */
+/* Each case with the verdict of git check-ref-format. */
 static void refs_are_valid_as_git_has_it(void **state)
 {
 	static const struct {

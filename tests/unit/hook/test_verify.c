@@ -1,4 +1,4 @@
-/* Which proofs hold: HMACs over what was sent, several secrets, and not one bit of difference. */
+/* Which proofs hold: HMACs over the body, several secrets; a single flipped bit is refused. */
 #include "sender.h"
 
 #include "hook/mac.h"
@@ -11,7 +11,7 @@
 static const struct str secret = {SENDER_SECRET, sizeof(SENDER_SECRET) - 1};
 static const struct str signing_key = {SIGNING_KEY, sizeof(SIGNING_KEY) - 1};
 
-/* One kind of proof: how BODY is signed with the secret that it takes. */
+/* One kind of proof: how BODY is signed, and with which form of secret. */
 struct proof {
 	const char *name;
 	enum hook_type type;
@@ -164,7 +164,7 @@ static void every_proof_holds(void **state)
 	}
 }
 
-/* Whether a flipped bit of the body is refused: a token says nothing of the body. */
+/* Only signatures refuse a flipped bit of the body: a token does not depend on the body. */
 static void one_flipped_bit_of_the_body_is_refused(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* An API server on a socket of loopback, which says what its script says. */
+/* An API server on a loopback socket, which answers as its script says. */
 #pragma once
 
 #include "base/mem.h"

@@ -19,7 +19,7 @@
 
 struct world {
 	int64_t now_ms;
-	uint64_t chance; /* what the next random bytes are */
+	uint64_t chance; /* the value of the next random bytes */
 	struct clock *clock;
 	struct kube_client *client;
 	struct kube_store *store;
@@ -45,7 +45,7 @@ static inline void random_bytes(void *arg, void *out, size_t n)
 		((unsigned char *)out)[i] = (unsigned char)(w->chance >> (8 * (i % 8)));
 }
 
-/* The client's own question, which nobody here answers. */
+/* The client's own request, which stays unanswered here. */
 #define PROBE "/readyz"
 
 static inline void *on_start(void *ctx, struct kube_call *call, const struct kube_request *request)

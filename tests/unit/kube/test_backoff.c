@@ -100,7 +100,7 @@ static void it_never_tries_sooner_than_the_server_says(void **state)
 
 	assert_int_equal(next(w, 1000), 1000);
 	assert_int_equal(next(w, 300000), 300000);
-	/* A zero leaves it to us. */
+	/* A Retry-After of 0 leaves the back-off unchanged. */
 	assert_int_equal(next(w, 0), 800);
 	w->chance = 0xff;
 	assert_in_range(next(w, 10000), 10000, 15000);

@@ -394,7 +394,9 @@ static void many_doubts_ask_once(void **state)
 	assert_non_null(w->probe);
 }
 
-/* 50 clients of an API server that is back, or that refuses, ask it ten times a second at most. */
+/*
+ * 50 clients of an API server that returns, or that refuses, probe it at most ten times a second.
+ */
 static void a_long_outage_is_probed_every_quarter_to_half_a_minute(void **state)
 {
 	struct world *w = *state;

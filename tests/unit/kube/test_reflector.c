@@ -146,7 +146,7 @@ static void a_page_that_expired_starts_the_list_over(void **state)
 	assert_false(kube_store_is_synced(w->store));
 	bytes(w, PAGE_OF("20", "c3", ITEM("b", "2", "two")));
 	end(w);
-	/* A second time it waits: the list may be longer than its tokens live. */
+	/* The second time it waits: the list may take longer than its continue tokens are valid. */
 	fail_with(w, 410, "Expired", NULL);
 	assert_null(w->call);
 	pass(w, 1600);
@@ -282,7 +282,7 @@ static void a_mute_watch_is_begun_again_without_a_list(void **state)
 	assert_int_equal(w->n_watches, 2);
 	expect_path(w, WATCH("10"));
 	assert_string_not_equal(kube_reflector_error(w->reflector), "");
-	/* Still mute: the age goes on. */
+	/* Still silent: the age continues to grow. */
 	pass(w, 30000);
 	assert_int_equal(kube_reflector_age_ms(w->reflector), 180000);
 	bytes(w, BOOKMARK("20"));

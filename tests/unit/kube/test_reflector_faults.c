@@ -38,13 +38,13 @@ struct world {
 	int64_t objects[N_OBJECTS]; /* versions; 0: none */
 	struct event events[MAX_EVENTS];
 	size_t n_events;
-	int64_t floor;                         /* events up to here are gone */
+	int64_t floor;                         /* events up to this version are gone */
 	int64_t page[N_OBJECTS], page_version; /* what a list in pages shows */
 	/* The reflector's request: */
 	struct kube_call *call;
 	char path[512];
 	bool is_watch, has_begun;
-	int64_t watched; /* version up to which the watch has been told */
+	int64_t watched; /* version up to which the watch has sent events */
 	int64_t asked;   /* of the last watch: it never goes back */
 	int n_lists;
 };
@@ -142,7 +142,7 @@ static void change(struct world *w)
 		CLEANUP(buf_release) struct buf text = BUF_INIT(1024);
 		CLEANUP(json_freep) cJSON *doc = NULL;
 
-		/* It was a write of ours, whose answer comes before the event. */
+		/* The change is a write of ours, whose answer comes before the event. */
 		put_object(&text, object, w->version);
 		assert_int_equal(json_parse(&doc, buf_str(&text), NULL), 0);
 		kube_store_put_written(w->store, doc, w->now_ms);
@@ -157,7 +157,7 @@ static void end(struct world *w, int status, const char *body, bool is_cut)
 	kube_transport_done(TAKE(w->call), &answer);
 }
 
-/* In pieces, of which the first come even if the rest does not; the call may end by them. */
+/* Sends the bytes in pieces; the connection may break after some of them. */
 static void send_bytes(struct world *w, struct str bytes)
 {
 	while (w->call && !str_empty(bytes)) {
@@ -424,7 +424,7 @@ static void no_change_is_missed_whatever_fails(void **state)
 		set_up_world(w, seed * 1000003);
 		for (int i = 0; i < N_STEPS; i++)
 			step(w);
-		/* The faults are over, and the server says so every minute. */
+		/* The faults are over, and the watch gets a bookmark every minute. */
 		for (int i = 0; i < 200; i++) {
 			serve(w, false);
 			pass(w, 1000);

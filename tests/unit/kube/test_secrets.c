@@ -36,7 +36,7 @@ static void no_random(void *arg, void *out, size_t n)
 	memset(out, 0, n);
 }
 
-/* The client's own question, which nobody here answers. */
+/* The client's own request, which stays unanswered here. */
 #define PROBE "/readyz"
 
 static void *on_start(void *ctx, struct kube_call *call, const struct kube_request *request)
@@ -400,7 +400,7 @@ static void what_is_forgotten_is_asked_for_anew(void **state)
 	assert_int_equal(peek(w)->state, KUBE_SECRET_UNKNOWN);
 	fetch(w, 30000);
 	assert_int_equal(w->n_started, 2);
-	/* What was asked before that is no answer. */
+	/* The answer to a fetch that began before kube_secrets_forget() is not used. */
 	kube_secrets_forget(w->secrets, "shop", "cart");
 	assert_int_equal(w->n_started, 3);
 	answer(w, 404, NOT_FOUND);

@@ -127,7 +127,7 @@ static void a_bad_file_keeps_what_was_good(void **state)
 	assert_true(str_eq(credentials_identity(f->credentials)->ca_pem, STR(CERT_1)));
 }
 
-/* As the kubelet does it: the name leads to another file from one moment to the next. */
+/* The kubelet updates files so: it renames a link to another folder. */
 static void a_link_that_moves_is_followed(void **state)
 {
 	struct folder *f = *state;

@@ -64,7 +64,7 @@ static void series_are_found_by_their_values(void **state)
 	(void)state;
 	assert_ptr_equal(get_delivery(m, "github", "queued"), a);
 	assert_ptr_not_equal(get_delivery(m, "github", "ignored"), a);
-	/* What joins to the same text is still another series. */
+	/* Label values that join to the same text make different series. */
 	assert_ptr_not_equal(get_delivery(m, "ab", "c"), get_delivery(m, "a", "bc"));
 	assert_ptr_not_equal(get_delivery(m, "", "x"), get_delivery(m, "x", ""));
 	assert_ptr_not_equal((void *)metrics_get(m, &depth, NULL), (void *)a);

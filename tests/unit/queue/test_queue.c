@@ -211,8 +211,7 @@ static void the_earliest_time_counts(void **state)
 	assert_null(queue_get(w.queue));
 }
 
-/* As client-go: who asked to look again later is not forgotten because somebody asked for sooner.
- */
+/* As in client-go: a delayed add stays when the key is added at once. */
 static void an_add_leaves_the_delayed_one(void **state)
 {
 	CLEANUP(release_world) struct world w;
@@ -397,7 +396,7 @@ static void a_key_that_is_done_takes_no_memory(void **state)
 	assert_int_equal(__sanitizer_get_current_allocated_bytes(), before);
 }
 
-/* A cost per call that grew with the number of keys would take minutes here. */
+/* If the cost of a call grew with the number of keys this test would take minutes. */
 static void a_hundred_thousand_keys_are_no_burden(void **state)
 {
 	enum { N = 100000 };

@@ -85,7 +85,7 @@ SHARED void on_cancel(void *ctx, void *handle)
 			timer_stop(w->base.clock, &w->decoys[i].timer);
 }
 
-/* The tests take the keys. */
+/* The tests call queue_get() themselves. */
 SHARED void on_keys(void *arg)
 {
 	(void)arg;
@@ -231,7 +231,7 @@ SHARED void finish(struct proof_world *w)
 	handler.on_end(handler.arg, &w->request->request);
 }
 
-/* GitHub's ping, signed with SECRET; NULL: not signed. Its body has come. */
+/* Sends GitHub's ping, signed with SECRET (NULL: not signed), with its whole body. */
 SHARED struct test_request *ping(struct proof_world *w, const char *path, const char *secret)
 {
 	static char signature[8 + CRYPTO_SHA256_HEX];
@@ -259,7 +259,7 @@ SHARED struct test_request *ping(struct proof_world *w, const char *path, const 
 	return r;
 }
 
-/* The oldest of the unanswered questions. Returns the name of the Secret. */
+/* Answers the oldest unanswered request. Returns the name of its Secret. */
 static const char *answer(struct proof_world *w, int status, const char *body)
 {
 	struct http_client_answer answer = {.status = status, .body = str_of(body)};

@@ -28,7 +28,7 @@ static void one_namespace_leaves_room_for_another(void **state)
 	assert_int_equal(flood(&limit, "b", 5000), 6);
 	assert_int_equal(flood(&limit, "c", 5000), 4);
 	assert_int_equal(flood(&limit, "d", 5000), 0);
-	/* The second after, each of the four has the same share, whoever comes first. */
+	/* In the next second each of the four has the same share, in any order. */
 	assert_int_equal(flood(&limit, "a", 6000), 4);
 	assert_int_equal(flood(&limit, "b", 6000), 4);
 	assert_int_equal(flood(&limit, "c", 6000), 4);

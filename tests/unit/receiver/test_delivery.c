@@ -1,4 +1,4 @@
-/* The ground of the receiver: how a delivery begins, is answered and ends (receiver/delivery.c). */
+/* How a delivery begins, is answered and ends (receiver/delivery.c). */
 #include "proof_world.h"
 
 static struct delivery *new_delivery(struct proof_world *w)
@@ -10,7 +10,7 @@ static struct delivery *new_delivery(struct proof_world *w)
 	return delivery_new(w->receiver, &r->request, &route);
 }
 
-/* Without an answer. */
+/* Ends the delivery without an answer. */
 static void end(struct proof_world *w, struct delivery *d)
 {
 	delivery_free(d);
@@ -146,7 +146,7 @@ static void a_large_buffer_is_not_kept(void **state)
 	delivery_give_buffer(w->receiver, &large);
 	for (size_t i = 0; i < MAX_SPARE_BUFFERS; i++)
 		assert_int_equal(w->receiver->spare[i].cap, 0);
-	/* Nor made before anything is in it. */
+	/* A large buffer is not allocated before it is used. */
 	delivery_take_buffer(w->receiver, &large, MAX_SPARE_BYTES);
 	assert_int_equal(large.cap, 0);
 }

@@ -42,7 +42,7 @@ static void a_secret_proves_in_the_path_and_as_a_signature(void **state)
 	assert_int_equal(w->n_calls, 0);
 }
 
-/* As the longest secret is, but for what follows. */
+/* The text in the path begins like the longest secret and is longer. */
 static void a_secret_in_the_path_is_compared_to_its_end(void **state)
 {
 	struct proof_world *w = *state;
@@ -77,7 +77,8 @@ static void a_secret_in_the_path_is_compared_to_its_end(void **state)
 	}
 }
 
-/* To each of them the same bytes, at the same time: whether there is a hook shows in nothing. */
+/* All refusals have the same bytes, at the same time, so that they do not show whether the hook
+ * exists. */
 static void what_cannot_be_proved_is_refused_alike(void **state)
 {
 	struct proof_world *w = *state;
@@ -314,7 +315,8 @@ static void an_unavailable_answer_says_what_the_api_server_said(void **state)
 	}
 }
 
-/* An API server that answers others is waited for longer; then what was known counts. */
+/* An API server that answers other requests is waited for longer; after that the known value is
+ * used. */
 static void a_late_answer_leaves_what_was_known(void **state)
 {
 	struct proof_world *w = *state;
@@ -338,7 +340,7 @@ static void a_late_answer_leaves_what_was_known(void **state)
 #define LARGE        (2 << 20)
 #define LARGEST_KEPT (MAX_KEPT_BYTES - 64 * 1024)
 
-/* Fresh Secrets first, and the same time where there are none to fetch. */
+/* A large body waits for fresh Secrets, and as long where none need to be fetched. */
 static void a_large_body_waits_for_its_secrets(void **state)
 {
 	struct proof_world *w = *state;
@@ -386,7 +388,7 @@ static void a_large_body_is_proved_once(void **state)
 	expect_refusal(w, "the secret in the URL is not the webhook's");
 }
 
-/* Chunks say too late how large they are to wait for fresh Secrets. */
+/* The size of a chunked body is known too late to wait for fresh Secrets. */
 static void a_body_that_turns_out_large_is_proved_once(void **state)
 {
 	struct proof_world *w = *state;
@@ -513,7 +515,7 @@ static void what_is_no_delivery_is_answered_before_any_secret_is_asked_for(void 
 	assert_int_equal(w->n_calls, 0);
 }
 
-/* The Git host's side: what a wrong secret is answered, and when. */
+/* The answer to a wrong secret, and its time, as the Git host sees them. */
 struct refusal {
 	int status;
 	int64_t after_ms;
@@ -555,10 +557,8 @@ static struct refusal refuse_slowly(struct proof_world *w, const char *path, int
 	return (struct refusal){r->status, w->base.mono_ms - end_ms};
 }
 
-/*
- * CONTRACT 3: the same bytes at the same moment, whatever the cause, and 503 where the API server
- * cannot be asked, from the first delivery on.
- */
+/* docs/security.md: a refusal has the same bytes at the same time for every cause, and is 503 if
+ * the API server does not answer, from the first delivery on. */
 static void the_time_of_a_refusal_does_not_show_what_exists(void **state)
 {
 	struct proof_world *w = *state;
@@ -587,7 +587,7 @@ static void the_time_of_a_refusal_does_not_show_what_exists(void **state)
 		for (size_t j = 0; j < ARRAY_LEN(hooks); j++) {
 			struct refusal seen;
 
-			/* Nothing is known of any Secret any more, and the API server is up. */
+			/* The known Secrets have become too old, and the API server is up. */
 			w->decoy_ms = 0;
 			pass(w, 3600000);
 			w->n_calls = w->n_decoys = 0;
@@ -604,7 +604,7 @@ static void the_time_of_a_refusal_does_not_show_what_exists(void **state)
 		}
 }
 
-/* CONTRACT 2: once a second for a Secret, whatever is sent. */
+/* A Secret is fetched at most once a second, whatever is sent. */
 static void a_flood_of_wrong_proofs_asks_once_a_second(void **state)
 {
 	struct proof_world *w = *state;

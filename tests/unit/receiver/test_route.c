@@ -63,7 +63,7 @@ static void both_forms_name_a_hook(void **state)
 	assert_int_equal(parse("/").kind, ROUTE_ROOT);
 }
 
-/* None of these may be taken for the hook that it resembles. */
+/* Paths that resemble a hook's but are none. */
 static void whatever_is_not_exactly_a_form_is_no_hook(void **state)
 {
 	static const char *const paths[] = {

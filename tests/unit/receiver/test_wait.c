@@ -1,4 +1,4 @@
-/* From a proof that holds over the journal to the answer: admit.c, wait.c. */
+/* From a proof that holds to the answer, through the journal: admit.c, wait.c. */
 #include "proof_world.h"
 
 #include "doc/json.h"
@@ -25,7 +25,7 @@ static struct test_request *push(struct proof_world *w, const char *id, bool is_
 	return r;
 }
 
-/* Commits what was given to the journal. Returns the seq of the newest change that waits. */
+/* Commits the journal's pending writes. Returns the seq of the newest change that waits. */
 static int64_t store(struct proof_world *w)
 {
 	struct journal_waiting waiting;
