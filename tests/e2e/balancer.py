@@ -1,4 +1,4 @@
-"""A TCP balancer as a Service is one: each new connection to the next backend, an open one stays where it is."""
+"""A TCP balancer like a Service: each new connection goes to the next backend, an open one stays with its backend."""
 
 import contextlib
 import itertools
@@ -9,7 +9,7 @@ import time
 
 class Balancer:
     def __init__(self, backends):
-        """BACKENDS: whatever has an address; the list may be changed later."""
+        """BACKENDS: objects with an address; the list may be changed later."""
         self.backends = list(backends)
         self.turn = itertools.count()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1000)

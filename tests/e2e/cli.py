@@ -1,4 +1,4 @@
-"""What the tests of the commands for people share: an owner with the rights of one namespace, and a program to run as them."""
+"""Shared by the tests of the commands: an owner with the rights of one namespace, and the program run with these rights."""
 
 import contextlib
 import http.server
@@ -14,7 +14,7 @@ from harness import BUILDHOOK, GROUP, wait_for
 
 CLUSTERS = ("kubernetes", "openshift")
 
-# As ClusterRole edit has it, with manifests/overlays/kubernetes/user-roles.yaml or OpenShift's own.
+# The rights of ClusterRole edit, with manifests/overlays/kubernetes/user-roles.yaml or OpenShift's own.
 RULES = [
     {"apiGroups": [GROUP], "resources": ["buildconfigs", "builds", "buildconfigs/instantiate"], "verbs": ["*"]},
     {"apiGroups": [""], "resources": ["secrets", "pods", "pods/log"], "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]},
@@ -58,13 +58,13 @@ class Owner:
         return process
 
     def ok(self, *args, **more):
-        """What it prints; it has to work."""
+        """Runs a command that has to succeed; returns its stdout."""
         done = self.run(*args, **more)
         assert done.returncode == 0, (args, done.stdout_text, done.stderr_text)
         return done.stdout_text
 
     def fails(self, *args, status=1, **more):
-        """What it says; it has to fail."""
+        """Runs a command that has to fail; returns its stderr."""
         done = self.run(*args, **more)
         assert done.returncode == status, (args, done.returncode, done.stdout_text, done.stderr_text)
         return done.stderr_text

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
 
 @contextlib.contextmanager
 def cleaned():
-    """What is made meanwhile goes afterwards: beside hundreds of BuildConfigs the next test's would wait for their turn."""
+    """Deletes the BuildConfigs that a test made: beside hundreds of them the next test's would wait for their turn."""
     before = {cluster: len(cluster.namespaces) for cluster in Cluster.running}
     yield
     for cluster in Cluster.running:
@@ -162,7 +162,7 @@ def start(kubeconfig, tmp_path):
 
 @pytest.fixture
 def port():
-    """A free one: buildhook's public address has to be known before it starts."""
+    """A free port: buildhook's public address has to be known before it starts."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
 

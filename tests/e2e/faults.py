@@ -1,4 +1,4 @@
-"""One exact call of the real process at which it is killed, or which fails; and what a Git host sees of it, start after start."""
+"""Kills the real process at one exact call, or lets that call fail; and what a Git host sees of it, process after process."""
 
 import http.client
 import os
@@ -22,7 +22,7 @@ def compile_faults(directory):
 
 
 class Fault:
-    """At the call number AT of CALLS (all) on files whose path has ON in it: killed, or it has an errno. HOW says which."""
+    """A fault at call number AT of CALLS (default: all) on files whose path contains ON. HOW: the process is killed, or the call has an errno."""
 
     def __init__(self, how, at, calls=(), on="", lasts=False, from_start=False):
         self.how, self.from_start = how, from_start
@@ -34,11 +34,11 @@ class Fault:
 
     @property
     def status(self):
-        """What the process ends with."""
+        """The exit status that is expected of the process."""
         return -9 if self.how in KILLS else 1
 
     def prepare(self, library, file):
-        """The environment of a process that it shall happen to."""
+        """The environment of a process that gets this fault."""
         self.file, self.is_armed = file, False
         file.unlink(missing_ok=True)
         if self.from_start:
@@ -46,7 +46,7 @@ class Fault:
         return {**os.environ, "LD_PRELOAD": str(library), "FAULT_FILE": str(file), **self.settings}
 
     def arm(self):
-        """From now on calls count; what happened and lasts is over."""
+        """Begins to count calls; a lasting fault of before is over."""
         self.is_armed = True
         self.file.touch()
 
@@ -56,7 +56,7 @@ class Fault:
 
 
 class Endurance:
-    """A journal's life: a process for each of FAULTS, as the one before has ended of its own, and one without."""
+    """One journal through several processes: one for each of FAULTS, begun when the one before has ended by its fault, and a last one without."""
 
     def __init__(self, cluster, kubeconfig, library, directory, *faults):
         directory.mkdir()
@@ -70,7 +70,7 @@ class Endurance:
         wait_served(self.buildhook, [self.hook])
 
     def request(self, *request):
-        """The Git host's."""
+        """Sends a delivery as a Git host does."""
         try:
             return self.buildhook.request(*request)
         except (OSError, http.client.HTTPException):
@@ -79,7 +79,7 @@ class Endurance:
             raise
 
     def _go_on(self):
-        """With the next process where this one has ended."""
+        """Continues with the next process if this one has ended."""
         while self.buildhook.process.poll() is not None:
             self._note_end()
             self.fault = self.faults.pop(0) if self.faults else None
@@ -92,21 +92,21 @@ class Endurance:
     def _note_end(self):
         status, log = self.buildhook.process.wait(), self.buildhook.log()
         assert self.fault and self.fault.has_happened, f"ended by itself with {status}: {log[-2000:]}"
-        # A SIGTERM that comes when it has said that it stopped finds nobody who listens.
+        # After its record "stopped" the process no longer handles SIGTERM.
         is_late = status == -signal.SIGTERM and log.endswith('"message":"stopped"}\n')
         assert is_late or status == self.fault.status, (status, self.fault.settings, log[-2000:])
         assert self.fault.how in KILLS or os.strerror(self.fault.how) in log, (self.fault.settings, log[-2000:])
         self.ends.append(status)
 
     def deliver(self):
-        """One alone, which has all calls to itself, and some at once."""
+        """Sends one delivery alone, whose calls meet no others, and then some at once."""
         if not self.fault.is_armed:
             self.fault.arm()
         self.ledger.push(self, self.hook)
         in_parallel(3, lambda _: self.ledger.push(self, self.hook))
 
     def end(self, patience):
-        """Ends it when all is built; False: it isn't after so many seconds."""
+        """Ends the process when all is built; False if that is not so after this many seconds."""
         deadline = time.monotonic() + patience
         while count_builds(self.cluster, self.hook[0]) < len(self.ledger.deliveries):
             self._go_on()
@@ -121,5 +121,5 @@ class Endurance:
 
     @property
     def was_spared(self):
-        """The last fault was for a call that never came."""
+        """True if the last fault was for a call that was never reached."""
         return self.fault is not None and not self.fault.has_happened

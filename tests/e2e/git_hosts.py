@@ -1,5 +1,5 @@
 """Stand-ins for Git hosts' webhook APIs, as strict as their published descriptions: a request with a wrong path, header, field or
-type is refused, as the real host would refuse it or, worse, pass over it."""
+type is refused, where the real host would refuse or silently ignore it."""
 
 import hashlib
 import hmac

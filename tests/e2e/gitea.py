@@ -78,7 +78,7 @@ class Gitea:
                    "--must-change-password=false")
 
     def _start(self, address):
-        """False where another program took the port meanwhile."""
+        """False if another program has taken the port meanwhile."""
         with socket.create_server((address, 0)) as free:
             port = free.getsockname()[1]
         self.origin = f"http://{address}:{port}"
@@ -127,7 +127,7 @@ class Gitea:
         return json.loads(text) if text else None
 
     def token(self, *scopes, user=None, password=None):
-        """Of a user, with scopes like "write:repository"."""
+        """Makes an access token of a user, with scopes like "write:repository"."""
         made = self.call("POST", f"/users/{user or self.user}/tokens", {"name": secrets.token_hex(4), "scopes": list(scopes)}, user, password)
         return made["sha1"]
 
@@ -138,7 +138,7 @@ class Gitea:
         return password
 
     def repository(self, name=None, private=False):
-        """A new one with a commit on main; its name, "ada/r1"."""
+        """Makes a repository with a commit on main; returns its name, "ada/r1"."""
         self.repositories += 1
         made = self.call("POST", "/user/repos", {"name": name or f"r{self.repositories}", "auto_init": True, "default_branch": "main", "private": private})
         return made["full_name"]
@@ -164,7 +164,7 @@ class Gitea:
         return self.git(clone, "rev-parse", "HEAD")
 
     def browser(self):
-        """Signed in at the pages, for what has a button only: browser(path, fields) posts a form."""
+        """Signs in at the pages, for actions without an API: browser(path, fields) posts a form."""
         jar = http.cookiejar.CookieJar()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar), NoRedirect)
 
@@ -180,7 +180,7 @@ class Gitea:
         return post
 
     def deliveries(self, hook_id):
-        """Of a hook, newest first: (uuid, status and body of the answer). Only its pages show them, so they are read from its database."""
+        """The deliveries of a hook, newest first: (uuid, status and body of the answer). Only its pages show them, so they are read from its database."""
         with contextlib.closing(sqlite3.connect(f"file:{self.folder / 'data' / 'gitea.db'}?mode=ro", uri=True)) as database:
             rows = database.execute("SELECT uuid, response_content FROM hook_task WHERE hook_id = ? AND response_content <> '' ORDER BY id DESC", (hook_id,))
             answers = [(uuid, json.loads(response)) for uuid, response in rows]

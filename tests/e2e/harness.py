@@ -1,4 +1,4 @@
-"""What the tests share: a real cluster, the real program, and a Git host that signs as the real ones do."""
+"""Shared by the tests: a real cluster, the real program, and a Git host that signs as the real ones do."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ BUILDHOOK = pathlib.Path(os.environ.get("BUILDHOOK", ROOT / "build" / "buildhook
 RELEASED = ROOT / "build" / "buildhook"
 GROUP, VERSION = "build.openshift.io", "v1"
 SECRET_KEY = "WebHookSecretKey"
-# The image store of the tests, whatever this machine's own is.
+# The image store of the tests, apart from this machine's own.
 CONTAINER_STORE = ROOT / "build" / "containers"
 PRODUCT_IMAGE = "localhost/buildhook"
 LONG = float(os.environ.get("LONG", "0"))
@@ -79,7 +79,7 @@ class Cluster:
         return subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
 
     def _serves(self, plural):
-        """A definition that was just made answers 429 until its storage is there."""
+        """Repeats a request: a CRD that was just made answers 429 until its storage is ready."""
         try:
             return self.custom.list_cluster_custom_object(GROUP, VERSION, plural)
         except client.ApiException:
@@ -120,18 +120,18 @@ class Cluster:
         return name
 
     def keep(self, namespace):
-        """Its BuildConfigs stay for a later test."""
+        """Keeps the namespace's BuildConfigs for a later test."""
         self.kept.add(namespace)
 
     def clean(self, first):
-        """Deletes the BuildConfigs of the namespaces made since there were FIRST, but of those that are kept."""
+        """Deletes the BuildConfigs of the namespaces after the first FIRST, except of those that are kept."""
         for namespace in self.namespaces[first:]:
             if namespace not in self.kept:
                 self.custom.delete_collection_namespaced_custom_object(GROUP, VERSION, namespace, "buildconfigs")
         self.namespaces[first:] = [n for n in self.namespaces[first:] if n in self.kept]
 
     def faults(self, *faults):
-        """Replaces what goes wrong in the front: ("lost-answer", 1), or a dict as the front takes it."""
+        """Replaces the faults of the front (hack/devcluster): ("lost-answer", 1), or a dict as the front takes it."""
         faults = [f if isinstance(f, dict) else dict(zip(("fault", "count"), f)) for f in faults]
         return self._front("PUT", json.dumps(faults).encode())
 
@@ -167,7 +167,7 @@ class Cluster:
         return sorted(items, key=lambda b: int(b["metadata"]["annotations"]["openshift.io/build.number"]))
 
     def create_build(self, namespace, name, number):
-        """Somebody else's."""
+        """Makes a Secret as another client would."""
         metadata = {"name": name, "annotations": {"openshift.io/build.number": str(number)}}
         spec = {"strategy": {"dockerStrategy": {}}, "source": {"git": {"uri": "https://git.example.com/x.git"}}}
         body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Build", "metadata": metadata, "spec": spec}
@@ -182,7 +182,7 @@ class Cluster:
         return base64.b64decode(data[SECRET_KEY]).decode()
 
     def find_secret_value(self, namespace, name):
-        """None where there is no such Secret."""
+        """The Secret; None if there is no such Secret."""
         try:
             return self.secret_value(namespace, name)
         except client.ApiException as error:
@@ -195,7 +195,7 @@ class Cluster:
 
 
 class Node(Cluster):
-    """A cluster with a real node, or two, and nothing applied. Who speaks to it does so within its network()."""
+    """A cluster with a real node, or two, and nothing applied. It can be reached within its network() only."""
 
     program = ROOT / "build" / "devcluster-node"
 
@@ -222,7 +222,7 @@ class Node(Cluster):
                 enter(outside)
 
     def load(self, archive):
-        """An image, from an OCI archive."""
+        """Loads an image from an OCI archive."""
         subprocess.run([self.program, "import", "--dir", self.dir, archive], check=True, stdout=subprocess.DEVNULL)
 
     def get_json(self, *args):
@@ -299,7 +299,7 @@ class Buildhook:
             wait_for("/readyz", self.is_ready)
 
     def launch(self):
-        """Does not wait for anything."""
+        """Starts the process without waiting for it."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL, env=self.env)
 
@@ -333,7 +333,7 @@ class Buildhook:
         return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)[1])
 
     def is_settled(self):
-        """Whether no change waits to be started."""
+        """True if no change waits to be started."""
         return sum(self.metric(f'buildhook_journal_rows{{state="{state}"}}') for state in ("accepted", "starting")) == 0
 
     def request(self, path, body=b"", headers=None, method="POST"):
@@ -352,7 +352,7 @@ class Buildhook:
         return self.process.wait(timeout=25)
 
     def check_log(self):
-        """No sanitizer had anything to say."""
+        """Fails if a sanitizer has reported anything."""
         text = self.log()
         assert not re.search("Sanitizer|runtime error:", text), text[-8000:]
 

@@ -1,4 +1,4 @@
-"""A proxy before the API server that loses, cuts, delays and repeats, or goes mute. TLS on both sides, HTTP/1.1."""
+"""A proxy before the API server that loses, cuts, delays and repeats requests, or stops passing bytes on. TLS on both sides, HTTP/1.1."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ import yaml
 LIMIT = 1 << 24
 GARBAGE = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
 
-# What can become of a request. "zombie": the client sees its connection cut, and the request arrives later.
+# Faults of a request. "zombie": the client sees its connection cut, and the request arrives later.
 FATES = ("lost-request", "lost-answer", "cut", "slow", "slow-answer", "twice", "late-twice", "zombie", "garbage")
 
 
@@ -28,12 +28,12 @@ def make_certificate(directory):
 
 
 class Cut(Exception):
-    """The connection ends here."""
+    """Raised to end a connection."""
 
 
 class Proxy:
     def __init__(self, kubeconfig, directory):
-        """Rewrites KUBECONFIG, so that who uses it comes through here."""
+        """Rewrites KUBECONFIG, so that its users come through this proxy."""
         self.share, self.fates, self.hits = 0.0, FATES, dict.fromkeys(FATES, 0)
         self.random = random.Random(1)
         self.arrivals = []  # of requests, by time.monotonic()
@@ -63,7 +63,7 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
 
     def use_certificate(self, directory):
-        """That of make_certificate(), when it listens the next time. No session of before can be resumed."""
+        """Takes the certificate of make_certificate() when it listens the next time. Earlier TLS sessions cannot be resumed."""
         self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.tls.load_cert_chain(directory / "proxy.crt", directory / "proxy.key")
 
@@ -100,12 +100,12 @@ class Proxy:
         self.loop.close()
 
     def mute_all(self, is_mute):
-        """No more bytes on any connection, old or new; TCP stays up. Unmuted, it is the old ones that stay so."""
+        """Passes no more bytes on any connection, old or new; TCP stays up. After unmuting the old ones stay mute."""
         self.is_mute = is_mute
         self.mute_open()
 
     def mute_open(self):
-        """The connections that are open go mute; others come through."""
+        """Passes no more bytes on the open connections; new ones work."""
         self.muted |= self.connections
 
     async def _pass(self, connection):
@@ -180,7 +180,7 @@ class Proxy:
             raise Cut
 
     async def _once_more(self, request, delay):
-        """On a connection of its own; nobody sees the answer. A watch gives none that ends."""
+        """Sends a request on a connection of its own and drops the answer. Not for a watch, whose answer does not end."""
         if b"watch=" in request.split(b"\r\n", 1)[0]:
             return
         await asyncio.sleep(delay)

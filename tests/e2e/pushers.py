@@ -1,4 +1,4 @@
-"""Many Git hosts at once, who note what they were told; and the look afterwards: none lost, none doubled, in order."""
+"""Many Git hosts at once, which record the answers; and the checks afterwards: no delivery lost, none built twice, all in order."""
 
 import collections
 import http.client
@@ -15,7 +15,7 @@ UNLIMITED = ("--builds-per-minute", "0")
 
 
 class Delivery:
-    """What a Git host knows of one: SENT first at, ANSWERED at (None: not yet), and with what."""
+    """A delivery as a Git host knows it: first SENT at, ANSWERED at (None: not yet), and the answer."""
 
     def __init__(self, hook, id):
         self.hook, self.id = hook, id
@@ -61,7 +61,7 @@ class Ledger:
 
 
 def post(buildhook, hook, body, headers):
-    """None where no answer came, which a kill may do."""
+    """The answer; None if none came, for example after a kill."""
     namespace, name = hook
     try:
         return buildhook.request(f"/hooks/{namespace}/{name}/github", body, headers)
@@ -133,7 +133,7 @@ def ids_of(builds):
 
 
 def check_order(deliveries, ids):
-    """What was sent when another had been answered is built after it."""
+    """A push that was sent after another was answered is built after it."""
     known = {d.id: d for d in deliveries}
     first_answered = float("inf")
     for delivery in (known[id] for id in reversed(ids)):
@@ -142,7 +142,7 @@ def check_order(deliveries, ids):
 
 
 def check_one_build_each(cluster, ledger, timeout=120.0, ordered=True):
-    """Each delivery has exactly one Build when all has settled."""
+    """Each delivery has exactly one Build when nothing waits any more."""
     wanted = ledger.by_hook()
     of_namespace = collections.Counter(namespace for (namespace, _), found in wanted.items() for _ in found)
     deadline = time.monotonic() + timeout

@@ -1,5 +1,5 @@
 """Many connections whose heads come one byte a second; each that the server ends is made again. A process of its own, so that
-what it computes delays nobody's clock: slow_clients.py HOST PORT N, until its standard input ends; then it prints what it saw."""
+its work does not delay the measurements of others: slow_clients.py HOST PORT N, until its standard input ends; then it prints what it saw."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""What is answered to whom: the checks in their order, and what no answer may tell."""
+"""Answers: the checks in their order, and what no answer may reveal."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""The build controller against a real API server. The Pods are played: there is no node."""
+"""The build controller against a real API server. There is no node: the test writes the status of Pods."""
 
 import base64
 import collections
@@ -348,7 +348,7 @@ def test_a_pod_is_made_within_three_requests_of_the_api_server(cluster, controll
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_no_more_builds_of_a_namespace_run_than_the_flag_says(cluster, controllers, kubelet, namespace, replicas):
-    """Each other replica may start one in the moment in which the watch has not shown the last yet (docs/plain-kubernetes.md)."""
+    """Each other replica may start one Build more while the watch has not shown the last one yet (docs/plain-kubernetes.md)."""
     for _ in range(replicas):
         controllers("--max-builds=2")
     played = kubelet()
@@ -393,7 +393,7 @@ def test_a_config_change_starts_one_first_build(cluster, controllers, kubelet, n
 
 
 def test_a_buildconfig_that_is_made_again_gets_its_first_build(cluster, controllers, kubelet, namespace):
-    """Its predecessor's Build still has the name."""
+    """The Build of a deleted BuildConfig still has the name."""
     kubelet()
     controllers()
     cluster.create(namespace, buildconfig("cart", triggers=[{"type": "ConfigChange"}]))

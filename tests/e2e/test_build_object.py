@@ -40,7 +40,7 @@ def revision(commit):
 
 
 def pop_server_side(build):
-    """What the API server adds; a Build has no other member that is not looked at."""
+    """Removes what the API server adds; every other member of a Build is compared."""
     metadata = build["metadata"]
     for member in ("uid", "resourceVersion", "creationTimestamp"):
         assert metadata.pop(member)

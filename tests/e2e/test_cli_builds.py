@@ -161,7 +161,7 @@ def test_history_tells_what_was_built_and_what_was_not(cluster, buildhook, owner
     # The id that `redeliver` takes as its argument.
     assert f"-> cart-1 Complete (2m30s), delivery {built[0]['delivery']}\n" in owner.ok("history", "cart", "-o", "wide")
     assert "not found" in owner.fails("history", "nothing")
-    # Who may read BuildConfigs alone is told what is missing.
+    # A caller who may read only BuildConfigs is told what is missing.
     reader = Owner(cluster, namespace, owner.kubeconfig.parent, [{"apiGroups": [GROUP], "resources": ["buildconfigs"], "verbs": ["get"]}])
     assert "You may not list builds" in reader.ok("history", "cart")
 
@@ -192,7 +192,7 @@ def test_uninstall_takes_away_what_buildhook_wrote_and_nothing_else(cluster, bui
     dry = admin.ok("uninstall", "--dry-run", "-n", namespace)
     assert f"{namespace}/cart: " in dry and "would be taken away" in dry and f"{namespace}/cart-hook" in dry
     assert cluster.annotation(namespace, "cart", "github-state") == "Ready"
-    # While a serve runs nothing is taken away.
+    # While a serve runs nothing is removed.
     before = cluster.get(namespace, "cart")["metadata"]["annotations"]
     refused = admin.run("uninstall", "-n", namespace)
     assert refused.returncode == 1 and "serve still runs" in refused.stderr_text and "taken away" not in refused.stdout_text

@@ -84,7 +84,7 @@ def test_the_rules_are_explained_offline(tmp_path):
     words = " ".join(owner.ok("explain", "-f", str(path), "--ref=main").split())
     assert "has no webhook trigger" in words and "buildhook add-trigger cart TYPE" in words and "would start" not in words
     path.write_text(yaml.safe_dump(buildconfig("cart", ref="master")))
-    # What cannot be read.
+    # Files that cannot be read as a delivery.
     (tmp_path / "x").write_text("hello")
     assert "neither headers nor body" in owner.fails("explain", "-f", str(path), str(tmp_path / "x"))
     assert "No such file" in owner.fails("explain", "-f", str(path), "/nowhere")
@@ -159,7 +159,7 @@ def test_test_stays_a_dry_run_where_the_commit_is_not_known(cluster, buildhook, 
 
 
 def failing(owner, *args):
-    """The step that fails, and what it says."""
+    """The step that fails, and its text."""
     done = owner.run(*args)
     assert done.returncode == 1 and not done.stderr_text, (done.stdout_text, done.stderr_text)
     (at,) = [i for i, line in enumerate(done.stdout_text.splitlines()) if line.startswith("FAIL")]
@@ -178,7 +178,7 @@ def test_each_step_that_fails_is_named(cluster, buildhook, owner, tmp_path):
     with git_server() as other:
         text = failing(owner, "test", "cart", "github", "--url", other.replace("/cart.git", path))
         assert "FAIL buildhook answers" in text and "404" in text
-    # Another namespace's hook does not know the secret.
+    # A hook of another namespace has another secret.
     text = failing(owner, "test", "cart", "github", "--url", f"http://{buildhook.address}/hooks/{namespace}/other/github")
     assert "FAIL proof holds" in text and "Secret cart-github" in text
     text = failing(owner, "test", "cart", "github", "--ref=wip")
@@ -202,7 +202,7 @@ def test_a_secret_that_is_gone_is_made_again(cluster, buildhook, owner):
     cluster.core.delete_namespaced_secret(name, namespace)
     assert f"secret/{name} has a new value; no old one is accepted" in owner.ok("rotate", "cart")
     assert owner.ok("test", "cart", "github", "--dry-run") and cluster.secret_value(namespace, name) not in (first, second)
-    # One that somebody emptied is told by its step and by the state, and mended by rotate.
+    # An emptied Secret shows in its step and in the state, and rotate mends it.
     cluster.core.patch_namespaced_secret(name, namespace, {"stringData": {"WebHookSecretKey": ""}})
     text = failing(owner, "test", "cart", "github", "--dry-run")
     assert "has no value at WebHookSecretKey: `buildhook rotate cart github` makes one" in text and "State: NotReady: " in text, text

@@ -1,4 +1,4 @@
-"""docs/cli.md is what the program says of itself, and docs/troubleshooting.md what really happens."""
+"""docs/cli.md is what the program prints, and docs/troubleshooting.md shows what really happens."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def test_the_flags_that_the_troubles_name_exist():
         assert flag in help_text, flag
 
 
-# Of a BuildConfig with this label buildhook knows nothing.
+# buildhook does not watch BuildConfigs with this label.
 UNWATCHED = {"watched": "no"}
 FLAGS = ["--status-interval=100ms", "--selector=watched!=no", "--rotation-grace=1s", "--build-burst=1", "--builds-per-minute=1"]
 

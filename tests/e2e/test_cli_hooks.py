@@ -66,7 +66,7 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     assert reader.ok("url", "cart", "github")
     assert 'secrets "cart-hook" is forbidden' in reader.fails("url", "cart", "github", "--with-secret")
     assert '"cart" has the github trigger, but you may not read its secret' in reader.fails("add-trigger", "cart", "github")
-    # Nobody, and nowhere.
+    # Without a user, and without a server.
     for change, words in ((lambda c: c["users"][0]["user"].update(token="wrong"), "error: You must be logged in to the server (Unauthorized)"),
                           (lambda c: c["clusters"][0]["cluster"].update(server="https://127.0.0.1:1"),
                            "Unable to connect to the server: Failed to connect to 127.0.0.1 port 1"),
@@ -156,7 +156,7 @@ def test_proxies_and_client_certificates_are_used_as_by_kubectl(cluster, buildho
         asked.clear()
         none = run({"HTTPS_PROXY": proxy, "NO_PROXY": ".example.invalid"}, **elsewhere)
         assert none.returncode == 1 and not asked and none.stderr_text.startswith("Unable to connect to the server: "), none.stderr_text
-        # A loopback address has no proxy but that of the kubeconfig.
+        # For a loopback address only the kubeconfig's proxy is used.
         assert "cart" in run({"HTTPS_PROXY": proxy}).stdout_text and not asked
         assert "cart" in run(**{"proxy-url": proxy}).stdout_text and asked[0] == f"{host}:{port}"
     done = run(**{"proxy-url": proxy})
@@ -214,7 +214,7 @@ def test_rotate_makes_a_new_secret_and_says_how_long_the_old_one_counts(cluster,
     assert cluster.secret_value(namespace, "mine") in text and cluster.secret_value(namespace, "b") in text
     assert cluster.secret_value(namespace, "mine") != new and cluster.secret_value(namespace, "b") != old["b"]
     assert "buildhook made no secret" in owner.fails("rotate", "cart", "generic")
-    # Of a Secret without a value nothing old can be accepted.
+    # A Secret without a value has no old value to accept.
     cluster.core.patch_namespaced_secret("b", namespace, {"data": None})
     assert "`buildhook rotate cart gitlab` makes one" in owner.fails("url", "cart", "gitlab", "--with-secret")
     text = owner.ok("rotate", "cart", "gitlab")

@@ -72,12 +72,12 @@ def test_it_makes_mends_checks_and_removes_the_webhook(host, prepared, owner, na
     (hook,) = host.hooks.values()
     assert url_of(hook) == url and secret_of(hook) == secret
 
-    # Again: nothing is doubled, and nothing is lost.
+    # A second run makes no second webhook and loses nothing.
     assert "nothing differed" in owner.ok("register", "cart", kind, *flags, env=ENV)
     (hook,) = host.hooks.values()
     assert url_of(hook) == url and secret_of(hook) == secret
 
-    # What somebody has spoilt is told, and mended.
+    # Changed settings are reported, and mended.
     moved = f"https://old.example.com/hooks/{namespace}/cart/{kind}"
     if "config" in hook:
         hook["config"].update(url=moved, content_type="form", secret="other")
@@ -160,7 +160,7 @@ def test_a_token_that_may_not_is_told_what_it_lacks(host, prepared, owner, tmp_p
 @pytest.mark.parametrize("host", [k for k in KINDS if k.kind not in ("gogs", "bitbucket")], indirect=True, ids=lambda k: k.kind)
 def test_an_unknown_host_is_asked_without_the_token_and_confirmed_by_a_person(host, prepared, owner):  # noqa: F811
     prepared(host)
-    # No terminal: nobody can confirm, and --yes is no confirmation.
+    # Without a terminal there is no confirmation, and --yes is none.
     said = owner.fails("register", "cart", "--yes", env=ENV, start_new_session=True)
     assert f"--host {host.kind}" in said and host.api in said
     assert not any(TOKEN in str(headers) for _, _, headers, _ in host.requests)
@@ -369,7 +369,7 @@ def test_nothing_that_a_host_says_steers_the_terminal(host, prepared, owner, nam
 
 @pytest.mark.parametrize("host", [DataCenter], indirect=True)
 def test_a_repository_leads_to_no_other_path_of_the_api(host, prepared, owner, cluster, namespace):  # noqa: F811
-    """Whoever edits the BuildConfig chooses it, and the token is another's."""
+    """The repository is chosen by whoever edits the BuildConfig, and the token belongs to somebody else."""
     _, flags, _ = prepared(host)
     for path, asked in (("scm/A%2fB/cart", "/projects/A%252fB/repos/cart/webhooks"), ("scm/A?x=/cart", "/projects/A%3Fx%3D/repos/cart/webhooks"),
                         ("scm/A/c#art", "/projects/A/repos/c%23art/webhooks")):

@@ -1,4 +1,4 @@
-"""Every command as an owner with role edit in one namespace, as a viewer, and elsewhere: what RBAC refuses is said as kubectl says it."""
+"""Every command as an owner with role edit in one namespace, as a viewer, and elsewhere: refusals by RBAC are worded as kubectl words them."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What the command line offers before it asks a cluster: help, man pages, completion, usage errors."""
+"""The parts of the command line that need no cluster: help, man pages, completion, usage errors."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a mistake at the start is answered with: exit status 2 and one line that says what to change."""
+"""Mistakes at the start: exit status 2 and one line that says what to change."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ def kubeconfig(server="https://127.0.0.1:1", user=None, cluster="c"):
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs buildhook to its end; by default with a kubeconfig, a folder and ports that are good."""
+    """Runs buildhook to its end; by default with a valid kubeconfig, folder and ports."""
 
     def run_one(*args, config=kubeconfig(), env=None, **flags):
         (tmp_path / "kubeconfig").write_text(config)

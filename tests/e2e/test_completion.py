@@ -10,7 +10,7 @@ import pytest
 from cli import cluster, owner  # noqa: F401
 from harness import BUILDHOOK, buildconfig, wait_for
 
-# How each is started without anybody's settings, and what it is told first.
+# How each shell is started without a user's settings, and its first commands.
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "PS1='> '; bind 'set bell-style none'; source <(buildhook completion bash)"),
     "zsh": (["zsh", "-f", "-i"], "PS1='> '; autoload -U compinit; compinit -u -D; unsetopt beep; source <(buildhook completion zsh)"),

@@ -14,7 +14,7 @@ from pushers import UNLIMITED, Ledger, check_one_build_each, make_hooks, push_al
 
 @contextlib.contextmanager
 def killer(buildhook, after, at_least=0):
-    """Kills it again and again, AFTER(random) seconds after each start, until the block and AT_LEAST kills are done."""
+    """Kills the process again and again, AFTER(random) seconds after each start, until the block has ended and AT_LEAST kills are done."""
     stop, kills = threading.Event(), []
 
     def run():

@@ -14,10 +14,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def typed(page):
-    """Lines of code blocks and code spans that begin with a program of ours, make or kubectl."""
+    """Lines of code blocks and code spans that begin with a program of this repository, make or kubectl."""
     text = page.read_text()
     blocks = re.findall(r"^ {4}(\S.*)$", text, re.M) + [line for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
-    # Messages begin with our name, too.
+    # Messages begin with the program's name, too.
     programs = r"(?!buildhook (?:does|has|made) )(?:kubectl buildhook|oc buildhook|buildhook|build/buildhook|\./buildhook-linux-amd64|make|kubectl|oc|hack/\S+) "
     return [c for c in blocks + re.findall(r"`([^`\n]+)`", text) if re.match(programs, c)]
 

@@ -23,7 +23,7 @@ RUN_HERE = [
     r"kubectl label namespace shop .*",
 ]
 
-# The rest: the file of a test or script that runs it, and words there that do.
+# The other commands: the file of a test or script that runs each, and the words there that do.
 RUN_BY = {
     r"(kubectl|oc) buildhook ui|buildhook ui": ("tests/e2e/test_ui.py", '"ui"'),
     r"(kubectl|oc) buildhook register\b.*": ("tests/e2e/test_cli_register.py", '"register", "cart"'),
@@ -49,7 +49,7 @@ RUN_BY = {
     r"make install": ("tests/e2e/test_docs_run.py", '"install"'),
 }
 
-# Their state is of a Pod, of a cloud, or of other programs: what they show is not ours.
+# These depend on a Pod, a cloud or other programs, and are not run.
 NOT_OURS = [
     r"(kubectl|oc) (login|new-app|project|set triggers|start-build|adm policy|logs|scale|describe (pod|certificate)|get pods|get --raw|get -l|delete pvc)\b.*",
     r"make (bench|instructions)",

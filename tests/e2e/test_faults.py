@@ -15,10 +15,10 @@ from faults import JOURNAL, KILLS, Endurance, Fault, compile_faults
 from harness import LONG, RELEASED, Buildhook, github_headers, github_payload, wait_for
 from pushers import UNLIMITED, Ledger, check_one_build_each, make_hooks, post, wait_served
 
-# Each so many of a process's calls; in make test-long each.
+# Every how many of a process's calls are tried; in make test-long every call.
 STEP = max(int(1 / LONG), 1) if LONG else 61
 
-# Of the journal's calls, those that it can't do without.
+# The journal's calls whose failure it must report.
 WRITES = ("pwrite", "fdatasync", "fsync")
 FAILURES = ((errno.EIO, False), (errno.EROFS, True))
 STORED = Fault("after", 1, ["fdatasync"], JOURNAL)
@@ -68,7 +68,7 @@ def sweep(cluster, live, waiting, figures):
     def sweep_all(*make_faults):
         done, points, began = [], [], time.monotonic()
         for i, make in enumerate(make_faults):
-            # Early, for commits that meet are one: not all lives have equally many calls.
+            # Ends early: deliveries that meet share a commit, so the number of calls differs from run to run.
             first = 1 + i * 17 % STEP
             points.append(next(n for n in itertools.count() if not live_through(done, make(first + n * STEP))))
         assert all(points)
@@ -236,7 +236,7 @@ def test_a_file_system_that_becomes_read_only_acknowledges_nothing_more(cluster,
     wait_served(buildhook, hooks)
     for i in range(20):
         ledger.push(buildhook, hooks[i % 2])
-    # As the kernel does it when it finds a fault; a plain remount refuses while files are open for writing.
+    # Makes the file system read-only as the kernel does after an error; a plain remount is refused while files are open for writing.
     subprocess.run(["mount", "-o", "remount,abort", folder], check=True)
     assert is_refused(push_once(buildhook, hooks[0], id))
     assert buildhook.process.wait(20) == 1

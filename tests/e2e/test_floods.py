@@ -64,7 +64,7 @@ def check_ends(buildhook, flood, built, elsewhere):
 
 
 def test_a_push_that_ended_superseded_builds_when_it_is_delivered_again(cluster, start):
-    """Somebody asked for it after the newer one: it takes its place anew, and starts last."""
+    """A redelivery that was asked for after a newer push starts after it."""
     buildhook = start("--build-burst", "1", "--builds-per-minute", "15")
     (hook,) = make_hooks(cluster, 1, 1)
     wait_served(buildhook, [hook])

@@ -16,7 +16,7 @@ SCOPE = "write:repository"
 
 @pytest.fixture(scope="module")
 def place(kubernetes_cluster, git_host, tmp_path_factory):
-    """What all tests here share: a buildhook that knows its address, and an owner in a namespace."""
+    """Shared by all tests here: a buildhook with a public address, and an owner in a namespace."""
     cluster = kubernetes_cluster
     directory = tmp_path_factory.mktemp("gitea-tests")
     namespace = cluster.namespace()
@@ -119,7 +119,7 @@ def test_register_mends_what_differs_and_leaves_the_rest(place, token):
     place.register(name, token=token)
     (made,) = gitea.hooks(repository)
 
-    # A webhook that is right stays the one it is, and its check builds nothing.
+    # A correct webhook is left as it is, and the test of it builds nothing.
     assert "nothing differed" in place.register(name, token=token)
     assert "The secret is right" in place.register(name, "--check", token=token)
     assert [h["id"] for h in gitea.hooks(repository)] == [made["id"]] and not place.builds(name)
@@ -137,7 +137,7 @@ def test_register_mends_what_differs_and_leaves_the_rest(place, token):
         assert {k: now[k] for k in ("active", "events", "config", "type")} == {k: made[k] for k in ("active", "events", "config", "type")}, change
         path = f"/repos/{repository}/hooks/{now['id']}"
 
-    # A branch filter is its owner's.
+    # A branch filter that the owner has set stays.
     gitea.call("PATCH", path, {"active": False, "events": ["push"], "branch_filter": "{main,release/*}"})
     place.register(name, token=token)
     assert [h["branch_filter"] for h in gitea.hooks(repository)] == ["{main,release/*}"]

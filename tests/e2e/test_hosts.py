@@ -1,4 +1,4 @@
-"""The pairs of tests/data that name a BuildConfig, sent to the real program: what hosts send, and what becomes of it."""
+"""The pairs of tests/data that name a BuildConfig, sent to the real program."""
 
 import hashlib
 import hmac

@@ -34,7 +34,7 @@ class Container(Buildhook):
         super().__init__("unused", directory, *flags)
 
     def write_pod_files(self):
-        """What the kubelet mounts into a Pod."""
+        """The files that the kubelet mounts into a Pod."""
         self.mounted.mkdir()
         self.volume.mkdir(mode=0o777)
         os.chmod(self.volume, 0o777)

@@ -1,4 +1,4 @@
-"""The journal on disks, in folders and beside neighbours that are not as they should be."""
+"""The journal on full, damaged and read-only disks, and beside neighbours that need much room."""
 
 import contextlib
 import hmac
@@ -35,7 +35,7 @@ def secret(cluster, namespace):
 
 
 def fill(folder):
-    """To the last byte."""
+    """Fills the disk to the last byte."""
     with open(folder / "filler", "wb", buffering=0) as filler:
         for size in (64 * 1024, 4096, 1):
             try:
@@ -46,7 +46,7 @@ def fill(folder):
 
 
 def refused_start(buildhook):
-    """What it says when it is started anew and does not start."""
+    """The message of a second start, which fails."""
     done = subprocess.run(buildhook.command, text=True, capture_output=True, timeout=20, env=buildhook.env, check=False)
     assert done.returncode == 1, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -67,7 +67,7 @@ def test_a_full_disk_is_answered_503_until_there_is_room(cluster, start, small_d
     assert int(answers[-1].headers["Retry-After"]) > 0
     wait_for("/readyz to fail", lambda: not buildhook.is_ready())
     assert b"[-]journal failed" in buildhook.admin_get("/readyz").body
-    # What needs no room is answered as ever.
+    # Deliveries that need no room are answered as usual.
     assert buildhook.is_ready("?receive")
     assert push(buildhook, namespace, "cart", secret, event="ping").json["reason"] == "Ping"
     assert push(buildhook, namespace, "cart", secret, event="issues").status == 200
@@ -82,7 +82,7 @@ def test_a_full_disk_is_answered_503_until_there_is_room(cluster, start, small_d
     assert len(taken) + sum(a.status == 503 for a in answers) == len(answers)
     ids = {a.headers["X-Buildhook-Delivery"] for a in taken}
 
-    # Each that was taken is built, or overtaken by a later one of its ref.
+    # Each accepted push is built, or superseded by a later one of its ref.
     wait_for("all to be started", buildhook.is_settled, timeout=60)
     built = [b["metadata"]["annotations"]["buildhook.io/delivery-id"] for b in cluster.builds(namespace)]
     assert len(built) == len(set(built)) and set(built) <= ids
@@ -118,7 +118,7 @@ def big_push(buildhook, namespace, number, secret="open sesame", kb=30):
 
 
 def flood(buildhook, namespace):
-    """How many were taken until one was not."""
+    """How many deliveries were accepted until one was refused."""
     n = 0
     while (answer := big_push(buildhook, namespace, n)).status != 503:
         assert answer.status in (200, 202), answer.body
@@ -129,7 +129,7 @@ def flood(buildhook, namespace):
 
 @pytest.mark.parametrize("size", [8, pytest.param(64, marks=pytest.mark.long("fills 64 MiB"))])
 def test_sixteen_namespaces_that_flood_the_journal_leave_room_for_another_and_each_is_told(cluster, start, small_disk, size, figures):
-    """FAULTS P18, with deliveries and with what others write."""
+    """A small disk that deliveries fill, and one that other programs fill."""
     subprocess.run(["mount", "-o", f"remount,size={size}m", small_disk], check=True)
     buildhook = start("--start-timeout=1s", "--build-burst", "1", "--builds-per-minute", "1", name="small")
     trigger = {"type": "Generic", "generic": {"allowEnv": True, "secret": "open sesame"}}
@@ -144,12 +144,12 @@ def test_sixteen_namespaces_that_flood_the_journal_leave_room_for_another_and_ea
     for name in flooding:
         wait_for(f"the hint of {name}, {taken[name]} taken", lambda name=name: tells(name, cluster.annotation(name, "cart", "hint")))
         wait_for("the Event", lambda name=name: any(tells(name, e.note) for e in cluster.events(name, "WebhookRefused")))
-    # The seventeenth is none of the flood's: it is taken, and built.
+    # A push of a seventeenth namespace, which did not flood, is accepted and built.
     answers = [big_push(buildhook, quiet, i, kb=1 if size == 8 else 30) for i in range(3)]
     assert {a.status for a in answers} <= {200, 202}, [a.body for a in answers]
     wait_for("its build", lambda: cluster.builds(quiet))
     assert min(list(taken.values())[:12]) > 0
-    # Others fill what is left; what was acknowledged goes on starting.
+    # Other programs fill the rest; acknowledged changes still start.
     before = {name: len(cluster.builds(name)) for name in flooding}
     fill(small_disk)
     wait_for("503", lambda: big_push(buildhook, quiet, "more", kb=1).status == 503)
@@ -214,7 +214,7 @@ def test_a_journal_that_is_not_its_own_ends_it_and_stays(start, change, words):
 
 
 def test_the_journal_of_the_release_before_is_read_and_what_waits_in_it_ends(start, namespace, secret):
-    """What 0.1.0 left: five changes wait, of BuildConfigs that do not exist here."""
+    """A journal of version 0.1.0: five changes wait, of BuildConfigs that do not exist here."""
     buildhook = start()
     assert buildhook.stop() == 0
     path = buildhook.dir / "journal" / "journal.db"
@@ -265,7 +265,7 @@ def test_a_folder_of_somebody_else_or_open_to_others_ends_it(start):
 
 
 def test_a_journal_that_cannot_be_read_any_more_ends_it(start, namespace, secret):
-    """Somebody overwrites it, when a start has put the log into it."""
+    """The file is overwritten after a start has put the log into it."""
     buildhook = start()
     assert buildhook.stop() == 0
     buildhook.start()
@@ -332,7 +332,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up_and_is_counted(start, namespac
         listening = re.search(rb'"receiver":"([0-9.:]+)","admin":"([0-9.:]+)"', log.read(4096))
     buildhook.address, buildhook.admin = (m.decode() for m in listening.groups())
     wait_for("/readyz", buildhook.is_ready)
-    # From here on nobody reads: a pipe holds 64 KiB.
+    # From here on the pipe, which holds 64 KiB, is not read.
     took = []
     while buildhook.metric("buildhook_log_records_dropped_total") < 20:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What `kubectl apply -k` brings: complete, accepted by the real API server, and no right too many."""
+"""The manifests: complete, accepted by the real API server, and without a right that is not needed."""
 
 import re
 import shutil
@@ -77,7 +77,7 @@ def test_the_rights_are_these_and_no_others(path, roles):
 
 
 def documented_rights(text):
-    """Of the right column of docs/deploy.md's table: {resource: verbs}."""
+    """The right column of docs/deploy.md's table: {resource: verbs}."""
     found = {}
     for part in text.split("; "):
         verbs, resources = re.fullmatch(r"((?:[a-z]+, )*[a-z]+) ([A-Z].*?)(?: on OpenShift)?", part).groups()

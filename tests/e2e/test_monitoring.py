@@ -1,4 +1,4 @@
-"""Alerts and dashboard: Prometheus' own tool accepts them, they ask for metrics that there are, and each alert says what to do."""
+"""Alerts and dashboard: Prometheus' own tool accepts them, they use existing metrics, and each alert says what to do."""
 
 import json
 import re
@@ -15,7 +15,7 @@ DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
 METRIC = r"\b(?:buildhook|controller_runtime|workqueue|rest_client|process)_[a-z_]+\b"
-# Counters of what has not happened have no series yet.
+# Counters of events that have not happened have no series yet.
 ONLY_WHEN_IT_HAPPENS = {"buildhook_builds_failed_total", "buildhook_watch_restarts_total"}
 
 

@@ -1,4 +1,4 @@
-"""Senders and clusters that mean no good, or are broken: nothing of it ends the process or starves others."""
+"""Hostile or broken senders and clusters: none ends the process or starves others."""
 
 import asyncio
 import collections
@@ -57,7 +57,7 @@ def unfinished(buildhook, n, request):
 
 @contextlib.contextmanager
 def hanging_apiserver(cluster):
-    """It takes connections, and answers nothing."""
+    """A server that accepts connections and never answers."""
     pid = int((pathlib.Path(cluster.dir) / "kube-apiserver.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -167,11 +167,11 @@ def test_a_slow_apiserver_does_not_show_what_exists(slow, figures, delay, status
     times, n_outages = {case: [] for case in cases}, 0
     with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
         for _ in range(scaled(1, 100)):
-            # What was asked is older than a second, so each asks the API server.
+            # The last GET is older than a second, so each delivery asks the API server.
             time.sleep(max(delay or 0, 2) - seconds + 1.1)
             random.shuffle(cases)
             answers = list(pool.map(lambda case: refusal(buildhook, namespace, *case), cases))
-            # GETs that hang for ever end in an outage, of which each is told at once.
+            # GETs that hang for ever end in an outage, which is answered at once.
             is_outage = delay is None and all(took < 1.5 for _, took in answers)
             n_outages += is_outage
             expected = 0.5 if is_outage else seconds
@@ -219,7 +219,7 @@ def test_the_time_of_a_refusal_does_not_show_what_exists(slow, figures):
     random.Random(1).shuffle(requests)
     times, seen = asyncio.run(refuse_all(buildhook, requests, 200))
     assert seen == {"401"}
-    # All, and without the slowest tenth, in which the machine's noise is.
+    # All times, and without the slowest tenth, which is the machine's noise.
     limit = sorted(took for of_kind in times.values() for took in of_kind)[len(requests) * 9 // 10]
     worst = 0.0
     for a, b in itertools.combinations(kinds, 2):
@@ -303,7 +303,7 @@ def released(request, cluster, kubeconfig, namespace, tmp_path):
 
 
 def send_most(tls, connection, request):
-    """REQUEST, and a record of the largest size but for its last bytes."""
+    """Sends REQUEST, and a record of the largest size without its last bytes."""
     received, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = tls.wrap_bio(received, out)
     while True:
@@ -384,7 +384,7 @@ def test_aborted_handshakes_leave_nothing(released, figures):
 
 
 def unsent_mib(buildhook):
-    """What waits in the kernel to be sent by the receiver."""
+    """Bytes that wait in the kernel to be sent by the receiver."""
     port = f"{int(buildhook.address.rsplit(':', 1)[1]):04X}"
     rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(int(row[4].split(":")[0], 16) for row in rows if row[1].endswith(":" + port)) / MIB

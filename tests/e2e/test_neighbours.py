@@ -1,4 +1,4 @@
-"""What one tenant or stranger does, and how long others wait meanwhile: compared with the same senders in a quiet time."""
+"""How long others wait while one tenant or stranger floods: compared with the same senders in a quiet time."""
 
 import contextlib
 import http.client
@@ -32,7 +32,7 @@ def released(kubeconfig, tmp_path):
 
 @pytest.fixture
 def undisturbed(kubeconfig, tmp_path):
-    """The same before all other processes of the machine, so that a stall of its loop is its own; and whether that is allowed."""
+    """The same with a real-time priority, so that a stall of its loop is its own; and whether that is allowed."""
     first = ["chrt", "--fifo", "1"]
     is_allowed = subprocess.run([*first, "true"], capture_output=True, check=False).returncode == 0
     buildhook = Buildhook(kubeconfig, tmp_path / "released", program=RELEASED, before=first if is_allowed else [])
@@ -88,7 +88,7 @@ class Watch:
         return f"p99 {1000 * percentile(self.times, 0.99):.1f} ms, stall {1000 * self.stall:.0f} ms (at most {1000 * max(self.stalls):.0f})"
 
 
-# The texts that a row's sum is of, in their order (journal/change.c); the two last where they are not empty.
+# The texts that a row's checksum covers, in their order (journal/change.c); the last two only if not empty.
 TEXTS = ("uid namespace name type host delivery_id ref commit_id author_name author_email committer_name committer_email message pusher "
          "env_json options_json warning").split()
 
@@ -186,7 +186,7 @@ def test_what_waits_and_has_ended_of_one_buildconfig_delays_no_neighbour(cluster
     assert waiting >= WAITING - 50 and rows >= ROWS
     # The slowest request of the quiet run is the floor: this machine adds that much by itself.
     assert percentile(during.times, 0.99) <= 3 * max(quiet.times)
-    # Where others take the CPU, a stall is mostly theirs; the CPU is not.
+    # Other processes may cause a stall, but not CPU time of this thread.
     assert during.stall <= (0.010 if is_undisturbed else max(0.010, 3 * quiet.stall, 3 * empty.stall))
     # Reading what waits at each look would make it six times as much.
     assert ratio <= 1
@@ -194,7 +194,7 @@ def test_what_waits_and_has_ended_of_one_buildconfig_delays_no_neighbour(cluster
 
 @contextlib.contextmanager
 def slow_clients(buildhook, n):
-    """What they saw is in the dict, afterwards."""
+    """Their results are in the dict afterwards."""
     host, port = buildhook.address.rsplit(":", 1)
     command = [sys.executable, ROOT / "tests" / "e2e" / "slow_clients.py", host, port, str(n)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -169,7 +169,7 @@ def product(deployed, servers, builder_archive, tmp_path_factory):
 
 
 def allow_registries(node, namespace):
-    """Those of the tests have no TLS."""
+    """The tests' registries have no TLS."""
     registries = "".join(f'[[registry]]\nlocation = "{r}"\ninsecure = true\n' for r in (REGISTRY, PRIVATE))
     node.core.create_namespaced_config_map(namespace, {"metadata": {"name": "buildhook-registries"}, "data": {"registries.conf": registries}})
 
@@ -286,7 +286,7 @@ HUNGRY = f"FROM {REGISTRY}/base:1\nRUN dd if=/dev/zero of=/dev/null bs=400M coun
 
 @pytest.fixture(scope="session")
 def ends(product, servers, shop):
-    """Builds that end badly, all started at once."""
+    """Builds that fail, all started at once."""
     with product.network():
         servers.commit("plain", {"Dockerfile": FAIL, "src/app": "x"})
     specs = {
@@ -475,7 +475,7 @@ def test_no_secret_of_a_build_is_shown(product, node, servers, tokens):
 
 
 def test_buildconfigs_exported_from_openshift_are_built(product, node, servers):
-    """Unchanged but for their output. The first Builds come by ConfigChange; the limits are then set, and the oldest goes."""
+    """The examples are unchanged except their output. The first Builds come by ConfigChange; the limits are then set, and the oldest goes."""
     servers.commit("exported/web", {"app/Dockerfile": 'FROM registry.example.com/x:1\nARG COLOUR\nRUN echo "$WHO, $COLOUR" >/said\nCMD cat /said\n'})
     servers.commit("exported/app", {"said": "hello from source\n", "input/file": ""})
     namespace = node.namespace("exported")

@@ -1,4 +1,4 @@
-"""The components of docs/deploy.md, run on a real node; what belongs to controllers that are not there is made by hand."""
+"""The components of docs/deploy.md, run on a real node; the test plays the controllers that are not installed."""
 
 import contextlib
 import http.client
@@ -61,7 +61,7 @@ def define(node, kind, api_version):
 
 
 def make_certificate(node, folder):
-    """What cert-manager makes of the Certificate."""
+    """The Secret that cert-manager makes for the Certificate."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={HOST}",
                     "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", folder / "tls.key", "-out", folder / "tls.crt"], check=True, capture_output=True)
     node.kubectl("create", "secret", "tls", "buildhook-tls", "-n", "buildhook", f"--cert={folder / 'tls.crt'}", f"--key={folder / 'tls.key'}")
@@ -158,12 +158,12 @@ def test_without_volumes_in_one_namespace_with_tls_behind_an_ingress(own_node, t
     headers = github_headers(node.secret_value("buildhook", "cart-hook"), body)
     answer = Https(service_address(node), tmp_path / "tls.crt").request("/hooks/buildhook/cart/github", body, headers)
     assert answer.status == 200 and answer.json["kind"] == "Build", answer.body
-    # Larger than what nginx takes unless it is told.
+    # Larger than nginx's default limit.
     large = json.dumps({**github_payload(), "padding": "x" * (2 << 20)}).encode()
     with ingress_controller(node, tmp_path) as address:
         answer = Https(address, tmp_path / "tls.crt").request("/hooks/buildhook/cart/github", large, github_headers(node.secret_value("buildhook", "cart-hook"), large))
     assert answer.status == 200 and answer.json["metadata"]["name"] == "cart-2", answer.body
-    # Another namespace is none of its business, and it could not even read there.
+    # It does not watch another namespace, and has no right to read there.
     assert not node.get(elsewhere, "cart")["metadata"].get("annotations") and node.find_secret_value(elsewhere, "cart-hook") is None
     account = "--as=system:serviceaccount:buildhook:buildhook"
     assert node.run_kubectl("auth", "can-i", "get", "secrets", "-n", elsewhere, account).stdout.strip() == "no"
@@ -203,7 +203,7 @@ def test_a_journal_that_is_full_does_not_get_its_pod_evicted(own_node, tmp_path,
     assert 8 << 20 < used < 32 << 20
     with pytest.raises(AssertionError):
         wait_for("an eviction", lambda: state_of(node, "buildhook-0") != before, 40, 1)
-    # It would have been seen: the limit holds.
+    # A higher use would have been seen: the limit holds.
     (volume / "filler").write_bytes(b"x" * (40 << 20))
     wait_for("the eviction of a Pod over its limit", lambda: state_of(node, "buildhook-0") != before, 120, 1)
     figures(f"{taken} deliveries taken, {used / (1 << 20):.1f} MiB on disk of 16 MiB for the journal and 32 MiB for the volume; not evicted in 40 s")

@@ -112,7 +112,7 @@ def replaced(node, pod):
 
 
 def kill_process(node, pod):
-    """As the kernel does where memory runs out: nothing is told, nothing can be finished."""
+    """Kills the process as the kernel does when memory runs out: without a warning."""
     uid = node.get_json("pod", pod, "-n", "buildhook")["metadata"]["uid"]
     killed = 0
     for process in pathlib.Path("/proc").glob("[0-9]*"):
@@ -134,7 +134,7 @@ def roll(node, image):
 
 
 def evict(node, pod):
-    """What kubectl drain does with each Pod of a node; the PodDisruptionBudget has its say."""
+    """Evicts each Pod of a node, as kubectl drain does, within the PodDisruptionBudget."""
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "buildhook"}}
     node.kubectl("create", "--raw", f"/api/v1/namespaces/buildhook/pods/{pod}/eviction", "-f", "-", stdin=json.dumps(body))
 

@@ -388,7 +388,7 @@ def test_a_delivery_that_the_other_replica_built_is_answered_by_its_build(cluste
 
 
 def ready_without(cluster, namespace, name, secret, value):
-    """Whether the state is Ready while the hook's secret is not VALUE; Ready of VALUE itself must not be seen."""
+    """True if the state is Ready with a secret other than VALUE; fails if it is Ready with VALUE."""
     is_ready = cluster.annotation(namespace, name, "github-state") == "Ready"
     found = cluster.find_secret_value(namespace, secret)
     assert not is_ready or found != value, "Ready, and the secret is that of a deleted BuildConfig"
@@ -465,7 +465,7 @@ def test_an_exported_last_version_is_waited_for_and_the_wait_is_shown(cluster, b
     line = lambda: cluster.annotation(namespace, "cart", "github-last")
     shown = "-> waiting, status.lastVersion is 41, and build cart-41 may still come, until 20"
     wait_for("the reason", lambda: shown in line(), 10)
-    # The answer to a second push says it, too, and its line does not wipe the reason.
+    # The answer to a second push says it, too, and its line keeps the reason.
     assert "cart-41" in push(buildhook, namespace, "cart", "inline", commit="c" * 40).json["message"]
     wait_for("the reason of the second", lambda: shown in line() and "ccccccc" in line(), 10)
 

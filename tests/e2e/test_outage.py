@@ -1,4 +1,4 @@
-"""The API server is away: everything is acknowledged in time all the same, and built afterwards, in order."""
+"""The API server does not answer: every delivery is acknowledged in time, and built afterwards, in order."""
 
 import shutil
 import time
@@ -148,7 +148,7 @@ def most_in_a_second(times):
 
 
 def test_clients_that_an_apiserver_meets_again_do_not_come_all_at_once(kubeconfig, cluster, proxy, tmp_path, figures):
-    """FAULTS P7: 50 clients, at most 10 requests in any second."""
+    """50 clients of a returning API server send at most 10 requests in any second."""
     n, seconds = scaled(16, 50), scaled(8, 60)
     clients = [Buildhook(kubeconfig, tmp_path / f"client-{i}", program=RELEASED, ready=False) for i in range(n)]
     try:

@@ -1,4 +1,4 @@
-"""BuildConfigs of any shape, on a cluster whose schema takes them: each hurts only itself."""
+"""BuildConfigs of any shape, on a cluster whose schema accepts them: each affects only itself."""
 
 import copy
 import random
@@ -16,7 +16,7 @@ WRONG = [None, True, -1, 2**53 + 1, 1e300, "", "x" * 5000, "\u0000\u202e\ud7ff",
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """One that checks no schema of BuildConfigs."""
+    """A cluster that checks no schema of BuildConfigs."""
     cluster = Cluster(tmp_path_factory.mktemp("poison"))
     definitions = client.CustomObjectsApi(cluster.api)
     name = ("apiextensions.k8s.io", "v1", "customresourcedefinitions", CRD)
@@ -38,7 +38,7 @@ def cluster(tmp_path_factory):
 
 
 def places(value, path=()):
-    """Where something can be replaced: all below spec and status."""
+    """The places where a value can be replaced: all below spec and status."""
     if path:
         yield path
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

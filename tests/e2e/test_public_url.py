@@ -72,7 +72,7 @@ def http_route(service, hostnames, section="web"):
 @pytest.mark.parametrize("hostnames, readable, expected", [
     (["*.example.com", "hooks.example.com"], True, "http://hooks.example.com"),
     ([], True, "http://listener.example.com"),
-    # Whoever may not read the Gateway takes it that Git hosts come over HTTPS.
+    # Without the right to read the Gateway the URL is https.
     (["hooks.example.com"], False, "https://hooks.example.com"),
     ([], False, ""),
 ])
@@ -105,7 +105,7 @@ def test_on_openshift_the_manifests_route_says_it_as_soon_as_it_has_a_host(opens
         cluster.create(namespace, buildconfig("cart"))
         assert shown(cluster, namespace) == f"/hooks/{namespace}/cart/github"
         assert buildhook.stop() == 0
-        # What the router does.
+        # The test writes the status that the router would write.
         host = '{"status": {"ingress": [{"host": "buildhook-buildhook.apps.example.com"}]}}'
         cluster.kubectl("patch", "route", "buildhook", "-n", "buildhook", "--subresource=status", "--type=merge", "-p", host)
         buildhook.start()

@@ -40,7 +40,7 @@ def test_a_delivery_that_was_built_is_built_once_more_for_each_nonce(cluster, st
     assert len(cluster.builds(namespace)) == 3, "one request builds once"
     ask(cluster, namespace, f"{delivery} two")
     redelivered(cluster, namespace, 4)
-    # An older commit that was asked for is no reason to leave out what comes.
+    # A redelivered older commit does not keep later pushes from being built.
     assert push(buildhook, namespace, "cart", secret, commit="c" * 40).json["kind"] == "Build"
 
 

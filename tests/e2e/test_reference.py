@@ -92,6 +92,6 @@ def test_files_that_the_pages_name_are_there():
     named = set()
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         named |= set(re.findall(r"`((?:manifests|hack|tests|pkg|cmd|docs)/[\w./-]+)`", page.read_text()))
-    # The reader's own overlay is not ours.
+    # The reader's own overlay is not in this repository.
     named = {n for n in named if not n.startswith("manifests/overlays/mine")}
     assert named and not [n for n in named if not (ROOT / n).exists()]

@@ -1,4 +1,4 @@
-"""The folder that `make release` makes: the same twice, complete, and enough for a stranger to get a build from a push."""
+"""The folder that `make release` makes: reproducible, complete, and enough for a stranger to get a build from a push."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""SIGTERM: not ready, what is in flight is answered, nothing is reset, exit status 0; twice: at once."""
+"""SIGTERM: not ready, deliveries under way are answered, no connection is reset, exit status 0; a second one ends at once."""
 
 import itertools
 import json

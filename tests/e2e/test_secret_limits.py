@@ -1,4 +1,4 @@
-"""Secrets of ours that somebody else has written into, and rotation as its owner sees it."""
+"""Secrets that buildhook made and others have written into, and rotation as an owner sees it."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The program as an administrator runs it: what it serves, over TLS, its log and its end."""
+"""The program as an administrator runs it: its ports, TLS, its log and its end."""
 
 import http.client
 import json

@@ -41,7 +41,7 @@ exec strace -D -f --seccomp-bpf -qq -e signal=none -o {path.parent}/$1.$$ -e "tr
 
 
 def check(traced):
-    """Of each process nothing but the execve that began it."""
+    """Each process has no execve but its own."""
     traces = list(traced.parent.glob("*.*"))
     assert traces
     for trace in traces:

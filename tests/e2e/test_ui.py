@@ -1,4 +1,4 @@
-"""`buildhook ui` in a real browser: headless Chromium, with axe-core as the judge of accessibility."""
+"""`buildhook ui` in a real browser: headless Chromium, with axe-core for accessibility."""
 
 import concurrent.futures
 import http.client
@@ -80,7 +80,7 @@ def ui(cluster):
 
 @pytest.fixture
 def opened(browser, ui, cluster, namespace):
-    """Opens the page with options of the browser; whatever it says on its console is an error."""
+    """Opens the page with options of the browser; any message on its console is an error."""
     said, contexts = [], []
 
     def open_page(*flags, kubeconfig=cluster.kubeconfig, **options):
@@ -206,7 +206,7 @@ def test_the_button_redeliver_builds_a_delivery_again(cluster, namespace, tried,
 
 
 def test_each_button_says_what_rbac_refuses(cluster, namespace, tried, tmp_path):
-    """Somebody who may read BuildConfigs and Builds, and no Secret, and may change nothing."""
+    """A caller who may read BuildConfigs and Builds, but no Secret, and may change nothing."""
     rules = [{**RULES[0], "verbs": ["get", "list", "watch"]}, *RULES[2:3]]
     page = tried(Owner(cluster, namespace, tmp_path, rules))
     refused = 'User "system:serviceaccount:%s:owner" cannot %s resource "%s"'
@@ -273,7 +273,7 @@ def test_a_webhook_is_good_during_a_rotation(cluster, buildhook, hook, ui):
 
 
 class LateServer:
-    """An API server that answers nobody before `answers` is set."""
+    """An API server that does not answer before `answers` is set."""
 
     def __init__(self, address):
         self.answers = threading.Event()
@@ -374,7 +374,7 @@ def test_a_thousand_buildconfigs_open_within_a_second(cluster, emptied, opened, 
         cluster.create(namespace, buildconfig(f"app-{number:04}"))
     page = opened()
     page.wait_for_selector("text=app-0999", timeout=20000)
-    # The floor is what the browser needs for the same bytes from nowhere.
+    # The floor is the browser's time for the same bytes without a server.
     html = page.content()
     blank = page.context.browser.new_context(java_script_enabled=False).new_page()
     begin = time.monotonic()

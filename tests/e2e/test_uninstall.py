@@ -45,7 +45,7 @@ def test_what_stays_after_the_end_needs_no_buildhook(own_cluster, tmp_path):
     body = cluster.get(namespace, "cart")
     assert body["metadata"]["annotations"] == {"buildhook.io/refs": "*"} and "finalizers" not in body["metadata"]
     assert len(cluster.builds(namespace)) == 1 and cluster.find_secret_value(namespace, "cart-hook")
-    # The owner goes on without it: what is deleted is gone, and takes its secret along.
+    # The owner continues without buildhook: a deleted BuildConfig is gone, with its Secret.
     cluster.delete(namespace, "cart")
     wait_for("the secret to be collected", lambda: cluster.find_secret_value(namespace, "cart-hook") is None, 60)
     cluster.kubectl("delete", "crd", "buildconfigs.build.openshift.io", "builds.build.openshift.io", "--timeout=60s")

@@ -26,8 +26,8 @@ struct sender {
 	struct sender_header headers[SENDER_HEADERS];
 	size_t n_headers;
 	struct str body;
-	struct str
-		secrets[HOOK_MAX_SECRETS]; /* the hook's secrets; only SENDER_SECRET where n is 0 */
+	/* The hook's secrets; only SENDER_SECRET where n is 0. */
+	struct str secrets[HOOK_MAX_SECRETS];
 	size_t n_secrets;
 	bool has_no_secret;
 	bool is_path_proven, allow_env;
