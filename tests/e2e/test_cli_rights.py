@@ -1,12 +1,15 @@
 """Every command as an owner with role edit in one namespace, as a viewer, and elsewhere: refusals by RBAC are worded as kubectl words them."""
 
+import re
 import socket
 
 import pytest
 import yaml
 
 from cli import Owner, cluster, ready  # noqa: F401 - fixtures
+from git_hosts import TOKEN, GitHub, path_of
 from harness import GROUP, ROOT, buildconfig, wait_for
+from test_ui import Page
 
 PAYLOAD = str(ROOT / "tests" / "data" / "payloads" / "github-push.json")
 COMMIT = "3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a"
@@ -60,6 +63,53 @@ def test_role_edit_is_enough_for_every_command_and_for_one_namespace(cluster, bu
     for args in (["status", "-A"], ["uninstall"]):
         text = owner.fails(*args)
         assert "at the cluster scope\nThat is for admins of the cluster; " in text and ("without -A" in text) == ("-A" in args), text
+
+
+@pytest.fixture
+def git_host():
+    host = GitHub()
+    yield host
+    host.close()
+
+
+def test_role_edit_is_enough_for_the_git_host_the_log_and_the_page(cluster, buildhook, namespace, tmp_path, git_host):
+    """What the other tests of these commands try with the rights of an admin, or on one kind of cluster."""
+    cluster.kubectl("apply", "-f", "-", stdin=(yaml.safe_dump(OPENSHIFT_EDIT) if cluster.openshift else
+                    (ROOT / "manifests" / "overlays" / "kubernetes" / "user-roles.yaml").read_text()))
+    owner = bound(cluster, namespace, tmp_path, "edit")
+    body = buildconfig("cart")
+    body["spec"]["source"]["git"]["uri"] = f"{git_host.origin}/shop/cart.git"
+    cluster.create(namespace, body)
+    ready(cluster, namespace, "cart")
+    git_host.deliver = lambda url, headers, raw: buildhook.request(path_of(url), raw, headers)
+    flags, env = ["--host", "github", "--api-url", git_host.api], {"BUILDHOOK_TOKEN": TOKEN}
+    assert " made" in owner.ok("register", "cart", *flags, env=env)
+    assert "The secret is right" in owner.ok("register", "cart", *flags, "--check", env=env)
+    assert "removed" in owner.ok("register", "cart", *flags, "--remove", "--yes", env=env)
+    owner.ok("start", "cart")
+    ended = {"status": {"phase": "Failed", "logSnippet": "no such file"}}
+    cluster.custom.patch_namespaced_custom_object(GROUP, "v1", namespace, "builds", "cart-1", ended)
+    assert owner.ok("logs", "cart") == "no such file\n"
+
+    elsewhere = cluster.namespace()
+    assert 'cannot get resource "buildconfigs"' in owner.fails("register", "cart", *flags, "-n", elsewhere, env=env)
+    page = Page(owner.kubeconfig)
+    try:
+        cookie = page.sign_in()
+        assert f"/hooks/{namespace}/cart/github" in page.request("GET", "/", cookie)[1]
+        _, text = page.request("GET", f"/bc/{namespace}/cart", cookie)
+        token = re.search(r'name="token" value="(\w+)"', text)[1]
+        form = {**cookie, "Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{page.address}"}
+        _, text = page.request("POST", f"/bc/{namespace}/cart/secret", form, f"token={token}&type=github")
+        assert cluster.secret_value(namespace, "cart-hook") in text
+    finally:
+        page.stop()
+    page = Page(owner.kubeconfig, "--namespace", elsewhere)
+    try:
+        cookie = page.sign_in()
+        wait_for("what RBAC refuses", lambda: "forbidden" in page.request("GET", "/", cookie)[1])
+    finally:
+        page.stop()
 
 
 def test_a_viewer_is_told_which_right_is_missing(cluster, buildhook, namespace, tmp_path):
