@@ -4,10 +4,12 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 
 import pytest
 import yaml
 
+from documented import ran
 from gitea import Gitea
 from harness import CONTAINER_STORE, LONG, PRODUCT_IMAGE, ROOT, Buildhook, Cluster, Node, buildconfig, wait_for
 
@@ -22,6 +24,22 @@ def pytest_collection_modifyitems(config, items):
     if left:
         config.hook.pytest_deselected(items=left)
     items[:] = sorted((i for i in items if i not in left), key=lambda item: item.get_closest_marker("last") is not None)
+
+
+sys.addaudithook(ran.on_event)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    ran.enter(item.path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    result = yield
+    lacking = [line for name in {item.name, item.originalname} for line in ran.lacks(f"{item.path.name}::{name}")]
+    assert not lacking, "documented.py says that this test runs them"
+    return result
 
 
 @contextlib.contextmanager

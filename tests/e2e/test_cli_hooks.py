@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from cli import Owner, cluster, fits, owner, ready  # noqa: F401 - fixtures
+from documented import ran
 from harness import buildconfig, push, wait_for
+from proxy import Proxy
 
 PUBLIC = "--public-url=https://hooks.example.com"
 
@@ -98,6 +100,63 @@ def test_an_exec_plug_in_and_a_list_of_kubeconfigs_are_taken(cluster, buildhook,
     assert "hooks.example.com" in owner.ok("url", "cart", "github", env=env)
     plugin.write_text("#!/bin/sh\nexit 3\n")
     assert "ended with status 3" in owner.fails("url", "cart", env=env)
+
+
+class OAuth(Proxy):
+    """Knows whose an OpenShift token is, as its API server does."""
+
+    def __init__(self, token, stands_for, *rest):
+        self.token, self.stands_for = f"Bearer {token}\r\n".encode(), f"Bearer {stands_for}\r\n".encode()
+        super().__init__(*rest)
+
+    async def _connect(self):
+        reader, writer = await super()._connect()
+        write = writer.write
+        writer.write = lambda data: write(data.replace(self.token, self.stands_for))
+        return reader, writer
+
+
+def test_a_kubeconfig_as_oc_login_writes_it_is_taken(cluster, buildhook, owner, tmp_path):
+    namespace = owner.namespace
+    cluster.create(namespace, buildconfig("cart"))
+    ready(cluster, namespace, "cart")
+    token = "sha256~" + base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
+    (tmp_path / "kubeconfig").write_text(owner.kubeconfig.read_text())
+    oauth = OAuth(token, owner.config["users"][0]["user"]["token"], tmp_path / "kubeconfig", tmp_path)
+    try:
+        written = yaml.safe_load((tmp_path / "kubeconfig").read_text())
+        entry = written["clusters"][0]["cluster"]
+        host = entry["server"].removeprefix("https://").replace(".", "-")
+        context = f"{namespace}/{host}/kube:admin"
+        written.update({
+            "clusters": [{"name": host, "cluster": entry}], "users": [{"name": f"kube:admin/{host}", "user": {"token": token}}],
+            "contexts": [{"name": context, "context": {"cluster": host, "namespace": namespace, "user": f"kube:admin/{host}"}},
+                         {"name": f"default/{host}/kube:admin", "context": {"cluster": host, "namespace": "default", "user": f"kube:admin/{host}"}}],
+            "current-context": context})
+
+        def run(*args, **changes):
+            written["clusters"][0]["cluster"] = {**entry, **changes}
+            (tmp_path / "kubeconfig").write_text(yaml.safe_dump(written))
+            done = owner.run(*args, "--kubeconfig", tmp_path / "kubeconfig")
+            assert token not in done.stdout_text + done.stderr_text
+            return done
+
+        assert run("status").stdout_text.splitlines()[1].split()[:3] == ["cart", "github", "Ready"]
+        assert cluster.secret_value(namespace, "cart-hook") in run("url", "cart", "--with-secret").stdout_text
+        assert run("rotate", "cart").returncode == 0
+        assert 'in the namespace "default"' in run("status", "--context", f"default/{host}/kube:admin").stderr_text
+        # With a certificate that nobody knows, where the login was told to go on.
+        unknown = {"certificate-authority-data": base64.b64encode((cluster.dir / "pki" / "ca.crt").read_bytes()).decode()}
+        assert run("status", **unknown).returncode == 1
+        del entry["certificate-authority-data"]
+        assert "Ready" in run("status", **{"insecure-skip-tls-verify": True}).stdout_text
+        # A day later.
+        oauth.token = b"nothing"
+        ended = run("status", **{"insecure-skip-tls-verify": True})
+        assert ended.returncode == 1 and "You must be logged in to the server" in ended.stderr_text and "oc login" in ended.stderr_text
+    finally:
+        oauth.close()
+    ran.note("oc login")
 
 
 @contextlib.contextmanager

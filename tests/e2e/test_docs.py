@@ -7,19 +7,10 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
+from documented import PAGES, typed
 from harness import RELEASED, ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "hack" / "release" / "README.md"]
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def typed(page):
-    """Lines of code blocks and code spans that begin with a program of this repository, make or kubectl."""
-    text = page.read_text()
-    blocks = re.findall(r"^ {4}(\S.*)$", text, re.M) + [line for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
-    # Messages begin with the program's name, too.
-    programs = r"(?!buildhook (?:does|has|made) )(?:kubectl buildhook|oc buildhook|buildhook|build/buildhook|\./buildhook-linux-amd64|make|kubectl|oc|hack/\S+) "
-    return [c for c in blocks + re.findall(r"`([^`\n]+)`", text) if re.match(programs, c)]
 
 
 def help_of(command):
@@ -56,7 +47,7 @@ def check_kubectl(words):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_a_page_says_to_type_exists(page):
     for line in typed(page):
-        words = shlex.split(re.sub(r"\s*[&|].*$", "", line.partition(" #")[0]).replace("'", ""))
+        words = shlex.split(re.sub(r"\s*[&|].*$", "", line.partition(" #")[0].replace("\n", " ")).replace("'", ""))
         program = words[0]
         if program in ("kubectl", "oc") and words[1] == "buildhook":
             check_buildhook(words[2:])

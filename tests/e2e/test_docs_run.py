@@ -8,9 +8,9 @@ import subprocess
 import pytest
 import yaml
 
-from cli import ready
-from harness import BUILDHOOK, ROOT, buildconfig, push
-from test_docs import PAGES, typed
+from cli import cluster, ready  # noqa: F401 - fixtures
+from documented import RUN_BY, RUN_BY_SCRIPT, Ran, commands, ran
+from harness import BUILDHOOK, CONTAINER_STORE, GROUP, ROOT, buildconfig, push, wait_for
 
 # Run here as they stand, in the namespace of a BuildConfig "cart" that has been pushed to.
 RUN_HERE = [
@@ -20,51 +20,9 @@ RUN_HERE = [
     r"(kubectl|oc) (get|describe) (bc|builds|events|secret cart)\b.*",
     r"(kubectl|oc) (annotate|patch) (bc|build)\b.*",
     r"(kubectl|oc) create secret generic cart-.*",
+    r"oc (extract secret/cart-.*|project)",
     r"kubectl label namespace shop .*",
 ]
-
-# The other commands: the file of a test or script that runs each, and the words there that do.
-RUN_BY = {
-    r"(kubectl|oc) buildhook ui|buildhook ui": ("tests/e2e/test_ui.py", '"ui"'),
-    r"(kubectl|oc) buildhook register\b.*": ("tests/e2e/test_cli_register.py", '"register", "cart"'),
-    r"(kubectl|oc) buildhook redeliver": ("tests/e2e/test_ui.py", "started by delivery"),
-    r"(kubectl|oc) buildhook uninstall": ("tests/e2e/test_cli_builds.py", '"uninstall"'),
-    r"buildhook deliveries": ("tests/e2e/test_cli_builds.py", '"deliveries"'),
-    r"buildhook serve": ("tests/e2e/harness.py", '"serve"'),
-    r"buildhook build-controller": ("tests/e2e/test_build_controller.py", '"build-controller"'),
-    r"\./buildhook-linux-amd64 .*|(kubectl|oc) apply .*-f (example|install\S*)\.yaml|kubectl port-forward .*": ("tests/e2e/test_release.py", "def commands("),
-    r"oc rollout status .*": ("tests/e2e/test_release.py", '"On OpenShift"'),
-    r"kubectl apply .*-f manifests/install.yaml": ("tests/e2e/test_manifests.py", "install.yaml"),
-    r"(kubectl|oc) apply .*-k manifests/overlays/.*": ("tests/e2e/test_manifests.py", '"-k", ROOT / "manifests"'),
-    r"kubectl delete (-k|crd|namespace|clusterrole).*": ("tests/e2e/test_uninstall.py", '"delete", "crd"'),
-    r"kubectl rollout status (statefulset/buildhook|deployment/cart) .*": ("tests/e2e/test_node_components.py", '"rollout", "status"'),
-    r"kubectl rollout status deployment/buildhook-build-controller .*": ("tests/e2e/test_node_builds.py", '"rollout", "status"'),
-    r"kubectl rollout undo .*": ("tests/e2e/test_node_upgrade.py", '"rollout", "undo"'),
-    r"kubectl (apply -n shop -f -|create namespace shop).*": ("hack/run-build", "kubectl apply"),
-    r"kubectl (create secret docker-registry|patch serviceaccount|create deployment|wait|logs -n shop) .*": ("tests/e2e/test_node_builds.py", "docs/plain-kubernetes.md"),
-    r"make (image|builder-image|image builder-image)": ("tests/e2e/conftest.py", '"hack" / "image"'),
-    r"make (cli|release)\b.*": ("tests/e2e/test_release.py", '"make"'),
-    r"make (run|down|help|test|lint)": ("hack/test-bare", "make run"),
-    r"make run BUILD=1": ("tests/e2e/test_node_builds.py", '"run", "BUILD=1"'),
-    r"make install": ("tests/e2e/test_docs_run.py", '"install"'),
-}
-
-# These depend on a Pod, a cloud or other programs, and are not run.
-NOT_OURS = [
-    r"(kubectl|oc) (login|new-app|project|set triggers|start-build|adm policy|logs|scale|describe (pod|certificate)|get pods|get --raw|get -l|delete pvc)\b.*",
-    r"make (bench|instructions)",
-]
-
-
-def commands():
-    """Whole commands, each once, in the order of the pages."""
-    found = {}
-    for page in PAGES:
-        for line in typed(page):
-            line = re.sub(r"\s*[|&]?$", "", line.partition(" #")[0])
-            if "..." not in line and len(line.split()) > 1 and line not in ("kubectl buildhook", "oc buildhook", "kubectl describe", "oc describe"):
-                found.setdefault(line, page.name)
-    return found
 
 
 def is_one_of(patterns, line):
@@ -72,10 +30,47 @@ def is_one_of(patterns, line):
 
 
 def test_each_command_of_a_page_is_run_by_a_test():
-    unknown = [f"{page}: {line}" for line, page in commands().items() if not is_one_of([*RUN_HERE, *RUN_BY, *NOT_OURS], line)]
-    assert not unknown, "run them here (RUN_HERE), or name the test that does (RUN_BY)"
-    for pattern, (path, words) in RUN_BY.items():
-        assert words in (ROOT / path).read_text(), (pattern, path)
+    for line, page in commands().items():
+        here = [RUN_HERE] if is_one_of(RUN_HERE, line) else []
+        by = [pattern for pattern in RUN_BY if is_one_of([pattern], line)]
+        assert len(here) + len(by) + (line in RUN_BY_SCRIPT) == 1, f"{page}: {line}: run it here (RUN_HERE), or name the test that does (RUN_BY in documented.py)"
+    for runner in RUN_BY.values():
+        path, _, name = runner.partition("::")
+        assert f"\ndef {name.partition('[')[0]}(" in (ROOT / "tests" / "e2e" / path).read_text(), runner
+    for line, (path, words) in RUN_BY_SCRIPT.items():
+        assert words in (ROOT / path).read_text(), (line, path)
+
+
+def test_a_command_that_a_test_does_not_run_is_noticed():
+    noted = Ran()
+    noted.on_event("subprocess.Popen", (None, ["/x/devcluster", "kubectl", "--kubeconfig", "/tmp/k", "delete", "crd", "buildconfigs.build.openshift.io"], None, None))
+    noted.on_event("subprocess.Popen", (None, ["bash", "-c", "set -e\nkubectl scale statefulset buildhook -n buildhook --replicas=0"], None, None))
+    noted.on_event("subprocess.Popen", (None, ["/x/buildhook-asan", "register", "cart", "--check"], None, None))
+    assert noted.lines == {"kubectl scale statefulset buildhook -n buildhook --replicas=0", "kubectl buildhook register cart"}
+    lacking = noted.lacks("test_uninstall.py::test_what_stays_after_the_end_needs_no_buildhook")
+    assert "kubectl delete namespace buildhook" in lacking and "kubectl scale statefulset buildhook -n buildhook --replicas=0" not in lacking
+
+
+def make(*args, **more):
+    done = subprocess.run(["make", "-s", *args], cwd=ROOT, text=True, capture_output=True, check=False, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_make_help_lists_what_there_is():
+    listed = [line.split()[0] for line in make("help").splitlines()]
+    assert {"build", "run", "test", "install", "image"} <= set(listed)
+
+
+@pytest.mark.long  # the two are made again, in half a minute
+def test_make_makes_both_images():
+    make("image", "builder-image", env={**os.environ, "CONTAINER_STORE": str(CONTAINER_STORE)})
+
+
+@pytest.mark.long  # clang-tidy and gcc's analyzer look at every file; the bench compiles what it compares with
+def test_make_checks_and_measures():
+    assert make("lint") == ""
+    assert "pushes" in make("bench", "ROWS=pushes --rounds 1 --seconds 1")
 
 
 def test_make_install_brings_program_plug_ins_man_pages_and_completion(tmp_path):
@@ -93,13 +88,23 @@ def test_make_install_brings_program_plug_ins_man_pages_and_completion(tmp_path)
     assert len(scripts) >= 3 and all("buildhook" in p.read_text() for p in scripts), scripts
 
 
+# These commands of oc kubectl has under another name.
+OC = """#!/bin/sh
+case $1 in
+extract) kubectl get "$2" -o 'jsonpath={.data.WebHookSecretKey}' | base64 -d ;;
+project) exec kubectl config view --minify -o 'jsonpath={..namespace}' ;;
+*) exec kubectl "$@" ;;
+esac
+"""
+
+
 @pytest.fixture
 def shell(cluster, tmp_path):
     """Runs a line with kubectl, oc and the plug-in in the PATH, as somebody whose context has the namespace."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     (bin_ / "kubectl").symlink_to(ROOT / "build" / "kubectl")
-    (bin_ / "oc").write_text('#!/bin/sh\nexec kubectl "$@"\n')
+    (bin_ / "oc").write_text(OC)
     (bin_ / "oc").chmod(0o755)
     for name in ("buildhook", "kubectl-buildhook"):
         (bin_ / name).symlink_to(BUILDHOOK)
@@ -111,7 +116,8 @@ def shell(cluster, tmp_path):
         kubeconfig.write_text(yaml.safe_dump(config))
         kubeconfig.chmod(0o600)
         line = re.sub(r"(-n|namespace) shop\b", rf"\1 {namespace_}", line)
-        line = re.sub(r"\bNAME\b", "cart", re.sub(r"\bTYPE\b", "github", line)).replace("build/buildhook", "buildhook")
+        for word, value in (("NAME", "cart"), ("TYPE", "github"), ("LABELS", "'!ours'"), ("build/buildhook", "buildhook")):
+            line = re.sub(rf"\b{word}\b", value, line)
         env = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "KUBECONFIG": str(kubeconfig), "KUBERNETES_SERVICE_HOST": ""}
         return subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, env=env, text=True, capture_output=True, timeout=90, check=False)
 
@@ -126,6 +132,11 @@ def test_what_the_pages_say_about_a_buildconfig_works_as_it_stands(cluster, star
     cluster.create(inline, buildconfig("cart", triggers=[{"type": "GitHub", "github": {"secret": "in-the-open"}}]))
     ready(cluster, namespace, "cart")
     assert push(buildhook, namespace, "cart", cluster.secret_value(namespace, "cart-github-webhook")).json["kind"] == "Build"
+    # What docs/moving.md finds with jq: OpenShift's own endpoint started it.
+    cluster.custom.create_namespaced_custom_object(GROUP, "v1", inline, "builds", {
+        "apiVersion": f"{GROUP}/v1", "kind": "Build", "metadata": {"name": "old-1"}, "spec": {
+            "source": {"git": {"uri": "https://git.example.com/a.git"}}, "strategy": {"type": "Docker", "dockerStrategy": {}},
+            "triggeredBy": [{"message": "GitHub WebHook", "githubWebHook": {"secret": "<secret>"}}]}})
     failed, shown = [], {}
     # "Make the Secret before that", says the page where it moves an inline secret.
     for line in sorted(commands(), key=lambda line: "create secret" not in line):
@@ -138,5 +149,7 @@ def test_what_the_pages_say_about_a_buildconfig_works_as_it_stands(cluster, star
     assert not failed, failed
     # The read ones show something, and the moved secret is the one that was inline.
     assert all(text.strip() for line, text in shown.items() if "events" not in line), [line for line, text in shown.items() if not text.strip()]
+    (found,) = [text for line, text in shown.items() if "| jq" in line.replace("\n", " ")]
+    assert f"{inline} old-1 " in found and f"{namespace} cart-1" not in found
     ready(cluster, inline, "cart")
     assert cluster.secret_value(inline, "cart-github-webhook") == "in-the-open"

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 
-
+from documented import commands
 from harness import DEVCLUSTER, ROOT, Answer, Node, buildconfig, github_headers, github_payload, wait_for
 
 class Service:
@@ -49,6 +49,25 @@ def test_a_push_through_the_service_makes_its_build(deployed, node):
     assert build["spec"]["revision"]["git"]["commit"] == "3f2a1b0c" * 5
     # Where other tests of this node have installed the build controller, it has taken the Build already.
     assert build["status"]["phase"] in ("New", "Pending", "Running")
+
+
+def test_the_commands_of_the_pages_about_pods(deployed, node, tmp_path):
+    (tmp_path / "kubectl").write_text(f'#!/bin/sh\nexec {DEVCLUSTER} kubectl "$@"\n')
+    (tmp_path / "kubectl").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "KUBECONFIG": str(node.kubeconfig), "HOME": str(tmp_path)}
+
+    def type_in(script):
+        done = subprocess.run(["bash", "-ec", script], env=env, text=True, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, (script, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    for line in commands():
+        if re.match(r"kubectl (logs|get pods|describe pod) -n buildhook\b", line):
+            assert "buildhook-0" in type_in(line.replace("POD", "buildhook-0")) or "-l " in line or "logs" in line, line
+    # A person takes longer than kubectl port-forward to type the next command.
+    block = re.search(r"^ {4}kubectl port-forward.*&\n {4}curl .*$", (ROOT / "docs" / "alerts.md").read_text(), re.M)[0]
+    waiting = block.replace("&\n", "&\nuntil (exec 3<>/dev/tcp/127.0.0.1/8081) 2>/dev/null; do sleep 0.1; done\n")
+    assert "ok" in type_in("trap 'kill $(jobs -p)' EXIT\n" + waiting)
 
 
 def test_a_deleted_pod_comes_back_with_its_journal(deployed, node):

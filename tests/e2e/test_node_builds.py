@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 import yaml
 
+from documented import ran
 from harness import CONTAINER_STORE, DEVCLUSTER, GROUP, LONG, PRODUCT_IMAGE, RELEASED, ROOT, VERSION, buildconfig, github_headers, github_payload, wait_for
 from test_node import Service
 
@@ -164,7 +165,7 @@ def product(deployed, servers, builder_archive, tmp_path_factory):
     node.load(builder_archive)
     with node.network():
         node.kubectl("apply", "--server-side", "-k", mine)
-        node.kubectl("rollout", "status", "deployment/buildhook-build-controller", "-n", "buildhook", "--timeout=120s")
+        node.kubectl("rollout", "status", "deployment/buildhook-build-controller", "-n", "buildhook", "--timeout=2m")
     return node
 
 
@@ -516,6 +517,11 @@ def test_the_documentation_leads_to_a_deployment(product, node, servers, tmp_pat
         assert done.returncode == 0, (block, done.stdout, done.stderr)
         if i == 0:
             allow_registries(node, namespace)
+    assert "buildhook-build-controller" in node.kubectl("get", "pods", "-n", "buildhook", "-l", "app.kubernetes.io/name=buildhook-build-controller")
+    assert "Events:" in node.kubectl("describe", "pod", "cart-1-build", "-n", namespace)
+    # oc reads the log of the newest Build by OpenShift's own API; it is that of the Build's Pod.
+    assert "STEP 1/" in node.kubectl("logs", "-n", namespace, "-l", "openshift.io/build.name=cart-1", "--all-containers", "--tail=-1")
+    ran.note("oc logs bc/cart")
 
 
 def run_again(node, namespace, pod, name, profile):

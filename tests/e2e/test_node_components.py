@@ -145,6 +145,7 @@ def test_without_volumes_in_one_namespace_with_tls_behind_an_ingress(own_node, t
     node.kubectl("apply", "--server-side", "-f", ROOT / "manifests" / "base" / "namespace.yaml")
     make_certificate(node, tmp_path)
     apply(node, tmp_path, ["cert-manager", "ephemeral", "gateway", "ingress", "monitoring", "single-namespace"])
+    assert HOST in node.kubectl("describe", "certificate", "-n", "buildhook")
     for name in ("certificate", "httproute", "ingress", "podmonitor", "prometheusrule", "configmap/buildhook-dashboard"):
         node.kubectl("get", *(name.split("/") if "/" in name else (name, "buildhook")), "-n", "buildhook")
     assert not node.get_json("pvc", "-n", "buildhook")["items"]

@@ -6,7 +6,9 @@ import time
 import urllib.parse
 
 import pytest
+import yaml
 
+from documented import ran
 from harness import Buildhook, buildconfig, generic, github_headers, github_payload, openshift_path, push, wait_for
 from proxy import Proxy
 from test_main_job import *  # noqa: F403 - the main job, on this backend
@@ -111,6 +113,52 @@ def test_a_trigger_with_an_inline_secret_takes_signatures_too(cluster, buildhook
     namespace, name = inline
     assert push(buildhook, namespace, name, "inline").status == 200
     assert push(buildhook, namespace, name, "inlinE").status == 401
+
+
+def test_what_oc_asks_the_cluster_for_goes_with_buildhook(cluster, buildhook, namespace):
+    """The requests that oc sends: there is no oc here."""
+    path = f"/apis/build.openshift.io/v1/namespaces/{namespace}/buildconfigs"
+
+    def builds():
+        return [b["metadata"]["name"] for b in cluster.builds(namespace)]
+
+    def may_anybody():
+        attributes = {"verb": "create", "group": "build.openshift.io", "resource": "buildconfigs", "subresource": "webhooks", "namespace": namespace}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+                  "spec": {"user": "system:anonymous", "groups": ["system:unauthenticated"], "resourceAttributes": attributes}}
+        return cluster.kubectl("create", "-f", "-", "-o", "jsonpath={.status.allowed}", stdin=json.dumps(review)) == "true"
+
+    made = [{"type": "GitHub", "github": {"secret": "of-new-app"}}, {"type": "Generic", "generic": {"secret": "also"}}, {"type": "ConfigChange"},
+            {"type": "ImageChange", "imageChange": {"from": {"kind": "ImageStreamTag", "name": "nodejs:latest"}}}]
+    cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(buildconfig("cart", triggers=made)))
+    ran.note("oc new-app")
+    wait_for("Ready", lambda: cluster.annotation(namespace, "cart", "github-state") == "Ready")
+    assert push(buildhook, namespace, "cart", "of-new-app").json["metadata"]["name"] == "cart-1"
+    cluster.kubectl("patch", "bc/cart", "-n", namespace, "--type=merge", "-p",
+                    json.dumps({"spec": {"triggers": [*made, {"type": "GitLab", "gitlab": {"secret": "of-set-triggers"}}]}}))
+    ran.note("oc set triggers")
+    wait_for("the second", lambda: cluster.annotation(namespace, "cart", "gitlab-state") == "Ready")
+    asked = {"kind": "BuildRequest", "apiVersion": "build.openshift.io/v1", "metadata": {"name": "cart"}, "triggeredBy": [{"message": "Manually triggered"}]}
+    cluster.kubectl("create", "--raw", f"{path}/cart/instantiate", "-f", "-", stdin=json.dumps(asked))
+    ran.note("oc start-build")
+    assert push(buildhook, namespace, "cart", "of-new-app").json["metadata"]["name"] == "cart-3" and builds() == ["cart-1", "cart-2", "cart-3"]
+
+    # docs/moving.md: nobody without a login may call OpenShift's own endpoint any more; buildhook never asked for that.
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "system:webhook"},
+            "rules": [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs/webhooks"], "verbs": ["get", "create"]}]}
+    groups = [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": f"system:{name}"} for name in ("authenticated", "unauthenticated")]
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "system:webhooks"},
+               "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:webhook"}, "subjects": groups}
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([role, binding]))
+    try:
+        wait_for("the right", may_anybody)
+        cluster.kubectl("patch", "clusterrolebinding/system:webhooks", "--type=merge", "-p", json.dumps({"subjects": groups[:1]}))
+        ran.note("oc adm policy remove-cluster-role-from-group system:webhook system:unauthenticated")
+        wait_for("it to be gone", lambda: not may_anybody())
+    finally:
+        cluster.kubectl("delete", "clusterrole/system:webhook", "clusterrolebinding/system:webhooks")
+    body = json.dumps(github_payload()).encode()
+    assert buildhook.request(openshift_path(namespace, "cart", "of-new-app", "github"), body, github_headers("of-new-app", body)).json["kind"] == "Build"
 
 
 def test_several_triggers_of_one_type_are_one_hook_with_several_secrets(cluster, buildhook, namespace):

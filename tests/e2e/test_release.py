@@ -207,6 +207,12 @@ def stranger(release, tmp_path):
     return type_in
 
 
+def url_command():
+    """The last sentence of the folder's README."""
+    (line,) = re.findall(r"`(\./buildhook-linux-amd64 url .*)`", (DIST / "README.md").read_text())
+    return line
+
+
 @long
 def test_a_stranger_has_a_build_within_five_commands_on_kubernetes(release, stranger, tmp_path, figures):
     node = Node(tmp_path / "node")
@@ -227,6 +233,7 @@ def test_a_stranger_has_a_build_within_five_commands_on_kubernetes(release, stra
             began = time.monotonic()
             said = stranger(node, lines)
             took = time.monotonic() - began
+            assert node.secret_value("shop", "cart-github-webhook") in stranger(node, [url_command()])
             assert [b["metadata"]["name"] for b in node.builds("shop")] == ["cart-1"], said
             pods = node.get_json("pods", "-n", "buildhook")["items"]
             assert {c["image"] for p in pods for c in p["spec"]["containers"]} == {f"{IMAGE}@{Archive(release / 'buildhook-image.tar').entry['digest']}"}
