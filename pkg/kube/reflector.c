@@ -12,14 +12,21 @@
 
 #include <stdio.h>
 
-#define PAGE_ITEMS         500
-#define PAGE_TIMEOUT_MS    60000
-#define MIN_WATCH_S        300
-#define WATCH_SPREAD_S     300
-#define WATCH_GRACE_MS     30000
-#define MUTE_MS            150000
-#define SHORT_WATCH_MS     5000
-#define MAX_BARREN         3
+/* client-go's page size: bounds the memory of one answer here and in the API server. */
+#define PAGE_ITEMS      500
+#define PAGE_TIMEOUT_MS 60000
+/* A watch is asked for 5 to 10 minutes, as client-go does; the spread is drawn by chance, so that
+ * watches do not all end together. */
+#define MIN_WATCH_S    300
+#define WATCH_SPREAD_S 300
+/* After its time the server may need this long to end the watch. */
+#define WATCH_GRACE_MS 30000
+/* Bookmarks come about once a minute: a watch that brings nothing for longer is stalled. */
+#define STALL_MS 150000
+/* A watch that the server closes sooner, with nothing in it, counts as failed. */
+#define SHORT_WATCH_MS 5000
+/* After this many watches in a row without an event or bookmark the list is read again. */
+#define MAX_UNPRODUCTIVE   3
 #define MAX_CONTINUE_BYTES ((size_t)16 * 1024)
 #define MAX_VERSION_BYTES  ((size_t)1024)
 #define MAX_PATH_BYTES     ((size_t)32 * 1024)
@@ -38,7 +45,7 @@ enum watch_end {
 	END_NONE,
 	END_CLOSED,      /* closed by the server at the end of timeoutSeconds */
 	END_CUT,         /* the connection broke within the stream */
-	END_MUTE,        /* no event and no bookmark for too long */
+	END_STALLED,     /* no event and no bookmark for too long */
 	END_DEADLINE,    /* not closed by the server although timeoutSeconds are over */
 	END_EXPIRED,     /* 410 */
 	END_THROTTLED,   /* 429 */
@@ -47,7 +54,7 @@ enum watch_end {
 };
 
 static const char *const end_names[] = {
-	[END_CLOSED] = "closed",           [END_CUT] = "cut",         [END_MUTE] = "mute",
+	[END_CLOSED] = "closed",           [END_CUT] = "cut",         [END_STALLED] = "mute",
 	[END_DEADLINE] = "deadline",       [END_EXPIRED] = "expired", [END_THROTTLED] = "throttled",
 	[END_UNREACHABLE] = "unreachable", [END_ERROR] = "error",
 };
@@ -77,11 +84,11 @@ struct kube_reflector {
 	struct err broken; /* error that was found in the stream */
 	enum watch_end end;
 	int64_t retry_after_ms;
-	int64_t life_ms; /* time of the last sign of life; -1: none yet */
+	int64_t alive_ms; /* time of the last sign of life; -1: none yet */
 	int64_t heard_ms, watch_since_ms, watch_until_ms;
-	bool has_life;          /* this watch has brought an event or a bookmark */
-	unsigned int n_barren;  /* watches in a row without a sign of life */
-	unsigned int n_expired; /* watches in a row that ended with 410 before one */
+	bool has_brought_any;        /* this watch has brought an event or a bookmark */
+	unsigned int n_unproductive; /* watches in a row without a sign of life */
+	unsigned int n_expired;      /* watches in a row that ended with 410 before one */
 	bool has_told_poison;
 	char error[sizeof(((struct err *)NULL)->msg)];
 };
@@ -110,8 +117,8 @@ static void set_error(struct kube_reflector *r, const char *message)
 
 static void set_alive(struct kube_reflector *r)
 {
-	r->life_ms = clock_mono_ms(r->options.clock);
-	r->heard_ms = r->life_ms;
+	r->alive_ms = clock_mono_ms(r->options.clock);
+	r->heard_ms = r->alive_ms;
 	if (!r->error[0])
 		return;
 	r->error[0] = '\0';
@@ -250,7 +257,7 @@ static void on_list_complete(struct kube_reflector *r)
 	mem_free(&r->version);
 	r->version = TAKE(r->list_version);
 	r->has_restarted_list = false;
-	r->n_barren = 0;
+	r->n_unproductive = 0;
 	r->is_synced = true;
 	kube_store_end_list(r->options.store, r->scope);
 	set_alive(r);
@@ -332,7 +339,7 @@ static void on_watch_ended(struct kube_reflector *r, enum watch_end end, const c
 
 	timer_stop(r->options.clock, &r->timer);
 	count_restart(r, end);
-	if (end == END_CLOSED && (r->has_life || lasted_ms >= SHORT_WATCH_MS)) {
+	if (end == END_CLOSED && (r->has_brought_any || lasted_ms >= SHORT_WATCH_MS)) {
 		wait_for(r, STEP_WATCH, 0);
 		return;
 	}
@@ -345,10 +352,10 @@ static void on_watch_ended(struct kube_reflector *r, enum watch_end end, const c
 	}
 	set_error(r, message);
 	if (end != END_UNREACHABLE && end != END_THROTTLED)
-		r->n_barren = r->has_life ? 0 : r->n_barren + 1;
-	if (r->n_barren >= MAX_BARREN)
+		r->n_unproductive = r->has_brought_any ? 0 : r->n_unproductive + 1;
+	if (r->n_unproductive >= MAX_UNPRODUCTIVE)
 		back_off(r, STEP_LIST_NOT_OLDER, r->retry_after_ms);
-	else if (end == END_MUTE || end == END_DEADLINE)
+	else if (end == END_STALLED || end == END_DEADLINE)
 		wait_for(r, STEP_WATCH, 0);
 	else
 		back_off(r, STEP_WATCH, r->retry_after_ms);
@@ -420,8 +427,8 @@ static void on_watch_part(void *arg, enum stream_part part, struct str text)
 		on_error_event(r, json_member(doc, "object"));
 		return;
 	}
-	r->has_life = true;
-	r->n_barren = 0;
+	r->has_brought_any = true;
+	r->n_unproductive = 0;
 	r->n_expired = 0;
 	on_object_event(r, type ? type : "", json_member(doc, "object"));
 }
@@ -462,14 +469,14 @@ static void check_watch(void *arg)
 {
 	struct kube_reflector *r = arg;
 	int64_t now_ms = clock_mono_ms(r->options.clock);
-	int64_t due_ms = r->heard_ms + MUTE_MS;
+	int64_t due_ms = r->heard_ms + STALL_MS;
 
 	if (now_ms >= r->watch_until_ms) {
 		end_watch(r, END_DEADLINE, "the server does not end the watch at its time");
 		return;
 	}
 	if (now_ms >= due_ms) {
-		end_watch(r, END_MUTE, "no sign of life from the watch");
+		end_watch(r, END_STALLED, "no sign of life from the watch");
 		return;
 	}
 	if (r->watch_until_ms < due_ms)
@@ -494,7 +501,7 @@ static void begin_watch(struct kube_reflector *r)
 	put_parameter(&path, "resourceVersion", r->version);
 	request.path = path.data;
 	begin_stream(r, STREAM_WATCH, on_watch_part);
-	r->has_life = false;
+	r->has_brought_any = false;
 	r->watch_since_ms = clock_mono_ms(clock);
 	r->heard_ms = r->watch_since_ms;
 	r->watch_until_ms = r->watch_since_ms + seconds * 1000 + WATCH_GRACE_MS;
@@ -528,7 +535,7 @@ struct kube_reflector *kube_reflector_new(const struct kube_reflector_options *o
 	r->path = mem_strdup(options->path);
 	r->scope = mem_strdup(options->scope);
 	r->selector = mem_strdup(options->selector);
-	r->life_ms = -1;
+	r->alive_ms = -1;
 	begin_list(r, STEP_LIST_NEWEST);
 	return r;
 }
@@ -551,9 +558,9 @@ void kube_reflector_free(struct kube_reflector *reflector)
 
 int64_t kube_reflector_age_ms(const struct kube_reflector *reflector)
 {
-	if (reflector->life_ms < 0)
+	if (reflector->alive_ms < 0)
 		return -1;
-	return clock_mono_ms(reflector->options.clock) - reflector->life_ms;
+	return clock_mono_ms(reflector->options.clock) - reflector->alive_ms;
 }
 
 const char *kube_reflector_error(const struct kube_reflector *reflector)

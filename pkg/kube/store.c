@@ -15,29 +15,30 @@
 #define MAX_KEY_BYTES 1024
 /* How many versions of one object are remembered: the watch may bring so many while the answer to a
  * write of ours is on its way. */
-#define MAX_TOLD 8
+#define MAX_SEEN_VERSIONS 8
 
 /* A write of ours that the watch has not shown yet. */
-struct ahead {
+struct own_write {
 	struct entry *entry;
 	char *written; /* the version that ends it */
 	int64_t until_ms;
 	/* The newest event since the write: an object, or its removal. */
-	bool has_late;
-	void *late; /* NULL: removed */
-	char *late_version;
-	struct ahead *prev, *next;
+	bool has_held;
+	void *held; /* NULL: removed */
+	char *held_version;
+	struct own_write *prev, *next;
 };
 
 struct entry {
 	UT_hash_handle hh;
 	void *object;
 	char *version;
-	struct ahead *ahead; /* NULL where no write is outstanding */
-	uint32_t seen;       /* n_lists when it was last put */
-	uint32_t uid;        /* fingerprint */
-	uint32_t n_told;
-	uint32_t told[MAX_TOLD]; /* fingerprints of the last versions that were put, a ring */
+	struct own_write *own_write; /* NULL where no write is outstanding */
+	uint32_t seen;               /* n_lists when it was last put */
+	uint32_t uid;                /* fingerprint */
+	uint32_t n_seen_versions;
+	uint32_t seen_versions[MAX_SEEN_VERSIONS]; /* fingerprints of the last versions that were
+						      put, a ring */
 	char key[];
 };
 
@@ -51,7 +52,7 @@ struct scope {
 struct kube_store {
 	struct kube_store_type type;
 	struct entry *entries;
-	struct ahead *aheads;
+	struct own_write *own_writes;
 	struct scope *scopes;
 	uint32_t n_lists; /* lists begun so far */
 	size_t n_complete;
@@ -65,30 +66,30 @@ static struct entry *find_entry(const struct kube_store *store, const char *key)
 	return entry;
 }
 
-static void forget_late(const struct kube_store *store, struct ahead *ahead)
+static void drop_held_event(const struct kube_store *store, struct own_write *own_write)
 {
-	if (ahead->late)
-		store->type.free(ahead->late);
-	ahead->late = NULL;
-	ahead->has_late = false;
-	mem_free(&ahead->late_version);
+	if (own_write->held)
+		store->type.free(own_write->held);
+	own_write->held = NULL;
+	own_write->has_held = false;
+	mem_free(&own_write->held_version);
 }
 
-static void end_ahead(struct kube_store *store, struct entry *entry)
+static void end_own_write(struct kube_store *store, struct entry *entry)
 {
-	struct ahead *ahead = TAKE(entry->ahead);
+	struct own_write *own_write = TAKE(entry->own_write);
 
-	if (!ahead)
+	if (!own_write)
 		return;
-	forget_late(store, ahead);
-	DL_DELETE(store->aheads, ahead);
-	mem_free(&ahead->written);
-	mem_free(&ahead);
+	drop_held_event(store, own_write);
+	DL_DELETE(store->own_writes, own_write);
+	mem_free(&own_write->written);
+	mem_free(&own_write);
 }
 
 static void free_entry(struct kube_store *store, struct entry *entry)
 {
-	end_ahead(store, entry);
+	end_own_write(store, entry);
 	HASH_DELETE(hh, store->entries, entry);
 	if (entry->object)
 		store->type.free(entry->object);
@@ -131,12 +132,13 @@ static void remove_entry(struct kube_store *store, struct entry *entry)
 	store->type.free(old);
 }
 
-static void hold_back(struct kube_store *store, struct ahead *ahead, void *object, char *version)
+static void hold_back(struct kube_store *store, struct own_write *own_write, void *object,
+		      char *version)
 {
-	forget_late(store, ahead);
-	ahead->has_late = true;
-	ahead->late = object;
-	ahead->late_version = version;
+	drop_held_event(store, own_write);
+	own_write->has_held = true;
+	own_write->held = object;
+	own_write->held_version = version;
 }
 
 static const char *version_of(const cJSON *doc)
@@ -153,18 +155,19 @@ static uint32_t uid_of(const cJSON *doc)
 	return fnv_32(uid ? uid : "");
 }
 
-static void note_told(struct entry *entry, const cJSON *doc)
+static void note_seen_version(struct entry *entry, const cJSON *doc)
 {
 	entry->uid = uid_of(doc);
-	entry->told[entry->n_told++ % MAX_TOLD] = fnv_32(version_of(doc));
+	entry->seen_versions[entry->n_seen_versions++ % MAX_SEEN_VERSIONS] =
+		fnv_32(version_of(doc));
 }
 
-static bool was_told(const struct entry *entry, const cJSON *doc)
+static bool was_seen(const struct entry *entry, const cJSON *doc)
 {
 	uint32_t version = fnv_32(version_of(doc));
 
-	for (size_t i = 0; i < MAX_TOLD && i < entry->n_told; i++)
-		if (entry->told[i] == version)
+	for (size_t i = 0; i < MAX_SEEN_VERSIONS && i < entry->n_seen_versions; i++)
+		if (entry->seen_versions[i] == version)
 			return true;
 	return false;
 }
@@ -202,14 +205,14 @@ void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms)
 	if (!entry)
 		entry = add_entry(store, key.data);
 	entry->seen = store->n_lists;
-	note_told(entry, doc);
-	if (entry->ahead && strcmp(entry->ahead->written, version) == 0)
-		end_ahead(store, entry);
+	note_seen_version(entry, doc);
+	if (entry->own_write && strcmp(entry->own_write->written, version) == 0)
+		end_own_write(store, entry);
 	if (has_version(entry, version))
 		return;
 	object = store->type.parse(store->type.arg, doc);
-	if (entry->ahead)
-		hold_back(store, entry->ahead, object, mem_strdup(version));
+	if (entry->own_write)
+		hold_back(store, entry->own_write, object, mem_strdup(version));
 	else
 		set_object(store, entry, object, mem_strdup(version));
 }
@@ -224,21 +227,21 @@ void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t 
 		return;
 	entry = find_entry(store, key.data);
 	if (!entry || entry->uid != uid_of(doc) || has_version(entry, version) ||
-	    (!entry->ahead && was_told(entry, doc)))
+	    (!entry->own_write && was_seen(entry, doc)))
 		return;
-	end_ahead(store, entry);
-	entry->ahead = mem_new(1, sizeof(*entry->ahead));
-	entry->ahead->entry = entry;
-	entry->ahead->written = mem_strdup(version);
-	entry->ahead->until_ms = now_ms + HOLD_MS;
-	DL_APPEND(store->aheads, entry->ahead);
+	end_own_write(store, entry);
+	entry->own_write = mem_new(1, sizeof(*entry->own_write));
+	entry->own_write->entry = entry;
+	entry->own_write->written = mem_strdup(version);
+	entry->own_write->until_ms = now_ms + HOLD_MS;
+	DL_APPEND(store->own_writes, entry->own_write);
 	set_object(store, entry, store->type.parse(store->type.arg, doc), mem_strdup(version));
 }
 
 static void remove_or_hold(struct kube_store *store, struct entry *entry)
 {
-	if (entry->ahead)
-		hold_back(store, entry->ahead, NULL, NULL);
+	if (entry->own_write)
+		hold_back(store, entry->own_write, NULL, NULL);
 	else
 		remove_entry(store, entry);
 }
@@ -254,17 +257,17 @@ void kube_store_remove(struct kube_store *store, const char *key)
 void kube_store_settle(struct kube_store *store, int64_t now_ms)
 {
 	/* The list is in the order of the writes, and so in the order in which their waits end. */
-	while (store->aheads && store->aheads->until_ms <= now_ms) {
-		struct ahead *ahead = store->aheads;
-		struct entry *entry = ahead->entry;
-		bool has_late = ahead->has_late;
-		void *late = TAKE(ahead->late);
-		char *version = TAKE(ahead->late_version);
+	while (store->own_writes && store->own_writes->until_ms <= now_ms) {
+		struct own_write *own_write = store->own_writes;
+		struct entry *entry = own_write->entry;
+		bool has_held = own_write->has_held;
+		void *held = TAKE(own_write->held);
+		char *version = TAKE(own_write->held_version);
 
-		end_ahead(store, entry);
-		if (late)
-			set_object(store, entry, late, version);
-		else if (has_late)
+		end_own_write(store, entry);
+		if (held)
+			set_object(store, entry, held, version);
+		else if (has_held)
 			remove_entry(store, entry);
 	}
 }
