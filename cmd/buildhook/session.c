@@ -394,18 +394,7 @@ int session_fail(const struct session *session, const struct err *err)
 
 int session_check_name(const char *what, const char *name, struct err *err)
 {
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < n; i++) {
-		char c = name[i];
-		bool is_inner = i > 0 && i + 1 < n;
-
-		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		    (is_inner && (c == '-' || c == '.')))
-			continue;
-		n = 0;
-	}
-	if (n > 0 && n <= 253)
+	if (str_is_dns_subdomain(str_of(name)))
 		return 0;
 	return err_set(
 		err, ERR_INVALID,

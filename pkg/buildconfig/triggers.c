@@ -66,16 +66,6 @@ static bool is_absent(const cJSON *item)
 	return !item || cJSON_IsNull(item) || (cJSON_IsString(item) && !*item->valuestring);
 }
 
-/* A valid name of a Secret, which becomes part of a URL. */
-static bool is_name(const char *text)
-{
-	static const char ends[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	static const char all[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
-	size_t n = strlen(text);
-	return n > 0 && n <= BUILDCONFIG_MAX_NAME && strspn(text, all) == n &&
-	       strchr(ends, text[0]) && strchr(ends, text[n - 1]) && !strstr(text, "..");
-}
-
 static void read_reference(struct trigger *trigger, const cJSON *reference)
 {
 	const cJSON *name = json_member(reference, "name");
@@ -86,7 +76,8 @@ static void read_reference(struct trigger *trigger, const cJSON *reference)
 		add_wrong_type(trigger, ".secretReference", reference, "an object");
 	else if (!is_absent(name) && !cJSON_IsString(name))
 		add_wrong_type(trigger, ".secretReference.name", name, "text");
-	else if (!is_absent(name) && !is_name(name->valuestring))
+	/* The name becomes part of a URL. */
+	else if (!is_absent(name) && !str_is_dns_subdomain(str_of(name->valuestring)))
 		add_problem(trigger, ".secretReference.name", "is no name that a Secret can have");
 	else if (!is_absent(name))
 		add_secret(trigger, BUILDCONFIG_SECRET_REFERENCE, name->valuestring);

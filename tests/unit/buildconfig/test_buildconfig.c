@@ -110,6 +110,8 @@ static void a_hook_without_a_usable_secret_says_why(void **state)
 	BC name = make_bc(
 		"'triggers':[{},{'type':'GitHub','github':{'secretReference':{'name':'A b'}}}]",
 		"");
+	BC dash = make_bc(
+		"'triggers':[{'type':'GitHub','github':{'secretReference':{'name':'a.-b'}}}]", "");
 
 	(void)state;
 	assert_string_equal(number->hooks[GITHUB].problem,
@@ -117,6 +119,9 @@ static void a_hook_without_a_usable_secret_says_why(void **state)
 	assert_string_equal(
 		name->hooks[GITHUB].problem,
 		"spec.triggers[1].github.secretReference.name is no name that a Secret can have");
+	assert_string_equal(
+		dash->hooks[GITHUB].problem,
+		"spec.triggers[0].github.secretReference.name is no name that a Secret can have");
 	assert_string_equal(name->problem, "spec.triggers[0] has no type");
 }
 
