@@ -253,7 +253,8 @@ static int read_schema(sqlite3 *db, char **out)
 	if (rc != SQLITE_ROW)
 		return rc;
 	*out = mem_strdup((const char *)sqlite3_column_text(stmt, 0));
-	return *out ? SQLITE_OK : SQLITE_NOMEM;
+	/* SQLITE_NOMEM where the text could not be made whole. */
+	return sqlite3_reset(stmt);
 }
 
 /* As it is in a sound file of that version. */

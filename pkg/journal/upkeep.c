@@ -275,12 +275,13 @@ int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *mo
 		rc = remove_excess(writer, &left);
 	if (rc == SQLITE_OK && left < PRUNE_ROWS)
 		rc = journal_writer_measure(writer);
-	*more = left == 0;
+	*more = rc == SQLITE_OK && left == 0;
 	if (rc != SQLITE_OK || *more ||
 	    writer->figures.free_bytes / JOURNAL_PAGE_BYTES <= spare_pages(writer))
 		return rc;
-	*more = true;
-	return journal_sql_exec(writer->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");
+	rc = journal_sql_exec(writer->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")");
+	*more = rc == SQLITE_OK;
+	return rc;
 }
 
 /*

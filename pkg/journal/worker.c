@@ -195,7 +195,7 @@ static void prune(struct journal *journal)
 	pthread_mutex_unlock(&journal->lock);
 	rc = journal_writer_prune(&journal->writer, now_ms, &more);
 	note(journal, "prune", rc);
-	journal->prune_at_ms = mono_ms(journal) + (more && rc == SQLITE_OK ? 0 : PRUNE_MS);
+	journal->prune_at_ms = mono_ms(journal) + (more ? 0 : PRUNE_MS);
 }
 
 /* Accepts changes again once there is room and all held ops are written. */
@@ -264,15 +264,20 @@ void journal_worker_finish(struct journal *journal)
 	while (journal->waiting.head);
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Waits, with the lock held, until there is something to do. */
 static void wait_for_need(struct journal *journal)
 {
-	int64_t due_ms = journal->prune_at_ms;
+	bool needs_probe = !atomic_load(&journal->is_writable);
+	int64_t due_ms =
+		earlier(journal->prune_at_ms, needs_probe ? journal->probe_at_ms : INT64_MAX);
 	struct timespec due;
 	int rc = 0;
 
-	if (!atomic_load(&journal->is_writable) && journal->probe_at_ms < due_ms)
-		due_ms = journal->probe_at_ms;
 	due = (struct timespec){.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
 	while (rc == 0 && !journal->waiting.head && !journal->is_stopping)
 		rc = atomic_load(&journal->has_failed)

@@ -168,11 +168,11 @@ int journal_writer_init(struct journal_writer *out, sqlite3 *db,
 		out->bounds.size_bytes = options->size_bytes;
 	/* Replaces SQLite's automatic checkpoints, which do not report their errors. */
 	(void)sqlite3_wal_hook(db, on_log_written, out);
-	rc = sqlite3_create_function_v2(db, "fingerprint", -1,
-					SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
-					fingerprint, NULL, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = journal_sql_exec(db, make_indexes);
+	/* The indexes cannot be made without it. */
+	(void)sqlite3_create_function_v2(db, "fingerprint", -1,
+					 SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+					 NULL, fingerprint, NULL, NULL, NULL);
+	rc = journal_sql_exec(db, make_indexes);
 	for (size_t i = 0; rc == SQLITE_OK && i < JOURNAL_STATEMENTS; i++)
 		rc = journal_sql_prepare(db, texts[i], &out->statements[i]);
 	if (rc == SQLITE_OK)
@@ -259,16 +259,13 @@ static int compare_with_newer(struct journal_writer *writer, const struct journa
 {
 	sqlite3_stmt *stmt = writer->statements[NEWEST_OF_REF];
 	bool is_newest = true;
-	int rc = SQLITE_ROW;
+	int rc = SQLITE_OK;
 
 	*is_back = false;
 	journal_sql_bind_text(stmt, 1, change->uid);
 	journal_sql_bind_text(stmt, 2, change->ref);
 	journal_sql_bind_int(stmt, 3, known_seq - 1);
-	for (; rc == SQLITE_ROW && newer->seq == 0; is_newest = false) {
-		rc = sqlite3_step(stmt);
-		if (rc != SQLITE_ROW)
-			break;
+	for (; newer->seq == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW; is_newest = false) {
 		if (is_newest)
 			*is_back = *change->before &&
 				   str_eq(str_of((const char *)sqlite3_column_text(stmt, 2)),
@@ -500,13 +497,11 @@ static int add(struct journal_writer *writer, struct journal_op *op)
 	if (rc != SQLITE_OK)
 		return rc;
 	limit = check_bounds(writer, op);
-	/* Nobody is refused because of an estimate, which is on the safe side. */
+	/* Nobody is refused because of an estimate, unless nothing better can be had. */
 	if (limit != JOURNAL_LIMIT_NONE && writer->is_estimate) {
-		rc = journal_writer_measure(writer);
+		(void)journal_writer_measure(writer);
 		limit = check_bounds(writer, op);
 	}
-	if (rc != SQLITE_OK)
-		return rc;
 	if (limit != JOURNAL_LIMIT_NONE) {
 		op->status = ERR_LIMIT;
 		for (size_t i = 0; i < op->n_changes; i++)

@@ -88,7 +88,7 @@ bool journal_writer_has_reserve(const struct journal_writer *writer);
 /* Puts the log into the file when it has grown. */
 int journal_writer_checkpoint(struct journal_writer *writer);
 /* Removes a few rows that are expired or too many, or some free pages; *MORE says that there is
- * more to remove. */
+ * more to remove, and nothing failed. */
 int journal_writer_prune(struct journal_writer *writer, int64_t now_ms, bool *more);
 /* Whether there is room: makes the reserve, or SQLITE_FULL. */
 int journal_writer_probe(struct journal_writer *writer);

@@ -376,6 +376,8 @@ static void a_proof_of_one_scheme_is_none_of_another(void **state)
 		{"application/json", MSG_ID "." TIMESTAMP ".{}", false},
 		{"application/x-www-form-urlencoded", "payload=" MSG_ID "." TIMESTAMP ".%7B%7D",
 		 false},
+		{"application/x-www-form-urlencoded", "payload=" MSG_ID "%2E" TIMESTAMP "%2E%7B%7D",
+		 false},
 		{"application/x-www-form-urlencoded", "payload=%7B%7D", true},
 		{"application/json", "{}", true},
 	};

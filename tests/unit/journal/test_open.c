@@ -440,6 +440,20 @@ static void a_rollback_journal_beside_it_is_not_carried_out(void **state)
 	assert_int_equal(count_pending(world), 3);
 }
 
+/* At byte 47, sqlite.org/fileformat.html, "schema format number": 4 at most. */
+static void a_file_of_a_format_that_there_is_not_is_damage(void **state)
+{
+	struct world *world = *state;
+	CLEANUP(release_image) struct image file = {0};
+
+	make_journal(world, 3);
+	file = load(world, "journal.db");
+	file.bytes[47] ^= 0x10;
+	store(world, "journal.db", file.bytes, file.n);
+	assert_refused(world, "unsupported file format");
+	assert_same_file(world, "journal.db", &file);
+}
+
 /* As bits fall over where the tables are described, and leave SQL that is right. */
 static void tables_that_are_not_as_they_were_made_are_damage(void **state)
 {
@@ -767,6 +781,7 @@ int main(void)
 		WORLD_TEST(what_a_killed_creation_left_is_no_hindrance),
 		WORLD_TEST(a_folder_in_the_way_of_a_new_journal_is_named),
 		WORLD_TEST(a_rollback_journal_beside_it_is_not_carried_out),
+		WORLD_TEST(a_file_of_a_format_that_there_is_not_is_damage),
 		WORLD_TEST(tables_that_are_not_as_they_were_made_are_damage),
 		WORLD_TEST(what_an_admin_may_do_to_it_is_no_damage),
 		WORLD_TEST(damage_is_noticed_also_where_there_is_no_log),

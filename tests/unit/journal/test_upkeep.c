@@ -14,13 +14,14 @@
 /* The index of the log can't grow: SQLite makes it longer by writing its last byte, and nothing
  * else one byte at a time. */
 static bool is_index_full;
+static bool is_disk_full;
 
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at);
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at)
 {
 	static ssize_t (*real)(int, const void *, size_t, off_t);
 
-	if (is_index_full && n == 1) {
+	if (is_disk_full || (is_index_full && n == 1)) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -679,6 +680,34 @@ static void where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends(v
 	assert_int_equal(add(world, &change, 1).status, ERR_OK);
 }
 
+/* They are written a few at a time. */
+static void many_ends_for_which_there_was_no_room_are_written_when_there_is(void **state)
+{
+	struct world *world = *state;
+	struct journal_stats stats;
+
+	world_must_open(world);
+	for (int i = 1; i <= 20; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		assert_int_equal(add_one(world, id, id).seq, i);
+	}
+	is_disk_full = true;
+	for (int i = 1; i <= 20; i++)
+		assert_int_equal(write_state(world, i, JOURNAL_STARTED, "cart-1", ""), ERR_LIMIT);
+	is_disk_full = false;
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.rows[JOURNAL_STARTED], 0);
+	world_advance(world, 1100);
+	journal_collect(world->journal);
+	assert_true(journal_is_writable(world->journal));
+	world_reopen(world);
+	journal_read_stats(world->journal, &stats);
+	assert_int_equal(stats.rows[JOURNAL_STARTED], 20);
+	assert_int_equal(count_pending(world), 0);
+}
+
 static bool is_told_of_cut(struct world *world, size_t i)
 {
 	struct journal_limits limits;
@@ -732,6 +761,7 @@ int main(void)
 		WORLD_TEST(a_disk_that_cannot_be_asked_is_as_large_as_the_journal_may_be),
 		WORLD_TEST(an_ordinary_delivery_needs_room_on_the_disk_and_of_what_may_wait),
 		WORLD_TEST(where_others_fill_the_disk_nothing_is_accepted_and_what_waits_ends),
+		WORLD_TEST(many_ends_for_which_there_was_no_room_are_written_when_there_is),
 		WORLD_TEST(of_more_than_eight_namespaces_that_lose_rows_the_others_are_told_next),
 		WORLD_TEST(rows_that_have_ended_go_when_their_time_is_over),
 		WORLD_TEST(a_jump_of_the_wall_clock_takes_nothing_away),

@@ -512,6 +512,21 @@ static void a_connection_over_the_limit_is_told_503(void **state)
 	assert_int_equal(tls->world.server->n_conns, 1);
 }
 
+static void a_connection_over_the_limit_that_gets_no_tls_is_closed(void **state)
+{
+	struct tls_world *tls = *state;
+	tls->world.server->limits.max_connections = 1;
+	struct client *first = tls_client(tls);
+	client_send(first, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, first, "200");
+	struct client *second = client_new(&tls->world);
+	fault_arm(&fault_SSL_new, 1, 0);
+	expect_closed(&tls->world, second, 1000);
+	assert_int_equal(tls->world.server->n_refused, 0);
+	client_send(first, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, first, "200 200");
+}
+
 /* Handshakes that do not end leave room for one that does. */
 static void the_oldest_of_too_many_handshakes_is_closed(void **state)
 {
@@ -798,6 +813,7 @@ int main(void)
 		IN_WORLD(a_hello_in_tiny_records_is_taken),
 		IN_WORLD(renegotiation_ends_the_connection),
 		IN_WORLD(a_connection_over_the_limit_is_told_503),
+		IN_WORLD(a_connection_over_the_limit_that_gets_no_tls_is_closed),
 		IN_WORLD(the_oldest_of_too_many_handshakes_is_closed),
 		IN_WORLD(a_flood_over_the_limit_is_closed_without_a_handshake),
 		IN_WORLD(a_changed_pair_is_used_and_a_bad_one_is_not),

@@ -25,6 +25,27 @@ static struct test_request *push(struct proof_world *w, const char *id, bool is_
 	return r;
 }
 
+#define PUSH_OF(file)                                                                              \
+	"{\"ref\":\"refs/heads/main\",\"after\":\"3f2a1b0000000000000000000000000000000000\","     \
+	"\"repository\":{\"default_branch\":\"main\"},\"commits\":[{\"id\":"                       \
+	"\"3f2a1b0000000000000000000000000000000000\",\"added\":[\"" file "\"]}]}"
+
+static struct test_request *push_file(struct proof_world *w, const char *path, struct str body)
+{
+	struct test_request *r = new_request(w, path, (int64_t)body.n);
+
+	test_request_put(r, "X-GitHub-Event", "push");
+	test_request_put(r, "X-GitHub-Delivery", "d-file");
+	test_request_put(r, "X-Buildhook-Dry-Run", "true");
+	test_request_put(r, "Content-Type", "application/json");
+	begin(w);
+	feed(w, body);
+	finish(w);
+	journal_collect(w->services.journal);
+	pass(w, 500);
+	return r;
+}
+
 /* Commits the journal's pending writes. Returns the seq of the newest change that waits. */
 static int64_t store(struct proof_world *w)
 {
@@ -46,6 +67,37 @@ static void expect(const struct test_request *r, int status, const char *reason,
 		fail_msg("no \"%s\" in \"%s\"", says, json_str_at(doc, "message"));
 	assert_non_null(strstr(r->fields.data, "X-Buildhook-Message: "));
 	assert_non_null(strstr(r->fields.data, "X-Buildhook-Delivery: d-"));
+}
+
+/* File names are remembered only where a rule asks for them. */
+static void the_files_of_a_push_are_compared_where_there_is_a_rule(void **state)
+{
+	static const struct {
+		const char *annotation, *docs, *app;
+	} cases[] = {
+		{"", "DryRun", "DryRun"},
+		{",\"annotations\":{\"buildhook.io/paths\":\"\"}", "DryRun", "DryRun"},
+		{",\"annotations\":{\"buildhook.io/paths\":\"app/**\"}", "PathsUnchanged",
+		 "DryRun"},
+	};
+	struct proof_world *w = *state;
+
+	bring_up(w);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		put_buildconfig(w, "u", cases[i].annotation, INLINE("abc"));
+		expect(push_file(w, IN_PATH("abc"), STR(PUSH_OF("docs/index.md"))), 200,
+		       cases[i].docs, "");
+		expect(push_file(w, IN_PATH("abc"), STR(PUSH_OF("app/main.c"))), 200, cases[i].app,
+		       "");
+	}
+}
+
+static void a_push_to_no_hook_is_read_to_its_end_and_refused(void **state)
+{
+	struct proof_world *w = *state;
+
+	bring_up(w);
+	assert_int_equal(push_file(w, IN_PATH("abc"), STR(PUSH_OF("app/main.c")))->status, 401);
 }
 
 static void a_build_that_starts_in_time_is_the_answer(void **state)
@@ -200,6 +252,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+		IN_WORLD(the_files_of_a_push_are_compared_where_there_is_a_rule),
+		IN_WORLD(a_push_to_no_hook_is_read_to_its_end_and_refused),
 		IN_WORLD(a_build_that_starts_in_time_is_the_answer),
 		IN_WORLD(a_build_without_its_text_is_a_status),
 		IN_WORLD(what_does_not_start_in_time_is_queued),
