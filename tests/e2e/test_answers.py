@@ -204,6 +204,19 @@ def test_several_refs_are_answered_by_the_first_build_and_a_warning(cluster, rec
     assert re.fullmatch(rf'299 - "(also started: {name}-\d|builds that wait: refs/heads/other)"', answer.headers["Warning"])
 
 
+def test_no_address_in_a_payload_is_asked(cluster, receiver):
+    buildhook, namespace, secret = receiver
+    with socket.create_server(("127.0.0.1", 0)) as inside:
+        here = f"http://127.0.0.1:{inside.getsockname()[1]}"
+        body = re.sub(r"(https?|git|ssh)://[^/\"]+", here, json.dumps(github_payload())).encode()
+        assert body.count(here.encode()) > 20
+        answer = buildhook.request(f"/hooks/{namespace}/cart/github", body, github_headers(secret, body))
+        assert answer.json["kind"] == "Build", answer.body
+        inside.settimeout(2)
+        with pytest.raises(TimeoutError):
+            inside.accept()
+
+
 def test_a_dry_run_says_what_would_happen_and_does_nothing(cluster, receiver):
     buildhook, namespace, secret = receiver
     name = f"dry-{uuid.uuid4().hex[:6]}"

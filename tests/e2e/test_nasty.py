@@ -146,13 +146,13 @@ def slow(cluster, kubeconfig, namespace, tmp_path):
 
 
 def refusal(buildhook, namespace, name, size=100):
-    """Status of a wrong signature, and seconds from the last byte to the answer."""
+    """Status of a wrong signature, seconds from the last byte to the answer, and when that byte was sent."""
     with connect(buildhook) as connection:
         connection.sendall(head(namespace, name, size, **{"X-Hub-Signature-256": WRONG}) + b" " * (size - 1))
         time.sleep(0.1)
         began = time.monotonic()
         connection.sendall(b" ")
-        return status_line(connection), time.monotonic() - began
+        return status_line(connection), time.monotonic() - began, began
 
 
 def welch(a, b):
@@ -164,22 +164,28 @@ def test_a_slow_apiserver_does_not_show_what_exists(slow, figures, delay, status
     buildhook, proxy, namespace = slow
     proxy.secret_delay = delay
     cases = [(name, size) for name in ("cart", "inline", "none") for size in (100, 600_000)]
-    times, n_outages = {case: [] for case in cases}, 0
+    times, rounds, n_outages, n_left_out = {case: [] for case in cases}, scaled(1, 100), 0, 0
     with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
-        for _ in range(scaled(1, 100)):
+        while len(times[cases[0]]) < rounds:
             # The last GET is older than a second, so each delivery asks the API server.
             time.sleep(max(delay or 0, 2) - seconds + 1.1)
             random.shuffle(cases)
             answers = list(pool.map(lambda case: refusal(buildhook, namespace, *case), cases))
+            # On a busy machine a late delivery is answered by the GET of the other delivery to its hook.
+            sent = [began for _, _, began in answers]
+            if max(sent) - min(sent) > 0.15:
+                n_left_out += 1
+                assert n_left_out <= rounds + 2, "this machine is too busy"
+                continue
             # GETs that hang for ever end in an outage, which is answered at once.
-            is_outage = delay is None and all(took < 1.5 for _, took in answers)
+            is_outage = delay is None and all(took < 1.5 for _, took, _ in answers)
             n_outages += is_outage
             expected = 0.5 if is_outage else seconds
-            for case, (code, took) in zip(cases, answers):
+            for case, (code, took, _) in zip(cases, answers):
                 assert code == status and expected - 0.05 < took < expected + 0.6, (case, code, took, answers)
                 times[case].append(took)
     worst = max((abs(welch(times[a], times[b])) for a, b in itertools.combinations(cases, 2)), default=0) if len(times[cases[0]]) > 1 else 0
-    figures(" ".join(f"{name}/{size}: {1000 * statistics.mean(took):.0f} ms" for (name, size), took in times.items()) + f"; |t| at most {worst:.1f}; {n_outages} rounds in an outage")
+    figures(" ".join(f"{name}/{size}: {1000 * statistics.mean(took):.0f} ms" for (name, size), took in times.items()) + f"; |t| at most {worst:.1f}; {rounds} rounds, {n_outages} of them in an outage; {n_left_out} left out")
     assert worst < 4.5
 
 
@@ -236,7 +242,7 @@ def test_an_apiserver_that_is_gone_makes_no_hook_look_missing(cluster, slow):
         seen = [refusal(buildhook, namespace, name) for name in ("none", "cart", "inline", "none", "cart")]
     finally:
         cluster.start_apiserver()
-    assert [code for code, _ in seen] == ["503"] * 5, seen
+    assert [code for code, *_ in seen] == ["503"] * 5, seen
 
 
 def test_a_thousand_wrong_proofs_a_second_ask_the_apiserver_a_few_times(slow, figures):
@@ -325,12 +331,14 @@ def client_hello(tls):
     return out.read()
 
 
-def test_a_thousand_slow_bodies_stay_within_the_promised_memory(released, figures):
+def test_slow_bodies_by_the_thousand_stay_within_the_promised_memory(released, figures):
+    """In the long form twice as many as there are connections."""
     buildhook, namespace, tls = released
+    n = scaled(1000, 2000)
     quiet = status_mib(buildhook, "VmRSS")
     request = head(namespace, "cart", 900_000, **{"X-Hub-Signature-256": WRONG}) + b'{"ref":"refs/heads/main","commits":[' + b" " * 12000
     connections = []
-    for _ in range(1000):
+    for _ in range(n):
         connections.append(connect(buildhook))
         with contextlib.suppress(OSError, ssl.SSLError):
             if tls:
@@ -339,7 +347,7 @@ def test_a_thousand_slow_bodies_stay_within_the_promised_memory(released, figure
                 connections[-1].sendall(request)
     time.sleep(1)
     highest = status_mib(buildhook, "VmHWM")
-    figures(f"quiet {quiet:.1f} MiB, at most {highest:.1f}")
+    figures(f"{n} slow bodies: quiet {quiet:.1f} MiB, at most {highest:.1f}")
     for connection in connections:
         connection.close()
     wait_for("the memory to be given back", lambda: status_mib(buildhook, "VmRSS") < quiet + 6, 10)
@@ -348,13 +356,13 @@ def test_a_thousand_slow_bodies_stay_within_the_promised_memory(released, figure
 
 @pytest.mark.parametrize("released", ["tls"], indirect=True)
 @pytest.mark.parametrize("share", [0.5, 1])
-def test_a_thousand_half_handshakes_stay_within_the_promised_memory(released, figures, share):
+def test_half_handshakes_by_the_thousand_stay_within_the_promised_memory(released, figures, share):
     buildhook, _, tls = released
-    hello = client_hello(tls)
-    with unfinished(buildhook, 1000, hello[: int(len(hello) * share)]):
+    hello, n = client_hello(tls), scaled(1000, 2000)
+    with unfinished(buildhook, n, hello[: int(len(hello) * share)]):
         time.sleep(1)
         highest = status_mib(buildhook, "VmHWM")
-    figures(f"at most {highest:.1f} MiB")
+    figures(f"{n} half handshakes: at most {highest:.1f} MiB")
     assert highest <= PROMISED_MIB
 
 
@@ -390,10 +398,19 @@ def unsent_mib(buildhook):
     return sum(int(row[4].split(":")[0], 16) for row in rows if row[1].endswith(":" + port)) / MIB
 
 
+def deaf_client(buildhook):
+    """What it does not read stays with the sender."""
+    host, port = buildhook.address.rsplit(":", 1)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((host, int(port)))
+    return connection
+
+
 @pytest.mark.parametrize("released", ["plain"], indirect=True)
 def test_answers_that_are_not_read_pile_up_nowhere(released, figures):
     buildhook, _, _ = released
-    connections = [connect(buildhook) for _ in range(20)]
+    connections = [deaf_client(buildhook) for _ in range(scaled(20, 800))]
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2000
     for connection in connections:
         connection.setblocking(False)
@@ -403,8 +420,10 @@ def test_answers_that_are_not_read_pile_up_nowhere(released, figures):
             with contextlib.suppress(OSError):
                 connection.send(request)
     held = unsent_mib(buildhook)
-    figures(f"{held / len(connections):.2f} MiB in the kernel's send buffer of each")
-    assert held / len(connections) < 0.3
+    highest = status_mib(buildhook, "VmHWM")
+    figures(f"{len(connections)} that never read: {held / len(connections):.3f} MiB in the kernel's send buffer of each, the process at most {highest:.1f} MiB")
+    assert 0.001 < held / len(connections) < 0.3
+    assert highest <= PROMISED_MIB
     time.sleep(8)
     for connection in connections:
         connection.close()

@@ -87,7 +87,7 @@ def test_objects_of_any_shape_hurt_only_themselves(cluster, start, figures):
     namespace = cluster.namespace()
     buildhook = start("--builds-per-minute", "0")
     healthy = make_hooks(cluster, 1, 5)
-    bodies = poison(scaled(60, 5000))
+    bodies = poison(scaled(60, 10_000))
     taken, refused = [], []
 
     def create(i):

@@ -3,7 +3,7 @@
 import json
 import time
 
-from harness import buildconfig, push, wait_for
+from harness import buildconfig, push, scaled, wait_for
 from test_status import shows
 
 LABELS = {"app.kubernetes.io/managed-by": "buildhook"}
@@ -86,11 +86,12 @@ def test_a_record_that_leaves_no_room_is_not_rotated_for_ever(cluster, start, na
     wait_for("the rotation", lambda: cluster.secret_value(namespace, "cart-hook") != "mine", 40)
 
 
-def test_three_hundred_owners_keep_all_their_fields(cluster, start, namespace):
+def test_hundreds_of_owners_keep_all_their_fields(cluster, start, namespace):
+    n = scaled(300, 600)
     start("--status-interval", "1s")
     owners = [
         {"apiVersion": "v1", "kind": "ConfigMap", "name": f"owner-{i}", "uid": f"{i:08}-0000-0000-0000-000000000000", "blockOwnerDeletion": True}
-        for i in range(300)
+        for i in range(n)
     ]
     for owner in owners:  # they exist, or the garbage collector takes the references away
         made = cluster.core.create_namespaced_config_map(namespace, {"metadata": {"name": owner["name"]}})
@@ -99,6 +100,6 @@ def test_three_hundred_owners_keep_all_their_fields(cluster, start, namespace):
     cluster.core.create_namespaced_secret(namespace, {"metadata": metadata, "stringData": {"WebHookSecretKey": "mine"}})
     cluster.create(namespace, buildconfig("cart"))
     read = lambda: json.loads(cluster.kubectl("get", "secret", "cart-hook", "-n", namespace, "-o", "json"))["metadata"]["ownerReferences"]
-    held = wait_for("one more owner", lambda: len(o := read()) == 301 and o)
+    held = wait_for("one more owner", lambda: len(o := read()) == n + 1 and o)
     by_uid = {o["uid"]: o for o in held}
     assert [by_uid[o["uid"]] for o in owners] == owners
