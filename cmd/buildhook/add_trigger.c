@@ -114,9 +114,8 @@ const struct command command_add_trigger = {
 	.name = "add-trigger",
 	.args = "NAME TYPE",
 	.summary = "add a webhook to a BuildConfig and print what to paste",
-	.about = "Adds a webhook trigger of TYPE (github, gitlab, bitbucket, generic) to "
-		 "BuildConfig NAME and "
-		 "changes nothing else of it, waits until buildhook has made the secret, and "
+	.about = "Adds a webhook trigger to BuildConfig NAME and changes nothing else of it. TYPE "
+		 "is " TARGET_TYPES ". Then it waits until buildhook has made the secret, and "
 		 "prints URL and "
 		 "secret as `url --with-secret` does.\n\nWhere the trigger is there already it "
 		 "only prints.",

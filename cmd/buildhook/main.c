@@ -45,8 +45,11 @@ static int check_args(const struct invocation *in, struct err *err)
 	enum hook_type type;
 
 	if (in->n_args < in->command->min_args)
-		return err_set(err, ERR_INVALID, "an argument is missing: %s %s %s", in->program,
-			       in->command->name, in->command->args);
+		return err_set(err, ERR_INVALID, "an argument is missing: %s %s %s%s", in->program,
+			       in->command->name, in->command->args,
+			       in->command->arg_kinds[in->n_args] == ARG_TYPE
+				       ? "; TYPE is " TARGET_TYPES
+				       : "");
 	if (in->shared.namespace_ &&
 	    session_check_name("--namespace", in->shared.namespace_, err) != 0)
 		return err->code;

@@ -110,6 +110,31 @@ static int wait_for(struct session *session, const char *name, const char *id, c
 		       WAIT_MS / 1000, session_program(session), name);
 }
 
+/* Who gives the name of a Build is told the id of its delivery. */
+static int refuse_build(const struct invocation *in, const cJSON *builds, struct err *err)
+{
+	const cJSON *build = NULL;
+
+	cJSON_ArrayForEach (build, builds) {
+		const char *name = json_str_at(build, "metadata/name");
+		const char *id = view_annotation(build, "buildhook.io/delivery-id");
+
+		if (!name || strcmp(name, in->args[1]) != 0)
+			continue;
+		if (*id)
+			return err_set(err, ERR_INVALID,
+				       "\"%s\" is a Build; ID is that of its delivery: `%s "
+				       "redeliver %s %.128s`",
+				       name, in->program, in->args[0], id);
+		return err_set(
+			err, ERR_INVALID,
+			"\"%s\" is a Build, and no delivery started it: `%s start %s` starts "
+			"another",
+			name, in->program, in->args[0]);
+	}
+	return 0;
+}
+
 static int redeliver(const struct invocation *in, struct session *session, struct err *err)
 {
 	CLEANUP(target_release) struct target target = {0};
@@ -118,7 +143,8 @@ static int redeliver(const struct invocation *in, struct session *session, struc
 	char hex[2 * NONCE_BYTES + 1], value[MAX_ID_BYTES + sizeof(hex) + 1];
 
 	if (target_read(&target, session, in->args[0], err) != 0 ||
-	    list_builds(&before, session, err) != 0)
+	    list_builds(&before, session, err) != 0 ||
+	    refuse_build(in, json_member(before.doc, "items"), err) != 0)
 		return err->code;
 	crypto_random(NULL, nonce, sizeof(nonce));
 	crypto_hex(hex, nonce, sizeof(nonce));

@@ -529,6 +529,11 @@ const struct command command_register = {
 		"URL, secret, content type, TLS check and events. It uses the host's API with your "
 		"own token, once; the token is kept nowhere.\n"
 		"\n"
+		"The token needs at GitHub admin:repo_hook, or as a fine-grained one Webhooks: "
+		"read and write; at GitLab api; at Gitea and Forgejo write:repository; at "
+		"Bitbucket Cloud webhook and repository:admin. Its owner must be an admin of the "
+		"repository, at GitLab a Maintainer.\n"
+		"\n"
 		"Knows GitHub, GitLab, Gitea, Forgejo, Gogs, Bitbucket Cloud and Bitbucket Data "
 		"Center. A host that is not well known is asked without the token what it is, and "
 		"you confirm it; or name it with --host and --api-url.",

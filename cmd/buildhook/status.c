@@ -458,7 +458,9 @@ const struct command command_status = {
 		 "ready, the newest "
 		 "delivery and what came of it, the newest build that it started and its phase, "
 		 "and below the "
-		 "table what is wrong and what to do about it.",
+		 "table what is wrong and what to do about it.\n\n"
+		 "A build shows at once. buildhook writes the rest at most every 5 s "
+		 "(--status-interval of serve), and requests that it refused once a minute.",
 	.examples = "buildhook status\nbuildhook status cart -w\nbuildhook status -A -o wide",
 	.max_args = 1,
 	.arg_kinds = {ARG_BUILDCONFIG},

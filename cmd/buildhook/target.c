@@ -34,9 +34,7 @@ int target_parse_type(enum hook_type *out, const char *text, struct err *err)
 {
 	if (hook_type_parse(str_of(text), out))
 		return 0;
-	return err_set(err, ERR_INVALID,
-		       "TYPE: found \"%.60s\", expected github, gitlab, bitbucket or generic",
-		       text);
+	return err_set(err, ERR_INVALID, "TYPE: found \"%.60s\", expected " TARGET_TYPES, text);
 }
 
 /* "github, gitlab", or "none". */
@@ -70,10 +68,10 @@ int target_type(enum hook_type *out, const struct target *target, const char *te
 	if (n == 0 || !target->bc->hooks[type].exists)
 		return err_set(err, ERR_NOTFOUND,
 			       "buildconfig \"%s\" has no %s trigger%s%s; `%s add-trigger %s %s` "
-			       "adds one",
+			       "adds one%s",
 			       target->bc->name, text ? text : "webhook", n ? ", only " : "",
 			       n ? types.data : "", target->program, target->bc->name,
-			       text ? text : "TYPE");
+			       text ? text : "TYPE", text ? "" : ". TYPE is " TARGET_TYPES);
 	*out = type;
 	return 0;
 }

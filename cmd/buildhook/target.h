@@ -20,6 +20,8 @@ void target_release(struct target *target);
  * ERR_NOTFOUND where the BuildConfig has no such trigger; both say what there is. */
 int target_type(enum hook_type *out, const struct target *target, const char *text,
 		struct err *err);
+/* For messages. People look for the name of their host. */
+#define TARGET_TYPES "github, gitlab, bitbucket or generic (Gitea, Forgejo and Gogs: github)"
 /* "github" and so on, or ERR_INVALID. */
 int target_parse_type(enum hook_type *out, const char *text, struct err *err);
 

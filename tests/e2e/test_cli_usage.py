@@ -39,6 +39,8 @@ def test_as_a_plug_in_it_names_itself_as_it_was_called(tmp_path, name, words):
 
 def test_usage_errors_are_status_2_and_say_where_help_is():
     for args, words in ((["completion"], "an argument is missing"), (["completion", "csh"], "expected bash, zsh or fish"),
+                        (["add-trigger", "cart"], "an argument is missing: buildhook add-trigger NAME TYPE; TYPE is github, gitlab"),
+                        (["add-trigger", "cart", "gitea"], 'found "gitea", expected github, gitlab, bitbucket or generic (Gitea, Forgejo and Gogs: github)'),
                         (["completion", "bash", "x"], 'unexpected argument "x"'), (["completion", "-x"], "unknown shorthand flag: 'x' in -x"),
                         (["completion", "--x=1"], "unknown flag: --x;"),
                         (["status", "--namspace=a"], "unknown flag: --namspace; did you mean --namespace?"),

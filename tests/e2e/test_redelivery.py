@@ -53,13 +53,17 @@ def test_what_no_replica_has_is_said_after_a_minute(cluster, start, namespace):
 
 
 def test_the_command_says_that_no_replica_has_it_and_leaves_no_hint_behind(cluster, start, namespace, tmp_path):
-    start("--status-interval", "1s")
+    buildhook = start("--status-interval", "1s")
     cluster.create(namespace, buildconfig("cart"))
     ready(cluster, namespace, "cart")
-    said = Owner(cluster, namespace, tmp_path).fails("redeliver", "cart", "nobody-has-it", timeout=120)
+    owner = Owner(cluster, namespace, tmp_path)
+    said = owner.fails("redeliver", "cart", "nobody-has-it", timeout=120)
     assert 'no replica has delivery "nobody-has-it"' in said and "Redeliver it at the Git host" in said
     assert KEY not in cluster.get(namespace, "cart")["metadata"]["annotations"]
     wait_for("the hint to go", lambda: "buildhook.io/hint" not in cluster.get(namespace, "cart")["metadata"]["annotations"], 20)
+    assert push(buildhook, namespace, "cart", cluster.secret_value(namespace, "cart-hook"), delivery="the-first").status == 200
+    said = owner.fails("redeliver", "cart", "cart-1")
+    assert '"cart-1" is a Build; ID is that of its delivery: `buildhook redeliver cart the-first`' in said
 
 
 def test_two_replicas_build_it_once(cluster, start, namespace):
