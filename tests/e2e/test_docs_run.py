@@ -70,7 +70,9 @@ def test_make_makes_both_images():
 @pytest.mark.long  # clang-tidy and gcc's analyzer look at every file; the bench compiles what it compares with
 def test_make_checks_and_measures():
     assert make("lint") == ""
-    assert "pushes" in make("bench", "ROWS=pushes --rounds 1 --seconds 1")
+    # Its status says whether the figures hold, which a busy machine decides.
+    done = subprocess.run(["make", "-s", "bench", "ROWS=pushes --rounds 1 --seconds 1"], cwd=ROOT, text=True, capture_output=True, check=False)
+    assert re.search(r"^push of 8 KB, 1 connections: .* (holds|MISSED) ", done.stdout, re.M) and "has the figures" in done.stdout, done.stdout + done.stderr
 
 
 def test_make_install_brings_program_plug_ins_man_pages_and_completion(tmp_path):
