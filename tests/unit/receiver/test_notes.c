@@ -48,6 +48,18 @@ static void pings_duplicates_and_what_waits_are_not_ignored(void **state)
 	assert_int_equal(hook_activity_of(w)->ignored, 0);
 }
 
+/* Gitea's tests bear the name of pushes. */
+static void a_test_of_gitea_is_not_shown_as_a_push(void **state)
+{
+	struct proof_world *w = *state;
+	struct delivery d = delivery_of(w);
+	struct delivery_event event = {.kind = DELIVERY_PING, .name = "push"};
+
+	d.event = &event;
+	note_outcome(&d, NULL, OUTCOME_PING, NULL, NULL);
+	assert_string_equal(hook_activity_of(w)->last, "test");
+}
+
 /* Deliveries that come before the status is written are shown by one look. */
 static void the_controller_is_woken_once_until_it_has_looked(void **state)
 {
@@ -92,6 +104,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pings_duplicates_and_what_waits_are_not_ignored,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_test_of_gitea_is_not_shown_as_a_push, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(the_controller_is_woken_once_until_it_has_looked,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_outcome_wakes_the_controller_after_refusals,
