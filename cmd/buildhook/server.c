@@ -19,6 +19,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* After the start: thousands of BuildConfigs are read by then. */
+#define SETTLE_MS 10000
+
 struct server {
 	const struct serve_options *options;
 	struct app_settings settings;
@@ -32,6 +35,7 @@ struct server {
 	struct admin admin;
 	struct stats *stats;
 	struct loop_watch *signals[2];
+	struct timer settle;
 	bool is_draining;
 	int exit_status;
 	char instance[256];
@@ -69,6 +73,12 @@ static void on_signal(void *arg, int signo)
 	s->is_draining = true;
 	http_server_drain(s->receiver_http);
 	app_drain(s->app);
+}
+
+static void on_settled(void *arg)
+{
+	(void)arg;
+	mem_settle();
 }
 
 static int make_app(struct server *s, struct err *err)
@@ -168,7 +178,9 @@ int server_new(struct server **out, const struct serve_options *options, struct 
 int server_run(struct server *s)
 {
 	app_start(s->app);
+	timer_start(s->clock, &s->settle, SETTLE_MS, on_settled, s);
 	loop_run(s->loop);
+	timer_stop(s->clock, &s->settle);
 	if (!app_finish(s->app))
 		s->exit_status = EXIT_FAILED;
 	log_msg(LOG_INFO, "server", "stopped");

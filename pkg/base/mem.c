@@ -1,8 +1,13 @@
+#define _GNU_SOURCE /* dl_iterate_phdr */
 #include "base/mem.h"
 
+#include <link.h>
 #include <malloc.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* glibc keeps freed blocks up to this size at hand for malloc(), but before 2.41 not for calloc(),
  * which takes several times as long. (Release notes of glibc 2.41.) */
@@ -76,4 +81,33 @@ void mem_free(void *p)
 void mem_trim(void)
 {
 	(void)malloc_trim(0);
+}
+
+/* Only segments that nobody can write: what relocation or initialisation has written into the
+ * others is not in the file. */
+static int unmap_segments(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)arg;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		uintptr_t begin = info->dlpi_addr + segment->p_vaddr,
+			  end = begin + segment->p_memsz;
+
+		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W))
+			continue;
+		begin &= ~(page - 1);
+		end &= ~(page - 1);
+		/* The kernel's own (vdso) refuses it. */
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+void mem_settle(void)
+{
+	mem_trim();
+	(void)dl_iterate_phdr(unmap_segments, NULL);
 }

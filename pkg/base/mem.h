@@ -39,6 +39,12 @@ char *mem_strndup(const char *s, size_t n);
 /* Gives free memory back to the system: what was freed between blocks in use stays with the process
  * otherwise. Takes milliseconds. */
 void mem_trim(void);
+/*
+ * Gives back what only the start of the process has needed: as mem_trim(), and also unmaps the
+ * pages of the program and its libraries, which come back from the page cache when they are used
+ * again.
+ */
+void mem_settle(void);
 /* For CLEANUP: P is the address of a pointer; frees what that points at and leaves NULL in it. */
 void mem_free(void *p);
 /* As mem_free(), after overwriting the first N bytes there: for secrets. */

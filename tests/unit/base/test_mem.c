@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -35,6 +36,37 @@ static void copies_end_where_they_are_told(void **state)
 	assert_string_equal(whole, "main");
 	assert_string_equal(part, "ma");
 	assert_string_equal(shorter, "ma");
+}
+
+static long resident_file_kib(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[256];
+	long kib = -1;
+
+	while (status && fgets(line, sizeof(line), status))
+		if (strncmp(line, "RssFile:", 8) == 0)
+			kib = strtol(line + 8, NULL, 10);
+	if (status)
+		(void)fclose(status);
+	return kib;
+}
+
+static const char constant[] = "what is in the file is read again";
+static char variable[] = "what was written stays";
+
+static void what_only_the_start_needed_is_given_back(void **state)
+{
+	CLEANUP(mem_free) char *block = mem_strdup("in use");
+	long before = resident_file_kib();
+
+	(void)state;
+	variable[0] = 'W';
+	mem_settle();
+	assert_true(resident_file_kib() < before);
+	assert_string_equal(constant, "what is in the file is read again");
+	assert_string_equal(variable, "What was written stays");
+	assert_string_equal(block, "in use");
 }
 
 static void freeing_leaves_null(void **state)
@@ -107,6 +139,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_zeroed_and_never_null),
 		cmocka_unit_test(copies_end_where_they_are_told),
+		cmocka_unit_test(what_only_the_start_needed_is_given_back),
 		cmocka_unit_test(freeing_leaves_null),
 		cmocka_unit_test(taking_leaves_nothing_to_clean_up),
 		cmocka_unit_test(the_owner_is_found_from_its_member),
