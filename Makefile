@@ -39,7 +39,8 @@ SIM_SRCS := $(sort $(wildcard tests/sim/*.c))
 SIM_CORE_SRCS := $(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c api_list.c api_serve.c http_request.c ledger.c \
 	program.c replica.c transport.c)
 TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) $(SIM_CORE_SRCS)
-INSTRUCTIONS_SRCS := tests/bench/instructions.c tests/torture/world.c $(SIM_CORE_SRCS)
+WORLD_BENCHES := instructions memory
+WORLD_BENCH_SRCS := tests/torture/world.c $(SIM_CORE_SRCS)
 SIM_BUILDER_SRCS := $(sort $(wildcard tests/sim_builder/*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
@@ -86,8 +87,9 @@ build/$(1)/tests/sim_builder/sim: $$(SIM_BUILDER_SRCS:%.c=build/$(1)/%.o) build/
 build/$(1)/tests/bench/bench_%: build/$(1)/tests/bench/bench_%.o build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1))
 
-build/$(1)/tests/bench/instructions.o: BASE += -Itests
-build/$(1)/tests/bench/instructions: $$(INSTRUCTIONS_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
+$$(WORLD_BENCHES:%=build/$(1)/tests/bench/%.o): BASE += -Itests
+$$(WORLD_BENCHES:%=build/$(1)/tests/bench/%): build/$(1)/tests/bench/%: build/$(1)/tests/bench/%.o \
+		$$(WORLD_BENCH_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS))
 
 build/$(1)/tests/torture/%.o: BASE += -Itests
@@ -136,7 +138,7 @@ bench: build $(BENCH_PEERS) ## figures of speed and size, beside nginx, SQLite a
 	@hack/bench $(ROWS)
 
 .PHONY: instructions
-instructions: build/release/tests/bench/instructions ## instructions of a delivery, counted by valgrind, beside those that are kept
+instructions: $(WORLD_BENCHES:%=build/release/tests/bench/%) ## instructions of a delivery, counted by valgrind, and memory of a BuildConfig, beside those that are kept
 	@tests/bench/instructions
 
 .PHONY: coverage

@@ -14,6 +14,7 @@
 /* Each Secret in use is read again once in this time, all Secrets together at most 10 a second. */
 #define LOOK_INTERVAL_MS INT64_C(300000)
 #define LOOK_GAP_MS      100
+#define MIN_LOOK_MS      1000
 
 static struct object *find_object(struct controller *c, const char *key)
 {
@@ -23,74 +24,89 @@ static struct object *find_object(struct controller *c, const char *key)
 	return object;
 }
 
+static struct object *new_object(struct controller *c, const char *key)
+{
+	size_t n = strlen(key);
+	struct object *object = mem_new(1, sizeof(*object) + n + 1);
+
+	object->controller = c;
+	memcpy(object->key, key, n);
+	object->order.known_version = -1;
+	HASH_ADD_KEYPTR(hh, c->objects, object->key, n, object);
+	return object;
+}
+
+/* Of a BuildConfig that was read but has no object, nothing has to be remembered: it is at rest. */
+static struct object *get_object(struct controller *c, const char *key)
+{
+	const struct buildconfig *bc = kube_store_find(c->opt.services->store, key);
+	struct object *object = find_object(c, key);
+
+	if (object)
+		return object;
+	object = new_object(c, key);
+	if (bc)
+		rest_recall(object, bc);
+	return object;
+}
+
 static int64_t look_interval_ms(const struct controller *c)
 {
 	return c->opt.resync_ms < LOOK_INTERVAL_MS ? c->opt.resync_ms : LOOK_INTERVAL_MS;
 }
 
-/* Takes the next free times for as many GETs as the BuildConfig has Secrets. */
-static int64_t reserve_look(struct controller *c, const struct object *object, int64_t now_ms)
+static size_t count_secrets(const struct buildconfig *bc)
 {
-	const struct buildconfig *bc = object_buildconfig(object);
-	int64_t at_ms = c->look_free_ms > now_ms ? c->look_free_ms : now_ms;
+	size_t n = 0;
 
-	c->look_free_ms = at_ms;
 	for (size_t type = 0; bc && type < HOOK_TYPES; type++)
 		for (size_t i = 0; i < bc->hooks[type].n_secrets; i++)
-			if (bc->hooks[type].secrets[i].kind != BUILDCONFIG_SECRET_INLINE)
-				c->look_free_ms += LOOK_GAP_MS;
-	return at_ms;
+			n += bc->hooks[type].secrets[i].kind != BUILDCONFIG_SECRET_INLINE;
+	return n;
 }
 
-/* Reads the Secrets again, so that a deleted one is noticed although nothing is delivered. */
-static void on_look(void *arg)
+/*
+ * Reads the Secrets of one BuildConfig again, so that a deleted one is noticed although nothing is
+ * delivered. Returns how many milliseconds of the interval that takes.
+ */
+static double look_at(struct controller *c, const char *key)
 {
-	struct object *object = arg;
-	struct controller *c = object->controller;
+	struct object *object = get_object(c, key);
 	int64_t now_ms = clock_mono_ms(c->opt.services->clock);
-	int64_t at_ms = object->has_look_time ? now_ms : reserve_look(c, object, now_ms);
+	double share_ms =
+		(double)look_interval_ms(c) / (double)kube_store_count(c->opt.services->store);
+	double secrets_ms = LOOK_GAP_MS * (double)count_secrets(object_buildconfig(object));
 
-	object->has_look_time = at_ms > now_ms;
-	if (object->has_look_time) {
-		timer_start(c->opt.services->clock, &object->look, at_ms - now_ms, on_look, object);
-		return;
-	}
 	object->secrets.recheck_ms = now_ms - JUST_FETCHED_MS;
 	if (now_ms - object->secrets.owning_denied_ms >= c->opt.resync_ms)
 		object->secrets.is_owning_denied = false;
 	queue_add(c->opt.services->queue, object->key);
-	timer_start(c->opt.services->clock, &object->look, look_interval_ms(c), on_look, object);
+	return share_ms > secrets_ms ? share_ms : secrets_ms;
 }
 
-static struct object *get_object(struct controller *c, const char *key)
+/* All BuildConfigs in turn, evenly over the interval; as many at once as wake the process once a
+ * second. */
+static void on_look(void *arg)
 {
-	struct object *object = find_object(c, key);
-	int64_t spread_ms;
+	struct controller *c = arg;
+	double took_ms = 0;
 
-	if (object)
-		return object;
-	object = mem_new(1, sizeof(*object));
-	object->controller = c;
-	object->key = mem_strdup(key);
-	object->order.known_version = -1;
-	HASH_ADD_KEYPTR(hh, c->objects, object->key, strlen(object->key), object);
-	spread_ms = (int64_t)clock_random_below(c->opt.services->clock,
-						(uint64_t)look_interval_ms(c) / 2 + 1);
-	timer_start(c->opt.services->clock, &object->look, look_interval_ms(c) - spread_ms, on_look,
-		    object);
-	return object;
+	while (took_ms < MIN_LOOK_MS) {
+		const char *key = kube_store_walk(c->opt.services->store);
+
+		took_ms += key ? look_at(c, key) : (double)look_interval_ms(c);
+	}
+	timer_start(c->opt.services->clock, &c->look, (int64_t)took_ms, on_look, c);
 }
 
 static void free_object(struct controller *c, struct object *object)
 {
 	// NOLINTNEXTLINE(clang-analyzer-*): uthash is not followed
 	HASH_DEL(c->objects, object);
-	timer_stop(c->opt.services->clock, &object->look);
 	secret_release(&object->secrets);
 	free(object->trouble);
 	free(object->origin.hint);
 	free(object->runner.unrun);
-	free(object->key);
 	free(object);
 }
 
@@ -154,6 +170,12 @@ static void reconcile(struct controller *c, const char *key)
 	plan(&o.seen, &next);
 	if (*next.waiting)
 		tell_waiting(object, o.seen.newest_seq, next.waiting);
+	if (next.kind == ACTION_NONE && next.wait_ms < 0 && rest_is_possible(object, &o)) {
+		controller_count_reconcile(c, RECONCILE_SUCCESS);
+		queue_done(c->opt.services->queue, key);
+		free_object(c, object);
+		return;
+	}
 	act(object, &o, &next);
 }
 
@@ -172,6 +194,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 {
 	const struct buildconfig *before = old, *after = new_;
 	struct object *object = find_object(c, key);
+	bool is_known = object || before;
 
 	if (before && (!after || strcmp(before->uid, after->uid) != 0)) {
 		activity_drop(c->opt.services->activity, before->uid);
@@ -185,7 +208,15 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 			object->cached_version = 0;
 		}
 	}
-	if (object && after)
+	/* Whatever the first list has is looked at when it is complete. */
+	if (c->synced_ms == 0)
+		return;
+	if (!object && after) {
+		object = new_object(c, key);
+		if (before && strcmp(before->uid, after->uid) == 0)
+			rest_recall(object, before);
+	}
+	if (is_known && after)
 		object->secrets.recheck_ms =
 			clock_mono_ms(c->opt.services->clock) - c->opt.secret_ttl_ms;
 	queue_add(c->opt.services->queue, key);
@@ -198,9 +229,31 @@ static void add_waiting(void *arg, const char *key)
 	queue_add(c->opt.services->queue, key);
 }
 
+static void add_read(void *arg, const char *key, const void *object)
+{
+	(void)object;
+	add_waiting(arg, key);
+}
+
+/* The first list is complete. */
+static void begin(struct controller *c)
+{
+	size_t n = kube_store_count(c->opt.services->store);
+	uint64_t share_ms = (uint64_t)look_interval_ms(c) / (n ? n : 1);
+
+	c->synced_ms = clock_mono_ms(c->opt.services->clock);
+	kube_store_each(c->opt.services->store, add_read, c);
+	/* At another moment than other replicas. */
+	timer_start(c->opt.services->clock, &c->look,
+		    (int64_t)clock_random_below(c->opt.services->clock, share_ms + 1), on_look, c);
+}
+
 void controller_resume(struct controller *c)
 {
 	struct object *object, *next;
+
+	if (c->synced_ms == 0 && kube_store_is_synced(c->opt.services->store))
+		begin(c);
 
 	journal_each_waiting_key(c->opt.services->journal, add_waiting, c);
 	HASH_ITER (hh, c->objects, object, next) {
@@ -212,12 +265,9 @@ void controller_resume(struct controller *c)
 
 void controller_set_public_url(struct controller *c, const char *url)
 {
-	struct object *object, *next;
-
 	free(c->public_url);
 	c->public_url = mem_strdup(url);
-	HASH_ITER (hh, c->objects, object, next)
-		queue_add(c->opt.services->queue, object->key);
+	kube_store_each(c->opt.services->store, add_read, c);
 }
 
 bool controller_is_idle(const struct controller *c)
@@ -290,6 +340,7 @@ void controller_free(struct controller *c)
 		}
 		free_object(c, object);
 	}
+	timer_stop(c->opt.services->clock, &c->look);
 	timer_stop(c->opt.services->clock, &c->status_turn);
 	queue_free(c->status_turns);
 	event_log_free(c->events);

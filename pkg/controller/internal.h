@@ -9,6 +9,7 @@
 #include "controller/origin.h"
 #include "controller/plan.h"
 #include "controller/redelivery.h"
+#include "controller/rest.h"
 #include "controller/runner.h"
 #include "controller/secret.h"
 #include "controller/start.h"
@@ -19,15 +20,15 @@
 /* The first refused request after a quiet minute shows at once, the next ones once a minute. */
 #define REFUSED_INTERVAL_MS 60000
 
-/* The controller's memory of one BuildConfig between two reconciles. May be lost at a restart. */
+/*
+ * The controller's memory of one BuildConfig between two reconciles. May be lost at a restart. A
+ * BuildConfig at rest (rest.h) has none.
+ */
 struct object {
 	struct controller *controller;
-	char *key; /* "namespace/name" */
 	UT_hash_handle hh;
 	struct work *work;          /* under way, or NULL */
 	struct token_bucket bucket; /* limits how often its builds start */
-	struct timer look;          /* until its Secrets are read again */
-	bool has_look_time;
 	/* status.lastVersion in the store, and since when; monotonic. */
 	int64_t cached_version, cached_version_ms;
 	unsigned
@@ -43,6 +44,7 @@ struct object {
 	struct origin_memory origin;
 	struct redelivery_memory redelivery;
 	struct runner_memory runner;
+	char key[]; /* "namespace/name" */
 };
 
 /* Requests go over two connections; more keys at once would only wait there. */
@@ -65,7 +67,8 @@ struct controller {
 	struct timer status_turn;   /* until the next of them may */
 	int64_t run_seen_ms;        /* monotonic: a Build was seen to run; 0: none */
 	int64_t run_free_ms;        /* monotonic: runner.c asks nothing before */
-	int64_t look_free_ms;       /* monotonic: the next free time for reading a Secret again */
+	int64_t synced_ms;          /* monotonic: the first list was complete; 0: not yet */
+	struct timer look;          /* until the Secrets of the next BuildConfigs are read again */
 	struct metrics_series *reconciles[3]; /* by enum reconcile_result */
 	struct metrics_series *reconcile_seconds, *reconcile_errors, *active;
 };

@@ -94,6 +94,13 @@ static void put_new_value(cJSON *secret, struct controller *c)
 /* All Secrets of a BuildConfig at once, and from then on two a minute. */
 static const struct token_bucket_limit write_limit = {40, 2.0 / 60000};
 
+bool secret_is_at_rest(const struct secret_memory *memory, int64_t now_ms)
+{
+	return !memory->retry_ms && memory->failures == 0 && !memory->trouble &&
+	       !memory->failed_version && !memory->is_owning_denied && !memory->remade_name &&
+	       token_bucket_is_full(&memory->writes, &write_limit, now_ms);
+}
+
 /* What the BuildConfig asks for is recorded also where nothing had to be done: a fresh value needs
  * no rotation. */
 /* OLD is NULL for a Secret that is made. False when the record does not fit. */

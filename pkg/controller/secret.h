@@ -37,5 +37,7 @@ struct secret_memory {
 void secret_set_trouble(struct secret_memory *memory, const char *name, const char *text);
 /* SECRET has an ownerReference to BC, or so many owners that ours is not looked for. */
 bool secret_is_owned(const struct kube_secret *secret, const struct buildconfig *bc);
+/* Nothing but the time of the last look is remembered. */
+bool secret_is_at_rest(const struct secret_memory *memory, int64_t now_ms);
 void secret_release(struct secret_memory *memory);
 void secret_act(struct object *object, const struct action *action);

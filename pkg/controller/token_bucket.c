@@ -19,6 +19,12 @@ int64_t token_bucket_wait_ms(const struct token_bucket *bucket,
 	return over <= 1e-9 ? 0 : (int64_t)ceil(over / limit->per_ms);
 }
 
+bool token_bucket_is_full(const struct token_bucket *bucket, const struct token_bucket_limit *limit,
+			  int64_t now_ms)
+{
+	return limit->per_ms <= 0 || used_at(bucket, limit, now_ms) <= 0;
+}
+
 void token_bucket_take(struct token_bucket *bucket, const struct token_bucket_limit *limit,
 		       int64_t now_ms)
 {

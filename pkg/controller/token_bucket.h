@@ -18,6 +18,9 @@ struct token_bucket {
 /* Milliseconds until the next token; 0: there is one. */
 int64_t token_bucket_wait_ms(const struct token_bucket *bucket,
 			     const struct token_bucket_limit *limit, int64_t now_ms);
+/* No token is missing. */
+bool token_bucket_is_full(const struct token_bucket *bucket, const struct token_bucket_limit *limit,
+			  int64_t now_ms);
 /* Takes a token; without one the next wait is longer. */
 void token_bucket_take(struct token_bucket *bucket, const struct token_bucket_limit *limit,
 		       int64_t now_ms);

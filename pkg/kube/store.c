@@ -52,6 +52,7 @@ struct scope {
 struct kube_store {
 	struct kube_store_type type;
 	struct entry *entries;
+	struct entry *walk; /* comes next in kube_store_walk(); NULL: the first */
 	struct own_write *own_writes;
 	struct scope *scopes;
 	uint32_t n_lists; /* lists begun so far */
@@ -90,6 +91,8 @@ static void end_own_write(struct kube_store *store, struct entry *entry)
 static void free_entry(struct kube_store *store, struct entry *entry)
 {
 	end_own_write(store, entry);
+	if (store->walk == entry)
+		store->walk = entry->hh.next;
 	HASH_DELETE(hh, store->entries, entry);
 	if (entry->object)
 		store->type.free(entry->object);
@@ -341,6 +344,14 @@ const char *kube_store_version(const struct kube_store *store, const char *key)
 size_t kube_store_count(const struct kube_store *store)
 {
 	return HASH_COUNT(store->entries);
+}
+
+const char *kube_store_walk(struct kube_store *store)
+{
+	struct entry *entry = store->walk ? store->walk : store->entries;
+
+	store->walk = entry ? entry->hh.next : NULL;
+	return entry ? entry->key : NULL;
 }
 
 void kube_store_each(const struct kube_store *store,

@@ -34,6 +34,11 @@ const void *kube_store_find(const struct kube_store *store, const char *key);
 /* The object's resourceVersion, "" when there is none. */
 const char *kube_store_version(const struct kube_store *store, const char *key);
 size_t kube_store_count(const struct kube_store *store);
+/*
+ * Goes around the objects, one a call, in the order in which they came, for as long as it is
+ * called: the next key, lent until the store changes, or NULL without objects.
+ */
+const char *kube_store_walk(struct kube_store *store);
 /* FN must not change the store. */
 void kube_store_each(const struct kube_store *store,
 		     void (*fn)(void *arg, const char *key, const void *object), void *arg);

@@ -258,10 +258,11 @@ static inline int64_t parts_push(struct parts *p, const char *delivery_id, const
 /* The controller's memory of shop/cart, outside of its table. */
 static inline struct object *parts_new_object(struct parts *p)
 {
-	struct object *object = mem_new(1, sizeof(*object));
+	static const char key[] = "shop/cart";
+	struct object *object = mem_new(1, sizeof(*object) + sizeof(key));
 
 	object->controller = p->controller;
-	object->key = mem_strdup("shop/cart");
+	memcpy(object->key, key, sizeof(key));
 	object->order.known_version = -1;
 	return object;
 }
@@ -270,7 +271,6 @@ static inline void parts_free_object(struct object **object)
 {
 	secret_set_trouble(&(*object)->secrets, NULL, NULL);
 	free((*object)->trouble);
-	free((*object)->key);
 	free(*object);
 }
 

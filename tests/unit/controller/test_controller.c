@@ -60,6 +60,7 @@ static void what_is_remembered_of_builds_goes_with_the_buildconfig(void **state)
 	struct object *object;
 
 	sync_store(p);
+	controller_resume(p->controller);
 	parts_put_buildconfig(p, 3);
 	parts_go(p, 1000);
 	object = p->controller->objects;
@@ -70,6 +71,107 @@ static void what_is_remembered_of_builds_goes_with_the_buildconfig(void **state)
 	parts_put(p, (struct parts_buildconfig){"shop", "cart", "u2", 1000, 0});
 	assert_int_equal(object->order.known_version, -1);
 	assert_int_equal(object->cached_version, 0);
+}
+
+static void put_text(struct parts *p, const char *text)
+{
+	CLEANUP(json_freep) cJSON *doc = NULL;
+
+	assert_int_equal(json_parse(&doc, str_of(text), NULL), 0);
+	kube_store_put(p->services.store, doc, p->base.mono_ms);
+}
+
+/* With nothing to show and nothing to do. */
+static void put_ignored(struct parts *p, int version, int last_version)
+{
+	char text[PARTS_BODY_BYTES];
+
+	(void)snprintf(
+		text, sizeof(text),
+		"{\"kind\":\"BuildConfig\",\"metadata\":{\"namespace\":\"shop\",\"name\":\"cart\","
+		"\"uid\":\"u1\",\"resourceVersion\":\"%d\",\"annotations\":{"
+		"\"buildhook.io/ignore\":\"true\"}},\"spec\":{\"strategy\":{\"type\":\"Docker\"},"
+		"\"triggers\":[{\"type\":\"GitHub\",\"github\":{\"secret\":\"inline\"}}]},"
+		"\"status\":{\"lastVersion\":%d}}",
+		version, last_version);
+	put_text(p, text);
+}
+
+static void nothing_is_remembered_of_a_buildconfig_at_rest(void **state)
+{
+	struct parts *p = *state;
+
+	kube_store_begin_list(p->services.store, NULL);
+	put_ignored(p, 1001, 3);
+	kube_store_end_list(p->services.store, NULL);
+	controller_resume(p->controller);
+	parts_go(p, 1000);
+	assert_int_equal(n_objects(p), 0);
+	put_ignored(p, 1002, 3);
+	assert_int_equal(n_objects(p), 1);
+	parts_go(p, 1000);
+	assert_int_equal(n_objects(p), 0);
+	assert_int_equal(p->n_requests, 0);
+}
+
+/* A number that rose while nothing was remembered is somebody else's Build. */
+static void a_buildconfig_at_rest_is_known_when_something_happens(void **state)
+{
+	struct parts *p = *state;
+
+	kube_store_begin_list(p->services.store, NULL);
+	put_ignored(p, 1001, 3);
+	kube_store_end_list(p->services.store, NULL);
+	controller_resume(p->controller);
+	parts_go(p, 100000);
+	assert_int_equal(n_objects(p), 0);
+	put_ignored(p, 1002, 4);
+	parts_go(p, 4000);
+	assert_int_equal(p->n_requests, 0);
+	parts_go(p, 2000);
+	assert_int_equal(p->n_requests, 1);
+	assert_non_null(strstr(p->path, "/builds/cart-4"));
+	/* As long as another's Build of that number may come. */
+	assert_int_equal(n_objects(p), 1);
+}
+
+static int n_secret_reads;
+
+static int count_secret_reads(struct parts *p, const struct kube_request *request,
+			      char body[PARTS_BODY_BYTES])
+{
+	(void)p;
+	if (!strstr(request->path, "/secrets/hook"))
+		return 200;
+	n_secret_reads++;
+	(void)snprintf(
+		body, PARTS_BODY_BYTES, "%s",
+		"{\"kind\":\"Secret\",\"metadata\":{\"namespace\":\"shop\",\"name\":\"hook\","
+		"\"uid\":\"s1\",\"resourceVersion\":\"8\"},\"data\":{\"WebHookSecretKey\":"
+		"\"c2VjcmV0\"}}");
+	return 200;
+}
+
+static void each_secret_is_looked_at_every_five_minutes(void **state)
+{
+	static const char text[] =
+		"{\"kind\":\"BuildConfig\",\"metadata\":{\"namespace\":\"shop\",\"name\":\"cart\","
+		"\"uid\":\"u1\",\"resourceVersion\":\"7\"},\"spec\":{\"triggers\":[{\"type\":"
+		"\"GitHub\",\"github\":{\"secretReference\":{\"name\":\"hook\"}}}]}}";
+	struct parts *p = *state;
+
+	n_secret_reads = 0;
+	p->serve = count_secret_reads;
+	kube_store_begin_list(p->services.store, NULL);
+	put_text(p, text);
+	kube_store_end_list(p->services.store, NULL);
+	controller_resume(p->controller);
+	parts_go(p, 1000);
+	assert_int_equal(n_secret_reads, 1);
+	for (int i = 1; i <= 4; i++) {
+		parts_go(p, 300000);
+		assert_int_equal(n_secret_reads, 1 + i);
+	}
 }
 
 /* A new address is part of what the annotations show. */
@@ -198,6 +300,9 @@ int main(void)
 		CONTROLLER_TEST(nothing_is_worked_on_before_the_cache_is_synced),
 		CONTROLLER_TEST(a_resume_takes_up_what_waits_in_the_journal),
 		CONTROLLER_TEST(what_is_remembered_of_builds_goes_with_the_buildconfig),
+		CONTROLLER_TEST(nothing_is_remembered_of_a_buildconfig_at_rest),
+		CONTROLLER_TEST(a_buildconfig_at_rest_is_known_when_something_happens),
+		CONTROLLER_TEST(each_secret_is_looked_at_every_five_minutes),
 		CONTROLLER_TEST(a_new_public_address_is_written_to_all),
 		CONTROLLER_TEST(an_action_that_ends_brings_its_key_back_when_it_asked_for_that),
 		CONTROLLER_TEST(a_key_is_split_at_its_slash),

@@ -117,6 +117,28 @@ static void the_same_version_again_is_no_change(void **state)
 	expect_changes(w, "shop/cart >a;");
 }
 
+static void a_walk_goes_around_all_objects(void **state)
+{
+	struct world *w = *state;
+
+	assert_null(kube_store_walk(w->store));
+	put(w, "cart", "1", "a", 0);
+	put(w, "web", "2", "b", 0);
+	put(w, "docs", "3", "c", 0);
+	assert_string_equal(kube_store_walk(w->store), "shop/cart");
+	assert_string_equal(kube_store_walk(w->store), "shop/web");
+	kube_store_remove(w->store, "shop/docs");
+	put(w, "cart", "4", "d", 0);
+	assert_string_equal(kube_store_walk(w->store), "shop/cart");
+	kube_store_remove(w->store, "shop/web");
+	put(w, "news", "5", "e", 0);
+	assert_string_equal(kube_store_walk(w->store), "shop/cart");
+	assert_string_equal(kube_store_walk(w->store), "shop/news");
+	kube_store_remove(w->store, "shop/cart");
+	kube_store_remove(w->store, "shop/news");
+	assert_null(kube_store_walk(w->store));
+}
+
 static void versions_are_opaque(void **state)
 {
 	struct world *w = *state;
@@ -371,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(objects_come_change_and_go),
 		TEST(the_same_version_again_is_no_change),
+		TEST(a_walk_goes_around_all_objects),
 		TEST(versions_are_opaque),
 		TEST(what_has_no_name_is_left_out),
 		TEST(a_full_list_removes_what_is_not_in_it),
