@@ -32,17 +32,37 @@ struct delivery *delivery_new(struct receiver *r, struct http_request *request,
 	return d;
 }
 
+/* The smallest that N bytes fit into, or else the largest. */
+static struct buf *find_spare(struct receiver *r, size_t n)
+{
+	struct buf *best = &r->spare[0];
+
+	for (size_t i = 1; i < ARRAY_LEN(r->spare); i++) {
+		struct buf *spare = &r->spare[i];
+		bool is_enough = best->cap > n;
+
+		if (is_enough ? spare->cap > n && spare->cap < best->cap : spare->cap > best->cap)
+			best = spare;
+	}
+	return best;
+}
+
+static void swap(struct receiver *r, struct buf *spare, struct buf *buffer)
+{
+	struct buf other = *spare;
+
+	r->spares_bytes += buffer->cap - spare->cap;
+	*spare = *buffer;
+	*buffer = other;
+}
+
 void delivery_take_buffer(struct receiver *r, struct buf *out, size_t n)
 {
 	size_t limit = out->limit;
+	struct buf *spare = find_spare(r, n);
 
-	for (size_t i = 0; i < ARRAY_LEN(r->spare); i++)
-		if (r->spare[i].cap > out->cap && out->cap < n) {
-			struct buf smaller = *out;
-
-			*out = r->spare[i];
-			r->spare[i] = smaller;
-		}
+	if (spare->cap > out->cap && out->cap < n)
+		swap(r, spare, out);
 	out->limit = limit;
 	if (n < MAX_SPARE_BYTES)
 		buf_reserve(out, n);
@@ -51,15 +71,15 @@ void delivery_take_buffer(struct receiver *r, struct buf *out, size_t n)
 void delivery_give_buffer(struct receiver *r, struct buf *buffer)
 {
 	size_t limit = buffer->limit;
+	struct buf *smallest = &r->spare[0];
 
 	buf_clear(buffer);
-	for (size_t i = 0; i < ARRAY_LEN(r->spare) && buffer->cap <= MAX_SPARE_BYTES; i++)
-		if (r->spare[i].cap < buffer->cap) {
-			struct buf smaller = r->spare[i];
-
-			r->spare[i] = *buffer;
-			*buffer = smaller;
-		}
+	for (size_t i = 1; i < ARRAY_LEN(r->spare); i++)
+		if (r->spare[i].cap < smallest->cap)
+			smallest = &r->spare[i];
+	if (buffer->cap > smallest->cap && buffer->cap <= MAX_SPARE_BYTES &&
+	    r->spares_bytes - smallest->cap + buffer->cap <= MAX_SPARES_BYTES)
+		swap(r, smallest, buffer);
 	buffer->limit = limit;
 	buf_release(buffer);
 }

@@ -19,9 +19,11 @@
 #include "receiver/receiver.h"
 #include "receiver/route.h"
 
-/* This many buffers of proved bodies, of at most this many bytes, are kept for other bodies. */
-#define MAX_SPARE_BUFFERS 4
+/* This many buffers of proved bodies, of at most this many bytes each and in all, are kept for
+ * other bodies. */
+#define MAX_SPARE_BUFFERS 16
 #define MAX_SPARE_BYTES   (288 * 1024)
+#define MAX_SPARES_BYTES  (4 * MAX_SPARE_BYTES)
 
 /* Bodies up to this size are kept, to be proved again with Secrets that were fetched again. */
 #define MAX_KEPT_BYTES (1024 * 1024)
@@ -116,6 +118,7 @@ struct receiver {
 	bool is_openshift;
 	struct metrics_series *seconds;
 	struct buf spare[MAX_SPARE_BUFFERS];
+	size_t spares_bytes; /* of all of them */
 };
 
 /* ROUTE is one of a hook, and points into the request's path. */

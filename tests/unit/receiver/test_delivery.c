@@ -151,6 +151,33 @@ static void a_large_buffer_is_not_kept(void **state)
 	assert_int_equal(large.cap, 0);
 }
 
+/* As many as the deliveries of 16 connections need, while they are small. */
+static void buffers_wait_up_to_a_bound_of_all(void **state)
+{
+	struct proof_world *w = *state;
+	struct buf buffers[MAX_SPARE_BUFFERS];
+
+	for (size_t i = 0; i < ARRAY_LEN(buffers); i++) {
+		buffers[i] = (struct buf)BUF_INIT(MAX_KEPT_BYTES);
+		delivery_take_buffer(w->receiver, &buffers[i], 64000);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
+		delivery_give_buffer(w->receiver, &buffers[i]);
+	assert_int_equal(w->receiver->spares_bytes, MAX_SPARE_BUFFERS * 64001);
+	/* The smallest that is enough. */
+	delivery_take_buffer(w->receiver, &buffers[0], 200000);
+	delivery_give_buffer(w->receiver, &buffers[0]);
+	delivery_take_buffer(w->receiver, &buffers[0], 64000);
+	assert_int_equal(buffers[0].cap, 64001);
+	delivery_give_buffer(w->receiver, &buffers[0]);
+	for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
+		delivery_take_buffer(w->receiver, &buffers[i], MAX_SPARE_BYTES - 2);
+	for (size_t i = 0; i < ARRAY_LEN(buffers); i++)
+		delivery_give_buffer(w->receiver, &buffers[i]);
+	assert_true(w->receiver->spares_bytes <= MAX_SPARES_BYTES);
+	assert_true(w->receiver->spares_bytes >= (size_t)3 * MAX_SPARE_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +188,7 @@ int main(void)
 		IN_WORLD(the_next_phase_stops_the_timer_of_the_last),
 		IN_WORLD(what_a_delivery_holds_is_given_back),
 		IN_WORLD(a_large_buffer_is_not_kept),
+		IN_WORLD(buffers_wait_up_to_a_bound_of_all),
 	};
 
 	return cmocka_run_group_tests_name("delivery", tests, NULL, NULL);
