@@ -14,6 +14,8 @@ import os
 import pathlib
 import re
 import socket
+import sqlite3
+import ssl
 import statistics
 import subprocess
 import sys
@@ -33,6 +35,8 @@ CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU, LOAD_CPU = CPUS[0], CPUS[-1]
 SECRET = "It's a Secret to Everybody"
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
+# After this it has given back what only its start needed.
+SETTLED_S = 15
 # Rounds of one ratio that differ more than this from their median do not tell.
 NOISE = 0.15
 API = f"/apis/{GROUP}/{VERSION}"
@@ -123,14 +127,14 @@ class Load:
             path.write_text(json.dumps(payload, separators=(",", ":")))
         return path
 
-    def run(self, address, paths, body, connections, seconds):
+    def run(self, address, paths, body, connections, seconds, scheme="http"):
         """Deliveries, and seconds they took."""
         environment = {
             **os.environ, "BENCH_BODY": str(body), "BENCH_PATHS": " ".join(paths), "BENCH_ID": uuid.uuid4().hex[:8] + "-1111-4111-8111-",
             "BENCH_SIGNATURE": hmac.new(SECRET.encode(), body.read_bytes(), hashlib.sha256).hexdigest(),
         }
         command = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s",
-                   str(HERE / "push.lua"), f"http://{address}/"]
+                   str(HERE / "push.lua"), f"{scheme}://{address}/"]
         out = subprocess.run(command, env=environment, text=True, capture_output=True, check=True).stdout
         n, took_us, wrong, broken, _ = map(int, re.search(r"^BENCH (.*)$", out, re.M)[1].split())
         assert n > 0 and wrong == 0 and broken == 0, out
@@ -138,10 +142,13 @@ class Load:
 
 
 class Nginx:
-    def __init__(self, directory):
+    def __init__(self, directory, certificate=None):
         self.address = f"127.0.0.1:{free_port()}"
-        conf = directory / "nginx.conf"
+        conf = directory / f"nginx-{self.address.rpartition(':')[2]}.conf"
         text = (HERE / "nginx.conf").read_text().replace("@DIR@", str(directory)).replace("@PORT@", self.address.rpartition(":")[2])
+        if certificate:
+            text = text.replace(" backlog=1024;", f" backlog=1024 ssl;\n\t\tssl_certificate {certificate};\n\t\tssl_certificate_key {certificate};"
+                                "\n\t\tssl_session_tickets off;\n\t\tssl_session_cache off;")
         conf.write_text(text)
         self.process = subprocess.Popen(["nginx", "-c", str(conf), "-e", "stderr"], stderr=subprocess.DEVNULL)
         workers = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -198,10 +205,25 @@ class Bench:
                              capture_output=True, check=True).stdout
         return float(out)
 
-    def cpu_per_delivery(self, pid, address, paths, body, connections):
+    def cpu_per_delivery(self, pid, address, paths, body, connections, scheme="http"):
         before = cpu_us(pid)
-        n, took = self.load.run(address, paths, body, connections, self.options.seconds)
+        n, took = self.load.run(address, paths, body, connections, self.options.seconds, scheme)
         return (cpu_us(pid) - before) / n, n / took
+
+    def compare(self, what, server, nginx, paths, kib, connections, *, bar=None, scheme="http", label="kib"):
+        """Pushes of KIB KB beside nginx that reads them, and an HMAC, in turns."""
+        body = self.load.body(kib * 1000)
+        ours, read, hashed, rates = [], [], [], []
+        for _ in range(self.options.rounds):
+            read.append(self.cpu_per_delivery(nginx.pid, nginx.address, ["/"], body, connections, scheme)[0])
+            hashed.append(self.hmac_us(body))
+            us, rate = self.cpu_per_delivery(server.process.pid, server.address, paths, body, connections, scheme)
+            ours.append(us)
+            rates.append(rate)
+        m = statistics.median
+        self.report.add(
+            what, bar, [o / (r + h) for o, r, h in zip(ours, read, hashed)], "x", connections=connections, ours_us=m(ours),
+            nginx_us=m(read), hmac_us=m(hashed), per_s=m(rates), **{label: kib}, note=f"{m(ours):.1f} us; nginx {m(read):.1f} + HMAC {m(hashed):.1f}")
 
     def pushes(self):
         """A verified, decoded, decided push."""
@@ -209,25 +231,67 @@ class Bench:
         self.stack.callback(nginx.stop)
         namespace = self.cluster.namespace("bench")
         paths = self.make_hooks(namespace, ["cart"])
-        cases = [(8, 1), (8, 16), (8, 256), (250, 4)] + ([(8, 64), (8, 800), (1, 16), (64, 16), (1000, 4)] if self.options.scale else [])
+        cases = [(8, 1), (8, 16), (8, 256), (250, 4)] + ([(8, 64), (8, 800)] if self.options.scale else [])
         with self.buildhook() as server:
             self.wait_known(server, paths[0])
             for kib, connections in cases:
-                body = self.load.body(kib * 1000)
-                ours, read, hashed, rates = [], [], [], []
+                self.compare(f"push of {kib} KB, {connections} connections: CPU / (nginx + HMAC)", server, nginx, paths, kib, connections,
+                             bar=None if connections in (64, 800) else 1.5)
+
+    def bodies(self):
+        """From the smallest push to the largest that is taken, which are not kept in memory."""
+        nginx = Nginx(self.directory)
+        self.stack.callback(nginx.stop)
+        paths = self.make_hooks(self.cluster.namespace("bench"), ["cart"])
+        with self.buildhook() as server:
+            self.wait_known(server, paths[0])
+            for kib, connections in [(1, 16), (8, 16), (64, 16), (250, 4), (1000, 4), (5000, 2), (25000, 2)]:
+                self.compare(f"body of {kib} KB, {connections} connections: CPU / (nginx + HMAC)", server, nginx, paths, kib, connections)
+
+    def certificate(self, kind):
+        """A file with a key and a certificate for it."""
+        path = self.directory / f"{kind}.pem"
+        options = ["-newkey", "rsa:2048"] if kind == "RSA" else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        subprocess.run(["openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost", *options, "-keyout", path, "-out", f"{path}.crt"],
+                       capture_output=True, check=True)
+        path.write_text(path.read_text() + pathlib.Path(f"{path}.crt").read_text())
+        return path
+
+    @staticmethod
+    def connect_us(pid, address):
+        """CPU of the process for a connection with its handshake that is closed after one request for "/"."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        host, _, port = address.rpartition(":")
+        n, end, before = 0, time.monotonic() + 2, cpu_us(pid)
+        while time.monotonic() < end:
+            with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain) as secure:
+                secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                while secure.recv(65536):
+                    pass
+            n += 1
+        return (cpu_us(pid) - before) / n
+
+    def tls(self):
+        """HTTPS: pushes over connections that stay open, and new connections."""
+        paths = self.make_hooks(self.cluster.namespace("bench"), ["cart"])
+        for kind in ("ECDSA", "RSA"):
+            certificate = self.certificate(kind)
+            nginx = Nginx(self.directory, certificate)
+            self.stack.callback(nginx.stop)
+            with self.buildhook("--tls-cert", str(certificate), "--tls-key", str(certificate)) as server:
+                time.sleep(3)  # the hook is known, and its status written
+                if kind == "ECDSA":
+                    for kib, connections in ((8, 16), (250, 4)):
+                        self.compare(f"TLS, {kib} KB, {connections} connections: CPU / (nginx + HMAC)", server, nginx, paths, kib, connections,
+                                     scheme="https", label="tls_kib")
+                ours, peer = [], []
                 for _ in range(self.options.rounds):
-                    read.append(self.cpu_per_delivery(nginx.pid, nginx.address, ["/"], body, connections)[0])
-                    hashed.append(self.hmac_us(body))
-                    us, rate = self.cpu_per_delivery(server.process.pid, server.address, paths, body, connections)
-                    ours.append(us)
-                    rates.append(rate)
-                ratios = [o / (r + h) for o, r, h in zip(ours, read, hashed)]
+                    peer.append(self.connect_us(nginx.pid, nginx.address))
+                    ours.append(self.connect_us(server.process.pid, server.address))
                 m = statistics.median
-                bar = 1.5 if (kib, connections) in ((8, 16), (250, 4), (8, 1), (8, 256)) else None
-                self.report.add(
-                    f"push of {kib} KB, {connections} connections: CPU / (nginx + HMAC)", bar, ratios, "x", kib=kib,
-                    connections=connections, ours_us=m(ours), nginx_us=m(read), hmac_us=m(hashed), per_s=m(rates),
-                    note=f"{m(ours):.1f} us; nginx {m(read):.1f} + HMAC {m(hashed):.1f}")
+                self.report.add(f"TLS, a new connection with {kind} and its request: CPU / nginx", None, [o / p for o, p in zip(ours, peer)], "x",
+                                ours_us=m(ours), nginx_us=m(peer), note=f"{m(ours):.0f} us; nginx {m(peer):.0f} us")
 
     def journaled(self):
         """The API server is away: accepted, journaled, answered."""
@@ -289,12 +353,28 @@ class Bench:
         spent = [float(t[1]) - float(t[2]) for t in times]
         return [sum(three) for three in zip(spent[::3], spent[1::3], spent[2::3])]
 
+    def commit_s(self, n):
+        """What SQLite takes to make a row of the journal's size durable, for each of N."""
+        path = self.directory / f"sync-{uuid.uuid4().hex[:8]}.db"
+        database = sqlite3.connect(path, isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE rows(seq INTEGER PRIMARY KEY, text TEXT)")
+        took = []
+        for _ in range(n):
+            time.sleep(0.02)
+            began = time.monotonic()
+            database.execute("INSERT INTO rows(text) VALUES(?)", ("x" * 600,))
+            took.append(time.monotonic() - began)
+        database.close()
+        return took
+
     def builds(self):
         """From a delivery to the answer with its build, and many at once."""
         namespace = self.cluster.namespace("bench")
         paths = self.make_hooks(namespace, ["cart"])
         body = self.load.body(8000, "refs/heads/main").read_bytes()
-        ratios, ours_ms, peer_ms = [], [], []
+        ratios, ours_ms, peer_ms, sync_ms = [], [], [], []
 
         def deliver(server):
             return server.request(paths[0], body, harness.github_headers(SECRET, body))
@@ -312,9 +392,12 @@ class Bench:
                 peer = self.curl_build_s(namespace, [f"peer-{uuid.uuid4().hex[:12]}" for _ in range(20)])
                 ours_ms.append(statistics.median(ours) * 1000)
                 peer_ms.append(statistics.median(peer) * 1000)
-                ratios.append(ours_ms[-1] / peer_ms[-1])
-            self.report.add("build started: delivery to answer / curl", 1.3, ratios, "x",
-                            note=f"{statistics.median(ours_ms):.1f} ms; curl {statistics.median(peer_ms):.1f} ms")
+                sync_ms.append(statistics.median(self.commit_s(20)) * 1000)
+                ratios.append(ours_ms[-1] / (peer_ms[-1] + sync_ms[-1]))
+            m = statistics.median
+            self.report.add("build started: delivery to answer / (curl + a commit)", 1.3, ratios, "x", ours_ms=m(ours_ms), curl_ms=m(peer_ms),
+                            sync_ms=m(sync_ms), note=f"{m(ours_ms):.1f} ms; curl {m(peer_ms):.1f} + SQLite {m(sync_ms):.1f} ms")
+            self.report.add("the same / curl alone", None, [o / p for o, p in zip(ours_ms, peer_ms)], "x")
 
         paths[:] = self.make_hooks(namespace, ["busy"])
         statuses, lock = [], threading.Lock()
@@ -349,18 +432,20 @@ class Bench:
         namespace = self.cluster.namespace("bench")
         self.make_hooks(namespace, ["quiet"])
         with self.buildhook() as server:
-            time.sleep(8)
+            time.sleep(SETTLED_S)
             pss = pss_kib(server.process.pid) / 1024
             before, cpu = wakes(server.process.pid), cpu_us(server.process.pid)
             time.sleep(20)
             rate = (wakes(server.process.pid) - before) / 20
             cpu = (cpu_us(server.process.pid) - cpu) / 20
+            resident = int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text(), re.M)[1]) / 1024
             anonymous = int(re.search(r"^RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text(), re.M)[1])
         self.report.add("idle: proportional set size", 10, [pss], "MiB", note=f"{anonymous / 1024:.1f} MiB of it anonymous")
+        self.report.add("idle: resident set size, the most where no library is shared", None, [resident], "MiB")
         self.report.add("idle: wake-ups", 2, [rate], "/s", note=f"{cpu:.0f} us of CPU a second")
 
-    def populate(self, namespace, first, end):
-        """Over several connections, as the API server takes longer than this program."""
+    def populate(self, namespace, first, end, annotations=None):
+        """Over several connections, as the API server takes longer than this program. ANNOTATIONS: of "app-000000"."""
         kube = harness.yaml.safe_load(self.cluster.kubeconfig.read_text())
         directory = self.directory
         tls = harness.ssl.create_default_context(cafile=self.cluster.dir / "pki" / "ca.crt")
@@ -385,7 +470,9 @@ class Bench:
                     n = next(numbers, None)
                 if n is None:
                     return
-                body = json.dumps(buildconfig(f"app-{n:06}", triggers))
+                name = f"app-{n:06}"
+                theirs = {k: v.replace("app-000000", name) for k, v in (annotations or {}).items()}
+                body = json.dumps(buildconfig(name, triggers, annotations=theirs))
                 connection.request("POST", f"{API}/namespaces/{namespace}/buildconfigs", body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 text = answer.read()
@@ -425,11 +512,14 @@ class Bench:
         self.populate(namespace, 0, 1)
         with self.buildhook() as server:
             self.wait_known(server, path)
-            time.sleep(6)
+            time.sleep(SETTLED_S)
             base = pss_kib(server.process.pid)
+        # Five statuses are written a second: the others are made with theirs.
+        annotations = self.cluster.get(namespace, "app-000000")["metadata"]["annotations"]
+        assert any(k.endswith("-state") for k in annotations), annotations
         flat = []
         for size in [s for s in (10, 100, 1000, 10000, 100000) if s < self.options.buildconfigs] + [self.options.buildconfigs]:
-            self.populate(namespace, n, size)
+            self.populate(namespace, n, size, annotations)
             n = size
             if size < 1000 and not self.options.scale:
                 continue
@@ -447,6 +537,7 @@ class Bench:
                 ratios.append(took[-1] / peer)
             with self.buildhook() as server:
                 self.wait_known(server, last)
+                time.sleep(SETTLED_S)
                 self.wait_quiet(server)
                 each = (pss_kib(server.process.pid) - base) / (size - 1)
                 us = [self.cpu_per_delivery(server.process.pid, server.address, [path, last], body, 16)[0] for _ in range(self.options.rounds)]
@@ -464,12 +555,12 @@ class Bench:
         def is_quiet():
             before = cpu_us(server.process.pid)
             time.sleep(3)
-            return cpu_us(server.process.pid) - before <= 3 * TICK_US
+            return cpu_us(server.process.pid) - before <= 10 * TICK_US
 
         wait_for("quiet", is_quiet, 1800, 0)
 
     def run(self):
-        rows = {"pushes": self.pushes, "journaled": self.journaled, "builds": self.builds, "idle": self.idle, "many": self.many}
+        rows = {"pushes": self.pushes, "bodies": self.bodies, "tls": self.tls, "journaled": self.journaled, "builds": self.builds, "idle": self.idle, "many": self.many}
         with self.stack:
             self.start_cluster()
             for name, measure in rows.items():
@@ -480,11 +571,11 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", help="pushes, journaled, builds, idle, many (default: all)")
+    parser.add_argument("rows", nargs="*", help="pushes, bodies, tls, journaled, builds, idle, many (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="of load in each round")
     parser.add_argument("--buildconfigs", type=int, default=10000, help="of the row \"many\"")
-    parser.add_argument("--scale", action="store_true", help="more sizes, for the plots")
+    parser.add_argument("--scale", action="store_true", help="more connections and BuildConfigs, for the plots")
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "build" / "bench.json")
     options = parser.parse_args()
     assert len(CPUS) > 1, "two cores are needed: one for the server, one for the load"
