@@ -104,7 +104,7 @@ static void start_reading(struct delivery *d)
 		.wants_ref_arg = d,
 		/* If annotation paths is added while the body is read, the push is built, like
 		 * every push whose files are not all known. */
-		.leaves_files_out = bc && (!bc->paths || !*bc->paths),
+		.leaves_files_out = bc && !*bc->paths,
 	};
 
 	lookup_collect(d);

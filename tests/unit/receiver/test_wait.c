@@ -92,12 +92,27 @@ static void the_files_of_a_push_are_compared_where_there_is_a_rule(void **state)
 	}
 }
 
+/* Where there is no BuildConfig, no rule says which refs are wanted. */
 static void a_push_to_no_hook_is_read_to_its_end_and_refused(void **state)
 {
+	static const char body[] =
+		"{\"push\":{\"changes\":[{\"new\":{\"type\":\"branch\",\"name\":\"main\","
+		"\"target\":{\"hash\":\"3f2a1b0000000000000000000000000000000000\"}}}]}}";
 	struct proof_world *w = *state;
+	struct test_request *r = NULL;
 
 	bring_up(w);
-	assert_int_equal(push_file(w, IN_PATH("abc"), STR(PUSH_OF("app/main.c")))->status, 401);
+	r = new_request(w, "/hooks/shop/cart/bitbucket", strlen(body));
+	test_request_put(r, "X-Event-Key", "repo:push");
+	test_request_put(r, "Content-Type", "application/json");
+	/* Without a proof of the right shape the body is not read. */
+	test_request_put(r, "X-Hub-Signature",
+			 "sha256=0000000000000000000000000000000000000000000000000000000000000000");
+	begin(w);
+	feed(w, str_of(body));
+	finish(w);
+	pass(w, 500);
+	assert_int_equal(r->status, 401);
 }
 
 static void a_build_that_starts_in_time_is_the_answer(void **state)
