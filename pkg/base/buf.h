@@ -37,7 +37,7 @@ void buf_put_growing(struct buf *b, const void *p, size_t n);
  * which find room. */
 static inline void buf_put(struct buf *b, const void *p, size_t n)
 {
-	bool has_room = b->len + n < b->cap && n <= b->limit - b->len && !b->overflow;
+	bool has_room = b->data && b->len + n < b->cap && n <= b->limit - b->len && !b->overflow;
 
 	if (!has_room || n == 0) {
 		buf_put_growing(b, p, n);

@@ -26,7 +26,9 @@ void *mem_new(size_t count, size_t size)
 	void *p = is_small ? malloc(n) : calloc(count ? count : 1, size ? size : 1);
 
 	mem_require(p);
-	return is_small ? memset(p, 0, n) : p;
+	if (is_small)
+		memset(p, 0, n);
+	return p;
 }
 
 void *mem_resize(void *p, size_t count, size_t size)

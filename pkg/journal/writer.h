@@ -56,7 +56,7 @@ struct journal_writer {
 	struct journal_figures figures; /* as last measured */
 	struct journal_space space;
 	bool is_estimate; /* space has not been measured since a row was added */
-	int log_pages; /* in the log after the last commit */
+	int log_pages;    /* in the log after the last commit */
 	int checkpoint_at_pages;
 	/* For journal_read_limits(); taken away by whoever tells of them. */
 	struct journal_cut cuts[JOURNAL_MAX_CUTS];
