@@ -68,9 +68,10 @@ int prompt_secret(struct buf *out, const char *text, struct err *err)
 	silent.c_cc[VSUSP] = _POSIX_VDISABLE;
 	/* Unbuffered: stdio would keep the typed secret in memory. */
 	(void)setvbuf(tty, NULL, _IONBF, 0);
-	(void)fputs(text, tty);
 	(void)sigprocmask(SIG_BLOCK, &deadly, &mask);
 	(void)tcsetattr(fileno(tty), TCSAFLUSH, &silent);
+	/* Whoever answers at once must not be echoed, nor be flushed away. */
+	(void)fputs(text, tty);
 	signo = wait_for_line(tty, &deadly);
 	has_line = signo == 0 && read_line(out, tty);
 	(void)tcsetattr(fileno(tty), TCSAFLUSH, &before);

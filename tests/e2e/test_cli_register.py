@@ -231,10 +231,10 @@ def asked(owner, flags):  # noqa: F811
     process = owner.start("register", "cart", *flags, env={"BUILDHOOK_TOKEN": ""}, stdin=side, start_new_session=True, preexec_fn=take_terminal)
     try:
         shown = b""
-        while b"Token for " not in shown or has_echo(side):
-            assert select.select([ours], [], [], 30)[0] or shown, "not asked"
-            if select.select([ours], [], [], 0.1)[0]:
-                shown += os.read(ours, 4096)
+        while b"Token for " not in shown:
+            assert select.select([ours], [], [], 30)[0], "not asked"
+            shown += os.read(ours, 4096)
+        assert not has_echo(side), "asked before the echo was off"
         yield process, ours, side
     finally:
         process.kill()
