@@ -14,6 +14,17 @@ from gitea import Gitea
 from harness import CONTAINER_STORE, LONG, PRODUCT_IMAGE, ROOT, Buildhook, Cluster, Node, buildconfig, wait_for
 
 
+# The files that take longest begin first, so that at the end no process is left alone with one.
+LONGEST = ("node_builds", "node_upgrade", "faults", "openshift", "cli_register", "journal", "node_components", "cli_builds", "cli_deliver", "ui", "nasty",
+           "node", "status", "crashes", "redelivery", "cli_rights", "gitea", "release", "uninstall", "neighbours")
+
+
+def turn(item):
+    name = item.path.stem.removeprefix("test_")
+    is_last = item.get_closest_marker("last") is not None
+    return is_last, LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "last: looks at what an earlier test began and time must pass for; comes after all others")
     config.addinivalue_line("markers", "long: only in make test-long; says why")
@@ -23,7 +34,7 @@ def pytest_collection_modifyitems(config, items):
     left = [item for item in items if item.get_closest_marker("long") and not LONG]
     if left:
         config.hook.pytest_deselected(items=left)
-    items[:] = sorted((i for i in items if i not in left), key=lambda item: item.get_closest_marker("last") is not None)
+    items[:] = sorted((i for i in items if i not in left), key=turn)
 
 
 sys.addaudithook(ran.on_event)
