@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEVCLUSTER = ROOT / "build" / "devcluster"
 BUILDHOOK = pathlib.Path(os.environ.get("BUILDHOOK", ROOT / "build" / "buildhook-asan"))
 RELEASED = ROOT / "build" / "buildhook"
+# The most that a process may have, whatever it is sent, with the limits that are set unless told otherwise.
+MEMORY_MIB = 64
 GROUP, VERSION = "build.openshift.io", "v1"
 SECRET_KEY = "WebHookSecretKey"
 # The image store of the tests, apart from this machine's own.
@@ -281,6 +283,7 @@ class Buildhook:
         """BEFORE: words of a command that executes it."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
+        self.program = None if before else pathlib.Path(program)
         self.command = [
             *before, str(program), "serve", "--kubeconfig", str(kubeconfig), "--data-dir", str(self.dir / "journal"),
             "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json", *flags,
@@ -345,9 +348,16 @@ class Buildhook:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def memory_mib(self, field):
+        """FIELD: VmRSS, or VmHWM for the most that there was at once."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"^{field}:\s+(\d+) kB", status, re.M)[1]) / 1024
+
     def stop(self):
         if self.process.poll() is not None:
             return self.process.returncode
+        # Whatever the test did: a promise, which a program under a sanitizer cannot keep.
+        assert self.program != RELEASED or self.memory_mib("VmHWM") <= MEMORY_MIB
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=25)
 

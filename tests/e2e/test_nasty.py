@@ -19,7 +19,7 @@ import time
 
 import pytest
 
-from harness import RELEASED, Buildhook, buildconfig, github_headers, github_payload, push, scaled, wait_for
+from harness import MEMORY_MIB, RELEASED, Buildhook, buildconfig, github_headers, github_payload, push, scaled, wait_for
 from proxy import Proxy
 
 MIB = 1 << 20
@@ -282,14 +282,6 @@ def test_a_secret_in_the_place_of_a_name_is_not_logged(slow):
 
 
 # Memory: the bounds of --max-buffer. Measured on the program as it is released: the sanitizers take several times as much.
-PROMISED_MIB = 64
-
-
-def status_mib(buildhook, field):
-    text = pathlib.Path(f"/proc/{buildhook.process.pid}/status").read_text()
-    return int(re.search(rf"{field}:\s+(\d+) kB", text)[1]) / 1024
-
-
 @pytest.fixture(params=["plain", "tls"])
 def released(request, cluster, kubeconfig, namespace, tmp_path):
     """The released program with a hook "cart", and what makes a TLS context for it (None: plain HTTP)."""
@@ -335,7 +327,7 @@ def test_slow_bodies_by_the_thousand_stay_within_the_promised_memory(released, f
     """In the long form twice as many as there are connections."""
     buildhook, namespace, tls = released
     n = scaled(1000, 2000)
-    quiet = status_mib(buildhook, "VmRSS")
+    quiet = buildhook.memory_mib("VmRSS")
     request = head(namespace, "cart", 900_000, **{"X-Hub-Signature-256": WRONG}) + b'{"ref":"refs/heads/main","commits":[' + b" " * 12000
     connections = []
     for _ in range(n):
@@ -346,12 +338,12 @@ def test_slow_bodies_by_the_thousand_stay_within_the_promised_memory(released, f
             else:
                 connections[-1].sendall(request)
     time.sleep(1)
-    highest = status_mib(buildhook, "VmHWM")
+    highest = buildhook.memory_mib("VmHWM")
     figures(f"{n} slow bodies: quiet {quiet:.1f} MiB, at most {highest:.1f}")
     for connection in connections:
         connection.close()
-    wait_for("the memory to be given back", lambda: status_mib(buildhook, "VmRSS") < quiet + 6, 10)
-    assert highest <= PROMISED_MIB
+    wait_for("the memory to be given back", lambda: buildhook.memory_mib("VmRSS") < quiet + 6, 10)
+    assert highest <= MEMORY_MIB
 
 
 @pytest.mark.parametrize("released", ["tls"], indirect=True)
@@ -361,9 +353,9 @@ def test_half_handshakes_by_the_thousand_stay_within_the_promised_memory(release
     hello, n = client_hello(tls), scaled(1000, 2000)
     with unfinished(buildhook, n, hello[: int(len(hello) * share)]):
         time.sleep(1)
-        highest = status_mib(buildhook, "VmHWM")
+        highest = buildhook.memory_mib("VmHWM")
     figures(f"{n} half handshakes: at most {highest:.1f} MiB")
-    assert highest <= PROMISED_MIB
+    assert highest <= MEMORY_MIB
 
 
 @pytest.mark.parametrize("released", ["tls"], indirect=True)
@@ -380,7 +372,7 @@ def test_aborted_handshakes_leave_nothing(released, figures):
                 connection.sendall(pieces[i % len(pieces)])
         wait_for("the connections to be gone", lambda: fds() <= open_fds + 2)
         time.sleep(1)
-        return status_mib(buildhook, "VmRSS")
+        return buildhook.memory_mib("VmRSS")
 
     open_fds, began = fds(), time.monotonic()
     n = scaled(400, 50_000)
@@ -420,10 +412,10 @@ def test_answers_that_are_not_read_pile_up_nowhere(released, figures):
             with contextlib.suppress(OSError):
                 connection.send(request)
     held = unsent_mib(buildhook)
-    highest = status_mib(buildhook, "VmHWM")
+    highest = buildhook.memory_mib("VmHWM")
     figures(f"{len(connections)} that never read: {held / len(connections):.3f} MiB in the kernel's send buffer of each, the process at most {highest:.1f} MiB")
     assert 0.001 < held / len(connections) < 0.3
-    assert highest <= PROMISED_MIB
+    assert highest <= MEMORY_MIB
     time.sleep(8)
     for connection in connections:
         connection.close()
