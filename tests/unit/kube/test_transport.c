@@ -377,6 +377,34 @@ static void a_redirect_is_not_followed(void **state)
 	assert_int_equal(w->peer.n_requests, 1);
 }
 
+/* As curl's command would, with --netrc. */
+static void a_netrc_is_not_read(void **state)
+{
+	struct world *w = *state;
+	char home[] = "/tmp/buildhook-netrc-XXXXXX";
+	char path[64];
+	struct err err = {0};
+	FILE *file;
+
+	assert_non_null(mkdtemp(home));
+	(void)snprintf(path, sizeof(path), "%s/.netrc", home);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fputs("machine 127.0.0.1 login eve password hunter2\n", file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(setenv("HOME", home, 1), 0);
+	kube_client_free(w->client);
+	mem_free(&w->config.token);
+	assert_int_equal(kube_client_new(&w->client, w->loop, &w->config, &err), 0);
+	w->peer.script[0] = OK;
+	start(w, &(struct kube_request){.path = "/x"});
+	run(w, 1);
+	assert_int_equal(w->status, 200);
+	assert_null(strcasestr(w->peer.requests[0], "Authorization"));
+	unlink(path);
+	rmdir(home);
+}
+
 static void an_answer_over_its_limit_is_an_error(void **state)
 {
 	struct world *w = *state;
@@ -477,6 +505,7 @@ int main(void)
 		TEST(a_post_is_never_sent_twice_when_a_reused_connection_dies),
 		TEST(a_refused_connection_has_sent_nothing),
 		TEST(a_redirect_is_not_followed),
+		TEST(a_netrc_is_not_read),
 		TEST(an_answer_over_its_limit_is_an_error),
 		TEST(a_cancelled_request_is_never_called_back),
 		TEST(after_a_401_a_new_token_is_tried_once),
