@@ -45,7 +45,7 @@ static bool reserve(struct buf *b, size_t n)
 		b->overflow = true;
 		return false;
 	}
-	if (b->len + n < b->cap)
+	if (b->data && b->len + n < b->cap)
 		return true;
 	while (cap <= b->len + n)
 		cap = cap > b->limit / 2 ? b->limit + 1 : cap * 2;

@@ -8,7 +8,6 @@
 #include "controller/start_plan.h"
 
 static const struct status_memory no_status;
-static const struct redelivery_memory no_redelivery;
 
 static bool is_status_at_rest(const struct status_memory *memory, uint64_t trouble, int64_t now_ms)
 {
@@ -39,6 +38,12 @@ static bool is_start_at_rest(const struct object *object)
 	       !object->trouble && object->throttled_reads == 0 && object->told_seq == 0;
 }
 
+static bool is_redelivery_at_rest(const struct redelivery_memory *memory)
+{
+	return memory->request == 0 && memory->since_ms == 0 && memory->retry_ms == 0 &&
+	       memory->before_seq == 0 && !memory->is_searched;
+}
+
 /* Since when lastVersion is known has to be true of what rest_recall() makes of it. */
 static bool is_version_settled(const struct object *object, int64_t now_ms)
 {
@@ -61,7 +66,7 @@ bool rest_is_possible(const struct object *object, const struct observation *o)
 	       secret_is_at_rest(&object->secrets, now_ms) &&
 	       is_origin_at_rest(&object->origin, bc->last_version) &&
 	       object->runner.version == 0 && !object->runner.unrun &&
-	       memcmp(&object->redelivery, &no_redelivery, sizeof(no_redelivery)) == 0;
+	       is_redelivery_at_rest(&object->redelivery);
 }
 
 void rest_recall(struct object *object, const struct buildconfig *bc)
