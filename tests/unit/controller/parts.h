@@ -269,8 +269,10 @@ static inline struct object *parts_new_object(struct parts *p)
 
 static inline void parts_free_object(struct object **object)
 {
-	secret_set_trouble(&(*object)->secrets, NULL, NULL);
+	secret_release(&(*object)->secrets);
 	free((*object)->trouble);
+	free((*object)->origin.hint);
+	free((*object)->runner.unrun);
 	free(*object);
 }
 
