@@ -48,8 +48,10 @@ static cJSON *new_patch(const struct target *target, enum hook_type type)
 	return patch;
 }
 
-/* TARGET becomes the object as it was when the trigger was added or found. */
-static int add(struct target *target, struct session *session, const char *name,
+/*
+ * TARGET becomes the object as it was when the trigger was added or found; HAS_ADDED says which.
+ */
+static int add(bool *has_added, struct target *target, struct session *session, const char *name,
 	       enum hook_type type, struct err *err)
 {
 	for (int i = 0;; i++) {
@@ -65,8 +67,10 @@ static int add(struct target *target, struct session *session, const char *name,
 		if (session_send(session, NULL, KUBE_JSON_PATCH, patch, err,
 				 "/apis/build.openshift.io/v1/namespaces/%s/buildconfigs/%s"
 				 "?fieldManager=kubectl-buildhook",
-				 session_namespace(session), name) == 0)
+				 session_namespace(session), name) == 0) {
+			*has_added = true;
 			return 0;
+		}
 		/* Only a failed condition, because the object has changed, is worth another try. */
 		version = mem_strdup(target->bc->resource_version);
 		if (i == MAX_TRIES || (err->code != ERR_INVALID && err->code != ERR_CONFLICT))
@@ -89,20 +93,22 @@ static int run(const struct invocation *in)
 	CLEANUP(target_release) struct target target = {0};
 	CLEANUP(target_wipe) struct buf secret = BUF_INIT(8192);
 	enum hook_type type = HOOK_GITHUB;
+	bool has_added = false;
 	struct err err = {0};
 
 	if (target_parse_type(&type, in->args[1], &err) != 0 ||
 	    session_open(&session, in, &err) != 0 ||
 	    target_read(&target, session, in->args[0], &err) != 0 ||
-	    add(&target, session, in->args[0], type, &err) != 0)
+	    add(&has_added, &target, session, in->args[0], type, &err) != 0)
 		return session_fail(session, &err);
 	if (hook_wait_ready(&target, session, in->args[0], type, &secret, &err) != 0) {
 		if (err.code == ERR_DENIED)
 			(void)fprintf(
 				stderr,
-				"buildconfig \"%s\" has the %s trigger, but you may not read its "
+				"buildconfig \"%s\" %s the %s trigger, but you may not read its "
 				"secret; `%s url %s` prints the URL\n",
-				in->args[0], hook_type_name(type), in->program, in->args[0]);
+				in->args[0], has_added ? "now has" : "has", hook_type_name(type),
+				in->program, in->args[0]);
 		return session_fail(session, &err);
 	}
 	url_print_warnings(&target, type);

@@ -151,6 +151,8 @@ static int redeliver(const struct invocation *in, struct session *session, struc
 	(void)snprintf(value, sizeof(value), "%s %s", in->args[1], hex);
 	if (target_annotate(session, &target, KEY, value, err) != 0)
 		return err->code;
+	(void)fprintf(stderr, "Asked for it. Where no buildhook has this delivery, that shows in a "
+			      "minute.\n");
 	return wait_for(session, in->args[0], in->args[1], value, json_member(before.doc, "items"),
 			err);
 }

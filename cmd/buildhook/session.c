@@ -368,9 +368,9 @@ static void print_advice(const struct session *s, int code)
 			      program);
 	else if (code == ERR_NOTFOUND && str_contains(str_of(s->failure), STR("buildconfigs")))
 		(void)fprintf(stderr,
-			      "`%s status -n %s` lists those that are there; -n chooses another "
-			      "namespace.\n",
-			      program, session_namespace(s));
+			      "`kubectl get buildconfigs -n %s` lists those that are there; -n "
+			      "chooses another namespace.\n",
+			      session_namespace(s));
 	else if (code == ERR_NOTFOUND && str_contains(str_of(s->failure), STR("builds.build")))
 		(void)fprintf(
 			stderr,

@@ -118,6 +118,7 @@ static void put_row(struct view *v, const struct view_hook *hook)
 		return;
 	table_put(v->table, str_of(*hook->url ? hook->url : "-"), TABLE_PLAIN);
 	table_put(v->table, str_of(*hook->secret ? hook->secret : "-"), TABLE_PLAIN);
+	table_put(v->table, str_of(*hook->refused ? hook->refused : "-"), TABLE_PLAIN);
 	table_put(v->table, str_of(*hook->hint ? hook->hint : "-"), TABLE_PLAIN);
 }
 
@@ -237,6 +238,7 @@ static struct table *new_table(const struct view *v)
 	if (v->is_wide) {
 		heads[n++] = "URL";
 		heads[n++] = "SECRET";
+		heads[n++] = "REFUSED";
 		heads[n++] = "HINT";
 	}
 	return table_new(heads, v->in->shared.all_namespaces ? 4 : 3, v->is_wide);

@@ -106,8 +106,7 @@ static bool try_root(struct trial *t, struct err *err)
 	}
 	step(MARK_YES, "server connects", "%s", answer.address);
 	if (answer.status == 0 && answer.stage == HTTP_CLIENT_TLS) {
-		step(MARK_NO, "certificate", "%s. Git hosts refuse such a certificate, too",
-		     answer.err.msg);
+		step(MARK_NO, "certificate", "%s. Git hosts fail here, too", answer.err.msg);
 		return false;
 	}
 	if (is_https)
@@ -174,6 +173,26 @@ static void explain_no_secret(struct trial *t)
 	     target_fact(&t->target, t->type, "state"));
 }
 
+/* True of an address that was given and leads elsewhere than to the webhook. */
+static bool is_elsewhere(const struct trial *t)
+{
+	CLEANUP(buf_release) struct buf own = BUF_INIT(MAX_URL_BYTES);
+	CLEANUP(buf_release) struct buf openshift = BUF_INIT(MAX_URL_BYTES);
+	const char *namespace_ = session_namespace(t->session), *name = t->target.bc->name;
+
+	buf_printf(&own, "/hooks/%s/%s/%s", namespace_, name, hook_type_name(t->type));
+	buf_printf(&openshift, "/namespaces/%s/buildconfigs/%s/webhooks/", namespace_, name);
+	return !str_contains(buf_str(&t->url), buf_str(&own)) &&
+	       !str_contains(buf_str(&t->url), buf_str(&openshift));
+}
+
+static void explain_address(const struct trial *t)
+{
+	step(MARK_NO, "proof holds",
+	     "that is not the address of this webhook: it ends in /hooks/%s/%s/%s",
+	     session_namespace(t->session), t->target.bc->name, hook_type_name(t->type));
+}
+
 /* A 401 does not say why, on purpose; the BuildConfig's annotations tell its owner. */
 static void explain_refusal(const struct trial *t)
 {
@@ -195,6 +214,10 @@ static bool try_dry_run(struct trial *t, struct err *err)
 
 	if (post(t, &d, true, err) != 0)
 		return false;
+	if (d.answer.status >= 400 && d.answer.status < 500 && is_elsewhere(t)) {
+		explain_address(t);
+		return false;
+	}
 	if (d.answer.status == 401) {
 		if (t->no_secret.code)
 			explain_no_secret(t);
@@ -202,7 +225,7 @@ static bool try_dry_run(struct trial *t, struct err *err)
 			explain_refusal(t);
 		return false;
 	}
-	if (d.answer.status == 0 || d.answer.status >= 500) {
+	if (d.answer.status == 0 || d.answer.status == 404 || d.answer.status >= 500) {
 		step(MARK_NO, "proof holds", "cannot be checked now: %s",
 		     d.answer.status ? d.text : d.answer.err.msg);
 		return false;

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cli import Owner, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
-from harness import ROOT, buildconfig, github_payload, wait_for
+from harness import ROOT, buildconfig, github_payload, openshift_path, wait_for
 
 DATA = ROOT / "tests" / "data"
 KINDS = {"github": "GitHub", "gitlab": "GitLab", "bitbucket": "Bitbucket", "generic": "Generic"}
@@ -178,9 +178,11 @@ def test_each_step_that_fails_is_named(cluster, buildhook, owner, tmp_path):
     with git_server() as other:
         text = failing(owner, "test", "cart", "github", "--url", other.replace("/cart.git", path))
         assert "FAIL buildhook answers" in text and "404" in text
-    # A hook of another namespace has another secret.
-    text = failing(owner, "test", "cart", "github", "--url", f"http://{buildhook.address}/hooks/{namespace}/other/github")
-    assert "FAIL proof holds" in text and "Secret cart-github" in text
+    for elsewhere in (f"/hooks/{namespace}/other/github", ""):
+        text = failing(owner, "test", "cart", "github", "--url", f"http://{buildhook.address}{elsewhere}")
+        assert "FAIL proof holds" in text and f"not the address of this webhook: it ends in {path}" in text, text
+    text = failing(owner, "test", "cart", "github", "--url", f"http://{buildhook.address}{openshift_path(namespace, 'cart', 'wrong', 'github')}")
+    assert "FAIL proof holds" in text and "Secret cart-github" in text, text
     text = failing(owner, "test", "cart", "github", "--ref=wip")
     assert "FAIL rule matches RefMismatch" in text and "this BuildConfig builds main" in text
     assert "no gitlab trigger" in owner.fails("test", "cart", "gitlab")

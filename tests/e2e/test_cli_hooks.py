@@ -53,7 +53,7 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     ready(cluster, namespace, "cart")
     text = owner.fails("url", "nothing")
     assert text.startswith('Error from server (NotFound): buildconfigs.build.openshift.io "nothing" not found\n')
-    assert f"status -n {namespace}" in text
+    assert f"kubectl get buildconfigs -n {namespace}" in text
     text = owner.fails("url", "cart", "-n", "default")
     assert text.startswith('Error from server (Forbidden): buildconfigs.build.openshift.io "cart" is forbidden: User ')
     assert 'in the namespace "default"' in text and "kubectl auth can-i --list -n default" in text
@@ -63,11 +63,12 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     assert "expected github, gitlab, bitbucket or generic" in owner.fails("url", "cart", "svn", status=2)
     assert "is not a name" in owner.fails("url", "../x", status=2)
     # Without the right to read Secrets.
-    rules = [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs"], "verbs": ["get"]}]
+    rules = [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs"], "verbs": ["get", "patch"]}]
     reader = Owner(cluster, namespace, tmp_path, rules)
     assert reader.ok("url", "cart", "github")
     assert 'secrets "cart-hook" is forbidden' in reader.fails("url", "cart", "github", "--with-secret")
     assert '"cart" has the github trigger, but you may not read its secret' in reader.fails("add-trigger", "cart", "github")
+    assert '"cart" now has the gitlab trigger, but you may not read its secret' in reader.fails("add-trigger", "cart", "gitlab")
     # Without a user, and without a server.
     for change, words in ((lambda c: c["users"][0]["user"].update(token="wrong"), "error: You must be logged in to the server (Unauthorized)"),
                           (lambda c: c["clusters"][0]["cluster"].update(server="https://127.0.0.1:1"),

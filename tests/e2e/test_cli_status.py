@@ -50,7 +50,7 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     one = owner.ok("status", "cart")
     assert "blog" not in one and "cart-1 New" in one
     wide = owner.ok("status", "-o", "wide")
-    assert f"https://hooks.example.com/hooks/{namespace}/cart/github" in wide and "cart-hook" in wide
+    assert f"https://hooks.example.com/hooks/{namespace}/cart/github" in wide and "cart-hook" in wide and " since start" in wide
     items = {i["name"]: i for i in json.loads(owner.ok("status", "-o", "json"))["items"]}
     assert items["cart"]["state"] == "Ready" and items["cart"]["build"] == {"name": "cart-1", "phase": "New"}
     assert "\033" not in text and secret not in text + wide
