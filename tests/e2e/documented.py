@@ -77,7 +77,7 @@ RUN_BY = {
     r"(kubectl|oc) buildhook ui|buildhook ui": "test_ui.py::test_the_page_shows_webhooks_and_what_happened",
     r"(kubectl|oc) buildhook register cart": "test_cli_register.py::test_it_makes_mends_checks_and_removes_the_webhook",
     r"(kubectl|oc) buildhook register --remove": "test_cli_register.py::test_it_makes_mends_checks_and_removes_the_webhook",
-    r"(kubectl|oc) buildhook redeliver": "test_redelivery.py::test_the_command_says_that_no_replica_has_it_and_leaves_no_hint_behind",
+    r"(kubectl|oc) buildhook redeliver": "test_redelivery.py::test_what_no_replica_has_is_said_after_a_minute",
     r"(kubectl|oc) buildhook uninstall": "test_cli_builds.py::test_uninstall_takes_away_what_buildhook_wrote_and_nothing_else",
     r"buildhook deliveries": "test_cli_builds.py::test_deliveries_reads_the_journal_beside_a_serve",
     r"buildhook serve": "test_status.py::test_the_first_refused_request_shows_at_once_and_the_next_within_a_minute",

@@ -349,9 +349,10 @@ class Buildhook:
         self.process.wait()
 
     def memory_mib(self, field):
-        """FIELD: VmRSS, or VmHWM for the most that there was at once."""
+        """FIELD: VmRSS, or VmHWM for the most that there was at once. 0 of a process that has just ended."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(rf"^{field}:\s+(\d+) kB", status, re.M)[1]) / 1024
+        found = re.search(rf"^{field}:\s+(\d+) kB", status, re.M)
+        return int(found[1]) / 1024 if found else 0
 
     def stop(self):
         if self.process.poll() is not None:
