@@ -70,11 +70,11 @@ static void check_status(const struct buildconfig *bc)
 {
 	const struct status_input input = {
 		.now_ms = INT64_C(1795467011000),
-		.hooks = {{.last_ms = INT64_C(1795467011000),
-			   .last = "push",
-			   .ignored_reason = OUTCOME_REF_MISMATCH,
-			   .ignored_row = 2,
-			   .ignored_what = "refs/heads/main",
+		.hooks = {{.activity = {.last_ms = INT64_C(1795467011000),
+					.last = "push",
+					.ignored_reason = OUTCOME_REF_MISMATCH,
+					.ignored_row = 2,
+					.ignored_what = "refs/heads/main"},
 			   .secrets = {{.state = STATUS_SECRET_USABLE}}}},
 	};
 	CLEANUP(status_release) struct status status;
