@@ -62,6 +62,21 @@ static void without_a_rate_there_is_no_limit(void **state)
 	assert_int_equal(token_bucket_wait_ms(&bucket, &none, 0), 0);
 }
 
+/* Then it need not be remembered. */
+static void it_is_full_when_no_token_is_missing(void **state)
+{
+	const struct token_bucket_limit none = {1, 0};
+	struct token_bucket bucket = {0};
+
+	(void)state;
+	assert_true(token_bucket_is_full(&bucket, &limit, 0));
+	token_bucket_take(&bucket, &limit, 1000);
+	assert_false(token_bucket_is_full(&bucket, &limit, 5999));
+	assert_true(token_bucket_is_full(&bucket, &limit, 6000));
+	bucket.used = 1000;
+	assert_true(token_bucket_is_full(&bucket, &none, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -69,6 +84,7 @@ int main(void)
 		cmocka_unit_test(in_the_long_run_the_rate_holds),
 		cmocka_unit_test(a_quiet_time_fills_no_more_than_the_burst),
 		cmocka_unit_test(without_a_rate_there_is_no_limit),
+		cmocka_unit_test(it_is_full_when_no_token_is_missing),
 	};
 
 	return cmocka_run_group_tests_name("bucket", tests, NULL, NULL);
