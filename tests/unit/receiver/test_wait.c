@@ -1,4 +1,4 @@
-/* From a proof that holds to the answer, through the journal: admit.c, wait.c. */
+/* From a proof that holds to the answer, through the journal (receiver/wait.c). */
 #include "proof_world.h"
 
 #include "doc/json.h"
