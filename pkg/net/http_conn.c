@@ -298,7 +298,8 @@ static int64_t deadline_ms(const struct http_conn *conn)
 		return conn->since_ms + limits->handshake_ms;
 	case HTTP_HEAD:
 		if (!conn->request && server->is_draining)
-			return conn->since_ms + HTTP_DRAIN_IDLE_MS;
+			return conn->since_ms +
+			       (conn->is_new ? HTTP_DRAIN_NEW_MS : HTTP_DRAIN_IDLE_MS);
 		/* Of a new connection since its acceptance, else since the first byte. */
 		if (conn->request || conn->is_new)
 			return conn->since_ms + limits->head_ms;

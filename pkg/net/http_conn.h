@@ -28,6 +28,8 @@ enum {
 	HTTP_LINGER_MAX_BYTES = 256 << 10,
 	HTTP_LINGER_MS = 1000,
 	HTTP_DRAIN_IDLE_MS = 500,
+	/* Of a connection that was just made: its first byte may have a long way. */
+	HTTP_DRAIN_NEW_MS = 2000,
 	HTTP_PEER_CHECK_MS = 1000,
 	/* Memory of a connection while a request is read; with TLS measured, including an
 	 * incomplete record. */

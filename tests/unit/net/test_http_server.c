@@ -353,6 +353,7 @@ static void draining_answers_what_is_under_way(void **state)
 	struct http_options options = world_options(world);
 	world_start(world, &options);
 	struct client *idle = client_new(world);
+	struct client *late = client_new(world);
 	struct client *waiting = client_new(world);
 	world->answers = LATER;
 	client_send(waiting, STR(POST_HEAD "\r\n"));
@@ -374,6 +375,9 @@ static void draining_answers_what_is_under_way(void **state)
 	expect_answers(world, sending, "200!");
 	give_answer(world, held);
 	expect_answers(world, waiting, "200!");
+	run_for(world, 700);
+	client_send(late, STR(POST_HEAD "\r\n"));
+	expect_answers(world, late, "200!");
 	for (struct client *i = world->clients; i; i = i->next)
 		i->finishes = true;
 	assert_true(run_until(world, is_drained, NULL, 3000));
