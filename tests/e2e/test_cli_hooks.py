@@ -63,7 +63,8 @@ def test_what_cannot_be_done_is_said_as_kubectl_says_it(cluster, buildhook, owne
     assert "expected github, gitlab, bitbucket or generic" in owner.fails("url", "cart", "svn", status=2)
     assert "is not a name" in owner.fails("url", "../x", status=2)
     # Without the right to read Secrets.
-    rules = [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs"], "verbs": ["get", "patch"]}]
+    rules = [{"apiGroups": ["build.openshift.io"], "resources": ["buildconfigs"], "verbs": ["get", "patch"]},
+             {"apiGroups": ["build.openshift.io"], "resources": ["builds/docker"], "verbs": ["create"]}]
     reader = Owner(cluster, namespace, tmp_path, rules)
     assert reader.ok("url", "cart", "github")
     assert 'secrets "cart-hook" is forbidden' in reader.fails("url", "cart", "github", "--with-secret")
