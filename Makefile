@@ -40,7 +40,7 @@ SIM_CORE_SRCS := $(addprefix tests/sim/,api.c api_cluster.c api_instantiate.c ap
 	program.c replica.c transport.c)
 TORTURE_SRCS := $(sort $(wildcard tests/torture/*.c)) $(SIM_CORE_SRCS)
 WORLD_BENCHES := instructions memory
-WORLD_BENCH_SRCS := tests/torture/world.c $(SIM_CORE_SRCS)
+WORLD_BENCH_SRCS := tests/bench/world.c tests/torture/world.c $(SIM_CORE_SRCS)
 SIM_BUILDER_SRCS := $(sort $(wildcard tests/sim_builder/*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS := $(sort $(wildcard pkg/*/*.h cmd/buildhook/*.h))
@@ -87,7 +87,7 @@ build/$(1)/tests/sim_builder/sim: $$(SIM_BUILDER_SRCS:%.c=build/$(1)/%.o) build/
 build/$(1)/tests/bench/bench_%: build/$(1)/tests/bench/bench_%.o build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1))
 
-$$(WORLD_BENCHES:%=build/$(1)/tests/bench/%.o): BASE += -Itests
+$$(patsubst %,build/$(1)/tests/bench/%.o,$$(WORLD_BENCHES) world): BASE += -Itests
 $$(WORLD_BENCHES:%=build/$(1)/tests/bench/%): build/$(1)/tests/bench/%: build/$(1)/tests/bench/%.o \
 		$$(WORLD_BENCH_SRCS:%.c=build/$(1)/%.o) build/$(1)/libbuildhook.a
 	$$(Q)$$(call link,$(1),$$(torture_LDFLAGS))

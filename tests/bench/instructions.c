@@ -5,10 +5,8 @@
  *
  *     instructions BYTES N      N signed pushes of about BYTES to a branch that is not built
  */
-#include "torture/alloc.h"
+#include "bench/world.h"
 #include "torture/torture.h"
-
-#include "sim/api.h"
 
 #include "base/log.h"
 #include "crypto/crypto.h"
@@ -19,7 +17,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SECRET      "It's a Secret to Everybody"
 #define MAX_BODY    (32 << 20)
 #define PIECE_BYTES (64 << 10)
 #define WARM_UP     20
@@ -36,60 +33,12 @@ struct client {
 	unsigned long n_left;
 };
 
-/* No request without sockets is made here. */
-void http_abort_all(struct replica *replica)
-{
-	(void)replica;
-}
-
-bool http_has_fed(const struct replica *replica)
-{
-	(void)replica;
-	return false;
-}
-
-void http_check_patience(struct replica *replica)
-{
-	(void)replica;
-}
-
-bool alloc_pause(void)
-{
-	return false;
-}
-
-void alloc_resume(bool was_armed)
-{
-	(void)was_armed;
-}
-
 static void must(bool is_good, const char *what)
 {
 	if (is_good)
 		return;
 	(void)printf("instructions: %s\n", what);
 	exit(1);
-}
-
-static void add_buildconfig(void)
-{
-	cJSON *doc = json_new_object(), *metadata = NULL, *spec = NULL, *git = NULL,
-	      *trigger = NULL;
-
-	json_put_str(doc, "apiVersion", "build.openshift.io/v1");
-	json_put_str(doc, "kind", "BuildConfig");
-	metadata = json_put_object(doc, "metadata");
-	json_put_str(metadata, "namespace", "shop");
-	json_put_str(metadata, "name", "web");
-	spec = json_put_object(doc, "spec");
-	git = json_put_object(json_put_object(spec, "source"), "git");
-	json_put_str(git, "uri", "https://git.example.com/shop/web.git");
-	json_put_str(git, "ref", "main");
-	json_put_object(json_put_object(spec, "strategy"), "dockerStrategy");
-	trigger = json_append(json_put_array(spec, "triggers"), json_new_object());
-	json_put_str(trigger, "type", "GitHub");
-	json_put_str(json_put_object(trigger, "github"), "secret", SECRET);
-	(void)api_add(t.w.api, API_BUILDCONFIG, doc);
 }
 
 /* GitHub's example of a push, with so many commits more that it is as long as asked for. */
@@ -233,7 +182,7 @@ int main(int argc, char **argv)
 	log_init(LOG_INFO, LOG_JSON);
 	crypto_load();
 	torture_make_world(CONTROLLER_KUBERNETES);
-	add_buildconfig();
+	add_buildconfig("web");
 	replica_start(t.w.replicas[0]);
 	torture_go_for(SETTLE_MS);
 

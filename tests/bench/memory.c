@@ -4,10 +4,8 @@
  *
  *     memory N      prints the bytes of the heap that each BuildConfig takes in the new process
  */
-#include "torture/alloc.h"
+#include "bench/world.h"
 #include "torture/torture.h"
-
-#include "sim/api.h"
 
 #include "base/log.h"
 
@@ -18,55 +16,12 @@
 #define WRITES_A_SECOND 5
 #define SETTLE_MS       60000
 
-/* No request without sockets is made here. */
-void http_abort_all(struct replica *replica)
+static void add_numbered(size_t i)
 {
-	(void)replica;
-}
-
-bool http_has_fed(const struct replica *replica)
-{
-	(void)replica;
-	return false;
-}
-
-void http_check_patience(struct replica *replica)
-{
-	(void)replica;
-}
-
-bool alloc_pause(void)
-{
-	return false;
-}
-
-void alloc_resume(bool was_armed)
-{
-	(void)was_armed;
-}
-
-static void add_buildconfig(size_t i)
-{
-	cJSON *doc = json_new_object(), *metadata = NULL, *spec = NULL, *git = NULL,
-	      *trigger = NULL;
-	char name[32], uri[80];
+	char name[32];
 
 	(void)snprintf(name, sizeof(name), "app-%06zu", i);
-	(void)snprintf(uri, sizeof(uri), "https://git.example.com/shop/%s.git", name);
-	json_put_str(doc, "apiVersion", "build.openshift.io/v1");
-	json_put_str(doc, "kind", "BuildConfig");
-	metadata = json_put_object(doc, "metadata");
-	json_put_str(metadata, "namespace", "shop");
-	json_put_str(metadata, "name", name);
-	spec = json_put_object(doc, "spec");
-	git = json_put_object(json_put_object(spec, "source"), "git");
-	json_put_str(git, "uri", uri);
-	json_put_str(git, "ref", "main");
-	json_put_object(json_put_object(spec, "strategy"), "dockerStrategy");
-	trigger = json_append(json_put_array(spec, "triggers"), json_new_object());
-	json_put_str(trigger, "type", "GitHub");
-	json_put_str(json_put_object(trigger, "github"), "secret", "It's a Secret to Everybody");
-	(void)api_add(t.w.api, API_BUILDCONFIG, doc);
+	add_buildconfig(name);
 }
 
 /* What the program holds after it has started and come to rest. */
@@ -98,12 +53,12 @@ int main(int argc, char **argv)
 		return 1;
 	log_init(LOG_ERROR, LOG_JSON);
 	torture_make_world(CONTROLLER_KUBERNETES);
-	add_buildconfig(0);
+	add_numbered(0);
 	replica_start(t.w.replicas[0]);
 	torture_go_for(SETTLE_MS);
 	one = measure();
 	for (size_t i = 1; i < n; i++)
-		add_buildconfig(i);
+		add_numbered(i);
 	torture_go_for((int64_t)n * 1000 / WRITES_A_SECOND + SETTLE_MS);
 	all = measure();
 	(void)printf("%zu\n", (all - one) / (n - 1));
