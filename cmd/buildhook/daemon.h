@@ -1,5 +1,5 @@
 /*
- * What `serve` and `build-controller` have in common: flags, the log, what the process keeps from
+ * `serve` and `build-controller` share this: flags, the log, a process whose secrets stay out of
  * core dumps, and the admin port.
  */
 #pragma once

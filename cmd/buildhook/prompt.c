@@ -70,7 +70,7 @@ int prompt_secret(struct buf *out, const char *text, struct err *err)
 	(void)setvbuf(tty, NULL, _IONBF, 0);
 	(void)sigprocmask(SIG_BLOCK, &deadly, &mask);
 	(void)tcsetattr(fileno(tty), TCSAFLUSH, &silent);
-	/* Whoever answers at once must not be echoed, nor be flushed away. */
+	/* The question comes last: the terminal must neither echo a quick answer nor discard it. */
 	(void)fputs(text, tty);
 	signo = wait_for_line(tty, &deadly);
 	has_line = signo == 0 && read_line(out, tty);

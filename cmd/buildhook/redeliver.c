@@ -110,7 +110,7 @@ static int wait_for(struct session *session, const char *name, const char *id, c
 		       WAIT_MS / 1000, session_program(session), name);
 }
 
-/* Who gives the name of a Build is told the id of its delivery. */
+/* Refuses the name of a Build, and names the id of the delivery that started it. */
 static int refuse_build(const struct invocation *in, const cJSON *builds, struct err *err)
 {
 	const cJSON *build = NULL;

@@ -15,7 +15,8 @@
 #define MAX_PAGES 20
 #define PROOF_MS  20000
 #define POLL_MS   500
-/* What buildhook has noted shows within: --status-interval, and some time for the write. */
+/* buildhook writes a delivery to the BuildConfig within --status-interval (5 s), and the write
+ * itself takes some time. */
 #define SETTLE_MS 8000
 /* Refused requests alone are written so often. */
 #define REFUSED_INTERVAL_MS 60000

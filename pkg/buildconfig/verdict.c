@@ -20,7 +20,7 @@ struct str ref_short(struct str ref)
 	return branch.n < ref.n ? branch : str_without_prefix(ref, STR("refs/tags/"));
 }
 
-/* What the rules read: the change, the BuildConfig, and what was derived from them. */
+/* The rules read these: the change, the BuildConfig, and texts that follow from both. */
 struct question {
 	const struct buildconfig *bc;
 	const struct delivery_event *event;

@@ -39,8 +39,8 @@ struct verdict {
 	enum outcome reason;
 	/* One sentence that names both sides and what to do. */
 	char message[512];
-	/* What the BuildConfig wants, for the status line behind the reason: "this BuildConfig
-	 * builds master". "" when it starts. */
+	/* The status line says it after the reason: "this BuildConfig builds master". "" for a
+	 * verdict that starts a build. */
 	char brief[160];
 	/* Worth reporting although it builds: "the push came from another repository ...", or "".
 	 */

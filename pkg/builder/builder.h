@@ -23,7 +23,7 @@ struct builder_options {
 	const char *instance;
 };
 
-/* What the options point at is borrowed. */
+/* The controller keeps the pointers of OPTIONS: their targets must outlive it. */
 struct builder *builder_new(const struct builder_options *options);
 /* Lists and watches Builds, their Pods and BuildConfigs, and works from then on; only once. */
 void builder_start(struct builder *builder);

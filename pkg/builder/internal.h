@@ -24,7 +24,7 @@ struct entry {
 	bool is_pruned;
 };
 
-/* What a namespace may run at once (max_builds), and the groups that share it. */
+/* A namespace, whose groups together may run at most max_builds Builds at once. */
 struct room {
 	char *namespace_;
 	UT_hash_handle hh;

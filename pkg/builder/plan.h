@@ -41,7 +41,7 @@ enum builder_action_kind {
 	BUILDER_FIRST_BUILD,  /* make the BuildConfig's first Build; no target */
 };
 
-/* What is written into a Build's status. NULL: unchanged. */
+/* A write of a Build's status. A member that is NULL leaves its field as it is. */
 struct build_write {
 	enum build_phase phase;
 	const char *reason;

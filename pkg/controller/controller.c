@@ -208,7 +208,7 @@ void controller_on_change(struct controller *c, const char *key, const void *old
 			object->cached_version = 0;
 		}
 	}
-	/* Whatever the first list has is looked at when it is complete. */
+	/* begin() queues every BuildConfig of the first list once that list is complete. */
 	if (c->synced_ms == 0)
 		return;
 	if (!object && after) {

@@ -1,6 +1,7 @@
 /*
  * One function for each kind of need, and plan() for their order. Each reads struct observed only.
- * It fills in the action and returns true, or says by wait_at_most() when it has to be asked again.
+ * A function either fills in the action and returns true, or calls wait_at_most() with the time
+ * after which plan() must run again.
  */
 #include "controller/plan.h"
 
