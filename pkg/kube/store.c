@@ -1,6 +1,9 @@
 /*
  * The objects of one kind. An own write is ahead of the watch until the watch reports it; events
  * that come in between are held, since they may be older than the write.
+ *
+ * The versions of an object are only tested for equality, so the store keeps 64-bit fingerprints of
+ * them; 0 stands for a document without a resourceVersion.
  */
 #include "kube/store.h"
 
@@ -13,32 +16,37 @@
 
 #define HOLD_MS       60000
 #define MAX_KEY_BYTES 1024
-/* How many versions of one object are remembered: the watch may bring so many while the answer to a
- * write of ours is on its way. */
-#define MAX_SEEN_VERSIONS 8
+/* How many replaced versions of one object are remembered: the watch may bring so many while the
+ * answer to a write of ours is on its way. */
+#define MAX_OLD_VERSIONS 8
 
 /* A write of ours that the watch has not shown yet. */
 struct own_write {
 	struct entry *entry;
-	char *written; /* the version that ends it */
+	uint64_t written; /* the version that ends it */
 	int64_t until_ms;
 	/* The newest event since the write: an object, or its removal. */
 	bool has_held;
 	void *held; /* NULL: removed */
-	char *held_version;
+	uint64_t held_version;
 	struct own_write *prev, *next;
+};
+
+/* A ring of the versions that were replaced last, folded to 32 bits to save memory: every object
+ * that has changed since the start has one. */
+struct old_versions {
+	uint32_t n;
+	uint32_t folded[MAX_OLD_VERSIONS];
 };
 
 struct entry {
 	UT_hash_handle hh;
 	void *object;
-	char *version;
 	struct own_write *own_write; /* NULL where no write is outstanding */
-	uint32_t seen;               /* n_lists when it was last put */
-	uint32_t uid;                /* fingerprint */
-	uint32_t n_seen_versions;
-	uint32_t seen_versions[MAX_SEEN_VERSIONS]; /* fingerprints of the last versions that were
-						      put, a ring */
+	struct old_versions *old;    /* NULL for an object that has not changed */
+	uint64_t version;
+	uint32_t seen; /* n_lists when it was last put */
+	uint32_t uid;  /* fingerprint */
 	char key[];
 };
 
@@ -73,7 +81,6 @@ static void drop_held_event(const struct kube_store *store, struct own_write *ow
 		store->type.free(own_write->held);
 	own_write->held = NULL;
 	own_write->has_held = false;
-	mem_free(&own_write->held_version);
 }
 
 static void end_own_write(struct kube_store *store, struct entry *entry)
@@ -84,7 +91,6 @@ static void end_own_write(struct kube_store *store, struct entry *entry)
 		return;
 	drop_held_event(store, own_write);
 	DL_DELETE(store->own_writes, own_write);
-	mem_free(&own_write->written);
 	mem_free(&own_write);
 }
 
@@ -96,7 +102,7 @@ static void free_entry(struct kube_store *store, struct entry *entry)
 	HASH_DELETE(hh, store->entries, entry);
 	if (entry->object)
 		store->type.free(entry->object);
-	mem_free(&entry->version);
+	mem_free(&entry->old);
 	mem_free(&entry);
 }
 
@@ -110,13 +116,39 @@ static struct entry *add_entry(struct kube_store *store, const char *key)
 	return entry;
 }
 
-/* Takes OBJECT and VERSION over. */
-static void set_object(struct kube_store *store, struct entry *entry, void *object, char *version)
+static uint32_t fold(uint64_t version)
+{
+	return (uint32_t)(version ^ version >> 32);
+}
+
+static bool is_old(const struct entry *entry, uint64_t version)
+{
+	const struct old_versions *old = entry->old;
+
+	for (size_t i = 0; old && i < MAX_OLD_VERSIONS && i < old->n; i++)
+		if (old->folded[i] == fold(version))
+			return true;
+	return false;
+}
+
+static void note_old(struct entry *entry, uint64_t version)
+{
+	if (is_old(entry, version))
+		return;
+	if (!entry->old)
+		entry->old = mem_new(1, sizeof(*entry->old));
+	entry->old->folded[entry->old->n++ % MAX_OLD_VERSIONS] = fold(version);
+}
+
+/* Takes OBJECT over. */
+static void set_object(struct kube_store *store, struct entry *entry, void *object,
+		       uint64_t version)
 {
 	void *old = entry->object;
 
+	if (old)
+		note_old(entry, entry->version);
 	entry->object = object;
-	mem_free(&entry->version);
 	entry->version = version;
 	if (store->type.on_change)
 		store->type.on_change(store->type.arg, entry->key, old, object);
@@ -136,7 +168,7 @@ static void remove_entry(struct kube_store *store, struct entry *entry)
 }
 
 static void hold_back(struct kube_store *store, struct own_write *own_write, void *object,
-		      char *version)
+		      uint64_t version)
 {
 	drop_held_event(store, own_write);
 	own_write->has_held = true;
@@ -144,11 +176,11 @@ static void hold_back(struct kube_store *store, struct own_write *own_write, voi
 	own_write->held_version = version;
 }
 
-static const char *version_of(const cJSON *doc)
+static uint64_t version_of(const cJSON *doc)
 {
 	const char *version = json_str_at(doc, "metadata/resourceVersion");
 
-	return version ? version : "";
+	return version && *version ? fnv_64_text(FNV_64_INIT, version) : 0;
 }
 
 static uint32_t uid_of(const cJSON *doc)
@@ -156,23 +188,6 @@ static uint32_t uid_of(const cJSON *doc)
 	const char *uid = json_str_at(doc, "metadata/uid");
 
 	return fnv_32(uid ? uid : "");
-}
-
-static void note_seen_version(struct entry *entry, const cJSON *doc)
-{
-	entry->uid = uid_of(doc);
-	entry->seen_versions[entry->n_seen_versions++ % MAX_SEEN_VERSIONS] =
-		fnv_32(version_of(doc));
-}
-
-static bool was_seen(const struct entry *entry, const cJSON *doc)
-{
-	uint32_t version = fnv_32(version_of(doc));
-
-	for (size_t i = 0; i < MAX_SEEN_VERSIONS && i < entry->n_seen_versions; i++)
-		if (entry->seen_versions[i] == version)
-			return true;
-	return false;
 }
 
 /* False for a document without a name. */
@@ -189,15 +204,15 @@ static bool put_key(struct buf *out, const cJSON *doc)
 	return !out->overflow;
 }
 
-static bool has_version(const struct entry *entry, const char *version)
+static bool has_version(const struct entry *entry, uint64_t version)
 {
-	return *version && entry->version && strcmp(entry->version, version) == 0;
+	return version != 0 && entry->version == version;
 }
 
 void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms)
 {
 	CLEANUP(buf_release) struct buf key = BUF_INIT(MAX_KEY_BYTES);
-	const char *version = version_of(doc);
+	uint64_t version = version_of(doc);
 	struct entry *entry = NULL;
 	void *object = NULL;
 
@@ -208,43 +223,46 @@ void kube_store_put(struct kube_store *store, const cJSON *doc, int64_t now_ms)
 	if (!entry)
 		entry = add_entry(store, key.data);
 	entry->seen = store->n_lists;
-	note_seen_version(entry, doc);
-	if (entry->own_write && strcmp(entry->own_write->written, version) == 0)
+	entry->uid = uid_of(doc);
+	if (entry->own_write && entry->own_write->written == version)
 		end_own_write(store, entry);
 	if (has_version(entry, version))
 		return;
 	object = store->type.parse(store->type.arg, doc);
-	if (entry->own_write)
-		hold_back(store, entry->own_write, object, mem_strdup(version));
-	else
-		set_object(store, entry, object, mem_strdup(version));
+	if (!entry->own_write) {
+		set_object(store, entry, object, version);
+		return;
+	}
+	hold_back(store, entry->own_write, object, version);
+	/* The answer to another write may bring it after the own write has ended. */
+	note_old(entry, version);
 }
 
 void kube_store_put_written(struct kube_store *store, const cJSON *doc, int64_t now_ms)
 {
 	CLEANUP(buf_release) struct buf key = BUF_INIT(MAX_KEY_BYTES);
-	const char *version = version_of(doc);
+	uint64_t version = version_of(doc);
 	struct entry *entry = NULL;
 
 	if (!put_key(&key, doc))
 		return;
 	entry = find_entry(store, key.data);
 	if (!entry || entry->uid != uid_of(doc) || has_version(entry, version) ||
-	    (!entry->own_write && was_seen(entry, doc)))
+	    (!entry->own_write && is_old(entry, version)))
 		return;
 	end_own_write(store, entry);
 	entry->own_write = mem_new(1, sizeof(*entry->own_write));
 	entry->own_write->entry = entry;
-	entry->own_write->written = mem_strdup(version);
+	entry->own_write->written = version;
 	entry->own_write->until_ms = now_ms + HOLD_MS;
 	DL_APPEND(store->own_writes, entry->own_write);
-	set_object(store, entry, store->type.parse(store->type.arg, doc), mem_strdup(version));
+	set_object(store, entry, store->type.parse(store->type.arg, doc), version);
 }
 
 static void remove_or_hold(struct kube_store *store, struct entry *entry)
 {
 	if (entry->own_write)
-		hold_back(store, entry->own_write, NULL, NULL);
+		hold_back(store, entry->own_write, NULL, 0);
 	else
 		remove_entry(store, entry);
 }
@@ -265,7 +283,7 @@ void kube_store_settle(struct kube_store *store, int64_t now_ms)
 		struct entry *entry = own_write->entry;
 		bool has_held = own_write->has_held;
 		void *held = TAKE(own_write->held);
-		char *version = TAKE(own_write->held_version);
+		uint64_t version = own_write->held_version;
 
 		end_own_write(store, entry);
 		if (held)
@@ -332,13 +350,6 @@ const void *kube_store_find(const struct kube_store *store, const char *key)
 	const struct entry *entry = find_entry(store, key);
 
 	return entry ? entry->object : NULL;
-}
-
-const char *kube_store_version(const struct kube_store *store, const char *key)
-{
-	const struct entry *entry = find_entry(store, key);
-
-	return entry ? entry->version : "";
 }
 
 size_t kube_store_count(const struct kube_store *store)

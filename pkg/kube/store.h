@@ -31,8 +31,6 @@ void kube_store_free(struct kube_store *store);
 /* NULL when there is none. Lent until the object changes: do not keep it over a return to the loop.
  */
 const void *kube_store_find(const struct kube_store *store, const char *key);
-/* The object's resourceVersion, "" when there is none. */
-const char *kube_store_version(const struct kube_store *store, const char *key);
 size_t kube_store_count(const struct kube_store *store);
 /*
  * Goes around the objects, one a call, in the order in which they came, for as long as it is

@@ -167,15 +167,16 @@ static void check_store(struct world *w, const struct replica *r)
 	size_t n = 0;
 
 	DL_FOREACH (w->api->objects[API_BUILDCONFIG], bc) {
+		const char *version = json_str_at(bc->doc, "metadata/resourceVersion");
+		const struct buildconfig *stored = NULL;
 		char key[400];
 
 		n++;
 		(void)snprintf(key, sizeof(key), "%s/%s", bc->namespace_, bc->name);
-		if (strcmp(kube_store_version(r->store, key),
-			   json_str_at(bc->doc, "metadata/resourceVersion")) != 0)
+		stored = kube_store_find(r->store, key);
+		if (!stored || strcmp(stored->resource_version, version) != 0)
 			world_fail(w, "replica %zu has version \"%s\" of %s, the server %s",
-				   r->index, kube_store_version(r->store, key), key,
-				   json_str_at(bc->doc, "metadata/resourceVersion"));
+				   r->index, stored ? stored->resource_version : "", key, version);
 	}
 	if (kube_store_count(r->store) != n)
 		world_fail(w, "replica %zu has %zu objects, the server %zu", r->index,

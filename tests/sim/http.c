@@ -2,6 +2,7 @@
 #include "http_request.h"
 #include "ledger.h"
 
+#include "buildconfig/buildconfig.h"
 #include "crypto/crypto.h"
 
 #include <stdio.h>
@@ -80,11 +81,14 @@ static bool is_behind(const struct delivery *d)
 	const struct replica *replica = d->request.replica;
 	const struct api *api = replica->world->api;
 	const struct api_object *bc = api_find(api, API_BUILDCONFIG, push->namespace_, push->name);
+	const struct buildconfig *stored = NULL;
 	char key[200];
 
 	(void)snprintf(key, sizeof(key), "%s/%s", push->namespace_, push->name);
-	return !bc || strcmp(kube_store_version(replica->store, key),
-			     json_str_at(bc->doc, "metadata/resourceVersion")) != 0;
+	stored = kube_store_find(replica->store, key);
+	return !bc || !stored ||
+	       strcmp(stored->resource_version, json_str_at(bc->doc, "metadata/resourceVersion")) !=
+		       0;
 }
 
 static bool is_ignored_rightly(const struct delivery *d, const char *reason)

@@ -398,14 +398,16 @@ static void expect_equal(const struct world *w, uint64_t seed)
 	size_t n = 0;
 
 	for (int i = 0; i < N_OBJECTS; i++) {
+		const char *found = NULL;
 		char key[16], version[32];
 
 		(void)snprintf(key, sizeof(key), "n/o%d", i);
 		(void)snprintf(version, sizeof(version), "%lld", (long long)w->objects[i]);
 		n += w->objects[i] != 0;
-		if (w->objects[i] && strcmp(kube_store_version(w->store, key), version) != 0)
+		found = kube_store_find(w->store, key);
+		if (w->objects[i] && (!found || strcmp(found, version) != 0))
 			fail_msg("seed %llu: %s is %s, not %s", (unsigned long long)seed, key,
-				 kube_store_version(w->store, key), version);
+				 found ? found : "missing", version);
 	}
 	if (kube_store_count(w->store) != n)
 		fail_msg("seed %llu: %zu objects, not %zu", (unsigned long long)seed,
