@@ -120,10 +120,13 @@ static void count_hooks(void *arg, const char *key, const void *object)
 	struct hook_count *count = arg;
 
 	(void)key;
-	for (size_t i = 0; i < bc->n_status; i++) {
-		if (!str_ends(str_of(bc->status[i].key), STR("-state")))
+	for (size_t type = 0; type < HOOK_TYPES; type++) {
+		const size_t i = type * BUILDCONFIG_FACTS + BUILDCONFIG_FACT_STATE;
+		const char *value = buildconfig_find_status(bc, buildconfig_status_keys[i]);
+
+		if (!value)
 			continue;
-		if (status_read_state(bc->status[i].value) == STATUS_READY)
+		if (status_read_state(value) == STATUS_READY)
 			count->ready++;
 		else
 			count->not_ready++;

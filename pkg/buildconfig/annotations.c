@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "buildconfig/status.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 #define PAUSED_KEY        "openshift.io/build-config.paused"
@@ -62,13 +63,15 @@ static bool find_option(struct draft *draft, const char *key, const char *value)
 	return false;
 }
 
-static bool find_status(const char *values[BUILDCONFIG_STATUS_KEYS], const char *key,
-			const char *value)
+static_assert(BUILDCONFIG_STATUS_KEYS <= 32, "one bit of status_keys each");
+
+static bool find_status(struct draft *draft, const char *key, const char *value)
 {
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
 		if (strcmp(buildconfig_status_keys[i], key) == 0) {
 			/* buildhook never writes a longer value, so a longer one is not its own. */
-			values[i] = strlen(value) <= STATUS_RECENT_BYTES ? value : "";
+			draft->status[i] = strlen(value) <= STATUS_RECENT_BYTES ? value : "";
+			draft->bc.status_keys |= UINT32_C(1) << i;
 			return true;
 		}
 	return false;
@@ -89,7 +92,6 @@ static bool is_redelivery(const char *text)
 void draft_read_annotations(struct draft *draft, const cJSON *annotations)
 {
 	struct buildconfig *bc = &draft->bc;
-	const char *values[BUILDCONFIG_STATUS_KEYS] = {0};
 	char quoted[DRAFT_QUOTE_BYTES];
 	const cJSON *item = NULL;
 	cJSON_ArrayForEach (item, annotations) {
@@ -101,14 +103,10 @@ void draft_read_annotations(struct draft *draft, const cJSON *annotations)
 			/* OpenShift ignores the case. */
 			bc->is_paused = str_eq_nocase(str_of(value), STR("true"));
 		else if (str_starts(key, STR(BUILDCONFIG_ANNOTATION_PREFIX)) &&
-			 !find_status(values, item->string, value))
+			 !find_status(draft, item->string, value))
 			draft_add_problem(draft->problem, "annotation %s is not known",
 					  draft_quote(quoted, item->string));
 	}
-	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
-		if (values[i])
-			draft->status[bc->n_status++] = (struct buildconfig_annotation){
-				buildconfig_status_keys[i], values[i]};
 	if (bc->redeliver && *bc->redeliver && !is_redelivery(bc->redeliver)) {
 		draft_add_problem(draft->problem,
 				  "annotation %sredeliver is not \"ID NONCE\", a delivery's id and "

@@ -135,10 +135,21 @@ void buildconfig_free(struct buildconfig *bc)
 	mem_free(&bc);
 }
 
+const char *buildconfig_find_status(const struct buildconfig *bc, const char *key)
+{
+	const char *value = bc->status;
+	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++) {
+		if (!(bc->status_keys & UINT32_C(1) << i))
+			continue;
+		if (strcmp(buildconfig_status_keys[i], key) == 0)
+			return value;
+		value += strlen(value) + 1;
+	}
+	return NULL;
+}
+
 const char *buildconfig_status(const struct buildconfig *bc, const char *key)
 {
-	for (size_t i = 0; i < bc->n_status; i++)
-		if (strcmp(bc->status[i].key, key) == 0)
-			return bc->status[i].value;
-	return "";
+	const char *value = buildconfig_find_status(bc, key);
+	return value ? value : "";
 }

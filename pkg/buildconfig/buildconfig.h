@@ -40,22 +40,17 @@ struct buildconfig_hook {
 	const char *problem; /* in words, "" when there is none: "12 secrets given; ..." */
 };
 
-struct buildconfig_annotation {
-	const char *key;
-	const char *value;
-};
-
 /* One block of memory; all texts are "" where the document has nothing, never NULL. */
 struct buildconfig {
 	const char *namespace_, *name, *uid, *resource_version;
 	int64_t last_version;
+	uint32_t status_keys;  /* bit I: it has annotation buildconfig_status_keys[I] */
 	bool is_ignored;       /* buildhook.io/ignore: "true" */
 	bool is_paused;        /* openshift.io/build-config.paused: "true" */
 	bool is_deleting;      /* metadata.deletionTimestamp */
 	bool has_git;          /* spec.source.git */
 	bool has_image_change; /* a trigger of type ImageChange */
 	bool skip_ci;          /* buildhook.io/skip-ci: "true" */
-	unsigned char n_status;
 	const char *git_uri, *git_ref, *context_dir;
 	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
 	const char *refs, *paths, *repository, *rotate; /* our annotations */
@@ -65,15 +60,18 @@ struct buildconfig {
 	struct buildconfig_hook hooks[HOOK_TYPES];
 	/*
 	 * The values on the object of the annotations that buildhook writes (status.h), for
-	 * comparison. The keys are static; a value too long to be one of ours is "".
+	 * comparison: one for each bit of status_keys, from the lowest on, each with its NUL. A
+	 * value too long to be one of ours is "".
 	 */
-	const struct buildconfig_annotation *status;
+	const char *status;
 };
 
 /* Never NULL. DOC may be anything. */
 struct buildconfig *buildconfig_parse(const cJSON *doc);
 void buildconfig_free(struct buildconfig *bc);
-/* The value of annotation KEY ("buildhook.io/hint"), "" without it. */
+/* The value of annotation KEY ("buildhook.io/hint"), NULL without it. */
+const char *buildconfig_find_status(const struct buildconfig *bc, const char *key);
+/* As buildconfig_find_status(), but "" without it. */
 const char *buildconfig_status(const struct buildconfig *bc, const char *key);
 enum buildconfig_fact {
 	BUILDCONFIG_FACT_STATE,

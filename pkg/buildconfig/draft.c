@@ -62,9 +62,6 @@ static void each_text(struct buildconfig *bc, text_fn fn, void *arg)
 		for (size_t j = 0; j < hook->n_secrets; j++)
 			fn(arg, &secrets[j].text);
 	}
-	struct buildconfig_annotation *status = (struct buildconfig_annotation *)bc->status;
-	for (size_t i = 0; i < bc->n_status; i++)
-		fn(arg, &status[i].value);
 }
 
 static void measure_text(void *arg, const char **text)
@@ -87,8 +84,8 @@ static void place_text(void *arg, const char **text)
 	*free_space += n;
 }
 
-/* Moves the arrays behind the struct; returns where the texts begin. */
-static char *place_arrays(struct buildconfig *bc)
+/* Moves the secrets behind the struct; returns their end. */
+static char *place_secrets(struct buildconfig *bc)
 {
 	char *end = (char *)(bc + 1);
 	for (size_t i = 0; i < HOOK_TYPES; i++) {
@@ -99,11 +96,20 @@ static char *place_arrays(struct buildconfig *bc)
 		hook->secrets = (struct buildconfig_secret *)end;
 		end += bytes;
 	}
-	size_t bytes = bc->n_status * sizeof(bc->status[0]);
-	if (bytes > 0)
-		memcpy(end, bc->status, bytes);
-	bc->status = (struct buildconfig_annotation *)end;
-	return end + bytes;
+	return end;
+}
+
+/* Appends the values of the status at END; returns the end of them. */
+static char *place_status(struct buildconfig *bc, const struct draft *draft, char *end)
+{
+	bc->status = end;
+	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++) {
+		size_t n = draft->status[i] ? strlen(draft->status[i]) + 1 : 0;
+		if (n > 0)
+			memcpy(end, draft->status[i], n);
+		end += n;
+	}
+	return end;
 }
 
 /* One newline at the end of an inline secret is not part of it. */
@@ -122,18 +128,19 @@ struct buildconfig *draft_pack(struct draft *draft)
 {
 	struct buildconfig *bc = &draft->bc;
 	bc->problem = draft->problem;
-	bc->status = draft->status;
-	size_t bytes = sizeof(*bc) + bc->n_status * sizeof(draft->status[0]);
+	size_t bytes = sizeof(*bc);
 	for (size_t i = 0; i < HOOK_TYPES; i++) {
 		bc->hooks[i].secrets = draft->secrets[i];
 		bc->hooks[i].problem = draft->hook_problems[i];
 		bytes += bc->hooks[i].n_secrets * sizeof(draft->secrets[0][0]);
 	}
+	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
+		bytes += draft->status[i] ? strlen(draft->status[i]) + 1 : 0;
 	each_text(bc, measure_text, &bytes);
 
 	struct buildconfig *packed = mem_new(1, bytes);
 	*packed = *bc;
-	char *free_space = place_arrays(packed);
+	char *free_space = place_status(packed, draft, place_secrets(packed));
 	each_text(packed, place_text, &free_space);
 	for (size_t i = 0; i < HOOK_TYPES; i++)
 		cut_newlines(&packed->hooks[i]);

@@ -13,7 +13,7 @@ struct draft {
 	struct buildconfig bc;
 	struct buildconfig_secret secrets[HOOK_TYPES][BUILDCONFIG_MAX_SECRETS];
 	size_t n_secrets_seen[HOOK_TYPES]; /* distinct secrets, with those over the bound */
-	struct buildconfig_annotation status[BUILDCONFIG_STATUS_KEYS];
+	const char *status[BUILDCONFIG_STATUS_KEYS]; /* NULL without */
 	char default_names[HOOK_TYPES][BUILDCONFIG_MAX_NAME + 1];
 	char problem[DRAFT_PROBLEM_BYTES];
 	char hook_problems[HOOK_TYPES][DRAFT_PROBLEM_BYTES];

@@ -296,20 +296,13 @@ const char *status_state_text(const struct status *status, enum hook_type type)
 	return value ? value : "";
 }
 
-static const char *held_value(const struct buildconfig *bc, const char *key)
-{
-	for (size_t i = 0; i < bc->n_status; i++)
-		if (strcmp(bc->status[i].key, key) == 0)
-			return bc->status[i].value;
-	return NULL;
-}
-
 unsigned status_compare(const struct status *status, const struct buildconfig *bc)
 {
 	unsigned change = STATUS_SAME;
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++) {
 		const char *key = buildconfig_status_keys[i];
-		const char *wanted = value_of(status, key), *held = held_value(bc, key);
+		const char *wanted = value_of(status, key),
+			   *held = buildconfig_find_status(bc, key);
 		if (wanted == held || (wanted && held && strcmp(wanted, held) == 0))
 			continue;
 		if (i == BUILDCONFIG_KEY_RECENT)
@@ -381,7 +374,8 @@ uint64_t status_trouble(const struct status *status, const struct buildconfig *b
 	uint64_t sum = FNV_64_INIT;
 	for (size_t type = 0; type < HOOK_TYPES; type++) {
 		const char *key = key_of(type, BUILDCONFIG_FACT_STATE);
-		const char *state = status ? value_of(status, key) : held_value(bc, key);
+		const char *state =
+			status ? value_of(status, key) : buildconfig_find_status(bc, key);
 		sum = fnv_64_text(sum, read_trouble(state) == START_FREE ? NULL : state);
 	}
 	return sum;
@@ -393,7 +387,7 @@ uint64_t status_fingerprint(const struct status *status, const struct buildconfi
 	bool is_effective = false;
 	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++) {
 		const char *wanted = value_of(status, buildconfig_status_keys[i]);
-		const char *held = held_value(bc, buildconfig_status_keys[i]);
+		const char *held = buildconfig_find_status(bc, buildconfig_status_keys[i]);
 		sum = fnv_64_text(fnv_64_text(sum, wanted), held);
 		is_effective = is_effective || (wanted && (!held || strcmp(wanted, held) != 0));
 	}

@@ -34,7 +34,9 @@ static void check_texts(const struct buildconfig *bc)
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		assert(texts[i] && strlen(texts[i]) <= 4096);
-	assert(bc->last_version >= 0 && bc->n_status <= BUILDCONFIG_STATUS_KEYS);
+	for (size_t i = 0; i < BUILDCONFIG_STATUS_KEYS; i++)
+		assert(strlen(buildconfig_status(bc, buildconfig_status_keys[i])) <= 4096);
+	assert(bc->last_version >= 0);
 	for (size_t i = 0; i < HOOK_TYPES; i++)
 		check_hook(&bc->hooks[i]);
 }
