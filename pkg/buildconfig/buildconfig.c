@@ -94,6 +94,7 @@ static void read_strategy(struct draft *draft, const cJSON *doc)
 		{"JenkinsPipeline", "spec/strategy/jenkinsPipelineStrategy"},
 	};
 	const char *type = read_text(draft, doc, "spec/strategy/type", MAX_META_BYTES);
+	draft->bc.strategy = "";
 	for (size_t i = 0; i < ARRAY_LEN(strategies); i++) {
 		bool is_named = strcmp(type, strategies[i].type) == 0;
 		if (is_named || (!*type && cJSON_IsObject(json_at(doc, strategies[i].path)))) {

@@ -52,7 +52,7 @@ struct buildconfig {
 	bool has_image_change; /* a trigger of type ImageChange */
 	bool skip_ci;          /* buildhook.io/skip-ci: "true" */
 	const char *git_uri, *git_ref, *context_dir;
-	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "" */
+	const char *strategy; /* "Docker", "Source", "Custom", "JenkinsPipeline" or "", static */
 	const char *refs, *paths, *repository, *rotate; /* our annotations */
 	/* "ID NONCE": the delivery to build once more, and the newest that was built again. */
 	const char *redeliver, *redelivered;

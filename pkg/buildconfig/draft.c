@@ -49,9 +49,10 @@ typedef void (*text_fn)(void *arg, const char **text);
 static void each_text(struct buildconfig *bc, text_fn fn, void *arg)
 {
 	const char **const fixed[] = {
-		&bc->namespace_, &bc->name,     &bc->uid,       &bc->resource_version, &bc->git_uri,
-		&bc->git_ref,    &bc->strategy, &bc->refs,      &bc->context_dir,      &bc->paths,
-		&bc->repository, &bc->rotate,   &bc->redeliver, &bc->redelivered,      &bc->problem,
+		&bc->namespace_,  &bc->name,       &bc->uid,    &bc->resource_version,
+		&bc->git_uri,     &bc->git_ref,    &bc->refs,   &bc->context_dir,
+		&bc->paths,       &bc->repository, &bc->rotate, &bc->redeliver,
+		&bc->redelivered, &bc->problem,
 	};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		fn(arg, fixed[i]);
