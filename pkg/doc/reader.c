@@ -5,7 +5,6 @@
 #include "doc/reader.h"
 
 #include "base/mem.h"
-#include "doc/reader_scan.h"
 #include "doc/reader_state.h"
 
 #include <assert.h>
@@ -39,15 +38,6 @@ static const char *close_container(struct reader *r, const char *p)
 	r->depth--;
 	reader_end_value(r);
 	return p + 1;
-}
-
-/* True if a member that is wanted here may have a key of N bytes: most others have another length.
- */
-static inline bool may_be_wanted(const struct reader *r, size_t n)
-{
-	const struct reader_node *object = r->container[r->depth];
-
-	return object && object->lengths & reader_paths_length_bit(n);
 }
 
 /* True if keys matter here, because some member is wanted. */
@@ -88,42 +78,21 @@ static const char *close_key(struct reader *r, const char *p, const char *end)
 	return read_colon(r, p + 1, end);
 }
 
-/* Most strings are plain and lie in one chunk. The next two functions read such strings at once,
- * without a change of state; they begin the others, which continue in state IN_STRING. */
-static inline const char *read_key(struct reader *r, const char *p, const char *end)
+static inline const char *read_key(struct reader *r, const char *p)
 {
-	const char *close = NULL;
-
 	if (*p != '"')
 		return reader_unexpected(r, p);
 	r->value = NULL;
-	close = reader_find_special(p + 1, end);
-	if (close < end && *close == '"') {
-		if (may_be_wanted(r, (size_t)(close - p - 1)) &&
-		    !match_key(r, close, str_range(p + 1, (size_t)(close - p - 1))))
-			return NULL;
-		return read_colon(r, close + 1, end);
-	}
 	r->is_key = true;
 	reader_begin_text(r, p + 1, are_keys_wanted(r), r->paths->longest_key);
 	r->state = IN_STRING;
 	return p + 1;
 }
 
-static inline const char *read_string(struct reader *r, const char *p, const char *end)
+static inline const char *read_string(struct reader *r, const char *p)
 {
-	const struct reader_field *field = reader_find_field(r->value);
-	const char *close = reader_find_special(p + 1, end);
-
-	if (close < end && *close == '"') {
-		if (field)
-			reader_emit(r, field, READER_STRING,
-				    str_range(p + 1, (size_t)(close - p - 1)));
-		reader_end_value(r);
-		return close + 1;
-	}
 	r->is_key = false;
-	reader_begin_value_text(r, p + 1, field);
+	reader_begin_value_text(r, p + 1, reader_find_field(r->value));
 	r->state = IN_STRING;
 	return p + 1;
 }
@@ -138,7 +107,7 @@ static const char *close_string(struct reader *r, const char *p)
 
 static const char *read_on_in_string(struct reader *r, const char *p, const char *end)
 {
-	p = reader_find_special(p, end);
+	p = reader_find_special(&r->scan, p, end);
 	if (p == end)
 		return p;
 	if (*p != '"')
@@ -154,74 +123,51 @@ static const char *begin_other_value(struct reader *r, const char *p, const char
 	return reader_begin_scalar(r, p, end);
 }
 
-/* Skips unwanted strings of an array that each have a comma right behind them, as the names of
- * files in large pushes do. P is where an element begins. */
-static const char *skip_strings(const char *p, const char *end)
+static const char *read_after_value(struct reader *r, const char *p)
 {
-	while (p < end && *p == '"') {
-		const char *close = reader_find_special(p + 1, end);
-
-		if (end - close < 2 || close[0] != '"' || close[1] != ',')
-			break;
-		p = close + 2;
-	}
-	return p;
-}
-
-static inline const char *next_element(struct reader *r, const char *p, const char *end)
-{
-	const struct reader_node *array = r->container[r->depth];
-
-	r->value = array ? array->element : NULL;
-	r->state = AT_VALUE;
-	return r->value ? p : skip_strings(p, end);
-}
-
-static inline const char *read_after_value(struct reader *r, const char *p, const char *end)
-{
+	const struct reader_node *container = r->container[r->depth];
 	bool is_object = r->is_object[r->depth];
 
-	if (*p == ',' && is_object) {
-		r->state = AT_KEY;
+	if (*p == ',') {
+		r->value = reader_find_element(container);
+		r->state = is_object ? AT_KEY : AT_VALUE;
 		return p + 1;
 	}
-	if (*p == ',')
-		return next_element(r, p + 1, end);
 	return *p == (is_object ? '}' : ']') ? close_container(r, p) : reader_unexpected(r, p);
 }
 
-/* The cases stand in the order of the most likely tokens, and fall through to the next one. */
-static inline const char *read_between(struct reader *r, const char *p, const char *end)
+static const char *read_value(struct reader *r, const char *p, const char *end)
+{
+	return *p == '"' ? read_string(r, p) : begin_other_value(r, p, end);
+}
+
+static const char *read_between(struct reader *r, const char *p, const char *end)
 {
 	switch (r->state) {
 	case AT_FIRST_KEY:
-		if (*p == '}')
-			return close_container(r, p);
-		__attribute__((fallthrough));
+		return *p == '}' ? close_container(r, p) : read_key(r, p);
 	case AT_KEY:
-		p = read_key(r, p, end);
-		if (r->state != AT_VALUE || !p || (p = reader_skip_space(p, end)) == end)
-			return p;
-		__attribute__((fallthrough));
-	case AT_VALUE:
-		p = *p == '"' ? read_string(r, p, end) : begin_other_value(r, p, end);
-		if (r->state != AFTER_VALUE || !p || (p = reader_skip_space(p, end)) == end)
-			return p;
-		__attribute__((fallthrough));
-	case AFTER_VALUE:
-		return read_after_value(r, p, end);
+		return read_key(r, p);
 	case AT_COLON:
 		if (*p != ':')
 			return reader_unexpected(r, p);
 		r->state = AT_VALUE;
 		return p + 1;
 	case AT_FIRST_ELEMENT:
-		if (*p == ']')
-			return close_container(r, p);
-		return *p == '"' ? read_string(r, p, end) : begin_other_value(r, p, end);
+		return *p == ']' ? close_container(r, p) : read_value(r, p, end);
+	case AT_VALUE:
+		return read_value(r, p, end);
+	case AFTER_VALUE:
+		return read_after_value(r, p);
 	default:
 		return reader_unexpected(r, p);
 	}
+}
+
+/* True between two tokens of a container where the next value is not known to be wanted. */
+static bool may_skip(const struct reader *r)
+{
+	return r->state != AT_VALUE && r->state != AT_COLON && r->depth > 0;
 }
 
 static const char *read_within(struct reader *r, const char *p, const char *end)
@@ -239,7 +185,8 @@ static const char *read_chunk(struct reader *r, const char *p, const char *end)
 	while (p && p < end) {
 		if (r->state > AFTER_DOCUMENT)
 			p = read_within(r, p, end);
-		else if ((p = reader_skip_space(p, end)) < end)
+		else if ((p = may_skip(r) ? reader_skip_unwanted(r, p, end)
+					  : reader_skip_space(p, end)) < end)
 			p = read_between(r, p, end);
 	}
 	return p;
@@ -254,6 +201,7 @@ int reader_feed(struct reader *reader, struct str bytes, struct err *err)
 	if (str_empty(bytes))
 		return 0;
 	reader->chunk = bytes.p;
+	reader->scan = reader_scan_at(bytes.p, bytes.p + bytes.n);
 	if (reader->begin)
 		reader->begin = bytes.p;
 	end = read_chunk(reader, bytes.p, bytes.p + bytes.n);

@@ -22,6 +22,7 @@ static struct reader_node *get_member(struct reader_paths *paths, struct reader_
 {
 	struct reader_node *member = NULL;
 
+	assert(key.n > 0);
 	for (member = object->members; member; member = member->next) {
 		if (str_eq(member->key, key))
 			return member;
@@ -31,7 +32,7 @@ static struct reader_node *get_member(struct reader_paths *paths, struct reader_
 	member->index = object->members ? object->members->index + 1 : 0;
 	member->next = object->members;
 	object->members = member;
-	object->lengths |= reader_paths_length_bit(key.n);
+	object->key_bits |= reader_paths_key_bit(key.p, key.n);
 	if (key.n > paths->longest_key)
 		paths->longest_key = key.n;
 	return member;

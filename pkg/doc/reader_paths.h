@@ -11,10 +11,9 @@ struct reader_node {
 	struct reader_node *element;      /* the node of every array element, or NULL */
 	struct reader_node *members;      /* the first of the object's wanted members, or NULL */
 	struct reader_node *next;         /* the next of the same object */
-	uint64_t lengths; /* lengths of the members' keys: bit N for N bytes, bit 63 for all longer
-			     ones */
-	struct str key;   /* its key as a member; borrowed from the field's path */
-	unsigned index;   /* among its siblings */
+	uint64_t key_bits;                /* of the members */
+	struct str key;                   /* its key as a member; borrowed from the field's path */
+	unsigned index;                   /* among its siblings */
 };
 
 struct reader_paths {
@@ -24,22 +23,19 @@ struct reader_paths {
 	size_t longest_text; /* the largest max_bytes */
 };
 
-static inline uint64_t reader_paths_length_bit(size_t n)
+/* Of 64 bits one that few other keys have. KEY has N bytes, and another behind them. */
+static inline uint64_t reader_paths_key_bit(const char *key, size_t n)
 {
-	return (uint64_t)1 << (n < 63 ? n : 63);
+	return (uint64_t)1 << ((n + (unsigned char)*key * 5) % 64);
 }
 
-/* The wanted member of that key, or NULL. Most keys are not wanted, and most of those
- * have a length that no wanted key has. */
+/* The wanted member of that key, or NULL. */
 static inline const struct reader_node *reader_paths_find(const struct reader_node *object,
 							  struct str key)
 {
 	const struct reader_node *member = object->members;
 
-	if (!(object->lengths & reader_paths_length_bit(key.n)))
-		return NULL;
-	while (member && !(member->key.n == key.n && member->key.p[0] == key.p[0] &&
-			   memcmp(member->key.p, key.p, key.n) == 0))
+	while (member && !(member->key.n == key.n && str_eq(member->key, key)))
 		member = member->next;
 	return member;
 }

@@ -4,6 +4,8 @@
  */
 #include "doc/reader_state.h"
 
+#include "doc/reader_scan.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -30,11 +32,6 @@ static const char *read_literal(struct reader *r, const char *p, const char *end
 	return p;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* The state after one more character, or -1 where C is no part of the number. RFC 8259, section 6.
  */
 static int next_number_state(enum reader_number_state state, char c)
@@ -43,20 +40,23 @@ static int next_number_state(enum reader_number_state state, char c)
 
 	switch (state) {
 	case AFTER_MINUS:
-		return c == '0' ? AFTER_ZERO : is_digit(c) ? IN_INTEGER : -1;
+		return c == '0' ? AFTER_ZERO : reader_is_digit(c) ? IN_INTEGER : -1;
 	case IN_INTEGER:
-		return is_digit(c) ? IN_INTEGER : c == '.' ? AFTER_POINT : has_e ? AFTER_E : -1;
+		return reader_is_digit(c) ? IN_INTEGER
+		       : c == '.'         ? AFTER_POINT
+		       : has_e            ? AFTER_E
+					  : -1;
 	case AFTER_ZERO:
 		return c == '.' ? AFTER_POINT : has_e ? AFTER_E : -1;
 	case AFTER_POINT:
-		return is_digit(c) ? IN_FRACTION : -1;
+		return reader_is_digit(c) ? IN_FRACTION : -1;
 	case IN_FRACTION:
-		return is_digit(c) ? IN_FRACTION : has_e ? AFTER_E : -1;
+		return reader_is_digit(c) ? IN_FRACTION : has_e ? AFTER_E : -1;
 	case AFTER_E:
-		return c == '+' || c == '-' ? AFTER_E_SIGN : is_digit(c) ? IN_EXPONENT : -1;
+		return c == '+' || c == '-' ? AFTER_E_SIGN : reader_is_digit(c) ? IN_EXPONENT : -1;
 	case AFTER_E_SIGN:
 	case IN_EXPONENT:
-		return is_digit(c) ? IN_EXPONENT : -1;
+		return reader_is_digit(c) ? IN_EXPONENT : -1;
 	}
 	return -1;
 }
@@ -103,23 +103,10 @@ static const char *begin_literal(struct reader *r, const char *p, const char *en
 	return read_literal(r, p, end);
 }
 
-/* The end of an integer that lies in one chunk, as most numbers do; else NULL. */
-static const char *find_integer_end(const char *p, const char *end)
-{
-	bool is_negative = *p == '-';
-	const char *digits = p + is_negative;
-
-	for (p = digits; p < end && is_digit(*p); p++)
-		;
-	if (p == digits || p == end || (*digits == '0' && p > digits + 1))
-		return NULL;
-	return *p == '.' || *p == 'e' || *p == 'E' ? NULL : p;
-}
-
 static const char *begin_number(struct reader *r, const char *p, const char *end)
 {
 	const struct reader_field *field = reader_find_field(r->value);
-	const char *integer_end = find_integer_end(p, end);
+	const char *integer_end = reader_find_integer_end(p, end);
 
 	if (integer_end) {
 		if (field)
@@ -144,8 +131,8 @@ const char *reader_begin_scalar(struct reader *r, const char *p, const char *end
 	case 'n':
 		return begin_literal(r, p, end, READER_NULL);
 	default:
-		return is_digit(*p) || *p == '-' ? begin_number(r, p, end)
-						 : reader_unexpected(r, p);
+		return reader_is_digit(*p) || *p == '-' ? begin_number(r, p, end)
+							: reader_unexpected(r, p);
 	}
 }
 

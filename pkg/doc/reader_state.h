@@ -7,6 +7,7 @@
 
 #include "doc/reader.h"
 #include "doc/reader_paths.h"
+#include "doc/reader_scan.h"
 
 enum reader_state {
 	/* Between two tokens, where white space may stand. */
@@ -47,6 +48,7 @@ struct reader {
 
 	uint64_t n_before; /* bytes of the chunks before this one */
 	const char *chunk;
+	struct reader_scan scan;
 
 	enum reader_state state;
 	unsigned depth;
@@ -99,12 +101,22 @@ void reader_begin_value_text(struct reader *r, const char *p, const struct reade
 /* Copies the plain text before P, because an escape begins at P or the chunk ends there. */
 void reader_keep_run(struct reader *r, const char *p);
 void reader_keep(struct reader *r, const char *p, size_t n);
+/* Passes over what is not wanted, from between two tokens of a container on where no value is known
+ * to be wanted. Returns where the ordinary steps have to go on, perhaps at P. */
+const char *reader_skip_unwanted(struct reader *r, const char *p, const char *end);
 /* The text, which ends before P. */
 struct str reader_end_text(struct reader *r, const char *p);
 /* The field that NODE, which may be NULL, is the place of; else NULL. */
 static inline const struct reader_field *reader_find_field(const struct reader_node *node)
 {
 	return node ? node->field : NULL;
+}
+
+/* The place of the elements of CONTAINER, which may be NULL; NULL: they are not wanted, or it is no
+ * array. */
+static inline const struct reader_node *reader_find_element(const struct reader_node *container)
+{
+	return container ? container->element : NULL;
 }
 
 /* Hands over a value of FIELD. */

@@ -81,32 +81,9 @@ static const char *begin_hex(struct reader *r, const char *p)
 	return p + 1;
 }
 
-/* The character that the letter after a backslash stands for, or 0. */
-static char meaning(char letter)
-{
-	switch (letter) {
-	case 'b':
-		return '\b';
-	case 'f':
-		return '\f';
-	case 'n':
-		return '\n';
-	case 'r':
-		return '\r';
-	case 't':
-		return '\t';
-	case '"':
-	case '\\':
-	case '/':
-		return letter;
-	default:
-		return 0;
-	}
-}
-
 static const char *read_escape(struct reader *r, const char *p)
 {
-	char c = meaning(*p);
+	char c = reader_unescape(*p);
 
 	if (c)
 		return end_escape(r, p + 1, (unsigned char)c);

@@ -148,6 +148,54 @@ static void wanted_values_come_in_document_order(void **state)
 	}
 }
 
+/* What is not wanted is checked as strictly, wherever it lies in a chunk. */
+static void unwanted_values_are_passed_over(void **state)
+{
+	static const struct {
+		const char *value, *error;
+		size_t at; /* of the error within the value */
+	} cases[] = {
+		{"{}", NULL, 0},
+		{"[ ]", NULL, 0},
+		{"[[],{},[{}],\"\"]", NULL, 0},
+		{"{\"a\" : [ 1 , -2.5e3 , true,false,null ] , \"b\":{ \"c\" :\t\"d\" } }", NULL, 0},
+		{"\"\\\"\\\\ \\u00e4 \\ud83d\\ude00 \xc3\xa4\"", NULL, 0},
+		{"{\"k\\\"ey\":\"x\\n\",\"ref\":\"other\"}", NULL, 0},
+		{"{\"a\":1,}", "expected a key in quotes, found '}'", 7},
+		{"{\"a\" 1}", "expected ':' after a key, found '1'", 5},
+		{"{,\"a\":1}", "expected a key in quotes or '}', found ','", 1},
+		{"[1,]", "expected a value, found ']'", 3},
+		{"[,1]", "expected a value or ']', found ','", 1},
+		{"[1 2]", "expected ',' or ']' after a value, found '2'", 3},
+		{"[{\"a\":1]]", "expected ',' or '}' after a value, found ']'", 7},
+		{"[truE]", "expected the rest of true, false or null, found 'E'", 4},
+		{"[01]", "expected ',' or ']' after a value, found '1'", 2},
+		{"[-]", "expected a digit, found ']'", 2},
+		{"\"a\tb\"", "byte 0x09 in a string, where only its escape may stand", 2},
+		{"\"a\\x\"", "expected one of \"\\/bfnrtu after a backslash, found 'x'", 3},
+		{"\"\xc3(\"", "expected the rest of a UTF-8 character, found '('", 2},
+	};
+	static const char before[] =
+		"{\"long\":\"............................................................\",\"u\":";
+	static const char after[] = ",\"list\":[\"................................\",\"............"
+				    "....................\"],"
+				    "\"ref\":\"main\"}";
+	struct fields fields = fields_of((const char *[]){"/ref", NULL}, 100);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP(buf_release) struct buf text = BUF_INIT(1000);
+		CLEANUP(buf_release) struct buf error = BUF_INIT(1000);
+
+		buf_printf(&text, "%s%s%s", before, cases[i].value, after);
+		if (cases[i].error)
+			buf_printf(&error, "byte %zu: %s", sizeof(before) + cases[i].at,
+				   cases[i].error);
+		assert_read(&fields, buf_str(&text), cases[i].error ? "" : "a=main ",
+			    cases[i].error ? buf_text(&error) : NULL);
+	}
+}
+
 static void strings_come_without_escapes(void **state)
 {
 	static const char *const cases[][2] = {
@@ -489,6 +537,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wanted_values_come_in_document_order),
+		cmocka_unit_test(unwanted_values_are_passed_over),
 		cmocka_unit_test(strings_come_without_escapes),
 		cmocka_unit_test(too_long_a_text_is_cut_at_a_character),
 		cmocka_unit_test(what_is_not_json_is_refused_with_its_place),
