@@ -70,7 +70,8 @@ static const struct reader_paths *get_paths(const struct hook_host *host, bool l
 		return kept[i].paths;
 	fields = mem_new(host->n_fields, sizeof(*fields));
 	for (size_t k = 0; k < host->n_fields; k++)
-		if (!leaves_files_out || host->fields[k].set != hook_read_file)
+		if (!leaves_files_out || (host->fields[k].set != hook_read_file &&
+					  host->fields[k].set != hook_read_files))
 			fields[n++] = (struct reader_field){
 				.path = host->fields[k].path,
 				.field = (int)k,
@@ -131,27 +132,28 @@ void hook_decode_feed(struct hook_decode *d, struct str bytes)
 		d->problem = err;
 }
 
-static void add_repository(struct delivery_event *event, struct str address)
+/* Takes ADDRESS, which may be NULL. */
+static void add_repository(struct delivery_event *event, char *address)
 {
-	for (size_t i = 0; i < ARRAY_LEN(event->repositories); i++)
+	for (size_t i = 0; address && i < ARRAY_LEN(event->repositories); i++)
 		if (!event->repositories[i]) {
-			event->repositories[i] = str_dup(address);
+			event->repositories[i] = address;
 			return;
 		}
+	free(address);
 }
 
 /* "refs/heads/" is not part of a default branch's name; one host might yet send it. */
 static void give_names(struct hook_decode *d)
 {
-	const char *const urls[] = {d->clone_url, d->ssh_url, d->page_url};
 	struct str branch = str_of(d->default_branch);
 
 	branch = str_without_prefix(branch, STR("refs/heads/"));
 	d->event->default_branch = str_empty(branch) ? NULL : str_dup(branch);
 	d->event->pusher = d->pusher ? TAKE(d->pusher) : TAKE(d->sender);
-	for (size_t i = 0; i < ARRAY_LEN(urls); i++)
-		if (urls[i])
-			add_repository(d->event, str_of(urls[i]));
+	add_repository(d->event, TAKE(d->clone_url));
+	add_repository(d->event, TAKE(d->ssh_url));
+	add_repository(d->event, TAKE(d->page_url));
 }
 
 static void warn_of_left_out(struct hook_decode *d)
@@ -301,6 +303,13 @@ void hook_read_file(struct hook_decode *d, const struct hook_field *field,
 	buf_put_char(&d->files, 0);
 }
 
+void hook_read_files(struct hook_decode *d, const struct hook_field *field,
+		     const struct reader_value *value)
+{
+	(void)field;
+	d->commit_has_files |= value->type == READER_ARRAY;
+}
+
 void hook_read_flag(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value)
 {
@@ -345,7 +354,7 @@ void hook_read_repository(struct hook_decode *d, const struct hook_field *field,
 	if (field->at)
 		set_text(d, field, value->text);
 	else
-		add_repository(d->event, value->text);
+		add_repository(d->event, str_dup(value->text));
 }
 
 /* Deleted refs never build, whatever the BuildConfig asks for. */

@@ -142,7 +142,11 @@ void hook_read_ref(struct hook_decode *d, const struct hook_field *field,
 /* Object id in hex, or null. Filled in lower case. */
 void hook_read_id(struct hook_decode *d, const struct hook_field *field,
 		  const struct reader_value *value);
-/* The name of a changed file, which is not looked for where file names are left out. */
+/* These two are not looked for where file names are left out. */
+/* Notes that a commit in the list has a list of files. */
+void hook_read_files(struct hook_decode *d, const struct hook_field *field,
+		     const struct reader_value *value);
+/* The name of a changed file. */
 void hook_read_file(struct hook_decode *d, const struct hook_field *field,
 		    const struct reader_value *value);
 /* Fills a bool. */

@@ -29,13 +29,6 @@ void hook_read_commit(struct hook_decode *d, const struct hook_field *field,
 	}
 }
 
-void hook_read_files(struct hook_decode *d, const struct hook_field *field,
-		     const struct reader_value *value)
-{
-	(void)field;
-	d->commit_has_files |= value->type == READER_ARRAY;
-}
-
 void hook_read_total(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value)
 {

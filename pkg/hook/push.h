@@ -9,9 +9,6 @@
 /* Reads an element of a list of commits, whose members are read into d->commit. */
 void hook_read_commit(struct hook_decode *d, const struct hook_field *field,
 		      const struct reader_value *value);
-/* Notes that a commit in the list has a list of files. */
-void hook_read_files(struct hook_decode *d, const struct hook_field *field,
-		     const struct reader_value *value);
 /* The number of commits of the push, listed or not. */
 void hook_read_total(struct hook_decode *d, const struct hook_field *field,
 		     const struct reader_value *value);
