@@ -31,6 +31,27 @@ void *mem_new(size_t count, size_t size)
 	return p;
 }
 
+void *mem_take_spare(struct mem_spare *spare, size_t size)
+{
+	void *block = TAKE(spare->block);
+
+	if (!block)
+		return mem_new(1, size);
+	return memset(block, 0, size);
+}
+
+void mem_give_spare(struct mem_spare *spare, void *block)
+{
+	void *other = TAKE(spare->block);
+
+#ifdef __SANITIZE_ADDRESS__ /* would not see a use after free */
+	free(block);
+#else
+	spare->block = block;
+#endif
+	free(other);
+}
+
 void *mem_resize(void *p, size_t count, size_t size)
 {
 	void *resized = reallocarray(p, count ? count : 1, size ? size : 1);

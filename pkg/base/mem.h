@@ -36,6 +36,18 @@ char *mem_strdup(const char *s);
 /* The first N bytes of S, or all of it where it ends earlier. */
 char *mem_strndup(const char *s, size_t n);
 
+/*
+ * Large structs that are made and freed with each delivery: the one that was freed last is kept,
+ * since glibc takes longer to find such a block than to zero it. For one thread.
+ */
+struct mem_spare {
+	void *block;
+};
+/* As mem_new(1, SIZE), which is the same for each call with SPARE. */
+void *mem_take_spare(struct mem_spare *spare, size_t size);
+/* Frees BLOCK, unless it is kept. */
+void mem_give_spare(struct mem_spare *spare, void *block);
+
 /* Gives free memory back to the system: what was freed between blocks in use stays with the process
  * otherwise. Takes milliseconds. */
 void mem_trim(void);

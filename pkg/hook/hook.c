@@ -44,9 +44,12 @@ static bool is_worth_reading(const struct hook_delivery *delivery)
 	       (!envelope->event_problem.code && !envelope->media_problem.code);
 }
 
+/* Deliveries are decoded on one thread. */
+static struct mem_spare spare;
+
 struct hook_delivery *hook_delivery_new(const struct hook_request *request)
 {
-	struct hook_delivery *delivery = mem_new(1, sizeof(*delivery));
+	struct hook_delivery *delivery = mem_take_spare(&spare, sizeof(*delivery));
 
 	delivery->type = request->type;
 	hook_envelope_read(&delivery->envelope, request);
@@ -75,7 +78,7 @@ void hook_delivery_free(struct hook_delivery *delivery)
 	hook_generic_body_release(&delivery->generic);
 	delivery_event_release(&delivery->event);
 	crypto_hmac_free(delivery->digest);
-	free(delivery);
+	mem_give_spare(&spare, delivery);
 }
 
 void hook_delivery_feed(struct hook_delivery *delivery, struct str bytes)

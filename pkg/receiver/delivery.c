@@ -17,7 +17,7 @@ static const struct metrics_family deliveries = {
 struct delivery *delivery_new(struct receiver *r, struct http_request *request,
 			      const struct route *route)
 {
-	struct delivery *d = mem_new(1, sizeof(*d));
+	struct delivery *d = mem_take_spare(&r->spare_delivery, sizeof(*d));
 
 	d->provider = hook_delivery_provider(NULL);
 	d->receiver = r;
@@ -105,7 +105,7 @@ void delivery_free(struct delivery *d)
 	r->held_bytes -= d->held_bytes;
 	DL_DELETE(r->deliveries, d);
 	r->n_deliveries--;
-	free(d);
+	mem_give_spare(&r->spare_delivery, d);
 }
 
 void delivery_enter(struct delivery *d, enum delivery_phase phase)

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "base/mem.h"
 #include "hook/hook.h"
 #include "receiver/answer.h"
 #include "receiver/ask_limit.h"
@@ -119,6 +120,7 @@ struct receiver {
 	struct metrics_series *seconds;
 	struct buf spare[MAX_SPARE_BUFFERS];
 	size_t spares_bytes; /* of all of them */
+	struct mem_spare spare_delivery;
 };
 
 /* ROUTE is one of a hook, and points into the request's path. */

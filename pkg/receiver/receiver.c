@@ -136,5 +136,6 @@ void receiver_free(struct receiver *r)
 	assert(!r->deliveries);
 	for (size_t i = 0; i < ARRAY_LEN(r->spare); i++)
 		buf_release(&r->spare[i]);
+	free(r->spare_delivery.block);
 	free(r);
 }
