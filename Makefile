@@ -24,6 +24,10 @@ BASE = -std=gnu17 -Ipkg $(WARN) -pthread $(PKG_CFLAGS)
 release_CFLAGS := -O2 -g -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection=full -ftrivial-auto-var-init=zero -fPIE -ffile-prefix-map=$(CURDIR)=.
 release_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+# What is shipped or measured is optimised as a whole: a push then takes a tenth fewer instructions. The tests' other programs
+# are not, because linking takes half a minute of CPU time.
+lto_CFLAGS := $(release_CFLAGS) -flto=auto
+lto_LDFLAGS := $(release_LDFLAGS)
 asan_CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 asan_LDFLAGS := -fsanitize=address,undefined
 coverage_CFLAGS := -O0 -g -w --coverage -fprofile-update=atomic
@@ -70,7 +74,7 @@ build/$(1)/%.o: %.c Makefile | deps
 build/$(1)/libbuildhook.a: $$(PKG_SRCS:%.c=build/$(1)/%.o)
 	$$(call say,ar)
 	@rm -f $$@
-	$$(Q)ar rcs $$@ $$^
+	$$(Q)gcc-ar rcs $$@ $$^
 
 build/$(1)/pkg/base/version.o: build/version
 build/$(1)/pkg/base/version.o: BASE += -DBUILDHOOK_VERSION='"$$(VERSION)"'
@@ -100,10 +104,13 @@ torture_LDFLAGS := -Wl,--wrap=api_serve,--wrap=api_create_build
 coverage_torture_LDFLAGS := -Wl,-u,__gcov_dump
 # Some unit tests ask the sanitizer how much is allocated.
 coverage_unit_LDFLAGS := $(asan_LDFLAGS)
-$(foreach f,release asan coverage fuzz,$(eval $(call flavour,$(f))))
+$(foreach f,release lto asan coverage fuzz,$(eval $(call flavour,$(f))))
 
-build/buildhook: $(CMD_SRCS:%.c=build/release/%.o) build/release/libbuildhook.a
-	$(Q)$(call link,release)
+# Its files come in through the assembler, whose symbols -flto does not see.
+build/lto/cmd/buildhook/ui_assets.o: lto_CFLAGS += -fno-lto
+
+build/buildhook: $(CMD_SRCS:%.c=build/lto/%.o) build/lto/libbuildhook.a
+	$(Q)$(call link,lto)
 
 build/buildhook-asan: $(CMD_SRCS:%.c=build/asan/%.o) build/asan/libbuildhook.a
 	$(Q)$(call link,asan)
@@ -132,13 +139,13 @@ $(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libbuildhook
 fuzz: $(FUZZ_TARGETS) ## replays the corpora of the parsers' fuzz targets; SECONDS_EACH=60: fuzzes each for that long, too
 	@hack/run-fuzz $(FUZZ_TARGETS)
 
-BENCH_PEERS := build/release/tests/bench/bench_hmac build/release/tests/bench/bench_journal
+BENCH_PEERS := build/lto/tests/bench/bench_hmac build/lto/tests/bench/bench_journal
 .PHONY: bench
 bench: build $(BENCH_PEERS) ## figures of speed and size, beside nginx, SQLite and curl: make bench ROWS="pushes --rounds 3"
 	@hack/bench $(ROWS)
 
 .PHONY: instructions
-instructions: $(WORLD_BENCHES:%=build/release/tests/bench/%) ## instructions of a delivery, counted by valgrind, and memory of a BuildConfig, beside those that are kept
+instructions: $(WORLD_BENCHES:%=build/lto/tests/bench/%) ## instructions of a delivery, counted by valgrind, and memory of a BuildConfig, beside those that are kept
 	@tests/bench/instructions
 
 .PHONY: coverage
@@ -227,10 +234,10 @@ test-long: build/buildhook ## the long forms of the tests, hours; make test-long
 	@LONG=$(or $(LONG),1) hack/test-long $(T)
 
 clean: ## removes what was built (not the development cluster's program)
-	rm -rf build/release build/asan build/coverage build/fuzz build/buildhook build/buildhook-asan
+	rm -rf build/release build/lto build/asan build/coverage build/fuzz build/buildhook build/buildhook-asan
 
 .PHONY: deps
 deps:
 	@hack/deps
 
--include $(shell find build/release build/asan build/coverage build/fuzz -name '*.d' 2>/dev/null)
+-include $(shell find build/release build/lto build/asan build/coverage build/fuzz -name '*.d' 2>/dev/null)

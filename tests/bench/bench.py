@@ -213,7 +213,7 @@ class Bench:
         wait_for("the hook", lambda: server.request(path, body.read_bytes(), headers).status == 200, 30)
 
     def hmac_us(self, body):
-        out = subprocess.run(["taskset", "-c", str(SERVER_CPU), ROOT / "build" / "release" / "tests" / "bench" / "bench_hmac", body, "0.3"], text=True,
+        out = subprocess.run(["taskset", "-c", str(SERVER_CPU), ROOT / "build" / "lto" / "tests" / "bench" / "bench_hmac", body, "0.3"], text=True,
                              capture_output=True, check=True).stdout
         return float(out)
 
@@ -326,7 +326,7 @@ class Bench:
                     starved.append((waited_s(server.process.pid) - waited) / took)
                     folder = self.directory / f"bare-{i}"
                     folder.mkdir(mode=0o700)
-                    program = ROOT / "build" / "release" / "tests" / "bench" / "bench_journal"
+                    program = ROOT / "build" / "lto" / "tests" / "bench" / "bench_journal"
                     out = subprocess.run(["taskset", "-c", str(SERVER_CPU), program, folder, str(self.options.seconds)], text=True,
                                          capture_output=True, check=False).stdout
                     journal, bare = re.search(r"journal: (\d+) rows/s.*SQLite alone: (\d+)", out).groups()
