@@ -1,4 +1,4 @@
-/* Carries out the steps of start_plan.h: one request or commit at a time, and back to the plan. */
+/* Carries out the steps of start_plan.h: one step at a time, and back to the plan. */
 #include "controller/start.h"
 
 #include "base/log.h"
@@ -45,6 +45,12 @@ static bool is_not_there(const struct kube_response *response)
 	return response->err.code == ERR_NOTFOUND && json_str_at(response->doc, "details/name");
 }
 
+static void stop(struct kube_call **call)
+{
+	kube_cancel(*call);
+	*call = NULL;
+}
+
 static void on_buildconfig(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
@@ -55,11 +61,16 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 					response->err.code == ERR_OK ? response->doc : NULL);
 		cJSON_Delete(s->bc);
 		s->bc = json_copy(response->doc);
-		advance(s, response);
+		/* Then no Build is made, whatever the list says. */
+		if (s->seen.is_gone || s->seen.is_paused)
+			stop(&s->beside);
+		if (!s->beside)
+			advance(s, response);
 	} else if (s->seen.is_told) {
 		s->seen.is_raise_over = true;
 		advance(s, response);
 	} else {
+		stop(&s->beside);
 		retry_read(s, response, "read the BuildConfig");
 	}
 }
@@ -67,24 +78,25 @@ static void on_buildconfig(void *arg, const struct kube_response *response)
 static void on_own_builds(void *arg, const struct kube_response *response)
 {
 	struct start *s = arg;
+	bool is_beside = s->step.kind == START_READ_BOTH;
 
-	s->work.call = NULL;
+	*(is_beside ? &s->beside : &s->work.call) = NULL;
 	if (response->err.code == ERR_OK) {
-		start_learn_own(&s->seen, response->doc);
-		advance(s, response);
-		return;
-	}
-	/* 504 "Too large resource version" comes from a server whose cache is far behind, or whose
-	 * etcd was restored. Then the list is made consistent. */
-	if (*s->step.fresh && response->status == 504) {
+		start_learn_own(&s->seen, response->doc, is_beside);
+	} else if (*s->step.fresh && response->status == 504) {
+		/* 504 "Too large resource version" comes from a server whose cache is far behind,
+		 * or whose etcd was restored. Then the list is made consistent. */
 		*s->seen.memory.fresh = 0;
-		advance(s, response);
+	} else {
+		stop(&s->work.call);
+		retry_read(s, response, "look for a build of this delivery");
 		return;
 	}
-	retry_read(s, response, "look for a build of this delivery");
+	if (!s->work.call)
+		advance(s, response);
 }
 
-static void list_own(struct start *s)
+static struct kube_call *list_own(struct start *s)
 {
 	CLEANUP(buf_release) struct buf path = BUF_INIT(2048);
 
@@ -93,10 +105,11 @@ static void list_own(struct start *s)
 	if (*s->step.fresh)
 		buf_printf(&path, "&resourceVersion=%s&resourceVersionMatch=NotOlderThan",
 			   s->step.fresh);
-	work_call(&s->work,
-		  &(struct kube_request){
-			  .method = KUBE_GET, .path = path.data, .metric_resource = "builds"},
-		  on_own_builds);
+	return kube_start(s->work.controller->opt.services->client,
+			  &(struct kube_request){.method = KUBE_GET,
+						 .path = path.data,
+						 .metric_resource = "builds"},
+			  on_own_builds, s);
 }
 
 static void on_build(void *arg, const struct kube_response *response)
@@ -304,8 +317,13 @@ static void advance(struct start *s, const struct kube_response *response)
 		work_get_buildconfig(&s->work, s->change->namespace_, s->change->name,
 				     on_buildconfig);
 		return;
+	case START_READ_BOTH:
+		work_get_buildconfig(&s->work, s->change->namespace_, s->change->name,
+				     on_buildconfig);
+		s->beside = list_own(s);
+		return;
 	case START_LIST_OWN:
-		list_own(s);
+		s->work.call = list_own(s);
 		return;
 	case START_GET_BUILD:
 		work_get_build(&s->work, s->change->namespace_, s->change->name, s->step.number,
@@ -347,6 +365,7 @@ static void release(struct work *work)
 {
 	struct start *s = (struct start *)work;
 
+	kube_cancel(s->beside);
 	free(s->change);
 	cJSON_Delete(s->bc);
 	free(s);

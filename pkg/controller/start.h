@@ -17,9 +17,10 @@ struct start {
 	struct work work;              /* first */
 	struct journal_change *change; /* the row */
 	struct start_seen seen;
-	struct start_step step; /* the request under way */
-	cJSON *bc;              /* the BuildConfig as the API server has it */
-	unsigned n_open;        /* commits and requests that the end waits for */
+	struct start_step step;   /* the request under way */
+	struct kube_call *beside; /* START_READ_BOTH: the list under way, or NULL */
+	cJSON *bc;                /* the BuildConfig as the API server has it */
+	unsigned n_open;          /* commits and requests that the end waits for */
 	int64_t again_ms;
 	enum reconcile_result result;
 };

@@ -135,14 +135,20 @@ static bool plan_own_build(const struct start_seen *s, struct start_step *next)
 	return step(next, START_SUCCEED, s->number);
 }
 
-/* "The reconciler reads the BuildConfig", and believes no cache. */
+/*
+ * "The reconciler reads the BuildConfig", and believes no cache. The look for the change's label
+ * goes beside it where it can be *not older than* `fresh`: of such a list only the Builds up to
+ * known_version are believed. They were there before this start began, so it does not matter which
+ * of the two reads is answered first.
+ */
 static bool plan_buildconfig(const struct start_seen *s, struct start_step *next)
 {
 	if (s->is_gone)
 		return end(next, JOURNAL_FAILED, OUTCOME_FAILED);
 	if (s->is_paused)
 		return end(next, JOURNAL_IGNORED, OUTCOME_PAUSED);
-	return !s->is_read && step(next, START_READ_BC, 0);
+	next->fresh = s->memory.fresh;
+	return !s->is_read && step(next, *next->fresh ? START_READ_BOTH : START_READ_BC, 0);
 }
 
 /* "lastVersion has moved: start again." */
@@ -150,6 +156,12 @@ static bool plan_stale(const struct start_seen *s, struct start_step *next)
 {
 	next->wait_ms = STALE_WAIT_MS;
 	return s->is_stale && step(next, START_WAIT, 0);
+}
+
+/* Each Build from known_version to lastVersion is read one by one. */
+static bool is_gapless(const struct start_seen *s)
+{
+	return s->memory.known_version >= s->version - START_MAX_LOOKS;
 }
 
 /*
@@ -160,15 +172,15 @@ static bool plan_stale(const struct start_seen *s, struct start_step *next)
  * A consistent list waits until the server's cache has caught up with whatever was written last, up
  * to 100 ms. A list not older than `fresh` does not wait, and is as safe: the Builds up to
  * known_version existed then, so it has them all. Those from there to s->version are read one by
- * one, consistently, in plan_earlier_builds(). Where there are too many of those, only a consistent
- * list has them all.
+ * one, consistently and after the BuildConfig, in plan_earlier_builds(). Where there are too many
+ * of those, only a consistent list that was asked for after the BuildConfig was read has them all.
  */
 static bool plan_list(const struct start_seen *s, struct start_step *next)
 {
-	bool is_gapless = s->memory.known_version >= s->version - START_MAX_LOOKS;
-
-	next->fresh = is_gapless ? s->memory.fresh : "";
-	return !s->is_listed && step(next, START_LIST_OWN, 0);
+	if (s->is_listed || (s->is_listed_beside && is_gapless(s)))
+		return false;
+	next->fresh = is_gapless(s) ? s->memory.fresh : "";
+	return step(next, START_LIST_OWN, 0);
 }
 
 /*
@@ -269,6 +281,18 @@ void start_remember(struct start_seen *s, const struct start_step *next)
 		s->memory.look_back = next->look_back;
 }
 
+/* Where the look at earlier Builds begins, or goes on after an earlier attempt. */
+static void begin_looks(struct start_seen *s)
+{
+	const struct look_back *before = &s->memory.look_back;
+
+	s->look_from = s->version;
+	if (before->seq == s->change->seq && before->version == s->version) {
+		s->look_from = before->at;
+		s->is_settled_above = before->is_settled;
+	}
+}
+
 void start_learn_buildconfig(struct start_seen *s, const cJSON *doc)
 {
 	struct start_memory *m = &s->memory;
@@ -286,6 +310,8 @@ void start_learn_buildconfig(struct start_seen *s, const cJSON *doc)
 	if (!s->is_openshift && s->version > m->last_version && m->known_version > m->last_version)
 		m->known_version = m->last_version;
 	m->last_version = s->version;
+	if (!s->is_told)
+		begin_looks(s);
 }
 
 static int64_t build_number(const cJSON *build)
@@ -307,17 +333,12 @@ static void take_own(struct start_seen *s, const cJSON *build)
 	s->number = build_number(build);
 }
 
-void start_learn_own(struct start_seen *s, const cJSON *list)
+void start_learn_own(struct start_seen *s, const cJSON *list, bool is_beside)
 {
-	const struct look_back *before = &s->memory.look_back;
 	const cJSON *items = json_member(list, "items");
 
-	s->is_listed = true;
-	s->look_from = s->version;
-	if (before->seq == s->change->seq && before->version == s->version) {
-		s->look_from = before->at;
-		s->is_settled_above = before->is_settled;
-	}
+	s->is_listed_beside = is_beside;
+	s->is_listed = !is_beside;
 	if (items && items->child)
 		take_own(s, items->child);
 }

@@ -70,9 +70,11 @@ struct start_seen {
 	/* Learned from answers. */
 	bool is_read, is_gone, is_paused; /* the BuildConfig */
 	int64_t version;                  /* its status.lastVersion */
-	bool is_listed;                   /* Builds with our label were asked for */
-	int64_t look_from;                /* the highest number that had to be looked at */
-	bool is_settled_above;            /* no number up to look_from can still get its Build */
+	/* Builds with our label were asked for, after the BuildConfig was read, or beside its read:
+	 * that holds for the Builds up to known_version only. */
+	bool is_listed, is_listed_beside;
+	int64_t look_from;     /* the highest number that had to be looked at */
+	bool is_settled_above; /* no number up to look_from can still get its Build */
 	enum start_look looks[START_MAX_LOOKS]; /* of look_from, look_from - 1, ... */
 	size_t n_looks;
 	int64_t tried;                /* kubernetes: a number that was taken; 0: none */
@@ -88,6 +90,7 @@ struct start_seen {
 enum start_step_kind {
 	START_READ_BC,     /* consistent: no resourceVersion */
 	START_LIST_OWN,    /* Builds with our label; not older than `fresh`, "": consistent */
+	START_READ_BOTH,   /* the two side by side; `fresh` is not "" */
 	START_GET_BUILD,   /* consistent, of `number` */
 	START_RECORD,      /* the row says that there may be a request before there is one */
 	START_INSTANTIATE, /* openshift: `number` is the lastVersion sent as compare-and-set */
@@ -121,7 +124,8 @@ void start_remember(struct start_seen *seen, const struct start_step *next);
 
 /* The answer to START_READ_BC. DOC is NULL for a 404. */
 void start_learn_buildconfig(struct start_seen *seen, const cJSON *doc);
-void start_learn_own(struct start_seen *seen, const cJSON *list);
+/* The answer to START_LIST_OWN, or IS_BESIDE: to the list of START_READ_BOTH. */
+void start_learn_own(struct start_seen *seen, const cJSON *list, bool is_beside);
 void start_learn_build(struct start_seen *seen, int64_t number, const cJSON *doc);
 /* The answer to START_INSTANTIATE or START_CREATE: the new Build. */
 void start_learn_made(struct start_seen *seen, const cJSON *build);

@@ -12,6 +12,7 @@
 	"\"namespace\":\"shop\",\"name\":\"cart-%d\",\"resourceVersion\":\"50%d\",\"labels\":{"    \
 	"\"" BUILD_DELIVERY_LABEL                                                                  \
 	"\":\"%s\"},\"annotations\":{\"openshift.io/build.number\":\"%d\"}}}"
+#define GONE       "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"details\":{\"name\":\"cart\"}}"
 #define GIVE_UP_MS 10000
 
 struct start_world {
@@ -24,6 +25,9 @@ struct start_world {
 	int n_posts;              /* requests that start a build */
 	int n_looks;              /* reads of the Build with number 1 */
 	int n_refusals;           /* starts that a quota refuses, after lastVersion was raised */
+	int read_status;          /* of the next read of the BuildConfig, which fails; 0: none */
+	int list_status;          /* the same of the next list of our own Builds */
+	bool is_gone;             /* the BuildConfig is not there */
 	bool is_listed;           /* the Build with number 1 is listed as ours */
 	char list_path[400];      /* path of the newest list of our own Builds */
 	struct progress progress; /* what a delivery was told last */
@@ -57,6 +61,15 @@ static void put_build(char body[PARTS_BODY_BYTES], int number, const char *label
 	(void)snprintf(body, PARTS_BODY_BYTES, BUILD, number, number, label, number);
 }
 
+/* STATUS, once; else 200. */
+static int take_status(int *status)
+{
+	int taken = *status ? *status : 200;
+
+	*status = 0;
+	return taken;
+}
+
 static int serve(struct parts *p, const struct kube_request *request, char body[PARTS_BODY_BYTES])
 {
 	struct start_world *w = (struct start_world *)p;
@@ -71,6 +84,7 @@ static int serve(struct parts *p, const struct kube_request *request, char body[
 		w->is_made = true;
 		if (w->is_replaced_now)
 			replace_buildconfig(w);
+		return take_status(&w->list_status);
 	} else if (strstr(request->path, "/builds/cart-1") && w->is_made) {
 		w->n_looks++;
 		put_build(body, 1, w->label);
@@ -88,6 +102,10 @@ static int serve(struct parts *p, const struct kube_request *request, char body[
 		return 201;
 	} else if (strstr(request->path, "/buildconfigs/cart")) {
 		parts_format_buildconfig(body, w->bc);
+		if (!w->is_gone)
+			return take_status(&w->read_status);
+		(void)snprintf(body, PARTS_BODY_BYTES, "%s", GONE);
+		return 404;
 	}
 	return 200;
 }
@@ -282,6 +300,52 @@ static void a_start_after_one_of_ours_needs_no_consistent_list(void **state)
 		strstr(w->list_path, "&resourceVersion=502&resourceVersionMatch=NotOlderThan"));
 }
 
+/* The start after one of ours reads the BuildConfig and its Builds side by side. */
+static void a_start_whose_list_is_refused_beside_the_read_lists_consistently(void **state)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, CONTROLLER_KUBERNETES, "another");
+	w->list_status = 504;
+	deliver_again(w);
+	parts_go(&w->p, 500);
+	assert_int_equal(w->n_posts, 2);
+	assert_null(strstr(w->list_path, "resourceVersion"));
+}
+
+static void a_start_with_one_of_its_two_reads_failed_is_tried_again(void **state)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, CONTROLLER_KUBERNETES, "another");
+	w->read_status = 500;
+	deliver_again(w);
+	parts_go(&w->p, 500);
+	assert_int_equal(w->progress.kind, PROGRESS_WAITING);
+	assert_int_equal(w->n_posts, 1);
+	w->list_status = 500;
+	parts_go(&w->p, 2 * GIVE_UP_MS);
+	journal_each_recent(w->p.base.journal, 1, keep_end, &end);
+	assert_int_equal(w->n_posts, 2);
+	assert_int_equal(end.state, JOURNAL_STARTED);
+}
+
+static void a_buildconfig_that_is_gone_ends_the_start_without_the_list(void **state)
+{
+	struct start_world *w = *state;
+	struct end end = {0};
+
+	start_beside(w, &end, CONTROLLER_OPENSHIFT, "another");
+	w->is_gone = true;
+	w->list_status = 500;
+	deliver_again(w);
+	parts_go(&w->p, 500);
+	assert_int_equal(w->progress.kind, PROGRESS_ENDED);
+	assert_int_equal(w->n_posts, 1);
+}
+
 #define START_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, parts_teardown)
 
 int main(void)
@@ -295,6 +359,9 @@ int main(void)
 		START_TEST(a_git_host_hears_of_a_quota_in_a_few_words),
 		START_TEST(a_build_of_this_delivery_that_another_replica_made_is_shown_whole),
 		START_TEST(a_start_after_one_of_ours_needs_no_consistent_list),
+		START_TEST(a_start_whose_list_is_refused_beside_the_read_lists_consistently),
+		START_TEST(a_start_with_one_of_its_two_reads_failed_is_tried_again),
+		START_TEST(a_buildconfig_that_is_gone_ends_the_start_without_the_list),
 		START_TEST(
 			builds_of_a_buildconfig_that_is_replaced_within_a_start_are_looked_at_anew),
 	};

@@ -84,7 +84,7 @@ static void learn_no_own(struct start_seen *s)
 {
 	CLEANUP(json_freep) cJSON *list = parse("{\"items\":[]}");
 
-	start_learn_own(s, list);
+	start_learn_own(s, list, false);
 }
 
 static cJSON *build(int number, const char *label, const char *ref, const char *accepted,
@@ -166,7 +166,7 @@ static void an_own_build_that_is_listed_is_read_and_the_start_has_succeeded(void
 
 		json_append(json_put_array(list, "items"), json_copy(own));
 		learn_version(&s, 2);
-		start_learn_own(&s, list);
+		start_learn_own(&s, list, false);
 		assert_int_equal(plan_of(&s).kind, START_GET_BUILD);
 		assert_int_equal(plan_of(&s).number, 2);
 		start_learn_build(&s, 2, i == 0 ? own : NULL); /* deleted since: it was built */
@@ -514,6 +514,71 @@ static void the_list_is_cheap_after_a_build_made_here_and_consistent_after_anyth
 	assert_string_equal(after_another.memory.fresh, "");
 }
 
+static void learn_none_beside(struct start_seen *s)
+{
+	CLEANUP(json_freep) cJSON *list = parse("{\"items\":[]}");
+
+	start_learn_own(s, list, true);
+}
+
+/* A start after one that made Build 1 here. */
+static struct start_seen begin_after_one(void)
+{
+	struct start_seen s = begin(KUBERNETES, &row);
+
+	s.memory = (struct start_memory){.known_version = 1, .last_version = 1, .fresh = "101"};
+	return s;
+}
+
+/* "The two reads go side by side": either may be answered first. */
+static void a_list_that_need_not_be_consistent_goes_beside_the_read(void **state)
+{
+	struct start_seen s = begin_after_one();
+	struct start_seen list_first = s;
+
+	(void)state;
+	assert_int_equal(plan_of(&s).kind, START_READ_BOTH);
+	assert_string_equal(plan_of(&s).fresh, "101");
+	learn_version(&s, 1);
+	learn_none_beside(&s);
+	assert_int_equal(plan_of(&s).kind, START_CREATE);
+	assert_int_equal(plan_of(&s).number, 2);
+	learn_none_beside(&list_first);
+	learn_version(&list_first, 1);
+	assert_int_equal(plan_of(&list_first).kind, START_CREATE);
+	assert_int_equal(plan_of(&list_first).number, 2);
+}
+
+/* The list may be older than lastVersion: "each later number is read by name". */
+static void a_list_beside_the_read_says_nothing_of_later_numbers(void **state)
+{
+	struct start_seen s = begin_after_one();
+
+	(void)state;
+	learn_none_beside(&s);
+	learn_version(&s, 65);
+	assert_int_equal(plan_of(&s).kind, START_GET_BUILD);
+	assert_int_equal(plan_of(&s).number, 65);
+	/* Too many to read each. */
+	learn_version(&s, 66);
+	assert_int_equal(plan_of(&s).kind, START_LIST_OWN);
+	assert_string_equal(plan_of(&s).fresh, "");
+	learn_no_own(&s);
+	assert_int_equal(plan_of(&s).kind, START_GET_BUILD);
+}
+
+/* The list was refused: the server's cache is behind (504). */
+static void a_list_beside_the_read_that_failed_is_asked_for_again(void **state)
+{
+	struct start_seen s = begin_after_one();
+
+	(void)state;
+	*s.memory.fresh = 0;
+	learn_version(&s, 1);
+	assert_int_equal(plan_of(&s).kind, START_LIST_OWN);
+	assert_string_equal(plan_of(&s).fresh, "");
+}
+
 static void a_version_that_is_no_number_is_not_sent_back(void **state)
 {
 	struct start_seen s = begin(KUBERNETES, &row);
@@ -661,6 +726,9 @@ int main(void)
 			the_version_is_raised_after_success_and_read_again_after_a_conflict),
 		cmocka_unit_test(
 			the_list_is_cheap_after_a_build_made_here_and_consistent_after_anything_else),
+		cmocka_unit_test(a_list_that_need_not_be_consistent_goes_beside_the_read),
+		cmocka_unit_test(a_list_beside_the_read_says_nothing_of_later_numbers),
+		cmocka_unit_test(a_list_beside_the_read_that_failed_is_asked_for_again),
 		cmocka_unit_test(a_version_that_is_no_number_is_not_sent_back),
 		cmocka_unit_test(answers_mend_themselves_or_end_the_change),
 		cmocka_unit_test(a_refusal_of_the_next_build_by_name_uses_its_number_up),
