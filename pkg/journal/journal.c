@@ -153,8 +153,9 @@ static uint64_t submit(struct journal *journal, struct journal_op *op)
 	pthread_mutex_lock(&journal->lock);
 	journal->now_ms = op->now_ms;
 	journal_ops_put(&journal->waiting, op);
-	pthread_cond_signal(&journal->is_needed);
 	pthread_mutex_unlock(&journal->lock);
+	/* Without the lock: the thread that wakes up takes it first, and would sleep again. */
+	pthread_cond_signal(&journal->is_needed);
 	return journal->last_ticket;
 }
 
