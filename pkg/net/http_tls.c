@@ -15,6 +15,10 @@
 
 enum {
 	RELOAD_MS = 10000,
+	/* Who learns the keys of session tickets can read the resumed connections of TLS 1.2, so
+	 * they are used no longer than this. */
+	TICKET_KEYS_MS = 60 * 60 * 1000,
+	TICKET_KEYS_BYTES = 80,
 	LOG_PAUSE_MS = 1000,
 };
 
@@ -34,6 +38,7 @@ struct http_tls {
 	struct stamp stamps[2]; /* of the files when they were last tried */
 	SSL_CTX *ctx;
 	int64_t not_after_ms;
+	int64_t keyed_ms; /* since when CTX has its keys of session tickets */
 	struct timer reload;
 	int64_t logged_ms; /* of the last line about a failed handshake */
 };
@@ -91,17 +96,18 @@ static void free_ctx(SSL_CTX **ctx)
 static bool set_rules(SSL_CTX *ctx)
 {
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
+					 SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_IGNORE_UNEXPECTED_EOF);
 	/* An idle connection gives its 16 KiB buffers back. */
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1);
+	/* Sessions are resumed by tickets alone, which take no memory here. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	SSL_CTX_set_alpn_select_cb(ctx, select_protocol, NULL);
 	SSL_CTX_set_info_callback(ctx, on_info);
-	return SSL_CTX_set_num_tickets(ctx, 0) &&
+	return SSL_CTX_set_num_tickets(ctx, 1) &&
 	       SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
 	       SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") &&
 	       SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
@@ -135,6 +141,7 @@ static int load(struct http_tls *tls, struct err *err)
 	/* Open connections keep the context that they began with. */
 	SSL_CTX_free(tls->ctx);
 	tls->not_after_ms = read_not_after(ctx);
+	tls->keyed_ms = clock_mono_ms(tls->clock); /* OpenSSL has made some */
 	tls->ctx = TAKE(ctx);
 	return 0;
 }
@@ -165,11 +172,22 @@ static bool take_stamps(struct http_tls *tls)
 	return !is_same;
 }
 
+static void renew_ticket_keys(struct http_tls *tls)
+{
+	unsigned char keys[TICKET_KEYS_BYTES];
+	clock_random(tls->clock, keys, sizeof(keys));
+	mem_require(SSL_CTX_set_tlsext_ticket_keys(tls->ctx, keys, sizeof(keys)) == 1);
+	explicit_bzero(keys, sizeof(keys));
+	tls->keyed_ms = clock_mono_ms(tls->clock);
+}
+
 static void on_reload(void *arg)
 {
 	struct http_tls *tls = arg;
 	struct err err = {0};
 	timer_start(tls->clock, &tls->reload, RELOAD_MS, on_reload, tls);
+	if (clock_mono_ms(tls->clock) - tls->keyed_ms >= TICKET_KEYS_MS)
+		renew_ticket_keys(tls);
 	if (!take_stamps(tls))
 		return;
 	if (load(tls, &err))

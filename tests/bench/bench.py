@@ -272,17 +272,20 @@ class Bench:
         return path
 
     @staticmethod
-    def connect_us(pid, address):
-        """CPU of the process for a connection with its handshake that is closed after one request for "/"."""
+    def connect_us(pid, address, is_resumed=False):
+        """CPU of the process for a connection with its handshake, or one that resumes the one before, that is closed after one request for "/"."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         host, _, port = address.rpartition(":")
+        session = None
         n, end, before = 0, time.monotonic() + 2, exact_cpu_us(pid)
         while time.monotonic() < end:
-            with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain) as secure:
+            with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, session=session) as secure:
                 secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 while secure.recv(65536):
                     pass
+                assert n == 0 or secure.session_reused == is_resumed
+                session = secure.session if is_resumed else None
             n += 1
         return (exact_cpu_us(pid) - before) / n
 
@@ -299,13 +302,16 @@ class Bench:
                     for kib, connections in ((8, 16), (250, 4)):
                         self.compare(f"TLS, {kib} KB, {connections} connections: CPU / (nginx + HMAC)", server, nginx, paths, kib, connections,
                                      scheme="https", label="tls_kib")
-                ours, peer = [], []
+                ours, peer, resumed = [], [], []
                 for _ in range(self.options.rounds):
                     peer.append(self.connect_us(nginx.pid, nginx.address))
                     ours.append(self.connect_us(server.process.pid, server.address))
+                    resumed.append(self.connect_us(server.process.pid, server.address, is_resumed=True))
                 m = statistics.median
                 self.report.add(f"TLS, a new connection with {kind} and its request: CPU / nginx", None, [o / p for o, p in zip(ours, peer)], "x",
                                 ours_us=m(ours), nginx_us=m(peer), note=f"{m(ours):.0f} us; nginx {m(peer):.0f} us")
+                self.report.add(f"TLS, a resumed connection with {kind} and its request: CPU / a new one", None,
+                                [r / o for r, o in zip(resumed, ours)], "x", ours_us=m(resumed), note=f"{m(resumed):.0f} us")
 
     def journaled(self):
         """The API server is away: accepted, journaled, answered."""

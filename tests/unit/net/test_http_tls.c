@@ -403,19 +403,6 @@ static void old_versions_and_weak_ciphers_are_refused(void **state)
 	}
 }
 
-static void nothing_is_kept_for_a_next_connection(void **state)
-{
-	struct tls_world *tls = *state;
-	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-	for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
-		assert_int_equal(SSL_CTX_set_max_proto_version(tls->ctx, versions[v]), 1);
-		struct client *client = tls_client(tls);
-		client_send(client, STR(POST_HEAD "\r\n"));
-		expect_answers(&tls->world, client, "200");
-		assert_false(SSL_SESSION_is_resumable(SSL_get_session(client->ssl)));
-	}
-}
-
 static void http11_is_chosen_where_it_is_offered(void **state)
 {
 	struct tls_world *tls = *state;
@@ -592,6 +579,42 @@ static void expect_serial(struct tls_world *tls, long serial)
 	X509 *cert = SSL_get1_peer_certificate(client->ssl);
 	assert_int_equal(ASN1_INTEGER_get(X509_get0_serialNumber(cert)), serial);
 	X509_free(cert);
+}
+
+/* Connects with the session of TLS, takes the one that it is given, and returns whether it was
+ * resumed. */
+static bool resumes(struct tls_world *tls, SSL_SESSION **session)
+{
+	struct client *client = tls_client(tls);
+	if (*session)
+		assert_int_equal(SSL_set_session(client->ssl, *session), 1);
+	client_send(client, STR(POST_HEAD "\r\n"));
+	expect_answers(&tls->world, client, "200");
+	SSL_SESSION_free(*session);
+	*session = SSL_get1_session(client->ssl);
+	return SSL_session_reused(client->ssl);
+}
+
+static void a_session_is_resumed_for_an_hour(void **state)
+{
+	struct tls_world *tls = *state;
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
+		SSL_SESSION *session = NULL;
+		assert_int_equal(SSL_CTX_set_max_proto_version(tls->ctx, versions[v]), 1);
+		assert_false(resumes(tls, &session));
+		assert_true(resumes(tls, &session));
+		wait_for_reload(tls);
+		assert_true(resumes(tls, &session));
+		skipped_ms += 3600000;
+		wait_for_reload(tls);
+		assert_false(resumes(tls, &session));
+		assert_true(resumes(tls, &session));
+		write_pair(tls->cert, tls->key, 200 + (int)v);
+		wait_for_reload(tls);
+		assert_false(resumes(tls, &session));
+		SSL_SESSION_free(session);
+	}
 }
 
 /* Rewritten in place, of the same size, with the times of the old one but for the one that is
@@ -806,7 +829,6 @@ int main(void)
 		IN_WORLD(pipelined_requests_are_answered_one_by_one),
 		IN_WORLD(a_late_answer_goes_on_with_what_tls_has_read),
 		IN_WORLD(old_versions_and_weak_ciphers_are_refused),
-		IN_WORLD(nothing_is_kept_for_a_next_connection),
 		IN_WORLD(http11_is_chosen_where_it_is_offered),
 		IN_WORLD(plain_http_is_closed),
 		IN_WORLD(an_unfinished_handshake_is_cut_off),
@@ -830,6 +852,7 @@ int main(void)
 		IN_WORLD(a_connection_that_gets_no_tls_is_closed_and_the_next_is_served),
 		IN_WORLD(without_its_rules_tls_is_not_served),
 		IN_WORLD(a_client_that_offers_others_alone_finds_out_by_itself),
+		IN_WORLD(a_session_is_resumed_for_an_hour),
 		IN_WORLD(a_certificate_rewritten_in_place_is_noticed),
 		IN_WORLD(a_key_that_comes_after_its_certificate_is_used_with_it),
 		IN_WORLD(an_end_that_cannot_be_read_is_none),
