@@ -345,8 +345,8 @@ class Bench:
         self.report.add("the same / rows of SQLite alone in batches of 32", 0.5, ratios, "x", floor=True, starved=max(starved))
         self.report.add("journal alone, 256 senders / the same", None, alone, "x", floor=True)
 
-    def curl_build_s(self, namespace, names):
-        """The three requests that each build needs, over one connection: the BuildConfig, its Builds, a Build. With pauses as ours."""
+    def curl_build_s(self, namespace, names, ours):
+        """The three requests that each build needs, over one connection: the BuildConfig, its Builds, a Build like OURS. With pauses as ours."""
         kube = harness.yaml.safe_load(self.kubeconfig.read_text())
         server, token = kube["clusters"][0]["cluster"]["server"], kube["users"][0]["user"]["token"]
         ca = self.directory / "ca.crt"
@@ -355,9 +355,9 @@ class Bench:
         for i, name in enumerate(names):
             lines = []
             time.sleep(0.3)
-            build = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Build", "metadata": {
-                "name": name, "labels": {"bench": name}, "annotations": {"openshift.io/build.number": "1"}},
-                "spec": {"strategy": {"dockerStrategy": {}}, "source": {"git": {"uri": "https://git.example.com/shop/cart.git"}}}}
+            metadata = {k: v for k, v in ours["metadata"].items() if k in ("annotations", "ownerReferences", "finalizers")}
+            metadata |= {"name": name, "labels": {**ours["metadata"]["labels"], "bench": name, "buildhook.io/delivery": name}}
+            build = {**ours, "metadata": metadata}
             url = f"{server}{API}/namespaces/{namespace}/builds"
             (self.directory / f"build-{i}.json").write_text(json.dumps(build))
             common = [f'cacert = "{ca}"', f'header = "Authorization: Bearer {token}"', 'output = "/dev/null"', "silent", "http1.1",
@@ -404,14 +404,15 @@ class Bench:
         with self.buildhook() as server:
             self.wait_known(server, paths[0])
             for _ in range(self.options.rounds):
-                ours = []
+                ours, build = [], None
                 for _ in range(20):
                     time.sleep(0.3)  # what follows the last build is over
                     began = time.monotonic()
                     answer = deliver(server)
                     ours.append(time.monotonic() - began)
                     assert answer.status == 200 and answer.json["kind"] == "Build", answer.body
-                peer = self.curl_build_s(namespace, [f"peer-{uuid.uuid4().hex[:12]}" for _ in range(20)])
+                    build = answer.json
+                peer = self.curl_build_s(namespace, [f"peer-{uuid.uuid4().hex[:12]}" for _ in range(20)], build)
                 ours_ms.append(statistics.median(ours) * 1000)
                 peer_ms.append(statistics.median(peer) * 1000)
                 sync_ms.append(statistics.median(self.commit_s(20)) * 1000)
