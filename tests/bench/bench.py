@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 import harness  # noqa: E402
-from harness import GROUP, RELEASED, VERSION, Buildhook, Cluster, buildconfig, wait_for  # noqa: E402
+from harness import GROUP, RELEASED, VERSION, Buildhook, Cluster, buildconfig, free_port, wait_for  # noqa: E402
 
 HERE = ROOT / "tests" / "bench"
 CPUS = sorted(os.sched_getaffinity(0))
@@ -76,11 +76,6 @@ def exact_cpu_us(pid):
 def pin(pid, cpu):
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(task.name), {cpu})
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Report:

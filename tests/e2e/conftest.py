@@ -2,7 +2,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import yaml
 
 from documented import ran
 from gitea import Gitea
-from harness import CONTAINER_STORE, LONG, PRODUCT_IMAGE, ROOT, Buildhook, Cluster, Node, buildconfig, wait_for
+from harness import CONTAINER_STORE, LONG, PRODUCT_IMAGE, ROOT, Buildhook, Cluster, Node, buildconfig, free_port, wait_for
 
 
 # The files that take longest begin first, so that at the end no process is left alone with one.
@@ -192,8 +191,7 @@ def start(kubeconfig, tmp_path):
 @pytest.fixture
 def port():
     """A free port: buildhook's public address has to be known before it starts."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

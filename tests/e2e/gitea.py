@@ -7,14 +7,13 @@ import json
 import os
 import pathlib
 import secrets
-import socket
 import sqlite3
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from harness import ROOT, wait_for
+from harness import ROOT, free_port, wait_for
 
 PROGRAM = ROOT / "build" / "gitea" / "gitea"
 CONFIG = """\
@@ -79,8 +78,7 @@ class Gitea:
 
     def _start(self, address):
         """False if another program has taken the port meanwhile."""
-        with socket.create_server((address, 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port(address)
         self.origin = f"http://{address}:{port}"
         self.config.write_text(CONFIG.format(
             user=subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip(), folder=self.folder, address=address,

@@ -9,8 +9,10 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -36,6 +38,13 @@ LONG = float(os.environ.get("LONG", "0"))
 def scaled(short, long):
     """The size of a test: SHORT is what `make test` has time for, LONG what `make test-long` does, LONG=0.1 a tenth of it."""
     return max(short, int(long * LONG))
+
+
+def free_port(address="127.0.0.1"):
+    """Below those that the system gives to connections and to who asks for any, so that nobody takes it before it is listened on."""
+    while True:
+        with contextlib.suppress(OSError), socket.create_server((address, random.randrange(20000, 32768))) as free:
+            return free.getsockname()[1]
 
 
 def wait_for(what, probe, timeout=60.0, interval=0.05):

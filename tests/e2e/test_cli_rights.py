@@ -1,14 +1,13 @@
 """Every command as an owner with role edit in one namespace, as a viewer, and elsewhere: refusals by RBAC are worded as kubectl words them."""
 
 import re
-import socket
 
 import pytest
 import yaml
 
 from cli import Owner, cluster, ready  # noqa: F401 - fixtures
 from git_hosts import TOKEN, GitHub, path_of
-from harness import GROUP, ROOT, buildconfig, wait_for
+from harness import GROUP, ROOT, buildconfig, free_port, wait_for
 from test_ui import Page
 
 PAYLOAD = str(ROOT / "tests" / "data" / "payloads" / "github-push.json")
@@ -31,8 +30,7 @@ COMMANDS = [
 
 @pytest.fixture
 def buildhook(start):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     return start(f"--public-url=http://127.0.0.1:{port}", f"--listen=127.0.0.1:{port}", "--status-interval=100ms")
 
 

@@ -2,14 +2,13 @@
 
 import os
 import pathlib
-import socket
 import subprocess
 import time
 
 import pytest
 
 from cli import Owner, ready
-from harness import Buildhook, buildconfig, wait_for
+from harness import Buildhook, buildconfig, free_port, wait_for
 
 SCOPE = "write:repository"
 
@@ -27,11 +26,6 @@ def place(kubernetes_cluster, git_host, tmp_path_factory):
     buildhook.stop()
     buildhook.check_log()
     cluster.kubectl("delete", "buildconfigs", "--all", "-n", namespace, "--wait=false")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 class Place:
