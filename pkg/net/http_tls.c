@@ -15,8 +15,8 @@
 
 enum {
 	RELOAD_MS = 10000,
-	/* Who learns the keys of session tickets can read the resumed connections of TLS 1.2, so
-	 * they are used no longer than this. */
+	/* How long one set of keys for session tickets is used: somebody who learns the keys can
+	 * read each connection of TLS 1.2 that was resumed with such a ticket. */
 	TICKET_KEYS_MS = 60 * 60 * 1000,
 	TICKET_KEYS_BYTES = 80,
 	LOG_PAUSE_MS = 1000,
@@ -141,7 +141,7 @@ static int load(struct http_tls *tls, struct err *err)
 	/* Open connections keep the context that they began with. */
 	SSL_CTX_free(tls->ctx);
 	tls->not_after_ms = read_not_after(ctx);
-	tls->keyed_ms = clock_mono_ms(tls->clock); /* OpenSSL has made some */
+	tls->keyed_ms = clock_mono_ms(tls->clock); /* SSL_CTX_new() made keys */
 	tls->ctx = TAKE(ctx);
 	return 0;
 }
