@@ -10,11 +10,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define API        "/apis/build.openshift.io/v1/namespaces/%s"
-#define MAX_TRIES  20
-#define STEP_MS    500
-#define CANCEL_MS  10000
-#define MAX_COMMIT 64
+#define API           "/apis/build.openshift.io/v1/namespaces/%s"
+#define MAX_TRIES     20
+#define STEP_MS       500
+#define CANCEL_MS     10000
+#define PATIENCE_MS   5000
+#define MAX_COMMIT    64
+#define NOBODY_BUILDS "Where it stays New, nothing on this cluster runs builds"
 
 struct options {
 	const char *commit;
@@ -259,6 +261,8 @@ static int print_containers(struct session *session, const char *name, const cha
 /* The log of a Build, on stdout; with FOLLOW until the Build has ended. */
 static int print_log(struct session *session, const char *name, bool follow, struct err *err)
 {
+	int64_t tell_ms = clock_mono_ms(session_clock(session)) + PATIENCE_MS;
+
 	for (;;) {
 		CLEANUP(session_answer_release) struct session_answer build = {0}, pod = {0};
 		char pod_of[BUILD_NAME_BYTES];
@@ -280,11 +284,18 @@ static int print_log(struct session *session, const char *name, bool follow, str
 		if (view_is_over(build.doc))
 			return print_snippet(build.doc, name, err);
 		if (!follow)
-			return err_set(
-				err, ERR_NOTFOUND,
-				"build \"%s\" is %s: it has no Pod yet (--follow waits). Where it "
-				"stays New, nothing on this cluster runs builds",
+			return err_set(err, ERR_NOTFOUND,
+				       "build \"%s\" is %s: it has no Pod yet (--follow "
+				       "waits). " NOBODY_BUILDS,
+				       name, view_phase(build.doc));
+		if (clock_mono_ms(session_clock(session)) >= tell_ms) {
+			(void)fprintf(
+				stderr,
+				"Waiting: build \"%s\" is %s, and has no Pod yet. " NOBODY_BUILDS
+				".\n",
 				name, view_phase(build.doc));
+			tell_ms = INT64_MAX;
+		}
 		session_wait(session, STEP_MS);
 	}
 }

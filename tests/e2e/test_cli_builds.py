@@ -72,6 +72,18 @@ def test_logs_say_why_there_are_none(cluster, buildhook, owner):
     assert 'build "cart-2" is Error' in followed
 
 
+def test_logs_say_what_they_wait_for(cluster, buildhook, owner):
+    cluster.create(owner.namespace, buildconfig("cart"))
+    owner.ok("start", "cart")
+    end = threading.Timer(8, phase, (cluster, owner.namespace, "cart-1", "Failed"), {"message": "no luck", "logSnippet": "step 3"})
+    end.start()
+    done = owner.run("logs", "cart", "--follow", timeout=60)
+    end.join()
+    assert done.returncode == 0 and done.stdout_text == "step 3\n"
+    assert done.stderr_text.splitlines()[0] == ('Waiting: build "cart-1" is New, and has no Pod yet. '
+                                                "Where it stays New, nothing on this cluster runs builds.")
+
+
 def test_logs_follow_a_build_from_container_to_container(cluster, buildhook, owner, tmp_path):
     namespace, pod, more = owner.namespace, "cart-1-build", threading.Event()
 
