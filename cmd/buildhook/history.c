@@ -42,6 +42,7 @@ struct entry {
 	enum table_colour colour;
 	char *text;
 	const cJSON *build; /* KIND_BUILD */
+	int64_t number;     /* of the build */
 	size_t order;       /* order in which the entries were found, for equal times */
 };
 
@@ -116,6 +117,7 @@ static void add_build(struct entries *entries, const cJSON *build, int64_t now_m
 		    accepted ? accepted : view_time(text_at(build, "metadata/creationTimestamp")),
 		    KIND_BUILD, buf_str(&text));
 	entry->build = build;
+	entry->number = view_build_number(build);
 	if (strcmp(view_phase(build), "Complete") == 0)
 		entry->colour = TABLE_GOOD;
 	else if (view_is_over(build))
@@ -202,13 +204,17 @@ static void add_events(struct entries *entries, const cJSON *events, int64_t unb
 	}
 }
 
+/* Most times have whole seconds: within one, Builds come first, the newest before the others. */
 static int compare(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
+	int64_t x_key[] = {-x->ms / 1000, x->kind, -x->number, -x->ms, (int64_t)x->order};
+	int64_t y_key[] = {-y->ms / 1000, y->kind, -y->number, -y->ms, (int64_t)y->order};
 
-	if (x->ms != y->ms)
-		return x->ms < y->ms ? 1 : -1;
-	return x->order > y->order ? 1 : -1;
+	for (size_t i = 0; i < ARRAY_LEN(x_key); i++)
+		if (x_key[i] != y_key[i])
+			return x_key[i] < y_key[i] ? -1 : 1;
+	return 0;
 }
 
 static void print_entry(const struct entry *entry, int64_t now_ms, bool is_wide)

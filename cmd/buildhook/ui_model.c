@@ -152,7 +152,7 @@ static int compare_builds(const void *a, const void *b)
 	const struct build_entry *x = a, *y = b;
 	int order = compare(x->namespace_, x->name, y->namespace_, y->name);
 
-	return order ? order : (x->number > y->number) - (x->number < y->number);
+	return order ? order : (x->number < y->number) - (x->number > y->number);
 }
 
 struct collected {

@@ -23,7 +23,7 @@ const char *ui_model_problem(const struct ui_model *model);
 
 struct ui_buildconfig {
 	const cJSON *doc;
-	cJSON *builds; /* an array of references, oldest first */
+	cJSON *builds; /* an array of references, newest first */
 };
 
 /* Sorted by namespace and name. Lent until the loop runs again; to be freed with

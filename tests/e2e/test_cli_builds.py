@@ -178,6 +178,14 @@ def test_history_tells_what_was_built_and_what_was_not(cluster, buildhook, owner
     assert "You may not list builds" in reader.ok("history", "cart")
 
 
+def test_history_tells_builds_of_one_second_in_their_order(cluster, buildhook, owner):
+    cluster.create(owner.namespace, buildconfig("cart"))
+    for _ in range(4):
+        owner.ok("start", "cart")
+    items = json.loads(owner.ok("history", "cart", "-o", "json"))["items"]
+    assert [i["build"] for i in items if i["kind"] == "build"] == ["cart-4", "cart-3", "cart-2", "cart-1"]
+
+
 def test_deliveries_reads_the_journal_beside_a_serve(cluster, buildhook, owner):
     namespace = owner.namespace
     journal = str(buildhook.dir / "journal")

@@ -272,6 +272,15 @@ def test_a_webhook_is_good_during_a_rotation(cluster, buildhook, hook, ui):
     assert re.search('class="state good">.*Ready, the old secret is accepted until', text), text
 
 
+def test_builds_of_one_second_are_in_their_order(buildhook, hook, ui):
+    namespace, name, secret = hook
+    for _ in range(4):
+        assert push(buildhook, namespace, name, secret).status == 200
+    page = ui("--namespace", namespace)
+    _, text = page.request("GET", "/", page.sign_in())
+    assert re.findall(rf">({name}-\d)\b", text.partition('class="happened"')[2]) == [f"{name}-{n}" for n in (4, 3, 2, 1)], text
+
+
 class LateServer:
     """An API server that does not answer before `answers` is set."""
 
