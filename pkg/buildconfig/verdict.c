@@ -82,6 +82,12 @@ static enum outcome check_source(const struct question *q, struct verdict *out)
 		   q->shown_ref);
 }
 
+static const char *source_holds(const struct question *q)
+{
+	return q->bc->has_git ? "the BuildConfig has a Git source"
+			      : "a generic webhook needs no Git source";
+}
+
 static bool names_repository(const struct delivery_event *event, struct str uri)
 {
 	if (repository_is_among(uri, event->repositories, ARRAY_LEN(event->repositories)))
@@ -123,6 +129,15 @@ static enum outcome check_repository(const struct question *q, struct verdict *o
 		   named ? theirs : "a repository that the payload does not name", ours);
 }
 
+static const char *repository_holds(const struct question *q)
+{
+	if (names_repository(q->event, str_of(q->bc->git_uri)))
+		return "the repository is spec.source.git.uri";
+	return q->event->repositories[0] || q->event->repository_path
+		       ? "spec.source.git.uri is empty, so any repository builds"
+		       : "no repository is named, and none has to be";
+}
+
 static enum outcome check_deleted(const struct question *q, struct verdict *out)
 {
 	if (!q->change->is_delete)
@@ -132,6 +147,12 @@ static enum outcome check_deleted(const struct question *q, struct verdict *out)
 		out, OUTCOME_REF_DELETED,
 		"%s was deleted; this BuildConfig builds refs that exist. There is nothing to do",
 		q->shown_ref);
+}
+
+static const char *deleted_holds(const struct question *q)
+{
+	(void)q;
+	return "the ref was not deleted";
 }
 
 static enum outcome check_ref(const struct question *q, struct verdict *out)
@@ -174,6 +195,16 @@ static enum outcome check_paths(const struct question *q, struct verdict *out)
 		   q->shown_ref, shown);
 }
 
+static const char *paths_holds(const struct question *q)
+{
+	if (str_empty(str_trim(str_of(q->bc->paths))))
+		return "every file counts (no annotation buildhook.io/paths)";
+	return q->event->files_bytes > 0 && q->event->have_all_files
+		       ? "a file changed that counts (annotation buildhook.io/paths)"
+		       : "it is not known which files changed, so it builds (annotation "
+			 "buildhook.io/paths)";
+}
+
 static bool asks_to_skip(struct str message)
 {
 	static const struct str marks[] = {STR("[skip ci]"), STR("[ci skip]"), STR("[no ci]")};
@@ -198,6 +229,13 @@ static enum outcome check_skip_ci(const struct question *q, struct verdict *out)
 		q->shown_ref);
 }
 
+static const char *skip_ci_holds(const struct question *q)
+{
+	return q->bc->skip_ci
+		       ? "the message does not ask to skip it (annotation buildhook.io/skip-ci)"
+		       : "the message does not count (no annotation buildhook.io/skip-ci)";
+}
+
 static enum outcome check_paused(const struct question *q, struct verdict *out)
 {
 	if (!q->bc->is_paused)
@@ -210,22 +248,26 @@ static enum outcome check_paused(const struct question *q, struct verdict *out)
 		*q->shown_ref ? "pushed " : "", q->shown_ref, *q->shown_ref ? "; " : "");
 }
 
+static const char *paused_holds(const struct question *q)
+{
+	(void)q;
+	return "the BuildConfig is not paused";
+}
+
 static const struct rule {
 	const char *name;
 	enum outcome (*check)(const struct question *q, struct verdict *out);
-	bool is_of_git;    /* the rule does not apply without a Git source */
-	const char *holds; /* what explain says where the rule holds */
+	bool is_of_git; /* the rule does not apply without a Git source */
+	/* Why CHECK lets a change through without a message, for who asks; NULL: it has one. */
+	const char *(*holds)(const struct question *q);
 } rules[] = {
-	{"source", check_source, false, "the BuildConfig has a Git source, or needs none"},
-	{"repository", check_repository, true,
-	 "the repository is the BuildConfig's, or need not be"},
-	{"deleted", check_deleted, true, "the ref was not deleted"},
-	{"ref", check_ref, true, ""},
-	{"paths", check_paths, true,
-	 "all files count, or one that counts changed (annotation buildhook.io/paths)"},
-	{"skip-ci", check_skip_ci, true,
-	 "the message asks for no skip, or is not heeded (annotation buildhook.io/skip-ci)"},
-	{"paused", check_paused, false, "the BuildConfig is not paused"},
+	{"source", check_source, false, source_holds},
+	{"repository", check_repository, true, repository_holds},
+	{"deleted", check_deleted, true, deleted_holds},
+	{"ref", check_ref, true, NULL},
+	{"paths", check_paths, true, paths_holds},
+	{"skip-ci", check_skip_ci, true, skip_ci_holds},
+	{"paused", check_paused, false, paused_holds},
 };
 
 static struct question ask(const struct buildconfig *bc, const struct delivery_event *event,
@@ -262,9 +304,9 @@ void verdict_explain(const struct buildconfig *bc, const struct delivery_event *
 		if (!bc->has_git && rules[i].is_of_git)
 			continue;
 		enum outcome reason = rules[i].check(&q, &one);
-		if (!*one.message)
-			(void)snprintf(one.message, sizeof(one.message), "%s",
-				       *one.hint ? one.hint : rules[i].holds);
-		fn(arg, rules[i].name, reason, one.message);
+		const char *message = one.message;
+		if (!*message)
+			message = *one.hint ? one.hint : rules[i].holds(&q);
+		fn(arg, rules[i].name, reason, message);
 	}
 }

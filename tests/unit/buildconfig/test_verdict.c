@@ -378,6 +378,46 @@ static void explain_goes_on_behind_the_first_no(void **state)
 				       "skip-ci=SkipCI+ paused=Paused+ ");
 }
 
+static void note_message(void *arg, const char *rule, enum outcome reason, const char *message)
+{
+	(void)reason;
+	buf_printf(arg, "%s: %s\n", rule, message);
+}
+
+static void explain(struct buf *told, const struct buildconfig *bc,
+		    const struct delivery_event *event)
+{
+	const struct delivery_change change = {.ref = (char *)"refs/heads/main"};
+
+	told->len = 0;
+	verdict_explain(bc, event, &change, NULL, note_message, told);
+}
+
+/* One reason each, not all that there could be. */
+static void explain_says_why_a_rule_holds(void **state)
+{
+	CLEANUP(buf_release) struct buf told = BUF_INIT(2048);
+	BC any = make_bc(REF("main"), "");
+	BC picky = make_bc(REF("main"), ANN("paths", "src/*") "," ANN("skip-ci", "true"));
+	struct delivery_event event = {.type = HOOK_GITHUB};
+
+	(void)state;
+	explain(&told, any, &event);
+	assert_non_null(strstr(told.data, "source: the BuildConfig has a Git source\n"));
+	assert_non_null(strstr(told.data, "repository: no repository is named"));
+	assert_non_null(strstr(told.data, "paths: every file counts"));
+	assert_non_null(strstr(told.data, "skip-ci: the message does not count"));
+	event.repositories[0] = (char *)"https://git.example.com/shop/cart.git";
+	explain(&told, picky, &event);
+	assert_non_null(strstr(told.data, "paths: it is not known which files changed"));
+	assert_non_null(strstr(told.data, "skip-ci: the message does not ask to skip it"));
+	event.files = (char *)"src/a.c";
+	event.files_bytes = strlen(event.files) + 1;
+	event.have_all_files = true;
+	explain(&told, picky, &event);
+	assert_non_null(strstr(told.data, "paths: a file changed that counts"));
+}
+
 static void short_names_lose_their_folder(void **state)
 {
 	(void)state;
@@ -402,6 +442,7 @@ int main(void)
 		cmocka_unit_test(paused_is_told_of_what_would_have_been_built),
 		cmocka_unit_test(hostile_texts_stay_on_one_bounded_line),
 		cmocka_unit_test(explain_goes_on_behind_the_first_no),
+		cmocka_unit_test(explain_says_why_a_rule_holds),
 		cmocka_unit_test(short_names_lose_their_folder),
 	};
 
