@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 	    move_mount(root, "", here, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
 		return fail("move_mount");
 	if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
-	    umount2(".", MNT_DETACH) != 0)
+	    umount2(".", MNT_DETACH) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		return fail("pivot_root");
 	(void)execvp(argv[1], &argv[1]);
 	return fail(argv[1]);
