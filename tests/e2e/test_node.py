@@ -107,11 +107,11 @@ def test_a_killed_node_leaves_nothing(tmp_path):
                 found += [process.name] if os.readlink(process / "ns" / "pid") == namespace else []
         return found
 
+    name = re.search(r"devcluster-[0-9a-f]{16}", pathlib.Path(f"/proc/{inside}/cgroup").read_text()).group()
+
     def cgroups():
-        """Of nodes that do not run: their first folder holds no process."""
         own = [line.split(":", 2)[2].rstrip("/") for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()]
-        found = {f for path in set(own) for f in pathlib.Path("/sys/fs/cgroup").glob(f"*{path}/devcluster-*")}
-        return [f for f in found if not (f / "cgroup.procs").read_text()]
+        return [f for path in set(own) for f in pathlib.Path("/sys/fs/cgroup").glob(f"*{path}/{name}")]
 
     assert len(processes()) > 5
     os.kill(first, signal.SIGKILL)
