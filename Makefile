@@ -139,6 +139,12 @@ $(FUZZ_TARGETS): build/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libbuildhook
 fuzz: $(FUZZ_TARGETS) ## replays the corpora of the parsers' fuzz targets; SECONDS_EACH=60: fuzzes each for that long, too
 	@hack/run-fuzz $(FUZZ_TARGETS)
 
+# hack/own-root runs it in a chroot.
+build/own-root: hack/own-root.c | deps
+	$(call say,ld)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(release_CFLAGS) $< -o $@
+
 BENCH_PEERS := build/lto/tests/bench/bench_hmac build/lto/tests/bench/bench_journal build/lto/tests/bench/slow_disk.so
 build/lto/tests/bench/slow_disk.so: tests/bench/slow_disk.c | deps
 	$(call say,ld)

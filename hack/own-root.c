@@ -7,6 +7,7 @@
  * process is in sets its root directory to the namespace's; then the chroot's directory becomes
  * that. Nothing outside changes.
  */
+#define _GNU_SOURCE /* setns() and open_tree() */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -52,5 +53,6 @@ int main(int argc, char **argv)
 	    umount2(".", MNT_DETACH) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		return fail("pivot_root");
 	(void)execvp(argv[1], &argv[1]);
-	return fail(argv[1]);
+	perror(argv[1]);
+	return 127;
 }
