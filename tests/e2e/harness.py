@@ -189,7 +189,7 @@ class Cluster:
         return sorted(items, key=lambda b: int(b["metadata"]["annotations"]["openshift.io/build.number"]))
 
     def create_build(self, namespace, name, number):
-        """Makes a Secret as another client would."""
+        """Makes a Build as another client would."""
         metadata = {"name": name, "annotations": {"openshift.io/build.number": str(number)}}
         spec = {"strategy": {"dockerStrategy": {}}, "source": {"git": {"uri": "https://git.example.com/x.git"}}}
         body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Build", "metadata": metadata, "spec": spec}
@@ -380,7 +380,7 @@ class Buildhook:
         peak = self.memory_mib("VmHWM")
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=25)
-        # Whatever the test did: a promise, which a program under a sanitizer cannot keep.
+        # The bound holds for the released program in every test; a sanitizer takes more memory than that itself.
         assert self.program != RELEASED or peak <= MEMORY_MIB
         return status
 

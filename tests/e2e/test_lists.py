@@ -1,4 +1,4 @@
-"""Memory is for what is kept of a list, not for what the API server sends."""
+"""buildhook reads a list of BuildConfigs object by object, so its memory does not grow with the bytes of the list."""
 
 from harness import MEMORY_MIB, RELEASED, Buildhook, buildconfig, scaled
 from pushers import INLINE, Ledger, check_one_build_each, in_parallel, wait_served
@@ -45,5 +45,5 @@ def test_many_buildconfigs_are_listed_in_bounded_memory(cluster, kubeconfig, tmp
     hooks = create(cluster, n, 2 << 10)
     peak = peak_of_a_start(cluster, kubeconfig, tmp_path, hooks)
     figures(f"{n} BuildConfigs of 2 KiB: {peak:.1f} MiB at most")
-    # What docs/performance.md says that each takes while its status waits to be written.
+    # docs/performance.md promises 1.5 KiB for each BuildConfig.
     assert peak <= MEMORY_MIB / 2 + n * 1.5 / 1024
