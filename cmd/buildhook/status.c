@@ -13,6 +13,8 @@
 #include <stdio.h>
 
 #define MAX_LINE_BYTES 4096
+/* Begins a command in a hint, to the hint's end. */
+#define COMMAND ": kubectl "
 /* A burst of changes within this time is one refresh. */
 #define REFRESH_MS 200
 
@@ -122,17 +124,37 @@ static void put_row(struct view *v, const struct view_hook *hook)
 	table_put(v->table, str_of(*hook->hint ? hook->hint : "-"), TABLE_PLAIN);
 }
 
-static void print_note(const struct view_hook *hook, const char *what, const char *text)
+/* Flags that make a command mean the namespace of HOOK: "" where it is the kubeconfig's. */
+static void put_scope(struct buf *out, const struct view *v, const struct view_hook *hook)
+{
+	if (v->in->shared.all_namespaces || v->in->shared.namespace_)
+		buf_printf(out, " -n %s", hook->namespace_);
+}
+
+/* A command at the end of TEXT stands on a line of its own, unwrapped, to be copied. */
+static void print_note(const struct view *v, const struct view_hook *hook, const char *what,
+		       const char *text)
 {
 	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_LINE_BYTES);
 	CLEANUP(buf_release) struct buf out = BUF_INIT(2 * MAX_LINE_BYTES);
+	const char *command = strstr(text, COMMAND);
+	struct str words = str_of(text);
 
+	if (command)
+		words.n = (size_t)(command - text) + 1;
+	if (v->in->shared.all_namespaces)
+		buf_printf(&line, "%s/", hook->namespace_);
 	buf_printf(&line, "%s", hook->name);
 	if (*what)
 		buf_printf(&line, " %s", what);
 	buf_put_str(&line, STR(": "));
-	buf_put_clean(&line, str_of(text), 1024);
+	buf_put_clean(&line, words, 1024);
 	usage_put_wrapped(&out, line.data, 2, 0);
+	if (command) {
+		buf_put_str(&out, STR("\n  "));
+		buf_put_clean(&out, str_of(command + 2), 1024);
+		put_scope(&out, v, hook);
+	}
 	printf("%s\n", out.data);
 }
 
@@ -149,40 +171,52 @@ static bool is_accepted_since(const struct view_hook *hook)
 	       hook->last_ms / 1000 > refused_ms / 1000;
 }
 
+static void print_refused(const struct view *v, const struct view_hook *hook)
+{
+	CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_LINE_BYTES);
+	const char *type = hook_type_name(hook->type);
+	/* Where it is not ready, the state says what to do. */
+	bool says_state = status_read_state(hook->state) == STATUS_NOT_READY;
+	char what[40];
+
+	buf_put_str(&text, str_of(hook->refused));
+	if (!says_state && is_accepted_since(hook)) {
+		buf_put_str(&text, STR(". A later delivery was accepted"));
+	} else if (!says_state) {
+		buf_printf(&text,
+			   ". If your Git host sent it, paste there what `%s url %s %s "
+			   "--with-secret",
+			   v->in->program, hook->name, type);
+		put_scope(&text, v, hook);
+		buf_put_str(&text, STR("` prints"));
+	}
+	(void)snprintf(what, sizeof(what), "%s refused", type);
+	print_note(v, hook, what, buf_text(&text));
+}
+
+static bool is_same_buildconfig(const struct view_hook *a, const struct view_hook *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->namespace_, b->namespace_) == 0;
+}
+
 /* Below the table: what is wrong, and the hint, in full. */
-static void print_notes(const struct view_hook *hooks, size_t n, const char *program)
+static void print_notes(const struct view *v, const struct view_hook *hooks, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const char *type = hook_type_name(hooks[i].type);
-		char what[40];
+		const struct view_hook *hook = &hooks[i];
+		const char *type = hook_type_name(hook->type);
 
-		if (strchr(hooks[i].state, ' '))
-			print_note(&hooks[i], type, hooks[i].state);
-		else if (!*hooks[i].state)
-			print_note(&hooks[i], type,
+		if (strchr(hook->state, ' '))
+			print_note(v, hook, type, hook->state);
+		else if (!*hook->state)
+			print_note(v, hook, type,
 				   "buildhook has not looked at it: does it run, and watch this "
 				   "namespace?");
-		(void)snprintf(what, sizeof(what), "%s refused", type);
-		if (*hooks[i].refused) {
-			char text[MAX_LINE_BYTES];
-
-			/* Where it is not ready, the state says what to do. */
-			if (strncmp(hooks[i].state, "NotReady", 8) == 0)
-				(void)snprintf(text, sizeof(text), "%s", hooks[i].refused);
-			else if (is_accepted_since(&hooks[i]))
-				(void)snprintf(text, sizeof(text),
-					       "%s. A later delivery was accepted",
-					       hooks[i].refused);
-			else
-				(void)snprintf(text, sizeof(text),
-					       "%s. If your Git host sent it, paste there what `%s "
-					       "url %s %s --with-secret` prints",
-					       hooks[i].refused, program, hooks[i].name, type);
-			print_note(&hooks[i], what, text);
-		}
+		if (*hook->refused)
+			print_refused(v, hook);
 		/* The hint belongs to the BuildConfig, so it stands after the last of its hooks. */
-		if (*hooks[i].hint && (i + 1 == n || strcmp(hooks[i].name, hooks[i + 1].name) != 0))
-			print_note(&hooks[i], "hint", hooks[i].hint);
+		if (*hook->hint && (i + 1 == n || !is_same_buildconfig(hook, hook + 1)))
+			print_note(v, hook, "hint", hook->hint);
 	}
 }
 
@@ -192,7 +226,7 @@ static void print_rows(struct view *v, const struct view_hook *hooks, size_t n)
 		put_row(v, &hooks[i]);
 	table_print(v->table);
 	if (!v->is_wide)
-		print_notes(hooks, n, v->in->program);
+		print_notes(v, hooks, n);
 	(void)fflush(stdout);
 }
 

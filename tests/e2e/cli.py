@@ -23,29 +23,11 @@ RULES = [
 ]
 
 
-class Owner:
-    """A ServiceAccount with a kubeconfig whose context has the namespace."""
+class Caller:
+    """Runs the program with a kubeconfig; that of a cluster lets it read all namespaces."""
 
-    def __init__(self, cluster, namespace, directory, rules=None):
-        self.namespace = namespace
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "owner", "namespace": namespace},
-                "rules": RULES if rules is None else rules}
-        binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "owner", "namespace": namespace},
-                   "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "owner"},
-                   "subjects": [{"kind": "ServiceAccount", "name": "owner", "namespace": namespace}]}
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "owner", "namespace": namespace}}
-        cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([role, binding, account]))
-        token = cluster.kubectl("create", "token", "owner", "-n", namespace, "--duration=24h").strip()
-        config = yaml.safe_load(cluster.kubeconfig.read_text())
-        config["users"] = [{"name": "owner", "user": {"token": token}}]
-        name = config["clusters"][0]["name"]
-        config["contexts"] = [{"name": "mine", "context": {"cluster": name, "user": "owner", "namespace": namespace}},
-                              {"name": "elsewhere", "context": {"cluster": name, "user": "owner", "namespace": "default"}}]
-        config["current-context"] = "mine"
-        self.config = config
-        self.kubeconfig = directory / f"owner-{namespace}"
-        self.kubeconfig.write_text(yaml.safe_dump(config))
-        self.kubeconfig.chmod(0o600)
+    def __init__(self, kubeconfig):
+        self.kubeconfig = kubeconfig
 
     def start(self, *args, env=None, program=BUILDHOOK, **more):
         env = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBERNETES_SERVICE_HOST": "", **(env or {})}
@@ -70,6 +52,31 @@ class Owner:
         return done.stderr_text
 
 
+class Owner(Caller):
+    """A ServiceAccount with a kubeconfig whose context has the namespace."""
+
+    def __init__(self, cluster, namespace, directory, rules=None):
+        self.namespace = namespace
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "owner", "namespace": namespace},
+                "rules": RULES if rules is None else rules}
+        binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "owner", "namespace": namespace},
+                   "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "owner"},
+                   "subjects": [{"kind": "ServiceAccount", "name": "owner", "namespace": namespace}]}
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "owner", "namespace": namespace}}
+        cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([role, binding, account]))
+        token = cluster.kubectl("create", "token", "owner", "-n", namespace, "--duration=24h").strip()
+        config = yaml.safe_load(cluster.kubeconfig.read_text())
+        config["users"] = [{"name": "owner", "user": {"token": token}}]
+        name = config["clusters"][0]["name"]
+        config["contexts"] = [{"name": "mine", "context": {"cluster": name, "user": "owner", "namespace": namespace}},
+                              {"name": "elsewhere", "context": {"cluster": name, "user": "owner", "namespace": "default"}}]
+        config["current-context"] = "mine"
+        self.config = config
+        super().__init__(directory / f"owner-{namespace}")
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig.chmod(0o600)
+
+
 @contextlib.contextmanager
 def web_server(directory, tls=False, handler=http.server.SimpleHTTPRequestHandler):
     """Any HTTP server; TLS: with a certificate that nobody signed. Yields its address."""
@@ -89,8 +96,8 @@ def web_server(directory, tls=False, handler=http.server.SimpleHTTPRequestHandle
 
 
 def fits(text):
-    """No line is wider than a terminal."""
-    wide = [line for line in text.splitlines() if len(line) > 80 and " " in line]
+    """No line is wider than a terminal; a single word and a command to copy are not broken."""
+    wide = [line for line in text.splitlines() if len(line) > 80 and " " in line.strip() and not line.startswith("  kubectl ")]
     assert not wide, wide
     return text
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli import Owner, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
+from cli import Caller, Owner, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
 from harness import GROUP, buildconfig, push, wait_for
 
 
@@ -204,8 +204,7 @@ def test_deliveries_reads_the_journal_beside_a_serve(cluster, buildhook, owner):
 
 
 def test_uninstall_takes_away_what_buildhook_wrote_and_nothing_else(cluster, buildhook, namespace, owner):
-    admin = Owner.__new__(Owner)
-    admin.kubeconfig = cluster.kubeconfig
+    admin = Caller(cluster.kubeconfig)
     annotations = {"buildhook.io/refs": "main,release/*", "mine": "1"}
     cluster.create(namespace, buildconfig("cart", annotations=annotations))
     ready(cluster, namespace, "cart")

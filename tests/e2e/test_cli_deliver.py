@@ -10,7 +10,7 @@ import threading
 import pytest
 import yaml
 
-from cli import Owner, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
+from cli import Caller, cluster, fits, owner, ready, web_server  # noqa: F401 - fixtures
 from harness import ROOT, buildconfig, github_payload, openshift_path, wait_for
 
 DATA = ROOT / "tests" / "data"
@@ -61,8 +61,7 @@ def make(cluster, namespace, kinds=("github",), uri=None, **more):
 
 
 def test_the_rules_are_explained_offline(tmp_path):
-    owner = Owner.__new__(Owner)
-    owner.kubeconfig = tmp_path / "none"
+    owner = Caller(tmp_path / "none")
     path = tmp_path / "bc.yaml"
     path.write_text(yaml.safe_dump(buildconfig("cart", ref="master", annotations={"buildhook.io/skip-ci": "true"})))
     text = fits(owner.ok("explain", "-f", str(path), "--ref", "main"))

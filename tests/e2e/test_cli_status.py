@@ -4,12 +4,13 @@ import json
 import os
 import pty
 import select
+import shlex
 import subprocess
 import time
 
 import pytest
 
-from cli import Owner, cluster, fits, owner, ready  # noqa: F401 - fixtures
+from cli import Caller, cluster, fits, owner, ready  # noqa: F401 - fixtures
 from harness import BUILDHOOK, buildconfig, push, wait_for
 
 
@@ -59,8 +60,7 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     assert forbidden.startswith("Error from server (Forbidden): ") and "at the cluster scope" in forbidden
     assert "without -A" in forbidden and "admin of the namespace" not in forbidden
     # All namespaces, as somebody who may.
-    admin = Owner.__new__(Owner)
-    admin.kubeconfig = cluster.kubeconfig
+    admin = Caller(cluster.kubeconfig)
     assert admin.ok("status", "-A").splitlines()[0].split()[0] == "NAMESPACE"
     assert any(line.split()[:2] == [namespace, "cart"] for line in admin.ok("status", "-A").splitlines())
 
@@ -105,10 +105,30 @@ def test_long_names_fit_too(cluster, owner):
                  "strategy": {"type": "Docker", "dockerStrategy": {}}, "triggeredBy": [{"githubWebHook": {}}]}, "status": {"phase": "Running"}})
     row = fits(owner.ok("status")).splitlines()[1]
     assert row.startswith("front") and row.endswith("tion-12 Running") and "github" in row and "Unknown" in row, row
-    admin = Owner.__new__(Owner)
-    admin.kubeconfig = cluster.kubeconfig
-    fits(admin.ok("status", "-A"))
+    fits(Caller(cluster.kubeconfig).ok("status", "-A"))
     assert f" {name}-12 Running " in owner.ok("status", "-o", "wide")
+
+
+def test_the_command_of_a_hint_can_be_pasted(cluster, buildhook, owner):
+    """It stands on one line, and where other namespaces are listed it names its own; so does every note."""
+    other, triggers = cluster.namespace(), [{"type": "GitHub", "github": {"secret": "inline"}}]
+    for namespace in (owner.namespace, other):
+        cluster.create(namespace, buildconfig("cart", triggers=triggers))
+        wait_for("the hint", lambda: "move it: " in cluster.annotation(namespace, "cart", "hint"))
+    text = fits(owner.ok("status"))
+    (line,) = [line.strip() for line in text.splitlines() if "kubectl " in line]
+    assert "cart hint: github secret is inline, move it:\n  kubectl patch bc cart " in text and " -n " not in line
+    admin = Caller(cluster.kubeconfig)
+    for text in (fits(admin.ok("status", "-A")), fits(admin.ok("status", "-n", other))):
+        (line,) = [line.strip() for line in text.splitlines() if "kubectl " in line and line.endswith(f" -n {other}")]
+    text = " ".join(admin.ok("status", "-A").split())
+    assert all(f"{namespace}/cart hint: github secret is inline" in text for namespace in (owner.namespace, other))
+    cluster.kubectl(*shlex.split(line)[1:])
+    assert wait_for("the Secret", lambda: cluster.find_secret_value(other, "cart-github-webhook"))
+    assert push(buildhook, other, "cart", "wrong").status == 401
+    wait_for("the refusal", lambda: cluster.annotation(other, "cart", "github-refused"))
+    for flags in (["-A"], ["-n", other]):
+        assert f"`buildhook url cart github --with-secret -n {other}` prints" in " ".join(admin.ok("status", *flags).split())
 
 
 def test_colour_is_for_terminals_alone(cluster, buildhook, owner):
