@@ -7,12 +7,28 @@
 #define FLAG_COLUMN    26
 #define MAX_TEXT_BYTES ((size_t)256 * 1024)
 
+/* Bytes of the word at TEXT. A command in backticks is one word, to be copied, where ROOM holds it.
+ */
+static size_t word_length(const char *text, size_t room)
+{
+	size_t n = strcspn(text, " \n");
+	const char *open = memchr(text, '`', n);
+	size_t command = open ? strcspn(open + 1, "`\n") : 0;
+	size_t whole;
+
+	if (!open || open[1 + command] != '`')
+		return n;
+	whole = (size_t)(open - text) + 1 + command;
+	whole += strcspn(text + whole, " \n");
+	return whole <= room ? whole : n;
+}
+
 void usage_put_wrapped(struct buf *out, const char *text, size_t indent, size_t column)
 {
 	bool is_first = true;
 
 	while (*text) {
-		size_t n = strcspn(text, " \n");
+		size_t n = word_length(text, COLUMNS - indent);
 
 		if (!is_first && column + 1 + n > COLUMNS) {
 			buf_printf(out, "\n%*s", (int)indent, "");
