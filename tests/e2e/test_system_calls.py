@@ -16,9 +16,9 @@ futex getegid geteuid getgid getpeername getpid getrandom getsockname getsockopt
 mremap munmap newfstatat openat pipe2 poll pread64 prlimit64 read recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask
 rt_sigreturn sendmmsg sendto set_robust_list set_tid_address setsockopt shutdown socket socketpair sysinfo tgkill uname write
 """.split()
-# The journal, and TLS.
+# The journal, TLS, and the open descriptors that /metrics counts.
 SERVE = """
-faccessat2 fchown fdatasync flock fstatfs fsync ftruncate mkdir pwrite64 renameat unlink unlinkat
+faccessat2 fchown fdatasync flock fstatfs fsync ftruncate getdents64 mkdir pwrite64 renameat unlink unlinkat
 """.split()
 CALLS = {"serve": [*ANY, *SERVE], "build-controller": ANY}
 
@@ -63,6 +63,7 @@ def test_serve_makes_the_system_calls_of_the_list(cluster, kubeconfig, namespace
     secret = cluster.secret_value(namespace, "cart-hook")
     assert push(buildhook, namespace, "cart", secret).json["kind"] == "Build"
     assert push(buildhook, namespace, "cart", "wrong").status == 401
+    assert buildhook.admin_get("/metrics").status == 200
     buildhook.kill()
     buildhook.start()
     assert push(buildhook, namespace, "cart", secret).json["kind"] == "Build"
@@ -81,6 +82,7 @@ def test_the_build_controller_makes_the_system_calls_of_the_list(cluster, contro
     cluster.create(namespace, buildconfig("cart"))
     create_build(cluster, namespace, "cart", 1)
     wait_for("the Build to end", lambda: cluster.builds(namespace)[0].get("status", {}).get("phase") == "Complete")
+    assert controller.admin_get("/metrics").status == 200
     controller.stop()
     check(traced)
 
