@@ -17,6 +17,7 @@ import yaml
 
 from documented import ran
 from harness import CONTAINER_STORE, DEVCLUSTER, GROUP, LONG, PRODUCT_IMAGE, RELEASED, ROOT, VERSION, buildconfig, github_headers, github_payload, wait_for
+from test_build_controller import Controller
 from test_node import Service
 
 ADDRESS = "10.244.255.1"
@@ -554,12 +555,15 @@ def test_the_shipped_seccomp_profile_lets_buildah_work(ends, node):
 
 @pytest.mark.long  # the quarantine of Pods without a node takes a minute
 @pytest.mark.last  # there is no node after it
-def test_a_build_whose_node_is_gone_ends(product, node, servers, shop):
+def test_a_build_whose_node_is_gone_ends(product, node, servers, shop, tmp_path):
     create_build(node, shop, "lost", {"source": {"type": "Dockerfile", "dockerfile": SLOW}})
     wait_until_it_builds(node, shop, "lost-1")
+    # The product's own replicas go with the node; on a cluster with another node one would run there.
+    controller = Controller(node.kubeconfig, tmp_path / "controller").start().wait_ready()
     node.kubectl("delete", "node", "node")
     status = wait_for_end(node, shop, "lost-1", 240)["status"]
     assert (status["phase"], status["reason"]) in (("Failed", "BuildPodEvicted"), ("Error", "BuildPodDeleted")), status
+    controller.stop()
 
 
 @pytest.mark.long  # a cluster and a node of its own
