@@ -7,8 +7,7 @@
 #define FLAG_COLUMN    26
 #define MAX_TEXT_BYTES ((size_t)256 * 1024)
 
-/* Bytes of the word at TEXT. A command in backticks is one word, to be copied, where ROOM holds it.
- */
+/* Bytes of the word at TEXT. A command in backticks is one word where ROOM bytes hold it. */
 static size_t word_length(const char *text, size_t room)
 {
 	size_t n = strcspn(text, " \n");

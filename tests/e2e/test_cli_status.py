@@ -40,7 +40,8 @@ def test_status_is_a_table_with_what_is_wrong_below(cluster, buildhook, owner):
     assert rows[0].split()[:3] == ["blog", "gitlab", "NotReady"] and rows[1].split()[:3] == ["cart", "github", "Ready"]
     assert "push wip" in rows[1] and rows[1].endswith("cart-1 New")
     assert "blog gitlab: NotReady: " in text and "cart github refused: " in text and "WebHookSecretKey" in text
-    assert "`buildhook url cart github --with-secret`" in text and "paste there what `buildhook" in " ".join(text.split())
+    assert "`buildhook url cart github --with-secret`" in text
+    assert "paste there what `buildhook url cart github --with-secret` prints" in " ".join(text.split())
     # The timestamps have whole seconds.
     time.sleep(1)
     assert push(buildhook, namespace, "cart", secret, ref="refs/heads/wip").json["reason"] == "RefMismatch"
