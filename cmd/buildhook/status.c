@@ -13,8 +13,6 @@
 #include <stdio.h>
 
 #define MAX_LINE_BYTES 4096
-/* Begins a command in a hint, to the hint's end. */
-#define COMMAND ": kubectl "
 /* A burst of changes within this time is one refresh. */
 #define REFRESH_MS 200
 
@@ -137,7 +135,7 @@ static void print_note(const struct view *v, const struct view_hook *hook, const
 {
 	CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_LINE_BYTES);
 	CLEANUP(buf_release) struct buf out = BUF_INIT(2 * MAX_LINE_BYTES);
-	const char *command = strstr(text, COMMAND);
+	const char *command = strstr(text, STATUS_COMMAND);
 	struct str words = str_of(text);
 
 	if (command)

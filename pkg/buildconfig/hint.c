@@ -355,7 +355,8 @@ static void put_patch(struct buf *out, const struct buildconfig *bc, size_t type
 	buildconfig_child_name(secret, bc->name, suffix);
 	buf_printf(
 		out,
-		"kubectl patch bc %s --type=json -p '[{\"op\":\"add\",\"path\":"
+		STATUS_COMMAND
+		"patch bc %s --type=json -p '[{\"op\":\"add\",\"path\":"
 		"\"/spec/triggers/%u/%s\",\"value\":{%s\"secretReference\":{\"name\":\"%s\"}}}]'",
 		bc->name, trigger, name, bc->hooks[type].allow_env ? "\"allowEnv\":true," : "",
 		secret);
@@ -370,13 +371,13 @@ static bool put_inline(struct buf *out, const struct hint_view *view)
 			CLEANUP(buf_release) struct buf patch = BUF_INIT(STATUS_URL_BYTES);
 			if (secret->kind != BUILDCONFIG_SECRET_INLINE)
 				continue;
-			buf_printf(out,
-				   "%s" INLINE ", move it: ", hook_type_name((enum hook_type)type));
+			buf_printf(out, "%s" INLINE ", move it",
+				   hook_type_name((enum hook_type)type));
 			put_patch(&patch, view->bc, type, secret->trigger);
 			if (out->len + patch.len <= STATUS_VALUE_BYTES)
 				buf_put_str(out, buf_str(&patch));
 			else
-				buf_put_str(out, STR("see \"Inline secrets\" in "
+				buf_put_str(out, STR(": see \"Inline secrets\" in "
 						     "docs/annotations.md"));
 			return true;
 		}

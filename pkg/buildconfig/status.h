@@ -18,6 +18,8 @@
  * boundary. URLs are made by buildhook and may be longer. */
 #define STATUS_VALUE_BYTES 200
 #define STATUS_URL_BYTES   1024
+/* In a hint: what follows the colon, to the hint's end, is a command to copy. */
+#define STATUS_COMMAND ": kubectl "
 /* Most lines and bytes of buildhook.io/recent: lines of STATUS_VALUE_BYTES, with a line break
  * between two. */
 #define STATUS_RECENT_LINES 10
